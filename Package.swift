@@ -1,0 +1,85 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One place for compiler policy. Nothing else in this file sets flags.
+let policy: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .define("VERIFY", .when(configuration: .debug)),
+]
+
+/// A library target. `uses` is the complete list of arrows it may follow; ArchitectureTests compares
+/// it with every `import` of the target.
+func library(_ name: String, uses: [String] = [], c: [String] = []) -> Target {
+    .target(name: name, dependencies: (uses + c).map { .byName(name: $0) }, swiftSettings: policy)
+}
+
+/// A C library of the system, found by pkg-config, installed from Debian.
+func system(_ name: String, pkgConfig: String, apt: String) -> Target {
+    .systemLibrary(
+        name: name,
+        path: "Sources/CModules/\(name)",
+        pkgConfig: pkgConfig,
+        providers: [.apt([apt])]
+    )
+}
+
+func tests(_ name: String, uses: [String]) -> Target {
+    .testTarget(name: name, dependencies: uses.map { .byName(name: $0) }, swiftSettings: policy)
+}
+
+let package = Package(
+    name: "millrace",
+    products: [.executable(name: "millrace", targets: ["millrace"])],
+    targets: [
+        // Layer 0: C. Each has exactly one Swift importer.
+        system("CYaml", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
+        system("CRdkafka", pkgConfig: "rdkafka", apt: "librdkafka-dev"),
+        system("CHiredis", pkgConfig: "hiredis", apt: "libhiredis-dev"),
+        system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+        system("CLzma", pkgConfig: "liblzma", apt: "liblzma-dev"),
+        system("CMicrohttpd", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
+        system("CSimdjsonLibrary", pkgConfig: "simdjson", apt: "libsimdjson-dev"),
+        .target(
+            name: "CSimdjson",
+            dependencies: ["CSimdjsonLibrary"],
+            path: "Sources/CModules/CSimdjson"
+        ),
+        // Layer 1: vocabulary.
+        library("Base"),
+        library("Records", uses: ["Base"]),
+        // Layer 2: contracts and pure logic.
+        library("State", uses: ["Base", "Records"]),
+        library("Topology", uses: ["Base", "Records"], c: ["CYaml"]),
+        library("Dataflow", uses: ["Base", "Records"]),
+        library("Formats", uses: ["Base", "Records", "Dataflow"], c: ["CSimdjson"]),
+        // Layer 3: implementations.
+        library("Operators", uses: ["Base", "Records", "State", "Topology", "Dataflow"]),
+        library(
+            "Connectors",
+            uses: ["Base", "Records", "Topology", "Dataflow"],
+            c: ["CRdkafka", "CHiredis", "CZlib", "CLzma"]
+        ),
+        library("Runtime", uses: ["Base", "Records", "Dataflow"]),
+        // Layer 4: composition.
+        library(
+            "Engine",
+            uses: [
+                "Base", "Records", "State", "Topology", "Dataflow", "Formats", "Operators",
+                "Connectors", "Runtime",
+            ],
+            c: ["CMicrohttpd"]
+        ),
+        // Layer 5: the command.
+        .executableTarget(
+            name: "millrace",
+            dependencies: ["Base", "Topology", "Engine"],
+            swiftSettings: policy
+        ),
+        // Tests: one suite per library, then the suites that cross them.
+        tests("BaseTests", uses: ["Base"]),
+        tests("RecordsTests", uses: ["Base", "Records"]),
+    ],
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,32 @@
+/// Every bound of the program, in one place. A figure that a user may change names its setting.
+package enum Limits {
+    /// Rows in one batch: large enough that per-batch costs vanish, small enough that the columns of a
+    /// batch stay in the second-level cache.
+    package static let rowsPerBatchMax = 2048
+    /// Bytes of one record's value; larger ones go to the dead-letter topic.
+    package static let recordBytesMax = 1 << 20
+    /// Bytes of one text value.
+    package static let textBytesMax = 64 << 10
+    /// Columns of one record after derivation.
+    package static let columnsMax = 256
+    /// Digits after the point.
+    package static let decimalScaleMax = 9
+    /// Panes that one window may be cut into (size / slide).
+    package static let panesPerWindowMax = 100_000
+    /// Values that `distinct` counts exactly before it turns to HyperLogLog.
+    package static let distinctExactMax = 64
+    /// Nesting of an expression, of YAML and of a JSON path.
+    package static let expressionDepthMax = 64
+    package static let yamlDepthMax = 32
+    package static let yamlBytesMax = 1 << 20
+    /// Mistakes reported for one file.
+    package static let diagnosticsMax = 100
+    /// Steps, rules, sources and sinks of one topology, each.
+    package static let nodesMax = 1000
+    /// How far ahead of the clock an event may claim to be, unless the source says otherwise.
+    package static let aheadMillisecondsDefault: Int64 = 3_600_000
+    /// Keys of one task and step that a state bound is computed for, unless the topology says otherwise.
+    package static let keysPerTaskDefault = 1_000_000
+    /// Bytes that one Redis writer may hold back while Redis is away.
+    package static let redisPendingBytesMax = 256 << 20
+}

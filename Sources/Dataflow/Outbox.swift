@@ -1,0 +1,122 @@
+import Base
+import Records
+
+/// Where an output record goes.
+package enum Destination: Equatable, Sendable {
+    /// A sink of the topology, by index.
+    case sink(Int)
+    case deadLetter
+    case late
+}
+
+/// Output records of one lane between two commits, flat: tasks append, sinks read, the commit empties.
+/// Bytes are copied in, so nothing here points into a source's buffers.
+package struct Outbox {
+    package struct Record {
+        package var destination: Destination
+        /// Source of the record, for dead letters and late records.
+        package var keyOffset: Int
+        /// -1: null key.
+        package var keyCount: Int
+        package var valueOffset: Int
+        /// -1: null value.
+        package var valueCount: Int
+        /// Headers stand one after the other as (name count, name, value count, value), counts in 4 bytes.
+        package var headersOffset: Int
+        package var headersCount: Int
+        /// Event time, milliseconds.
+        package var timestamp: Int64
+        /// When the broker appended the record that caused this one, for the latency histogram; -1: unknown.
+        package var causedAt: Int64
+    }
+
+    package let bytes = Arena(capacity: 64 << 10)
+    package private(set) var records: [Record] = []
+
+    package init() {}
+
+    package var isEmpty: Bool { records.isEmpty }
+
+    package mutating func removeAll() {
+        records.removeAll(keepingCapacity: true)
+        bytes.removeAll()
+    }
+
+    /// Begins a record; write its parts with the functions below, in any order, then `end`.
+    package func begin(_ destination: Destination, timestamp: Int64, causedAt: Int64 = -1) -> Record {
+        Record(
+            destination: destination,
+            keyOffset: 0,
+            keyCount: -1,
+            valueOffset: 0,
+            valueCount: -1,
+            headersOffset: bytes.count,
+            headersCount: 0,
+            timestamp: timestamp,
+            causedAt: causedAt
+        )
+    }
+
+    package mutating func end(_ record: Record) { records.append(record) }
+
+    package func setKey(_ key: UnsafePointer<UInt8>?, _ count: Int, of record: inout Record) {
+        guard let key, count >= 0 else { return }
+        record.keyOffset = bytes.append(key, count).offset
+        record.keyCount = count
+    }
+
+    package func setValue(_ value: UnsafePointer<UInt8>?, _ count: Int, of record: inout Record) {
+        guard let value, count >= 0 else { return }
+        record.valueOffset = bytes.append(value, count).offset
+        record.valueCount = count
+    }
+
+    /// Headers of one record must be added together, with no other part between them.
+    package func addHeader(_ name: StaticString, _ value: String, to record: inout Record) {
+        if record.headersCount == 0 { record.headersOffset = bytes.count }
+        appendCount(name.utf8CodeUnitCount)
+        _ = bytes.append(name.utf8Start, name.utf8CodeUnitCount)
+        var value = value
+        value.withUTF8 { text in
+            appendCount(text.count)
+            if let start = text.baseAddress { _ = bytes.append(start, text.count) }
+        }
+        record.headersCount = bytes.count - record.headersOffset
+    }
+
+    private func appendCount(_ count: Int) {
+        withUnsafeBytes(of: UInt32(count).littleEndian) { raw in
+            raw.withMemoryRebound(to: UInt8.self) { buffer in
+                if let start = buffer.baseAddress { _ = bytes.append(start, buffer.count) }
+            }
+        }
+    }
+
+    /// Calls `body` with each header's name and value.
+    package func forEachHeader(
+        of record: Record,
+        _ body: (UnsafeBufferPointer<UInt8>, UnsafeBufferPointer<UInt8>) -> Void
+    ) {
+        var at = record.headersOffset
+        let end = at + record.headersCount
+        func next() -> UnsafeBufferPointer<UInt8> {
+            let count = Int(UnsafeRawPointer(bytes.base + at).loadUnaligned(as: UInt32.self).littleEndian)
+            defer { at += 4 + count }
+            return UnsafeBufferPointer(start: bytes.base + at + 4, count: count)
+        }
+        while at < end {
+            let name = next()
+            body(name, next())
+        }
+    }
+
+    package func key(of record: Record) -> UnsafeBufferPointer<UInt8>? {
+        record.keyCount < 0
+            ? nil : UnsafeBufferPointer(start: bytes.base + record.keyOffset, count: record.keyCount)
+    }
+
+    package func value(of record: Record) -> UnsafeBufferPointer<UInt8>? {
+        record.valueCount < 0
+            ? nil : UnsafeBufferPointer(start: bytes.base + record.valueOffset, count: record.valueCount)
+    }
+}

@@ -1,0 +1,109 @@
+/// Where a text stands in its arena: 32 bits of offset, 32 bits of byte count, in one column value.
+@frozen
+package struct TextReference: Hashable, Sendable {
+    package var packed: Int64
+
+    @inlinable @inline(__always)
+    package init(packed: Int64) { self.packed = packed }
+
+    @inlinable @inline(__always)
+    package init(offset: Int, count: Int) {
+        packed = Int64(truncatingIfNeeded: offset &<< 32 | count)
+    }
+
+    @inlinable @inline(__always)
+    package var offset: Int { Int(packed >> 32) }
+    @inlinable @inline(__always)
+    package var count: Int { Int(packed & 0xFFFF_FFFF) }
+}
+
+/// Bytes that grow by appending and are emptied all at once. Text of a batch lives here.
+package final class Arena {
+    @usableFromInline package private(set) var base: UnsafeMutablePointer<UInt8>
+    @usableFromInline package var count = 0
+    package private(set) var capacity: Int
+
+    package init(capacity: Int) {
+        self.capacity = max(capacity, 64)
+        base = .allocate(capacity: self.capacity)
+    }
+
+    deinit { base.deallocate() }
+
+    /// Makes room for `bytes` more. Invalidates `base`.
+    @inline(never)
+    package func grow(by bytes: Int) {
+        capacity = max(capacity * 2, count + bytes)
+        let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
+        larger.update(from: base, count: count)
+        base.deallocate()
+        base = larger
+    }
+
+    @inlinable @inline(__always)
+    package func reserve(_ bytes: Int) {
+        if count &+ bytes > capacity { grow(by: bytes) }
+    }
+
+    @inlinable @inline(__always)
+    package func append(_ bytes: UnsafePointer<UInt8>, _ byteCount: Int) -> TextReference {
+        reserve(byteCount)
+        let offset = count
+        (base + offset).update(from: bytes, count: byteCount)
+        count = offset &+ byteCount
+        return TextReference(offset: offset, count: byteCount)
+    }
+
+    package func append(_ text: String) -> TextReference {
+        var text = text
+        return text.withUTF8 { bytes in
+            guard let start = bytes.baseAddress else { return TextReference(offset: count, count: 0) }
+            return append(start, bytes.count)
+        }
+    }
+
+    package func removeAll() { count = 0 }
+
+    package func string(_ text: TextReference) -> String {
+        String(decoding: UnsafeBufferPointer(start: base + text.offset, count: text.count), as: UTF8.self)
+    }
+}
+
+/// A hash of bytes: wyhash's multiply-fold (Wang Yi), 8 bytes a step. The same on every machine, so that
+/// what it decides can be stored.
+@inlinable
+package func hashBytes(_ bytes: UnsafePointer<UInt8>, _ count: Int, seed: UInt64 = 0) -> UInt64 {
+    @inline(__always) func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
+        let product = a.multipliedFullWidth(by: b)
+        return product.high ^ product.low
+    }
+    let raw = UnsafeRawPointer(bytes)
+    var hash = seed ^ 0xA076_1D64_78BD_642F
+    var position = 0
+    while position &+ 8 <= count {
+        let word = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: position, as: UInt64.self))
+        hash = fold(hash ^ word, 0xE703_7ED1_A0B4_28DB)
+        position &+= 8
+    }
+    var tail: UInt64 = 0
+    if count >= 8 {
+        if position < count {
+            tail = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self))
+        }
+    } else {
+        var shift: UInt64 = 0
+        while position < count {
+            tail |= UInt64(bytes[position]) &<< shift
+            shift &+= 8
+            position &+= 1
+        }
+    }
+    return fold(hash ^ tail, UInt64(truncatingIfNeeded: count) ^ 0x8EBC_6AF0_9C88_C6E3)
+}
+
+/// The same for one 64-bit word.
+@inlinable @inline(__always)
+package func hashWord(_ word: UInt64, seed: UInt64 = 0) -> UInt64 {
+    let product = (word ^ seed ^ 0xA076_1D64_78BD_642F).multipliedFullWidth(by: 0xE703_7ED1_A0B4_28DB)
+    return product.high ^ product.low
+}

@@ -1,0 +1,299 @@
+import Records
+
+/// Where something stands in a file; both count from 1, columns in UTF-8 bytes' characters as an editor shows.
+package struct Position: Hashable, Sendable, Comparable {
+    package var line: Int
+    package var column: Int
+
+    package init(line: Int, column: Int) {
+        self.line = line
+        self.column = column
+    }
+
+    package static func < (a: Position, b: Position) -> Bool { (a.line, a.column) < (b.line, b.column) }
+}
+
+/// A mistake in a file, for the person who wrote it: `file:line:column: message`.
+package struct Diagnostic: Error, Hashable, Sendable, CustomStringConvertible {
+    package enum Severity: String, Sendable { case error, warning }
+
+    package var severity: Severity
+    package var file: String
+    package var position: Position
+    package var message: String
+
+    package init(_ severity: Severity = .error, file: String, at position: Position, _ message: String) {
+        self.severity = severity
+        self.file = file
+        self.position = position
+        self.message = message
+    }
+
+    package var description: String {
+        let kind = severity == .warning ? "warning: " : ""
+        return "\(file):\(position.line):\(position.column): \(kind)\(message)"
+    }
+}
+
+/// A topology file that has no mistakes: every name resolved, every expression typed.
+/// Durations are milliseconds everywhere.
+package struct TopologySpec: Sendable {
+    package var name: String
+    package var guarantee: Guarantee
+    package var latency: Int64
+    package var sources: [SourceSpec]
+    /// In an order in which every step comes after what it reads.
+    package var steps: [StepSpec]
+    package var rules: [RuleSpec]
+    package var sinks: [SinkSpec]
+    /// Raw librdkafka settings given as `kafka: { name: value }` at the top level.
+    package var kafka: [String: String]
+    /// `sha256:…` of the file with its parameters applied.
+    package var ruleset: String
+    /// Keys per task that the state bounds are computed for.
+    package var keys: Int
+
+    package enum Guarantee: String, Sendable { case exactlyOnce = "exactly-once", atLeastOnce = "at-least-once" }
+
+    package init(
+        name: String, guarantee: Guarantee, latency: Int64, sources: [SourceSpec], steps: [StepSpec],
+        rules: [RuleSpec], sinks: [SinkSpec], kafka: [String: String], ruleset: String, keys: Int
+    ) {
+        self.name = name
+        self.guarantee = guarantee
+        self.latency = latency
+        self.sources = sources
+        self.steps = steps
+        self.rules = rules
+        self.sinks = sinks
+        self.kafka = kafka
+        self.ruleset = ruleset
+        self.keys = keys
+    }
+}
+
+package struct SourceSpec: Sendable {
+    package var name: String
+    package var origin: Origin
+    package var format: Format
+    /// The fields that are decoded from the record, as it is published. Fields that no expression, time
+    /// or sink uses are left out.
+    package var wire: [WireField]
+    /// Fields computed from the wire fields (`amount: { from: UnitPrice * Quantity }`); their scope is
+    /// the wire fields, then the derived fields before them.
+    package var derived: [DerivedField]
+    /// What the steps see: wire fields, then derived fields, in that order.
+    package var schema: Schema
+    /// Index of the event time in `schema`; a timestamp.
+    package var timeField: Int
+    package var outOfOrder: Int64
+    package var idle: Int64
+    /// How far ahead of the clock an event time may be.
+    package var ahead: Int64
+    package var position: Position
+
+    package enum Origin: Sendable {
+        case kafka(topic: String, start: Start)
+        case file(path: String)
+        case generate(GenerateSpec)
+    }
+
+    package enum Start: String, Sendable { case earliest, latest }
+
+    package enum Format: String, Sendable { case json, csv }
+
+    package init(
+        name: String, origin: Origin, format: Format, wire: [WireField], derived: [DerivedField], schema: Schema,
+        timeField: Int, outOfOrder: Int64, idle: Int64, ahead: Int64, position: Position
+    ) {
+        self.name = name
+        self.origin = origin
+        self.format = format
+        self.wire = wire
+        self.derived = derived
+        self.schema = schema
+        self.timeField = timeField
+        self.outOfOrder = outOfOrder
+        self.idle = idle
+        self.ahead = ahead
+        self.position = position
+    }
+}
+
+/// `generate: { rate: 1000, merchants: 500, seed: 1 }`
+package struct GenerateSpec: Sendable {
+    package var rate: Int
+    package var merchants: Int
+    package var seed: UInt64
+
+    package init(rate: Int, merchants: Int, seed: UInt64) {
+        self.rate = rate
+        self.merchants = merchants
+        self.seed = seed
+    }
+}
+
+/// A field as it stands in the record: `customer.id` is the member `id` of the object `customer`; in CSV
+/// the whole path is the column's name.
+package struct WireField: Hashable, Sendable {
+    package var path: [String]
+    package var field: Field
+    /// IANA name of the zone of a timestamp that is written without one; nil: such a timestamp is wrong.
+    package var zone: String?
+    /// Numbers with more places than the scale are rounded half to even instead of refused.
+    package var isRounded: Bool
+
+    package init(path: [String], field: Field, zone: String? = nil, isRounded: Bool = false) {
+        self.path = path
+        self.field = field
+        self.zone = zone
+        self.isRounded = isRounded
+    }
+}
+
+package struct DerivedField: Hashable, Sendable {
+    package var name: String
+    package var expression: Expression
+    package var isOptional: Bool
+
+    package init(name: String, expression: Expression, isOptional: Bool = false) {
+        self.name = name
+        self.expression = expression
+        self.isOptional = isOptional
+    }
+}
+
+/// A node between sources and rules: selects and derives, and, when it has a window, aggregates.
+package struct StepSpec: Sendable {
+    package var name: String
+    package var input: Input
+    /// Scope of `condition`, `derived` and `key`: the input's schema, then the derived fields before.
+    package var condition: Expression?
+    package var derived: [DerivedField]
+    /// Fields of `schema` that make the key; empty: the step has none.
+    package var key: [Int]
+    /// The record columns after this step: the input's, then the derived.
+    package var schema: Schema
+    package var window: WindowSpec?
+    /// Aggregates in the order that `outputs` refers to them; their scope is `schema`.
+    package var aggregates: [AggregateCall]
+    /// What the step is known for: name and expression over the aggregates (column i = aggregates[i]).
+    package var outputs: [DerivedField]
+    package var position: Position
+
+    package enum Input: Hashable, Sendable { case source(Int), step(Int) }
+
+    package init(
+        name: String, input: Input, condition: Expression?, derived: [DerivedField], key: [Int], schema: Schema,
+        window: WindowSpec?, aggregates: [AggregateCall], outputs: [DerivedField], position: Position
+    ) {
+        self.name = name
+        self.input = input
+        self.condition = condition
+        self.derived = derived
+        self.key = key
+        self.schema = schema
+        self.window = window
+        self.aggregates = aggregates
+        self.outputs = outputs
+        self.position = position
+    }
+}
+
+/// Windows end at multiples of `slide`, counted from 1970 UTC, or at midnights of a zone.
+/// A tumbling window has slide = size.
+package struct WindowSpec: Hashable, Sendable {
+    package enum Length: Hashable, Sendable {
+        case milliseconds(size: Int64, slide: Int64)
+        /// Calendar days of the zone, which are 23 or 25 hours long when the clocks change.
+        case days(size: Int, slide: Int, zone: String)
+    }
+
+    package var length: Length
+    /// `until: yesterday`: the window ends where the current slide begins, so that today's records do
+    /// not take part in what today is compared with.
+    package var excludesCurrent: Bool
+    package var position: Position
+
+    package init(length: Length, excludesCurrent: Bool, position: Position) {
+        self.length = length
+        self.excludesCurrent = excludesCurrent
+        self.position = position
+    }
+}
+
+package struct RuleSpec: Sendable {
+    package var name: String
+    /// Indices of steps. Either all have windows and equal key names, or there is one without a window.
+    package var on: [Int]
+    /// Scope of the expressions: for window steps, for each in turn its key fields (once, from the first
+    /// step), then `step.output` of every step in order; for a record step its `schema`.
+    package var scope: Schema
+    package var when: Expression
+    package var clear: Expression?
+    package var at: Moment
+    package var risk: String
+    package var severity: Severity
+    package var measure: String
+    package var message: [MessagePart]
+    /// The texts of `when` and `clear`, as written.
+    package var condition: String
+    /// Columns of `scope` that the condition names; they stand in the alert's `values`.
+    package var mentioned: [Int]
+    package var position: Position
+
+    package enum Moment: String, Sendable { case record, close }
+    package enum Severity: String, Sendable, CaseIterable { case low, medium, high, critical }
+    package enum MessagePart: Hashable, Sendable { case text(String), value(Expression) }
+
+    package init(
+        name: String, on: [Int], scope: Schema, when: Expression, clear: Expression?, at: Moment, risk: String,
+        severity: Severity, measure: String, message: [MessagePart], condition: String, mentioned: [Int],
+        position: Position
+    ) {
+        self.name = name
+        self.on = on
+        self.scope = scope
+        self.when = when
+        self.clear = clear
+        self.at = at
+        self.risk = risk
+        self.severity = severity
+        self.measure = measure
+        self.message = message
+        self.condition = condition
+        self.mentioned = mentioned
+        self.position = position
+    }
+}
+
+package struct SinkSpec: Sendable {
+    package var name: String
+    package var target: Target
+    package var input: Input
+    package var position: Position
+
+    package enum Target: Sendable {
+        case kafka(topic: String)
+        /// Key pattern (`merchant:{merchant_id}`), time to live, and where (nil: the command line's).
+        case redis(key: [KeyPart], ttl: Int64, url: String?)
+        /// JSON lines.
+        case file(path: String)
+    }
+
+    package enum KeyPart: Hashable, Sendable { case text(String), field(String) }
+
+    package enum Input: Sendable {
+        /// Alerts of these rules (indices).
+        case alerts(rules: [Int])
+        /// Results of these steps (indices): window steps at each close, record steps as records.
+        case steps([Int])
+    }
+
+    package init(name: String, target: Target, input: Input, position: Position) {
+        self.name = name
+        self.target = target
+        self.input = input
+        self.position = position
+    }
+}
