@@ -27,6 +27,10 @@ package enum Limits {
     package static let aheadMillisecondsDefault: Int64 = 3_600_000
     /// Keys of one task and step that a state bound is computed for, unless the topology says otherwise.
     package static let keysPerTaskDefault = 1_000_000
+    /// Bytes of a refused record that its dead letter carries.
+    package static let deadLetterBytesMax = 900 << 10
+    /// Event times per key for which alerts on records are remembered before old ones are dropped.
+    package static let recordAlertsRemembered = 10_000
     /// Bytes that one Redis writer may hold back while Redis is away.
     package static let redisPendingBytesMax = 256 << 20
 }

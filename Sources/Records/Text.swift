@@ -19,7 +19,7 @@ package struct TextReference: Hashable, Sendable {
 
 /// Bytes that grow by appending and are emptied all at once. Text of a batch lives here.
 package final class Arena {
-    @usableFromInline package private(set) var base: UnsafeMutablePointer<UInt8>
+    package private(set) var base: UnsafeMutablePointer<UInt8>
     @usableFromInline package var count = 0
     package private(set) var capacity: Int
 

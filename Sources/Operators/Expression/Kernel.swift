@@ -1,0 +1,303 @@
+import Base
+import Records
+import Topology
+
+/// One loop over columns. `valid` of the result: 1 a value, 0 null, 2 null because a number overflowed.
+enum Kernel {
+    case not, negate, isNull, abs
+    case and, or
+    case compare(BinaryOperator, ScalePair)
+    case compareText(BinaryOperator)
+    case add(ScalePair), subtract(ScalePair), multiply, divide(shift: Int), remainder
+    case inNumbers([Int64])
+    case inTexts([[UInt8]])
+    case inRange(ScalePair, ScalePair)
+    /// Factors that bring both branches to the scale of the result.
+    case conditional(Int64, Int64)
+    case extreme([Int64], isLeast: Bool)
+    case coalesce([Int64])
+    case round(from: Int, to: Int)
+    case floor(scale: Int), ceil(scale: Int)
+    case length, lower, upper, trim, startsWith, endsWith, contains, substring, concat
+    case text(ValueType)
+    case parseNumber(scale: Int)
+    case timePart(TimePart, TimeZoneTable)
+    case date(TimeZoneTable)
+    case durationIn(Int64)
+
+    enum TimePart { case hour, minute, weekday, day, month, year, startOfDay }
+}
+
+/// The two states of `valid` that are not a value: plain null and overflow, which wins.
+@inline(__always)
+private func both(_ a: UInt8, _ b: UInt8) -> UInt8 { a & b & 1 != 0 ? 1 : (a | b) & 2 }
+
+extension Kernel {
+    func run(_ a: Column, into output: Column, arena: Arena, rows: Selection) {
+        switch self {
+        case .not: map(a, output, rows) { ($0 ^ 1, 1) }
+        case .negate:
+            map(a, output, rows) {
+                let (value, overflow) = Int64(0).subtractingReportingOverflow($0)
+                return (value, overflow ? 2 : 1)
+            }
+        case .abs:
+            map(a, output, rows) { $0 == .min ? (0, 2) : (Swift.abs($0), 1) }
+        case .isNull:
+            for index in 0..<rows.count {
+                let row = rows[index]
+                output.values[row] = a.valid[row] == 1 ? 0 : 1
+                output.valid[row] = 1
+            }
+        case .inNumbers(let members):
+            members.withUnsafeBufferPointer { members in
+                map(a, output, rows) { value in (members.contains(value) ? 1 : 0, 1) }
+            }
+        case .round(let from, let to):
+            map(a, output, rows) {
+                guard let value = Decimal.rescale($0, from: from, to: to) else { return (0, 2) }
+                return (value, 1)
+            }
+        case .floor(let scale):
+            let unit = Decimal.powerOfTen(scale)
+            map(a, output, rows) { (floorDivide($0, unit), 1) }
+        case .ceil(let scale):
+            let unit = Decimal.powerOfTen(scale)
+            map(a, output, rows) { (-floorDivide(-$0, unit), 1) }
+        case .durationIn(let unit): map(a, output, rows) { (floorDivide($0, unit), 1) }
+        case .timePart(let part, let zone): timePart(part, zone, a, output, rows)
+        case .inTexts, .length, .lower, .upper, .trim, .text, .parseNumber, .date:
+            runText(a, into: output, arena: arena, rows: rows)
+        case .extreme, .coalesce, .concat:
+            run([a], into: output, arena: arena, rows: rows)
+        default: unreachable("kernel \(self) with one operand")
+        }
+    }
+
+    func run(_ a: Column, _ b: Column, into output: Column, arena: Arena, rows: Selection) {
+        switch self {
+        case .and: and(a, b, output, rows)
+        case .or: or(a, b, output, rows)
+        case .compare(let operation, let scales): compare(operation, scales, a, b, output, rows)
+        case .add(let scales):
+            arithmetic(a, b, output, rows, scales) { $0.addingReportingOverflow($1) }
+        case .subtract(let scales):
+            arithmetic(a, b, output, rows, scales) { $0.subtractingReportingOverflow($1) }
+        case .multiply:
+            map(a, b, output, rows) {
+                let (value, overflow) = $0.multipliedReportingOverflow(by: $1)
+                return (value, overflow ? 2 : 1)
+            }
+        case .divide(let shift):
+            let up = Int128(Decimal.powerOfTen(max(0, shift)))
+            let down = Int128(Decimal.powerOfTen(max(0, -shift)))
+            map(a, b, output, rows) {
+                if $1 == 0 { return (0, 0) }
+                let quotient = Decimal.divideHalfEven(Int128($0) * up, Int128($1) * down)
+                guard let value = Int64(exactly: quotient) else { return (0, 2) }
+                return (value, 1)
+            }
+        case .remainder:
+            map(a, b, output, rows) {
+                if $1 == 0 { return (0, 0) }
+                // Int64.min % -1 would trap.
+                return ($1 == -1 ? 0 : $0 % $1, 1)
+            }
+        case .compareText, .startsWith, .endsWith, .contains:
+            runText(a, b, into: output, arena: arena, rows: rows)
+        default: run([a, b], into: output, arena: arena, rows: rows)
+        }
+    }
+
+    func run(_ operands: [Column], into output: Column, arena: Arena, rows: Selection) {
+        switch self {
+        case .inRange(let low, let high):
+            let (a, lower, upper) = (operands[0], operands[1], operands[2])
+            for index in 0..<rows.count {
+                let row = rows[index]
+                let state = both(both(a.valid[row], lower.valid[row]), upper.valid[row])
+                let value = Int128(a.values[row])
+                let inside =
+                    Int128(lower.values[row]) * Int128(low.right) <= value * Int128(low.left)
+                    && value * Int128(high.left) <= Int128(upper.values[row]) * Int128(high.right)
+                output.values[row] = inside ? 1 : 0
+                output.valid[row] = state
+            }
+        case .conditional(let yesFactor, let noFactor):
+            let (condition, yes, no) = (operands[0], operands[1], operands[2])
+            for index in 0..<rows.count {
+                let row = rows[index]
+                let isYes = condition.valid[row] == 1 && condition.values[row] != 0
+                let branch = isYes ? yes : no
+                let (value, overflow) = branch.values[row]
+                    .multipliedReportingOverflow(by: isYes ? yesFactor : noFactor)
+                let state = branch.valid[row]
+                output.values[row] = value
+                output.valid[row] = state == 1 && overflow ? 2 : state
+            }
+        case .extreme(let factors, let isLeast):
+            extreme(operands, factors, isLeast: isLeast, output, rows)
+        case .coalesce(let factors):
+            for index in 0..<rows.count {
+                let row = rows[index]
+                output.valid[row] = 0
+                for (operand, factor) in zip(operands, factors) where operand.valid[row] == 1 {
+                    let (value, overflow) = operand.values[row].multipliedReportingOverflow(by: factor)
+                    output.values[row] = value
+                    output.valid[row] = overflow ? 2 : 1
+                    break
+                }
+            }
+        case .substring, .concat: runText(operands, into: output, arena: arena, rows: rows)
+        default: unreachable("kernel \(self) with \(operands.count) operands")
+        }
+    }
+
+    // MARK: Loops
+
+    @inline(__always)
+    func map(_ a: Column, _ output: Column, _ rows: Selection, _ body: (Int64) -> (Int64, UInt8)) {
+        let (values, valid) = (a.values, a.valid)
+        let (out, outValid) = (output.values, output.valid)
+        for index in 0..<rows.count {
+            let row = rows[index]
+            let state = valid[row]
+            if state == 1 {
+                let (value, valid) = body(values[row])
+                out[row] = value
+                outValid[row] = valid
+            } else {
+                outValid[row] = state
+            }
+        }
+    }
+
+    @inline(__always)
+    func map(
+        _ a: Column,
+        _ b: Column,
+        _ output: Column,
+        _ rows: Selection,
+        _ body: (Int64, Int64) -> (Int64, UInt8)
+    ) {
+        let (aValues, aValid) = (a.values, a.valid)
+        let (bValues, bValid) = (b.values, b.valid)
+        let (out, outValid) = (output.values, output.valid)
+        for index in 0..<rows.count {
+            let row = rows[index]
+            let state = both(aValid[row], bValid[row])
+            if state == 1 {
+                let (value, valid) = body(aValues[row], bValues[row])
+                out[row] = value
+                outValid[row] = valid
+            } else {
+                outValid[row] = state
+            }
+        }
+    }
+
+    @inline(__always)
+    private func arithmetic(
+        _ a: Column,
+        _ b: Column,
+        _ output: Column,
+        _ rows: Selection,
+        _ scales: ScalePair,
+        _ body: (Int64, Int64) -> (partialValue: Int64, overflow: Bool)
+    ) {
+        let (left, right) = (scales.left, scales.right)
+        map(a, b, output, rows) { x, y in
+            let (scaledX, overflowX) = x.multipliedReportingOverflow(by: left)
+            let (scaledY, overflowY) = y.multipliedReportingOverflow(by: right)
+            let (value, overflow) = body(scaledX, scaledY)
+            return (value, overflowX || overflowY || overflow ? 2 : 1)
+        }
+    }
+
+    private func compare(
+        _ operation: BinaryOperator,
+        _ scales: ScalePair,
+        _ a: Column,
+        _ b: Column,
+        _ output: Column,
+        _ rows: Selection
+    ) {
+        if scales.isSame {
+            switch operation {
+            case .equal: map(a, b, output, rows) { ($0 == $1 ? 1 : 0, 1) }
+            case .notEqual: map(a, b, output, rows) { ($0 != $1 ? 1 : 0, 1) }
+            case .less: map(a, b, output, rows) { ($0 < $1 ? 1 : 0, 1) }
+            case .lessOrEqual: map(a, b, output, rows) { ($0 <= $1 ? 1 : 0, 1) }
+            case .greater: map(a, b, output, rows) { ($0 > $1 ? 1 : 0, 1) }
+            default: map(a, b, output, rows) { ($0 >= $1 ? 1 : 0, 1) }
+            }
+            return
+        }
+        // 128 bits, so that two numbers of different scale always compare.
+        let (left, right) = (scales.left, scales.right)
+        map(a, b, output, rows) { x, y in
+            let (scaledX, scaledY) = (Int128(x) * Int128(left), Int128(y) * Int128(right))
+            let order = scaledX < scaledY ? -1 : (scaledX == scaledY ? 0 : 1)
+            return (holds(operation, order) ? 1 : 0, 1)
+        }
+    }
+
+    /// Three-valued: false wins over null.
+    private func and(_ a: Column, _ b: Column, _ output: Column, _ rows: Selection) {
+        for index in 0..<rows.count {
+            let row = rows[index]
+            let isFalse =
+                (a.valid[row] == 1 && a.values[row] == 0) || (b.valid[row] == 1 && b.values[row] == 0)
+            let state = both(a.valid[row], b.valid[row])
+            output.values[row] = isFalse ? 0 : 1
+            output.valid[row] = isFalse ? 1 : state
+        }
+    }
+
+    /// Three-valued: true wins over null.
+    private func or(_ a: Column, _ b: Column, _ output: Column, _ rows: Selection) {
+        for index in 0..<rows.count {
+            let row = rows[index]
+            let isTrue =
+                (a.valid[row] == 1 && a.values[row] != 0) || (b.valid[row] == 1 && b.values[row] != 0)
+            let state = both(a.valid[row], b.valid[row])
+            output.values[row] = isTrue ? 1 : 0
+            output.valid[row] = isTrue ? 1 : state
+        }
+    }
+
+    private func extreme(
+        _ operands: [Column],
+        _ factors: [Int64],
+        isLeast: Bool,
+        _ output: Column,
+        _ rows: Selection
+    ) {
+        for index in 0..<rows.count {
+            let row = rows[index]
+            var state: UInt8 = 1
+            var best: Int64 = 0
+            for (position, operand) in operands.enumerated() {
+                state = both(state, operand.valid[row])
+                let (value, overflow) = operand.values[row].multipliedReportingOverflow(by: factors[position])
+                if overflow { state = 2 }
+                if position == 0 || (isLeast ? value < best : value > best) { best = value }
+            }
+            output.values[row] = best
+            output.valid[row] = state
+        }
+    }
+}
+
+/// Whether `operation` holds for operands that compare as `order` (-1, 0, 1).
+@inline(__always)
+func holds(_ operation: BinaryOperator, _ order: Int) -> Bool {
+    switch operation {
+    case .equal: order == 0
+    case .notEqual: order != 0
+    case .less: order < 0
+    case .lessOrEqual: order <= 0
+    case .greater: order > 0
+    default: order >= 0
+    }
+}

@@ -1,0 +1,260 @@
+import Base
+import Dataflow
+import Records
+import State
+import Topology
+
+extension Pipeline {
+    /// The watermark of a source at which the next of its windows closes.
+    func nextClose(source: Int, task: TaskState) -> Int64 {
+        var next = Int64.max
+        for step in steps where step.source == source {
+            if let store = task.stores[step.index] { next = min(next, store.nextClose) }
+        }
+        return next
+    }
+
+    /// Closes the windows of a source up to `watermark`, in the order of their ends: at each end the rules
+    /// that wait for it, the results that sinks take, and the rules that time alone clears.
+    func close(source: Int, watermark: Int64, task: TaskState, outbox: inout Outbox) {
+        let own = steps.filter { $0.source == source && $0.window != nil }
+        while true {
+            var end = Int64.max
+            for step in own where mustStep(step, task) {
+                if let store = task.stores[step.index] { end = min(end, store.nextClose) }
+            }
+            guard end <= watermark else { break }
+            var closing: [StepPlan] = []
+            for step in own {
+                guard let store = task.stores[step.index], store.nextClose <= end else { continue }
+                if mustStep(step, task) { store.closeNext() } else { store.skip(to: end) }
+                closing.append(step)
+            }
+            evaluate(closing, at: end, source: source, task: task, outbox: &outbox)
+            for step in closing { forget(step, at: end, source: source, task: task, outbox: &outbox) }
+        }
+        for step in own {
+            guard let store = task.stores[step.index], store.nextClose <= watermark else { continue }
+            store.skip(to: watermark)
+            forget(step, at: watermark, source: source, task: task, outbox: &outbox)
+        }
+    }
+
+    /// Windows must be closed one by one while somebody reads them closed, or while a raised alert may be
+    /// cleared as they slide.
+    private func mustStep(_ step: StepPlan, _ task: TaskState) -> Bool {
+        guard let store = task.stores[step.index], store.nextClose != .min else { return false }
+        if store.hasClosedTotals { return true }
+        return rules.contains { $0.hasWindow && $0.spec.on.contains(step.index) && task.rules[$0.index].raisedCount > 0 }
+    }
+
+    private func evaluate(
+        _ closing: [StepPlan],
+        at end: Int64,
+        source: Int,
+        task: TaskState,
+        outbox: inout Outbox
+    ) {
+        for rule in rules where rule.hasWindow {
+            let isTriggered =
+                rule.spec.at == .close
+                ? closing.contains { $0.index == rule.spec.on[0] }
+                : task.rules[rule.index].raisedCount > 0
+                    && closing.contains { rule.spec.on.contains($0.index) }
+            guard isTriggered else { continue }
+            evaluate(rule, closing, at: end, source: source, task: task, outbox: &outbox)
+        }
+        for step in closing {
+            guard let window = step.window, !window.emissionSinks.isEmpty else { continue }
+            emit(step, window, source: source, task: task, outbox: &outbox)
+        }
+    }
+
+    private func evaluate(
+        _ rule: RulePlan,
+        _ closing: [StepPlan],
+        at end: Int64,
+        source: Int,
+        task: TaskState,
+        outbox: inout Outbox
+    ) {
+        var ids = task.rules[rule.index].raisedIds
+        if rule.spec.at == .close, let store = task.stores[rule.spec.on[0]] {
+            let raised = ids
+            ids = store.live.filter { store.hasRecords($0, .closed) }
+            ids += raised.filter { !store.hasRecords($0, .closed) }
+        }
+        inChunks(of: ids) { ids in
+            let rows = Selection(dense.rows, count: ids.count)
+            closeArena.removeAll()
+            guard let start = ids.baseAddress else { return }
+            for index in rule.spec.on {
+                guard let store = task.stores[index], let window = steps[index].window else { continue }
+                let isClosed = rule.spec.at == .close && closing.contains { $0.index == index }
+                if !isClosed {
+                    store.advance(start, count: ids.count, to: rule.spec.at == .close ? end - 1 : end)
+                }
+                window.gather(
+                    store, ids: start, count: ids.count, isClosed ? .closed : .running, at: end, rows: rows,
+                    arena: closeArena)
+            }
+            for (row, id) in ids.enumerated() {
+                let key = task.groups[rule.group].keys.key(of: id)
+                KeyCoding.decode(key, into: rule.keyColumns, row: row, arena: closeArena)
+            }
+            let when = rule.when.run(rule.columns, arena: closeArena, rows: rows)
+            let clear = rule.clear?.run(rule.columns, arena: closeArena, rows: rows)
+            for (row, id) in ids.enumerated() {
+                let isTrue = when.valid[row] == 1 && when.values[row] != 0
+                let isCleared = clear.map { $0.valid[row] == 1 && $0.values[row] != 0 } ?? !isTrue
+                guard let edge = edge(rule, id, isTrue && rule.spec.at == .close, isCleared, at: end, task) else {
+                    continue
+                }
+                write(rule, edge, context(rule, id, row, end, source, task), arena: closeArena, &outbox)
+            }
+        }
+    }
+
+    private func context(
+        _ rule: RulePlan,
+        _ id: UInt32,
+        _ row: Int,
+        _ end: Int64,
+        _ source: Int,
+        _ task: TaskState
+    ) -> AlertContext {
+        let first = rule.spec.on[0]
+        let window = task.stores[first].map { store in
+            let totals: WindowStore.Totals = rule.spec.at == .close ? .closed : .running
+            return store.bounds(at: store.anchor(of: id, totals, otherwise: store.anchor(at: end)))
+        }
+        return AlertContext(
+            row: row, time: end, window: window, watermark: end, late: task.lateCount, cause: nil)
+    }
+
+    private func inChunks(of ids: [UInt32], _ body: (UnsafeBufferPointer<UInt32>) -> Void) {
+        ids.withUnsafeBufferPointer { ids in
+            var start = 0
+            while start < ids.count {
+                let end = min(start + options.rowsMax, ids.count)
+                body(UnsafeBufferPointer(rebasing: ids[start..<end]))
+                start = end
+            }
+        }
+    }
+
+    /// The closed window of every key that has records in it, as JSON records.
+    private func emit(
+        _ step: StepPlan,
+        _ window: WindowPlan,
+        source: Int,
+        task: TaskState,
+        outbox: inout Outbox
+    ) {
+        guard let store = task.stores[step.index], let keyPlan = step.key else { return }
+        let bounds = store.bounds(at: store.closedAnchor)
+        let keyFields = step.spec.key.map { step.spec.schema.fields[$0] }
+        let keyColumns = keyPlan.columns
+        inChunks(of: store.live.filter { store.hasRecords($0, .closed) }) { ids in
+            guard let start = ids.baseAddress else { return }
+            closeArena.removeAll()
+            let rows = Selection(dense.rows, count: ids.count)
+            window.gather(
+                store, ids: start, count: ids.count, .closed, at: bounds.end, rows: rows, arena: closeArena)
+            for (row, id) in ids.enumerated() {
+                let key = task.groups[keyPlan.group].keys.key(of: id)
+                KeyCoding.decode(key, into: emissionKeys(keyColumns), row: 0, arena: closeArena)
+                writeResult(step, keyFields, window, bounds, row)
+                for sink in window.emissionSinks {
+                    var record = outbox.begin(.sink(sink), timestamp: bounds.end)
+                    outbox.setKey(key.baseAddress, key.count, of: &record)
+                    outbox.setValue(json.bytes.base, json.bytes.count, of: &record)
+                    outbox.end(record)
+                }
+                counters.results += 1
+            }
+        }
+    }
+
+    func emissionKeys(_ columns: [Column]) -> [Column] {
+        if keyScratch.count != columns.count || !zip(keyScratch, columns).allSatisfy({ $0.type == $1.type }) {
+            keyScratch = columns.map { Column($0.type, capacity: 1) }
+        }
+        return keyScratch
+    }
+
+    private func writeResult(
+        _ step: StepPlan,
+        _ keyFields: [Field],
+        _ window: WindowPlan,
+        _ bounds: (start: Int64, end: Int64),
+        _ row: Int
+    ) {
+        json.removeAll()
+        json.beginObject()
+        json.member("topology", spec.name)
+        json.member("step", step.spec.name)
+        json.name("key")
+        json.beginObject()
+        for (field, column) in zip(keyFields, keyScratch) {
+            json.name(field.name)
+            json.value(column.values[0], valid: true, column.type, arena: closeArena, exactly: true)
+        }
+        json.endObject()
+        json.name("window")
+        json.beginObject()
+        json.name("start")
+        json.timestamp(bounds.start)
+        json.name("end")
+        json.timestamp(bounds.end)
+        json.endObject()
+        json.name("values")
+        json.beginObject()
+        for (field, column) in zip(window.outputFields, window.outputColumns) {
+            json.name(field.name)
+            json.value(
+                column.values[row], valid: column.valid[row] == 1, column.type, arena: closeArena, exactly: true)
+        }
+        json.endObject()
+        json.endObject()
+    }
+
+    /// Keys without records in any window leave; what is still raised for them is cleared.
+    private func forget(_ step: StepPlan, at end: Int64, source: Int, task: TaskState, outbox: inout Outbox) {
+        guard let store = task.stores[step.index], let keyPlan = step.key else { return }
+        let group = task.groups[keyPlan.group]
+        var gone: [UInt32] = []
+        store.forget { id in if group.release(id) { gone.append(id) } }
+        for id in gone {
+            for rule in rules where rule.hasWindow && rule.group == keyPlan.group {
+                if task.rules[rule.index].isRaised(id) {
+                    clearForgotten(rule, id, at: end, source: source, task: task, outbox: &outbox)
+                }
+                task.rules[rule.index].edges[id] = nil
+            }
+            group.keys.remove(id)
+        }
+    }
+
+    private func clearForgotten(
+        _ rule: RulePlan,
+        _ id: UInt32,
+        at end: Int64,
+        source: Int,
+        task: TaskState,
+        outbox: inout Outbox
+    ) {
+        closeArena.removeAll()
+        withUnsafePointer(to: id) { ids in
+            let one = Selection(dense.rows, count: 1)
+            for index in rule.spec.on {
+                guard let store = task.stores[index], let window = steps[index].window else { continue }
+                window.gather(store, ids: ids, count: 1, .running, at: end, rows: one, arena: closeArena)
+            }
+        }
+        let key = task.groups[rule.group].keys.key(of: id)
+        KeyCoding.decode(key, into: rule.keyColumns, row: 0, arena: closeArena)
+        guard let edge = edge(rule, id, false, true, at: end, task) else { return }
+        write(rule, edge, context(rule, id, 0, end, source, task), arena: closeArena, &outbox)
+    }
+}

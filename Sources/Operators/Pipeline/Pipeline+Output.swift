@@ -1,0 +1,194 @@
+import Base
+import Dataflow
+import Records
+import State
+import Topology
+
+extension Pipeline {
+    /// Records of steps that a sink takes, in row order.
+    func writeRecords(_ plan: SourcePlan, _ source: Int, _ outbox: inout Outbox) {
+        for output in recordSinks[source] {
+            let rows = output.step.selection.selection
+            for index in 0..<rows.count {
+                let row = rows[index]
+                json.removeAll()
+                json.beginObject()
+                for (field, column) in zip(output.step.spec.schema.fields, output.step.columns) {
+                    json.name(field.name)
+                    json.value(
+                        column.values[row], valid: column.valid[row] == 1, column.type,
+                        arena: plan.batch.arena, exactly: true)
+                }
+                json.endObject()
+                var record = outbox.begin(
+                    .sink(output.sink), timestamp: plan.batch.times[row], causedAt: plan.batch.raw.timestamps[row])
+                if let key = output.step.key, key.encoded.valid[row] == 1 {
+                    let text = TextReference(packed: key.encoded.values[row])
+                    outbox.setKey(plan.batch.arena.base + text.offset, text.count, of: &record)
+                } else if let key = plan.batch.raw.keys[row] {
+                    outbox.setKey(key, Int(plan.batch.raw.keyCounts[row]), of: &record)
+                }
+                outbox.setValue(json.bytes.base, json.bytes.count, of: &record)
+                outbox.end(record)
+                counters.results += 1
+            }
+        }
+    }
+
+    /// Dead letters and late records of a stretch, in row order, as they came, with the reason in headers.
+    func writeRefused(
+        _ plan: SourcePlan,
+        _ source: Int,
+        _ task: TaskState,
+        from start: Int,
+        to end: Int,
+        _ outbox: inout Outbox
+    ) {
+        let batch = plan.batch
+        for row in start..<end {
+            if batch.status[row] != 0 {
+                writeDead(plan, source, row, &outbox)
+                counters.dead[Int(batch.status[row])] += 1
+            } else if plan.late[row] != 0 {
+                writeLate(plan, source, row, &outbox)
+                task.lateCount += 1
+                counters.late += 1
+                forgetUnused(plan, row, source, task)
+            }
+        }
+    }
+
+    /// A late record may have brought in a key that no window holds.
+    private func forgetUnused(_ plan: SourcePlan, _ row: Int, _ source: Int, _ task: TaskState) {
+        for key in keyPlans where steps[key.steps[0]].source == source {
+            let group = task.groups[key.group]
+            let text = TextReference(packed: key.encoded.values[row])
+            guard let id = group.keys.find(plan.batch.arena.base + text.offset, text.count) else { continue }
+            if !group.isUsed(id) { group.keys.remove(id) }
+        }
+    }
+
+    private func writeDead(_ plan: SourcePlan, _ source: Int, _ row: Int, _ outbox: inout Outbox) {
+        let batch = plan.batch
+        let status = RowStatus(rawValue: batch.status[row]) ?? .malformed
+        let step = Int(plan.refusedBy[row])
+        let field = Int(batch.statusField[row])
+        var record = copy(.deadLetter, batch, row, &outbox)
+        outbox.addHeader("__streams.errors.exception", "millrace.\(status.name)", to: &record)
+        outbox.addHeader("__streams.errors.message", reason(plan, row, status, step), to: &record)
+        addOrigin(source, batch, row, outbox, &record)
+        outbox.addHeader(
+            "millrace.errors.step", step < 0 ? spec.sources[source].name : steps[step].spec.name, to: &record)
+        if step < 0, field >= 0, field < plan.spec.schema.fields.count {
+            outbox.addHeader("millrace.errors.field", plan.spec.schema.fields[field].name, to: &record)
+        }
+        outbox.end(record)
+    }
+
+    private func reason(_ plan: SourcePlan, _ row: Int, _ status: RowStatus, _ step: Int) -> String {
+        switch status {
+        case .nullKey where step >= 0: "step \(steps[step].spec.name): the key is null"
+        case .futureTime:
+            "the event time \(CivilTime.string(plan.columns[plan.spec.timeField].values[row])) lies too far ahead"
+        case .outOfRange where step >= 0: "step \(steps[step].spec.name): a number does not fit in 64 bits"
+        case .missingField where step >= 0: "step \(steps[step].spec.name): a derived field has no value"
+        default: plan.decoder.explain(row, of: plan.batch)
+        }
+    }
+
+    private func writeLate(_ plan: SourcePlan, _ source: Int, _ row: Int, _ outbox: inout Outbox) {
+        let batch = plan.batch
+        var record = copy(.late, batch, row, &outbox)
+        let behind = plan.watermarks[row] - batch.times[row]
+        outbox.addHeader("millrace.late.by_ms", String(behind), to: &record)
+        outbox.addHeader("millrace.late.watermark", CivilTime.string(plan.watermarks[row]), to: &record)
+        addOrigin(source, batch, row, outbox, &record)
+        outbox.end(record)
+    }
+
+    private func copy(_ destination: Destination, _ batch: Batch, _ row: Int, _ outbox: inout Outbox)
+        -> Outbox.Record
+    {
+        let raw = batch.raw
+        var record = outbox.begin(destination, timestamp: max(0, raw.timestamps[row]), causedAt: -1)
+        outbox.setKey(raw.keys[row], Int(raw.keyCounts[row]), of: &record)
+        // An oversized record cannot be passed on whole; its first part tells what it was.
+        outbox.setValue(raw.values[row], min(Int(raw.valueCounts[row]), Limits.deadLetterBytesMax), of: &record)
+        return record
+    }
+
+    private func addOrigin(
+        _ source: Int,
+        _ batch: Batch,
+        _ row: Int,
+        _ outbox: Outbox,
+        _ record: inout Outbox.Record
+    ) {
+        outbox.addHeader("__streams.errors.topic", topic(of: source), to: &record)
+        outbox.addHeader("__streams.errors.partition", String(batch.partition), to: &record)
+        outbox.addHeader("__streams.errors.offset", String(batch.raw.offsets[row]), to: &record)
+    }
+
+    /// Hands the metrics of the keys that changed since the last call to the Redis sinks.
+    package func collectMetrics(_ task: TaskState, into sink: (Int) -> (any MetricsSink)?) {
+        for step in steps {
+            guard let window = step.window, let store = task.stores[step.index], let keyPlan = step.key,
+                !window.redisSinks.isEmpty
+            else { continue }
+            let group = task.groups[keyPlan.group]
+            let ids = task.dirty[step.index].ids.filter { group.isUsed($0) }
+            task.dirty[step.index].removeAll()
+            let keyFields = step.spec.key.map { step.spec.schema.fields[$0].name }
+            var start = 0
+            while start < ids.count {
+                let end = min(start + options.rowsMax, ids.count)
+                putMetrics(step, window, store, group, keyFields, Array(ids[start..<end]), task, sink)
+                start = end
+            }
+        }
+    }
+
+    private func putMetrics(
+        _ step: StepPlan,
+        _ window: WindowPlan,
+        _ store: WindowStore,
+        _ group: KeyGroup,
+        _ keyFields: [String],
+        _ ids: [UInt32],
+        _ task: TaskState,
+        _ sink: (Int) -> (any MetricsSink)?
+    ) {
+        closeArena.removeAll()
+        let rows = Selection(dense.rows, count: ids.count)
+        let watermark = task.watermarks[step.source]
+        ids.withUnsafeBufferPointer { ids in
+            guard let start = ids.baseAddress else { return }
+            window.gather(
+                store, ids: start, count: ids.count, .running, at: watermark, rows: rows, arena: closeArena)
+        }
+        let keys = emissionKeys(step.key?.columns ?? [])
+        for (row, id) in ids.enumerated() {
+            KeyCoding.decode(group.keys.key(of: id), into: keys, row: 0, arena: closeArena)
+            let bounds = store.bounds(at: store.anchor(of: id, .running, otherwise: store.anchor(at: watermark)))
+            var fields = zip(window.outputFields, window.outputColumns).map { field, column in
+                let value =
+                    column.valid[row] == 1 ? ValueText.string(column.values[row], column.type, arena: closeArena) : ""
+                return (name: "\(step.spec.name).\(field.name)", value: value)
+            }
+            fields.append((name: "\(step.spec.name).window_start", value: CivilTime.string(bounds.start)))
+            fields.append((name: "\(step.spec.name).window_end", value: CivilTime.string(bounds.end)))
+            for sinkIndex in window.redisSinks {
+                guard case .redis(let parts, let ttl, _) = spec.sinks[sinkIndex].target else { continue }
+                let key = parts.reduce(into: "") { key, part in
+                    switch part {
+                    case .text(let text): key += text
+                    case .field(let name):
+                        guard let index = keyFields.firstIndex(of: name) else { return }
+                        key += ValueText.string(keys[index].values[0], keys[index].type, arena: closeArena)
+                    }
+                }
+                sink(sinkIndex)?.put(key: key, fields: fields, ttlMilliseconds: ttl)
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+import Base
+import Dataflow
+import Records
+import State
+import Topology
+
+extension Pipeline {
+    /// Takes records of one partition of a source through the whole topology. Outputs are appended to
+    /// `outbox`.
+    package func process(_ raw: RawRecords, source: Int, task: TaskState, outbox: inout Outbox) {
+        let plan = sources[source]
+        let batch = plan.batch
+        batch.partition = task.partition
+        plan.decoder.decode(raw, into: batch)
+        batch.raw = raw
+        counters.records += Int64(batch.count)
+        for row in 0..<batch.count {
+            plan.late[row] = 0
+            plan.refusedBy[row] = -1
+        }
+        deriveAndTime(plan, task, source)
+        var start = 0
+        while start < batch.count {
+            let watermark = plan.watermarks[start]
+            if watermark != .min { close(source: source, watermark: watermark, task: task, outbox: &outbox) }
+            let due = nextClose(source: source, task: task)
+            var end = start + 1
+            while end < batch.count, plan.watermarks[end] < due { end += 1 }
+            processStretch(plan, source, task, from: start, to: end, &outbox)
+            start = end
+        }
+    }
+
+    /// Event time has come to `watermark` without a record: an idle partition, or the end of the input.
+    package func advance(source: Int, to watermark: Int64, task: TaskState, outbox: inout Outbox) {
+        guard watermark > task.watermarks[source], task.watermarks[source] != .min else { return }
+        close(source: source, watermark: watermark, task: task, outbox: &outbox)
+        task.watermarks[source] = watermark
+    }
+
+    /// The watermark at which every window that holds records has closed.
+    package func endOfTime(source: Int, task: TaskState) -> Int64 {
+        var end = task.times[source]
+        guard end != .min else { return .min }
+        for step in steps where step.source == source {
+            guard let store = task.stores[step.index] else { continue }
+            let anchor = store.anchor(at: task.times[source])
+            end = max(end, store.closesAt(anchor + Int64(store.options.span) + 1))
+        }
+        return end
+    }
+
+    // MARK: Rows
+
+    /// Derived fields of the source, event times, their bound, and the watermark after each row.
+    private func deriveAndTime(_ plan: SourcePlan, _ task: TaskState, _ source: Int) {
+        let batch = plan.batch
+        selectGood(plan)
+        for (program, field) in plan.derived {
+            let column = program.run(plan.columns, arena: batch.arena, rows: plan.good.selection)
+            refuse(column, isOptional: field.isOptional, plan, plan.good.selection, step: -1)
+        }
+        if !plan.derived.isEmpty { selectGood(plan) }
+        let time = plan.columns[plan.spec.timeField]
+        let bound = options.clock.map { $0.nowMilliseconds &+ plan.spec.ahead } ?? options.timeMax
+        let outOfOrder = plan.spec.outOfOrder
+        var greatest = task.times[source]
+        var watermark = task.watermarks[source]
+        var next = 0
+        let good = plan.good.selection
+        for row in 0..<batch.count {
+            if next < good.count, good[next] == row {
+                next += 1
+                let value = time.values[row]
+                if time.valid[row] != 1 {
+                    batch.status[row] = RowStatus.missingField.rawValue
+                    batch.statusField[row] = Int16(plan.spec.timeField)
+                } else if value > bound {
+                    batch.status[row] = RowStatus.futureTime.rawValue
+                    batch.statusField[row] = Int16(plan.spec.timeField)
+                } else {
+                    batch.times[row] = value
+                    greatest = max(greatest, value)
+                    watermark = max(watermark, greatest - outOfOrder)
+                }
+            }
+            plan.watermarks[row] = watermark
+        }
+        task.times[source] = greatest
+        task.watermarks[source] = watermark
+        selectGood(plan)
+    }
+
+    private func selectGood(_ plan: SourcePlan) {
+        let (status, rows) = (plan.batch.status, plan.good.rows)
+        var count = 0
+        for row in 0..<plan.batch.count {
+            rows[count] = Int32(truncatingIfNeeded: row)
+            count += status[row] == 0 ? 1 : 0
+        }
+        plan.good.count = count
+    }
+
+    /// Rows whose value overflowed, or is missing though it must not be, go no further.
+    private func refuse(_ column: Column, isOptional: Bool, _ plan: SourcePlan, _ rows: Selection, step: Int) {
+        for index in 0..<rows.count {
+            let row = rows[index]
+            let state = column.valid[row]
+            if state == 1 || (state == 0 && isOptional) { continue }
+            let status: RowStatus = state == 0 ? .missingField : .outOfRange
+            plan.batch.status[row] = status.rawValue
+            plan.refusedBy[row] = Int16(step)
+        }
+    }
+
+    // MARK: A stretch of rows in which no window closes
+
+    private func processStretch(
+        _ plan: SourcePlan,
+        _ source: Int,
+        _ task: TaskState,
+        from start: Int,
+        to end: Int,
+        _ outbox: inout Outbox
+    ) {
+        let batch = plan.batch
+        var count = 0
+        for row in start..<end where batch.status[row] == 0 {
+            plan.rows.rows[count] = Int32(truncatingIfNeeded: row)
+            count += 1
+        }
+        plan.rows.count = count
+        if count > 0 {
+            for step in steps where step.source == source { select(step, plan) }
+            findKeys(plan, source, task)
+            for pass in windowPasses[source] { update(pass, plan, task) }
+            for rule in rulesOfSource[source] { fire(rule, plan, source, task) }
+            if !pending.isEmpty { writePending(plan, source, task, &outbox) }
+            if !recordSinks[source].isEmpty { writeRecords(plan, source, &outbox) }
+        }
+        writeRefused(plan, source, task, from: start, to: end, &outbox)
+    }
+
+    private func select(_ step: StepPlan, _ plan: SourcePlan) {
+        let input: Selection
+        switch step.spec.input {
+        case .source: input = plan.rows.selection
+        case .step(let index): input = steps[index].selection.selection
+        }
+        let batch = plan.batch
+        let rows = step.selection.rows
+        var count = 0
+        if let condition = step.condition {
+            let column = condition.run(step.columns, arena: batch.arena, rows: input)
+            let (values, valid, status) = (column.values, column.valid, batch.status)
+            for index in 0..<input.count {
+                let row = input[index]
+                rows[count] = Int32(truncatingIfNeeded: row)
+                count += valid[row] == 1 && values[row] != 0 && status[row] == 0 ? 1 : 0
+            }
+        } else {
+            rows.update(from: input.rows, count: input.count)
+            count = input.count
+        }
+        step.selection.count = count
+        for (program, field) in step.derived {
+            let column = program.run(step.columns, arena: batch.arena, rows: step.selection.selection)
+            refuse(column, isOptional: field.isOptional, plan, step.selection.selection, step: step.index)
+            dropRefused(step, batch)
+        }
+    }
+
+    private func dropRefused(_ step: StepPlan, _ batch: Batch) {
+        let rows = step.selection.rows
+        var count = 0
+        for index in 0..<step.selection.count {
+            let row = rows[index]
+            rows[count] = row
+            count += batch.status[Int(row)] == 0 ? 1 : 0
+        }
+        step.selection.count = count
+    }
+
+    /// Encodes and looks up the keys of every step, and drops the rows that have none.
+    private func findKeys(_ plan: SourcePlan, _ source: Int, _ task: TaskState) {
+        let batch = plan.batch
+        for key in keyPlans where steps[key.steps[0]].source == source {
+            // The union of the steps' rows: rows of several steps are looked up once.
+            let rows: Selection
+            if key.steps.count == 1 {
+                rows = steps[key.steps[0]].selection.selection
+            } else {
+                rows = union(key.steps.map { steps[$0] }, plan)
+            }
+            key.encode(rows, arena: batch.arena)
+            var mustDrop = false
+            for index in 0..<rows.count where key.encoded.valid[rows[index]] == 0 {
+                batch.status[rows[index]] = RowStatus.nullKey.rawValue
+                plan.refusedBy[rows[index]] = Int16(key.steps[0])
+                mustDrop = true
+            }
+            if mustDrop { for step in key.steps { dropRefused(steps[step], batch) } }
+            let windows = key.steps.map { steps[$0] }.filter { $0.window != nil }
+            guard !windows.isEmpty else { continue }
+            let known = windows.count == 1 ? windows[0].selection.selection : union(windows, plan)
+            task.groups[key.group].keys.intern(key.encoded.values, in: batch.arena, rows: known, ids: key.ids)
+        }
+    }
+
+    /// Rows that any of the steps has selected, ascending, in `plan.good`, which is free by now.
+    private func union(_ steps: [StepPlan], _ plan: SourcePlan) -> Selection {
+        let updates = plan.updates
+        let rows = plan.rows.selection
+        for index in 0..<rows.count { updates[rows[index]] = 0 }
+        for step in steps {
+            let selection = step.selection.selection
+            for index in 0..<selection.count { updates[selection[index]] = 1 }
+        }
+        var count = 0
+        for index in 0..<rows.count {
+            let row = rows[index]
+            plan.good.rows[count] = Int32(truncatingIfNeeded: row)
+            count += Int(updates[row])
+        }
+        plan.good.count = count
+        return plan.good.selection
+    }
+
+    // MARK: Windows
+
+    private func update(_ pass: WindowPass, _ plan: SourcePlan, _ task: TaskState) {
+        guard let store = task.stores[pass.step.index] else { return }
+        let batch = plan.batch
+        let own = pass.isOwn ? pass.step.selection.selection : Selection(plan.good.rows, count: 0)
+        let rows: Selection
+        var ids = UnsafePointer(pass.key.ids)
+        if pass.readers.isEmpty {
+            rows = own
+            for index in 0..<rows.count { plan.updates[rows[index]] = 1 }
+        } else {
+            rows = union((pass.isOwn ? [pass.step] : []) + pass.readers, plan)
+            // A row's key comes from the step that selected it.
+            for step in pass.readers {
+                guard let key = step.key else { continue }
+                let selection = step.selection.selection
+                for index in 0..<selection.count { plan.ids[selection[index]] = key.ids[selection[index]] }
+            }
+            for index in 0..<rows.count { plan.updates[rows[index]] = 0 }
+            for index in 0..<own.count {
+                plan.ids[own[index]] = pass.key.ids[own[index]]
+                plan.updates[own[index]] = 1
+            }
+            ids = UnsafePointer(plan.ids)
+        }
+        if rows.count == 0 { return }
+        let liveBefore = store.live.count
+        store.prepare(
+            rows,
+            ids: ids,
+            times: batch.times,
+            watermarks: plan.watermarks,
+            updates: plan.updates,
+            late: plan.late,
+            scratch: scratch
+        )
+        if pass.window.isRead {
+            for index in 0..<rows.count { pass.window.anchors[rows[index]] = scratch.newest[index] }
+        }
+        let group = task.groups[pass.key.group]
+        for id in store.live[liveBefore...] { group.retain(id) }
+        aggregate(pass, plan, store, rows, own)
+        if !pass.window.redisSinks.isEmpty {
+            for index in 0..<own.count { task.dirty[pass.step.index].insert(ids[own[index]]) }
+        }
+    }
+
+    private func aggregate(
+        _ pass: WindowPass,
+        _ plan: SourcePlan,
+        _ store: WindowStore,
+        _ rows: Selection,
+        _ own: Selection
+    ) {
+        let window = pass.window
+        let batch = plan.batch
+        let columns = pass.step.columns
+        // The number of records, which every window keeps, unless a `count()` does it below.
+        if !window.storeIndices.contains(0) {
+            store.apply(
+                0, rows, times: batch.times, argument: nil, condition: nil, output: nil, arena: batch.arena,
+                scratch: scratch
+            )
+        }
+        for (call, index) in window.storeIndices.enumerated() {
+            store.apply(
+                index,
+                rows,
+                times: batch.times,
+                argument: window.arguments[call]?.run(columns, arena: batch.arena, rows: own),
+                condition: window.conditions[call]?.run(columns, arena: batch.arena, rows: own),
+                output: window.isRead ? window.aggregateColumns[call] : nil,
+                arena: batch.arena,
+                scratch: scratch
+            )
+        }
+        if window.isRead { window.runOutputs(rows, arena: batch.arena) }
+    }
+}

@@ -1,0 +1,289 @@
+import Base
+import Dataflow
+import Records
+import State
+import Topology
+
+/// A topology compiled for one lane: programs, columns and scratch memory. What has to be remembered
+/// between batches is in `TaskState`, one for each partition, so that one pipeline serves all its tasks.
+///
+/// A batch goes through in phases, each a pass over columns: decode, event time, then for every stretch of
+/// rows between two points where a window closes: filters and derived fields, keys, windows, rules, outputs.
+/// Because a stretch ends exactly where a row moves the watermark past the end of a window, the result does
+/// not depend on how the input was cut into batches.
+package final class Pipeline {
+    package struct Options {
+        package var rowsMax: Int
+        /// The clock of `detected_at` and of the bound on future times; nil: event time stands in.
+        package var clock: (any Clock)?
+        /// Event times beyond this are refused where there is no clock.
+        package var timeMax: Int64
+
+        package init(rowsMax: Int = Limits.rowsPerBatchMax, clock: (any Clock)?, timeMax: Int64 = .max) {
+            self.rowsMax = rowsMax
+            self.clock = clock
+            self.timeMax = timeMax
+        }
+    }
+
+    let spec: TopologySpec
+    let options: Options
+    let sources: [SourcePlan]
+    let steps: [StepPlan]
+    let rules: [RulePlan]
+    let keyPlans: [KeyPlan]
+    let groupCount: Int
+    /// For each source, the windows that its rows reach, and the rules that they can fire.
+    let windowPasses: [[WindowPass]]
+    let rulesOfSource: [[RulePlan]]
+    let recordSinks: [[RecordSink]]
+    let scratch: WindowScratch
+    /// Rows by position, for programs that run over keys instead of records.
+    let dense: SelectionBuffer
+    /// Text of values that are gathered from windows instead of rows.
+    let closeArena = Arena(capacity: 1 << 16)
+    var json = JsonWriter()
+    /// One row of key columns, for keys that come from the key table.
+    var keyScratch: [Column] = []
+    var pending: [PendingAlert] = []
+    package var counters = PipelineCounters()
+
+    /// What is computed from the rows of one source.
+    final class SourcePlan {
+        let spec: SourceSpec
+        let decoder: any RecordDecoder
+        let batch: Batch
+        /// Of `spec.schema`.
+        let columns: [Column]
+        let derived: [(program: Program, field: DerivedField)]
+        let good: SelectionBuffer
+        /// The watermark of the source after each row.
+        let watermarks: UnsafeMutablePointer<Int64>
+        let late: UnsafeMutablePointer<UInt8>
+        let updates: UnsafeMutablePointer<UInt8>
+        /// Step that refused the row, -1 for the source itself.
+        let refusedBy: UnsafeMutablePointer<Int16>
+        let rows: SelectionBuffer
+        let ids: UnsafeMutablePointer<UInt32>
+
+        init(_ spec: SourceSpec, decoder: any RecordDecoder, capacity: Int, zones: ZoneTables) {
+            self.spec = spec
+            self.decoder = decoder
+            batch = Batch(schema: Schema(spec.wire.map(\.field)), capacity: capacity)
+            var columns = batch.columns
+            var derived: [(Program, DerivedField)] = []
+            for field in spec.derived {
+                let program = Program(field.expression, capacity: capacity, zones: zones)
+                derived.append((program, field))
+                columns.append(program.resultColumn(columns))
+            }
+            self.columns = columns
+            self.derived = derived
+            good = SelectionBuffer(capacity: capacity)
+            rows = SelectionBuffer(capacity: capacity)
+            watermarks = .allocate(capacity: capacity)
+            watermarks.initialize(repeating: 0, count: capacity)
+            late = .allocate(capacity: capacity)
+            late.initialize(repeating: 0, count: capacity)
+            updates = .allocate(capacity: capacity)
+            updates.initialize(repeating: 1, count: capacity)
+            refusedBy = .allocate(capacity: capacity)
+            refusedBy.initialize(repeating: -1, count: capacity)
+            ids = .allocate(capacity: capacity)
+            ids.initialize(repeating: 0, count: capacity)
+        }
+
+        deinit {
+            watermarks.deallocate()
+            late.deallocate()
+            updates.deallocate()
+            refusedBy.deallocate()
+            ids.deallocate()
+        }
+    }
+
+    /// A window that rows of a source reach: those of its own step, and those of steps that a rule
+    /// compares it with, which only read it.
+    struct WindowPass {
+        var step: StepPlan
+        var window: WindowPlan
+        var key: KeyPlan
+        var isOwn: Bool
+        var readers: [StepPlan]
+    }
+
+    struct RecordSink {
+        var sink: Int
+        var step: StepPlan
+    }
+
+    package init(_ spec: TopologySpec, decoders: [any RecordDecoder], zones: ZoneTables, options: Options) {
+        self.spec = spec
+        self.options = options
+        let capacity = options.rowsMax
+        sources = zip(spec.sources, decoders).map {
+            SourcePlan($0, decoder: $1, capacity: capacity, zones: zones)
+        }
+        var builder = Builder(spec: spec, capacity: capacity, zones: zones)
+        builder.build(sources: sources)
+        steps = builder.steps
+        keyPlans = builder.keyPlans
+        groupCount = builder.groups.count
+        let steps = builder.steps
+        rules = spec.rules.enumerated().map { index, rule in
+            RulePlan(rule, index: index, steps: steps, topology: spec, capacity: capacity, zones: zones)
+        }
+        let rules = self.rules
+        windowPasses = spec.sources.indices.map { builder.passes(source: $0) }
+        rulesOfSource = spec.sources.indices.map { source in
+            rules.filter { $0.spec.on.contains { steps[$0].source == source } }
+        }
+        recordSinks = spec.sources.indices.map { source in
+            spec.sinks.enumerated().flatMap { sink, sinkSpec -> [RecordSink] in
+                guard case .steps(let indices) = sinkSpec.input else { return [] }
+                return indices.map { steps[$0] }.filter { $0.source == source && $0.window == nil }
+                    .map { RecordSink(sink: sink, step: $0) }
+            }
+        }
+        scratch = WindowScratch(capacity: capacity)
+        dense = SelectionBuffer(capacity: capacity)
+        for row in 0..<capacity { dense.rows[row] = Int32(row) }
+        dense.count = capacity
+    }
+
+    package func makeTask(partition: Int32) -> TaskState {
+        TaskState(
+            partition: partition,
+            groups: groupCount,
+            stores: steps.map { $0.window?.makeStore() },
+            rules: rules.count,
+            sources: sources.count
+        )
+    }
+
+    /// Lays the steps out over the sources' columns.
+    private struct Builder {
+        let spec: TopologySpec
+        let capacity: Int
+        let zones: ZoneTables
+        var steps: [StepPlan] = []
+        var keyPlans: [KeyPlan] = []
+        /// Names of the key fields of each group.
+        var groups: [[String]] = []
+
+        init(spec: TopologySpec, capacity: Int, zones: ZoneTables) {
+            self.spec = spec
+            self.capacity = capacity
+            self.zones = zones
+        }
+
+        mutating func build(sources: [SourcePlan]) {
+            for (index, step) in spec.steps.enumerated() {
+                let source: Int
+                let columns: [Column]
+                switch step.input {
+                case .source(let input): (source, columns) = (input, sources[input].columns)
+                case .step(let input): (source, columns) = (steps[input].source, steps[input].columns)
+                }
+                let plan = StepPlan(
+                    step,
+                    index: index,
+                    source: source,
+                    inputColumns: columns,
+                    capacity: capacity,
+                    zones: zones,
+                    keyPlan: { keyPlan($0, names: step.key.map { step.schema.fields[$0].name }) }
+                )
+                plan.key?.steps.append(index)
+                steps.append(plan)
+                if step.window != nil { plan.window = windowPlan(step, index: index, source: source) }
+            }
+            for rule in spec.rules where steps[rule.on[0]].window != nil {
+                for step in rule.on {
+                    steps[step].window?.isRead = true
+                    for other in rule.on where other != step {
+                        let source = steps[other].source
+                        if steps[step].window?.readers[source]?.contains(other) != true {
+                            steps[step].window?.readers[source, default: []].append(other)
+                        }
+                    }
+                }
+            }
+        }
+
+        /// Closed totals are kept where a rule waits for the close or a sink takes the results.
+        private func windowPlan(_ step: StepSpec, index: Int, source: Int) -> WindowPlan {
+            var emission: [Int] = []
+            var redis: [Int] = []
+            for (sink, sinkSpec) in spec.sinks.enumerated() {
+                guard case .steps(let inputs) = sinkSpec.input, inputs.contains(index) else { continue }
+                if case .redis = sinkSpec.target { redis.append(sink) } else { emission.append(sink) }
+            }
+            let closes = spec.rules.contains { $0.at == .close && $0.on.contains(index) }
+            let plan = WindowPlan(
+                step,
+                outOfOrder: spec.sources[source].outOfOrder,
+                keepsClosed: closes || !emission.isEmpty,
+                capacity: capacity,
+                zones: zones
+            )
+            plan.emissionSinks = emission
+            plan.redisSinks = redis
+            return plan
+        }
+
+        private mutating func keyPlan(_ columns: [Column], names: [String]) -> KeyPlan {
+            if let same = keyPlans.first(where: { plan in
+                plan.columns.count == columns.count && zip(plan.columns, columns).allSatisfy { $0 === $1 }
+                    && groups[plan.group] == names
+            }) {
+                return same
+            }
+            let group = groups.firstIndex(of: names) ?? groups.count
+            if group == groups.count { groups.append(names) }
+            keyPlans.append(KeyPlan(columns, group: group, capacity: capacity))
+            return keyPlans[keyPlans.count - 1]
+        }
+
+        func passes(source: Int) -> [WindowPass] {
+            steps.compactMap { step in
+                guard let window = step.window, let key = step.key else { return nil }
+                let readers = (window.readers[source] ?? []).map { steps[$0] }
+                guard step.source == source || !readers.isEmpty else { return nil }
+                return WindowPass(
+                    step: step,
+                    window: window,
+                    key: key,
+                    isOwn: step.source == source,
+                    readers: readers
+                )
+            }
+        }
+    }
+}
+
+/// What happened since the process started; a lane publishes them once a poll.
+package struct PipelineCounters {
+    package var records: Int64 = 0
+    package var late: Int64 = 0
+    /// By `RowStatus`.
+    package var dead = InlineArray<16, Int64>(repeating: 0)
+    package var alerts: Int64 = 0
+    package var results: Int64 = 0
+
+    package init() {}
+
+    package var deadTotal: Int64 {
+        var total: Int64 = 0
+        for index in dead.indices { total += dead[index] }
+        return total
+    }
+}
+
+/// An alert found in a stretch of rows; written when the stretch ends, in row order.
+struct PendingAlert {
+    var row: Int
+    var rule: Int
+    var id: UInt32
+    var edge: RuleState.Edge
+}

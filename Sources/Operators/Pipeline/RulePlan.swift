@@ -1,0 +1,111 @@
+import Base
+import Records
+import State
+import Topology
+
+/// A rule compiled for one lane.
+final class RulePlan {
+    let spec: RuleSpec
+    let index: Int
+    /// Key fields of the rule's key, decoded from the task's key table when they are needed.
+    let keyColumns: [Column]
+    let keyNames: [String]
+    let group: Int
+    /// Columns of `spec.scope`.
+    let columns: [Column]
+    /// True if the condition itself reads the key fields.
+    let readsKey: Bool
+    let when: Program
+    let clear: Program?
+    let message: [(text: String, program: Program?)]
+    let hasWindow: Bool
+    /// Sinks that take this rule's alerts.
+    let sinks: [Int]
+    /// `"rule":…` to `"severity":…`, and the condition and measure, ready to be copied.
+    let head: String
+    let tail: String
+
+    init(
+        _ spec: RuleSpec,
+        index: Int,
+        steps: [StepPlan],
+        topology: TopologySpec,
+        capacity: Int,
+        zones: ZoneTables
+    ) {
+        self.spec = spec
+        self.index = index
+        let first = steps[spec.on[0]]
+        hasWindow = first.window != nil
+        keyNames = first.spec.key.map { first.spec.schema.fields[$0].name }
+        group = first.key?.group ?? 0
+        if hasWindow {
+            keyColumns = first.spec.key.map { Column(first.spec.schema.fields[$0].type, capacity: capacity) }
+            columns = keyColumns + spec.on.flatMap { steps[$0].window?.outputColumns ?? [] }
+        } else {
+            keyColumns = first.spec.key.map { first.columns[$0] }
+            columns = first.columns
+        }
+        when = Program(spec.when, capacity: capacity, zones: zones)
+        clear = spec.clear.map { Program($0, capacity: capacity, zones: zones) }
+        message = spec.message.map { part in
+            switch part {
+            case .text(let text): (text, nil)
+            case .value(let expression): ("", Program(expression, capacity: capacity, zones: zones))
+            }
+        }
+        let keyCount = keyNames.count
+        readsKey = spec.mentioned.contains { $0 < keyCount }
+        sinks = topology.sinks.indices.filter { sink in
+            if case .alerts(let rules) = topology.sinks[sink].input { rules.contains(index) } else { false }
+        }
+        var json = JsonWriter()
+        json.beginObject()
+        json.member("topology", topology.name)
+        json.member("ruleset", topology.ruleset)
+        json.member("rule", spec.name)
+        json.member("risk", spec.risk)
+        json.member("severity", spec.severity.rawValue)
+        head = String(json.string.dropFirst())
+        json.removeAll()
+        json.beginObject()
+        json.member("condition", spec.condition)
+        json.member("measure", spec.measure)
+        tail = String(json.string.dropFirst())
+    }
+}
+
+/// What a task remembers of one rule.
+struct RuleState {
+    struct Edge {
+        var alertId: UInt64
+        var secondHalf: UInt64
+        var eventTime: Int64
+        /// Alerts raised for this key at this event time before.
+        var ordinal: Int
+        var isRaised: Bool
+    }
+
+    /// 1 for keys whose alert is raised, by id.
+    private(set) var raised: [UInt8] = []
+    private(set) var raisedCount = 0
+    var edges: [UInt32: Edge] = [:]
+    /// Alerts of a rule on records: how many a key has had at an event time.
+    var seen: [UInt64: (time: Int64, count: Int)] = [:]
+
+    func isRaised(_ id: UInt32) -> Bool { Int(id) < raised.count && raised[Int(id)] != 0 }
+
+    mutating func setRaised(_ id: UInt32, _ isRaised: Bool) {
+        if Int(id) >= raised.count {
+            raised.append(contentsOf: repeatElement(0, count: Int(id) + 1 - raised.count + raised.count / 2))
+        }
+        guard (raised[Int(id)] != 0) != isRaised else { return }
+        raised[Int(id)] = isRaised ? 1 : 0
+        raisedCount += isRaised ? 1 : -1
+    }
+
+    /// Keys whose alert is raised, in id order.
+    var raisedIds: [UInt32] {
+        raisedCount == 0 ? [] : raised.indices.filter { raised[$0] != 0 }.map { UInt32($0) }
+    }
+}

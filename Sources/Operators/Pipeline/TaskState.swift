@@ -1,0 +1,80 @@
+import Base
+import Dataflow
+import Records
+import State
+import Topology
+
+/// Everything that one task (the topology's steps over one partition of each source) remembers.
+package final class TaskState {
+    package let partition: Int32
+    let groups: [KeyGroup]
+    /// By step; nil for steps without a window.
+    let stores: [WindowStore?]
+    var rules: [RuleState]
+    /// By source: the greatest event time seen, and how far event time has certainly come.
+    var times: [Int64]
+    package internal(set) var watermarks: [Int64]
+    package internal(set) var lateCount = 0
+    /// Keys whose metrics changed since they were last collected, by step.
+    var dirty: [DirtyKeys]
+
+    init(partition: Int32, groups: Int, stores: [WindowStore?], rules: Int, sources: Int) {
+        self.partition = partition
+        self.groups = (0..<groups).map { _ in KeyGroup() }
+        self.stores = stores
+        self.rules = Array(repeating: RuleState(), count: rules)
+        times = Array(repeating: .min, count: sources)
+        watermarks = Array(repeating: .min, count: sources)
+        dirty = stores.map { _ in DirtyKeys() }
+    }
+
+    /// Bytes of keys and windows.
+    package var memoryBytes: Int {
+        groups.reduce(0) { $0 + $1.keys.memoryBytes } + stores.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
+    }
+
+    package var keyCount: Int { groups.reduce(0) { $0 + $1.keys.count } }
+}
+
+/// Keys of one shape and who still needs them.
+final class KeyGroup {
+    let keys = KeyTable()
+    /// Windows that hold each id.
+    private var uses: [UInt16] = []
+
+    func retain(_ id: UInt32) {
+        if Int(id) >= uses.count {
+            uses.append(contentsOf: repeatElement(0, count: Int(id) + 1 - uses.count + uses.count / 2))
+        }
+        uses[Int(id)] += 1
+    }
+
+    /// True if that was the last use; the caller then forgets the key.
+    func release(_ id: UInt32) -> Bool {
+        uses[Int(id)] -= 1
+        return uses[Int(id)] == 0
+    }
+
+    func isUsed(_ id: UInt32) -> Bool { Int(id) < uses.count && uses[Int(id)] > 0 }
+}
+
+/// A set of key ids that is filled row by row and emptied at once.
+struct DirtyKeys {
+    private(set) var ids: [UInt32] = []
+    private var flags: [UInt8] = []
+
+    mutating func insert(_ id: UInt32) {
+        if Int(id) >= flags.count {
+            flags.append(contentsOf: repeatElement(0, count: Int(id) + 1 - flags.count + flags.count / 2))
+        }
+        if flags[Int(id)] == 0 {
+            flags[Int(id)] = 1
+            ids.append(id)
+        }
+    }
+
+    mutating func removeAll() {
+        for id in ids { flags[Int(id)] = 0 }
+        ids.removeAll(keepingCapacity: true)
+    }
+}

@@ -1,0 +1,147 @@
+/// Dates of the proleptic Gregorian calendar, and timestamps as ISO 8601 texts.
+package enum CivilTime {
+    package static let dayMilliseconds: Int64 = 86_400_000
+
+    /// Days since 1970-01-01 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil).
+    package static func day(year: Int64, month: Int64, day: Int64) -> Int64 {
+        let y = month <= 2 ? year - 1 : year
+        let era = (y >= 0 ? y : y - 399) / 400
+        let yearOfEra = y - era * 400
+        let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
+        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+        return era * 146_097 + dayOfEra - 719_468
+    }
+
+    /// Year, month 1-12 and day 1-31 of a day since 1970-01-01 (civil_from_days).
+    package static func civil(day: Int64) -> (year: Int64, month: Int64, day: Int64) {
+        let shifted = day + 719_468
+        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+        let dayOfEra = shifted - era * 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let part = (5 * dayOfYear + 2) / 153
+        let month = part < 10 ? part + 3 : part - 9
+        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * part + 2) / 5 + 1)
+    }
+
+    // MARK: Reading
+
+    /// A timestamp as written. Without a zone, `milliseconds` is local time.
+    package struct Parsed {
+        package var milliseconds: Int64
+        package var hasZone: Bool
+    }
+
+    /// Reads `2011-01-05T10:15:00Z`, with `+08:00`, `+0800` or `+08`, any fraction (cut to milliseconds), a
+    /// space for the T, without seconds, or the date alone; nil if it is none of these.
+    package static func parse(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Parsed? {
+        guard count >= 10, let year = digits(bytes, 4), bytes[4] == 0x2D, let month = digits(bytes + 5, 2),
+            bytes[7] == 0x2D, let dayOfMonth = digits(bytes + 8, 2)
+        else { return nil }
+        guard month >= 1, month <= 12, dayOfMonth >= 1, dayOfMonth <= length(ofMonth: month, year: year) else {
+            return nil
+        }
+        var result = day(year: year, month: month, day: dayOfMonth) * dayMilliseconds
+        if count == 10 { return Parsed(milliseconds: result, hasZone: false) }
+        guard count >= 16, bytes[10] == 0x54 || bytes[10] == 0x20 || bytes[10] == 0x74,
+            let hour = digits(bytes + 11, 2), bytes[13] == 0x3A, let minute = digits(bytes + 14, 2),
+            hour < 24, minute < 60
+        else { return nil }
+        result += (hour * 60 + minute) * 60_000
+        var at = 16
+        if at < count, bytes[at] == 0x3A {
+            // 60 is a leap second; it counts as the next second.
+            guard at + 3 <= count, let second = digits(bytes + at + 1, 2), second <= 60 else { return nil }
+            result += second * 1000
+            at += 3
+            if at < count, bytes[at] == 0x2E || bytes[at] == 0x2C {
+                at += 1
+                let start = at
+                var unit: Int64 = 100
+                while at < count, bytes[at] &- 0x30 <= 9 {
+                    result += Int64(bytes[at] &- 0x30) * unit
+                    unit /= 10
+                    at += 1
+                }
+                guard at > start else { return nil }
+            }
+        }
+        if at == count { return Parsed(milliseconds: result, hasZone: false) }
+        if bytes[at] | 0x20 == 0x7A, at + 1 == count { return Parsed(milliseconds: result, hasZone: true) }
+        guard let offset = offset(bytes + at, count - at) else { return nil }
+        return Parsed(milliseconds: result - offset, hasZone: true)
+    }
+
+    private static func offset(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Int64? {
+        guard count >= 3, bytes[0] == 0x2B || bytes[0] == 0x2D, let hours = digits(bytes + 1, 2), hours < 24 else {
+            return nil
+        }
+        var minutes: Int64 = 0
+        switch count {
+        case 3: break
+        case 5:
+            guard let parsed = digits(bytes + 3, 2) else { return nil }
+            minutes = parsed
+        case 6:
+            guard bytes[3] == 0x3A, let parsed = digits(bytes + 4, 2) else { return nil }
+            minutes = parsed
+        default: return nil
+        }
+        guard minutes < 60 else { return nil }
+        let magnitude = (hours * 60 + minutes) * 60_000
+        return bytes[0] == 0x2D ? -magnitude : magnitude
+    }
+
+    @inline(__always)
+    private static func digits(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Int64? {
+        var value: Int64 = 0
+        for position in 0..<count {
+            let digit = bytes[position] &- 0x30
+            if digit > 9 { return nil }
+            value = value &* 10 &+ Int64(digit)
+        }
+        return value
+    }
+
+    private static func length(ofMonth month: Int64, year: Int64) -> Int64 {
+        switch month {
+        case 4, 6, 9, 11: 30
+        case 2: (year % 4 == 0 && year % 100 != 0) || year % 400 == 0 ? 29 : 28
+        default: 31
+        }
+    }
+
+    package static func parse(_ text: String) -> Parsed? {
+        let bytes = Array(text.utf8)
+        return bytes.withUnsafeBufferPointer { buffer in buffer.baseAddress.flatMap { parse($0, buffer.count) } }
+    }
+
+    // MARK: Writing
+
+    /// `2011-01-05T10:15:00Z`, with `.123` where the milliseconds are not 0.
+    package static func string(_ milliseconds: Int64) -> String {
+        let dayNumber = floorDivide(milliseconds, dayMilliseconds)
+        let time = milliseconds - dayNumber * dayMilliseconds
+        let (hour, minute, second) = (time / 3_600_000, time / 60_000 % 60, time / 1000 % 60)
+        let fraction = time % 1000
+        let clock = "\(two(hour)):\(two(minute)):\(two(second))"
+        return "\(dateString(day: dayNumber))T\(clock)\(fraction == 0 ? "" : ".\(three(fraction))")Z"
+    }
+
+    /// `2011-01-05`
+    package static func dateString(day: Int64) -> String {
+        let date = civil(day: day)
+        let year = date.year < 0 || date.year > 9999 ? "\(date.year)" : three(date.year / 10) + "\(date.year % 10)"
+        return "\(year)-\(two(date.month))-\(two(date.day))"
+    }
+
+    private static func two(_ value: Int64) -> String { value < 10 ? "0\(value)" : "\(value)" }
+    private static func three(_ value: Int64) -> String { value < 100 ? "0\(two(value))" : "\(value)" }
+}
+
+/// Division rounded down; `divisor` is positive.
+@inlinable @inline(__always)
+package func floorDivide(_ value: Int64, _ divisor: Int64) -> Int64 {
+    let quotient = value / divisor
+    return value % divisor < 0 ? quotient - 1 : quotient
+}

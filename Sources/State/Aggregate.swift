@@ -1,0 +1,168 @@
+import Base
+import Records
+
+/// What a window keeps for one aggregate, and how many 64-bit words of a pane that takes.
+package enum Aggregate: Hashable, Sendable {
+    /// Every record of the key; always the first aggregate of a window.
+    case records
+    /// Records with a non-null argument that meet the condition.
+    case count
+    case sum
+    case average(scale: Int, argumentScale: Int)
+    case minimum, maximum
+    case first, last
+    case firstText, lastText
+    case distinct(isText: Bool)
+    case deviation(scale: Int, argumentScale: Int)
+    case quantile(perMille: Int)
+    /// Calendar days of the window from the key's first record in it on; `perPane` days are a pane.
+    case days(perPane: Int)
+    case windowStart, windowEnd
+
+    /// Bytes of a text that `first` and `last` keep; longer ones are cut at a character.
+    package static let textBytesKept = 63
+
+    package var words: Int {
+        switch self {
+        case .records, .count, .minimum, .maximum, .days: 1
+        case .sum, .first, .last: 2
+        case .average: 3
+        case .deviation: 5
+        case .firstText, .lastText: 9
+        // Kept outside the pane, behind a handle in the block's header.
+        case .distinct, .quantile: 0
+        case .windowStart, .windowEnd: 0
+        }
+    }
+
+    package var isSketch: Bool {
+        switch self {
+        case .distinct, .quantile: true
+        default: false
+        }
+    }
+}
+
+/// A pane's words for one aggregate. All functions take the address of the first of them.
+typealias Accumulator = UnsafeMutablePointer<Int64>
+
+@inline(__always)
+func load128(_ words: Accumulator) -> Int128 { UnsafeRawPointer(words).loadUnaligned(as: Int128.self) }
+
+@inline(__always)
+func store128(_ value: Int128, _ words: Accumulator) {
+    UnsafeMutableRawPointer(words).storeBytes(of: value, as: Int128.self)
+}
+
+extension Aggregate {
+    func clear(_ to: Accumulator) {
+        switch self {
+        case .minimum: to[0] = .max
+        case .maximum: to[0] = .min
+        case .first, .firstText:
+            to[0] = .max
+            to[1] = 0
+        case .last, .lastText:
+            to[0] = .min
+            to[1] = 0
+        default: for word in 0..<words { to[word] = 0 }
+        }
+    }
+
+    /// Adds what `from` holds to `to`, where every record in `from` is later than those in `to` or any order
+    /// does (ties of `first` and `last` aside).
+    func merge(_ from: Accumulator, into to: Accumulator) {
+        switch self {
+        case .records, .count: to[0] += from[0]
+        case .sum: store128(load128(to) + load128(from), to)
+        case .average:
+            store128(load128(to) + load128(from), to)
+            to[2] += from[2]
+        case .deviation:
+            store128(load128(to) + load128(from), to)
+            store128(load128(to + 2) &+ load128(from + 2), to + 2)
+            to[4] += from[4]
+        case .minimum: to[0] = min(to[0], from[0])
+        case .maximum: to[0] = max(to[0], from[0])
+        case .first, .firstText: if from[0] < to[0] { to.update(from: from, count: words) }
+        case .last, .lastText: if from[0] >= to[0] { to.update(from: from, count: words) }
+        case .distinct, .quantile, .days, .windowStart, .windowEnd: break
+        }
+    }
+
+    /// Takes what `from` holds out of `to`; true if it cannot be taken out and `to` must be merged anew.
+    func subtract(_ from: Accumulator, outOf to: Accumulator) -> Bool {
+        switch self {
+        case .records, .count: to[0] -= from[0]
+        case .sum: store128(load128(to) - load128(from), to)
+        case .average:
+            store128(load128(to) - load128(from), to)
+            to[2] -= from[2]
+        case .deviation:
+            store128(load128(to) - load128(from), to)
+            store128(load128(to + 2) &- load128(from + 2), to + 2)
+            to[4] -= from[4]
+        case .minimum: return from[0] != .max && from[0] == to[0]
+        case .maximum: return from[0] != .min && from[0] == to[0]
+        case .first, .firstText: return from[0] != .max && from[0] == to[0]
+        case .last, .lastText: return from[0] != .min && from[0] == to[0]
+        case .distinct, .quantile, .days, .windowStart, .windowEnd: break
+        }
+        return false
+    }
+
+    /// The value of one that its total alone tells: 1 and the value, 0 where there is none, 2 where it does not fit.
+    /// Text values are appended to `arena`.
+    func read(_ from: Accumulator, arena: Arena) -> (value: Int64, valid: UInt8) {
+        switch self {
+        case .records, .count: return (from[0], 1)
+        case .sum: return narrow(load128(from))
+        case .average(let scale, let argumentScale):
+            if from[2] == 0 { return (0, 0) }
+            let factor = Int128(Decimal.powerOfTen(scale - argumentScale))
+            let (product, overflow) = load128(from).multipliedReportingOverflow(by: factor)
+            return overflow ? (0, 2) : narrow(Decimal.divideHalfEven(product, Int128(from[2])))
+        case .minimum: return from[0] == .max ? (0, 0) : (from[0], 1)
+        case .maximum: return from[0] == .min ? (0, 0) : (from[0], 1)
+        case .first: return from[0] == .max ? (0, 0) : (from[1], 1)
+        case .last: return from[0] == .min ? (0, 0) : (from[1], 1)
+        case .firstText, .lastText:
+            if from[0] == .max || from[0] == .min { return (0, 0) }
+            let bytes = UnsafeMutableRawPointer(from + 1).assumingMemoryBound(to: UInt8.self)
+            return (arena.append(bytes + 1, Int(bytes[0])).packed, 1)
+        case .deviation(let scale, let argumentScale): return deviation(from, scale, argumentScale)
+        case .distinct, .quantile, .days, .windowStart, .windowEnd: unreachable("read without its panes")
+        }
+    }
+
+    private func narrow(_ value: Int128) -> (value: Int64, valid: UInt8) {
+        guard let narrow = Int64(exactly: value) else { return (0, 2) }
+        return (narrow, 1)
+    }
+
+    /// Of the population: sqrt(n x sum of squares - sum^2) / n. The sums are exact; only the root is not.
+    private func deviation(_ from: Accumulator, _ scale: Int, _ argumentScale: Int)
+        -> (value: Int64, valid: UInt8)
+    {
+        let count = from[4]
+        if count == 0 { return (0, 0) }
+        let sum = load128(from)
+        let (left, overflow) = load128(from + 2).multipliedReportingOverflow(by: Int128(count))
+        let (square, overflowSquare) = sum.multipliedReportingOverflow(by: sum)
+        if overflow || overflowSquare { return (0, 2) }
+        let root = (Double(max(0, left - square)) / (Double(count) * Double(count))).squareRoot()
+        let scaled = root * Double(Decimal.powerOfTen(scale - argumentScale))
+        guard scaled < 9.2e18 else { return (0, 2) }
+        return (Int64(scaled.rounded(.toNearestOrEven)), 1)
+    }
+
+    /// Keeps the text in the 8 words after the time.
+    static func storeText(_ text: UnsafePointer<UInt8>, _ count: Int, at words: Accumulator) {
+        var kept = min(count, textBytesKept)
+        // Not in the middle of a character.
+        if kept < count { while kept > 0, text[kept] & 0xC0 == 0x80 { kept -= 1 } }
+        let bytes = UnsafeMutableRawPointer(words).assumingMemoryBound(to: UInt8.self)
+        bytes[0] = UInt8(kept)
+        (bytes + 1).update(from: text, count: kept)
+    }
+}

@@ -1,0 +1,50 @@
+import Base
+import Records
+
+/// Cuts time into panes, numbered from 1970: fixed lengths in UTC, or calendar days of a zone. Remembers
+/// the pane it was last asked for, since records of a batch mostly fall into one or two.
+package struct PaneClock {
+    package enum Length {
+        case milliseconds(Int64)
+        case days(Int64, TimeZoneTable)
+    }
+
+    package let length: Length
+    private var index: Int64 = 0
+    private var start: Int64 = 0
+    private var end: Int64 = 0
+
+    package init(_ length: Length) { self.length = length }
+
+    /// The pane that `time` lies in.
+    @inline(__always)
+    package mutating func pane(of time: Int64) -> Int64 {
+        if time >= start && time < end { return index }
+        return find(time)
+    }
+
+    @inline(never)
+    private mutating func find(_ time: Int64) -> Int64 {
+        switch length {
+        case .milliseconds(let width):
+            index = floorDivide(time, width)
+        case .days(let days, let zone):
+            var cursor = zone.cursor()
+            index = floorDivide(zone.localDay(containing: time, &cursor), days)
+        }
+        start = startOfPane(index)
+        end = startOfPane(index + 1)
+        return index
+    }
+
+    /// When a pane begins, which is when the one before it ends.
+    package func startOfPane(_ pane: Int64) -> Int64 {
+        switch length {
+        case .milliseconds(let width):
+            let (product, overflow) = pane.multipliedReportingOverflow(by: width)
+            return overflow ? (pane < 0 ? .min : .max) : product
+        case .days(let days, let zone):
+            return zone.startOfDay(ordinal: pane * days)
+        }
+    }
+}

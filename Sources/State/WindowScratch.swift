@@ -1,0 +1,66 @@
+import Base
+import Records
+
+/// What `WindowStore.prepare` finds out about each selected row, for the passes over the aggregates.
+/// Indexed by position in the selection. One per lane; every store uses it in turn.
+package final class WindowScratch {
+    let blocks: UnsafeMutablePointer<UnsafeMutablePointer<Int64>>
+    let panes: UnsafeMutablePointer<UnsafeMutablePointer<Int64>>
+    let slots: UnsafeMutablePointer<Int32>
+    let actions: UnsafeMutablePointer<UInt8>
+    /// The key's newest pane before and after the row, and its oldest before.
+    let newestBefore: UnsafeMutablePointer<Int64>
+    package let newest: UnsafeMutablePointer<Int64>
+    let oldestBefore: UnsafeMutablePointer<Int64>
+    /// The pane of the row.
+    let pane: UnsafeMutablePointer<Int64>
+    /// Stands for an argument or condition that an aggregate does not have.
+    let always: Column
+
+    enum Action {
+        static let adds: UInt8 = 1
+        static let inRunning: UInt8 = 2
+        static let inClosed: UInt8 = 4
+        /// The key's first pane, a newer one, an older one than any before.
+        static let first: UInt8 = 8
+        static let advance: UInt8 = 16
+        static let extend: UInt8 = 32
+        static let transition: UInt8 = 56
+    }
+
+    // Never read or written.
+    nonisolated(unsafe) private static let nowhere = UnsafeMutablePointer<Int64>.allocate(capacity: 1)
+
+    package init(capacity: Int) {
+        blocks = .allocate(capacity: capacity)
+        blocks.initialize(repeating: Self.nowhere, count: capacity)
+        panes = .allocate(capacity: capacity)
+        panes.initialize(repeating: Self.nowhere, count: capacity)
+        slots = .allocate(capacity: capacity)
+        slots.initialize(repeating: 0, count: capacity)
+        actions = .allocate(capacity: capacity)
+        actions.initialize(repeating: 0, count: capacity)
+        newestBefore = .allocate(capacity: capacity)
+        newestBefore.initialize(repeating: 0, count: capacity)
+        newest = .allocate(capacity: capacity)
+        newest.initialize(repeating: 0, count: capacity)
+        oldestBefore = .allocate(capacity: capacity)
+        oldestBefore.initialize(repeating: 0, count: capacity)
+        pane = .allocate(capacity: capacity)
+        pane.initialize(repeating: 0, count: capacity)
+        always = Column(.bool, capacity: capacity)
+        always.values.update(repeating: 1, count: capacity)
+        always.valid.update(repeating: 1, count: capacity)
+    }
+
+    deinit {
+        blocks.deallocate()
+        panes.deallocate()
+        slots.deallocate()
+        actions.deallocate()
+        newestBefore.deallocate()
+        newest.deallocate()
+        oldestBefore.deallocate()
+        pane.deallocate()
+    }
+}

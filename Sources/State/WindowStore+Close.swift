@@ -1,0 +1,148 @@
+import Base
+import Records
+
+extension WindowStore {
+    /// The watermark at which the next window closes.
+    package var nextClose: Int64 {
+        closedAnchor == Self.none ? .min : clock.startOfPane(closedAnchor + 2)
+    }
+
+    /// True if closing windows one by one makes a difference.
+    package var hasClosedTotals: Bool { options.keepsClosed && !live.isEmpty }
+
+    /// Closes the next window: its totals can then be read.
+    package func closeNext() {
+        closedAnchor += 1
+        if options.keepsClosed { for id in live { moveClosedTotals(block(of: id)) } }
+    }
+
+    /// Takes every window up to `watermark` as closed, without totals. Only where `hasClosedTotals` is false.
+    package func skip(to watermark: Int64) {
+        closedAnchor = max(closedAnchor, watermarkClock.pane(of: watermark) - 1)
+    }
+
+    private func moveClosedTotals(_ block: UnsafeMutablePointer<Int64>) {
+        let (low, high) = panes(at: closedAnchor)
+        let (newest, oldest) = (block[Self.newest], block[Self.oldest])
+        let leaving = low - 1
+        let enters = high >= oldest && high <= newest
+        let leaves = leaving >= oldest && leaving <= newest
+        if !enters && !leaves { return }
+        for index in aggregates.indices where !aggregates[index].isSketch {
+            let aggregate = aggregates[index]
+            let total = block + closed + offsets[index]
+            if enters { aggregate.merge(paneWords(block, high) + offsets[index], into: total) }
+            if leaves, aggregate.subtract(paneWords(block, leaving) + offsets[index], outOf: total) {
+                rescan(index, block, total, max(low, oldest), min(high, newest))
+            }
+        }
+    }
+
+    /// Forgets the keys whose records have all left the windows, and hands them to `onForgotten`. Without
+    /// closed totals that is done once in a while: what it frees is memory, not meaning.
+    package func forget(_ onForgotten: (_ id: UInt32) -> Void) {
+        if !options.keepsClosed, closedAnchor < sweepDue { return }
+        sweepDue = closedAnchor + Int64(options.span)
+        for position in stride(from: live.count - 1, through: 0, by: -1) {
+            let id = live[position]
+            if lastAnchor(covering: block(of: id)[Self.newest]) <= closedAnchor {
+                remove(id)
+                onForgotten(id)
+            }
+        }
+    }
+
+    // MARK: Reading
+
+    /// Which totals of a key are read.
+    package enum Totals { case running, closed }
+
+    /// True if the key has records in the window.
+    package func hasRecords(_ id: UInt32, _ totals: Totals) -> Bool {
+        let block = block(of: id)
+        return (totals == .running ? block + Self.running : block + closed)[0] > 0
+    }
+
+    /// Moves the keys' current windows on to the one that is current at `time`.
+    package func advance(_ ids: UnsafePointer<UInt32>, count: Int, to time: Int64) {
+        let anchor = watermarkClock.pane(of: time)
+        for index in 0..<count { advance(block(of: ids[index]), to: anchor) }
+    }
+
+    /// The anchor of the window that the key's totals describe; `otherwise` if it has none.
+    package func anchor(of id: UInt32, _ totals: Totals, otherwise: Int64) -> Int64 {
+        if totals == .closed { return closedAnchor }
+        let block = block(of: id)
+        return block == emptyBlock ? otherwise : block[Self.newest]
+    }
+
+    /// Writes the value of the aggregate at `index` for each key to rows 0..<count of `output`.
+    package func gather(
+        _ index: Int,
+        ids: UnsafePointer<UInt32>,
+        count: Int,
+        _ totals: Totals,
+        into output: Column,
+        arena: Arena,
+        anchorOtherwise: Int64
+    ) {
+        let aggregate = aggregates[index]
+        for row in 0..<count {
+            let block = block(of: ids[row])
+            let words = (totals == .running ? block + Self.running : block + closed) + offsets[index]
+            let value: (value: Int64, valid: UInt8)
+            switch aggregate {
+            case .distinct, .quantile:
+                value = readSketch(index, block, anchor(of: ids[row], totals, otherwise: anchorOtherwise))
+            case .days, .windowStart, .windowEnd:
+                let anchor = anchor(of: ids[row], totals, otherwise: anchorOtherwise)
+                value = readWindow(aggregate, index, block, anchor)
+            default: value = aggregate.read(words, arena: arena)
+            }
+            output.values[row] = value.value
+            output.valid[row] = value.valid
+        }
+    }
+
+    func readSketch(_ index: Int, _ block: UnsafeMutablePointer<Int64>, _ anchor: Int64)
+        -> (value: Int64, valid: UInt8)
+    {
+        let range = panes(at: anchor)
+        let low = max(range.low, block[Self.oldest])
+        let high = min(range.high, block[Self.newest])
+        let isEmpty = block == emptyBlock || block[Self.sketch] == 0 || low > high
+        switch aggregates[index] {
+        case .quantile(let perMille):
+            if isEmpty { return (0, 0) }
+            let value = quantiles[sketchIndex(block, index)]?
+                .quantile(perMille: perMille, firstSlot: slot(low), count: Int(high - low + 1))
+            return value.map { ($0, 1) } ?? (0, 0)
+        default:
+            if isEmpty { return (0, 1) }
+            let value = sketches[sketchIndex(block, index)]?
+                .estimate(firstSlot: slot(low), count: Int(high - low + 1))
+            return (value ?? 0, 1)
+        }
+    }
+
+    func readWindow(_ aggregate: Aggregate, _ index: Int, _ block: UnsafeMutablePointer<Int64>, _ anchor: Int64)
+        -> (value: Int64, valid: UInt8)
+    {
+        let (low, high) = panes(at: anchor)
+        switch aggregate {
+        case .windowStart: return (clock.startOfPane(low), 1)
+        case .windowEnd: return (clock.startOfPane(high + 1), 1)
+        case .days(let perPane):
+            if block == emptyBlock { return (0, 0) }
+            var pane = max(low, block[Self.oldest])
+            while pane <= min(high, block[Self.newest]) {
+                if paneWords(block, pane)[offsets[index]] != 0 {
+                    return ((high + 1 - pane) * Int64(perPane), 1)
+                }
+                pane += 1
+            }
+            return (0, 0)
+        default: unreachable("not a property of the window")
+        }
+    }
+}

@@ -1,0 +1,253 @@
+import Base
+import Records
+
+/// The windows of one step and one task: for every key a block of words, in it a ring of panes and the
+/// totals of the current window, kept up to date by adding what enters and taking out what leaves.
+///
+/// A window of `span` panes is named by its anchor, the last pane that it covers (`until: previous`: the
+/// pane after the last). Block: header, running total, closed total, ring.
+///
+/// - The running total is the window anchored at the key's newest pane: what a record sees.
+/// - The closed total is the window anchored at `closedAnchor`, which follows the watermark; kept only for
+///   steps whose closed windows somebody reads.
+///
+/// Extremes that leave with their pane are found again by a scan of the ring: panes of one key lie side
+/// by side, and a scan is due once in `span` panes on average, which in all costs less than two stacks
+/// of panes, and needs no second copy of the ring.
+package final class WindowStore {
+    package struct Options {
+        package var length: PaneClock.Length
+        /// Panes of a window.
+        package var span: Int
+        package var excludesCurrent: Bool
+        /// How far event time may run ahead of the watermark, milliseconds.
+        package var outOfOrder: Int64
+        package var keepsClosed: Bool
+        package var aggregates: [Aggregate]
+
+        package init(
+            length: PaneClock.Length, span: Int, excludesCurrent: Bool, outOfOrder: Int64, keepsClosed: Bool,
+            aggregates: [Aggregate]
+        ) {
+            self.length = length
+            self.span = span
+            self.excludesCurrent = excludesCurrent
+            self.outOfOrder = outOfOrder
+            self.keepsClosed = keepsClosed
+            self.aggregates = aggregates
+        }
+    }
+
+    package let options: Options
+    /// Of `records` first, then the options' aggregates.
+    package let aggregates: [Aggregate]
+    let offsets: [Int]
+    /// Words of one pane.
+    let paneWords: Int
+    /// Panes of the ring.
+    let ringCount: Int
+    let blockWords: Int
+    private let keysPerChunk: Int
+    private var chunks: [UnsafeMutablePointer<Int64>] = []
+    /// Stands for every key that has no block; its totals are empty and never written.
+    let emptyBlock: UnsafeMutablePointer<Int64>
+    var clock: PaneClock
+    var watermarkClock: PaneClock
+    var sketches: [DistinctSet?] = []
+    var quantiles: [QuantileSketch?] = []
+    /// Keys with a block, in no particular order but the same one in every run.
+    package private(set) var live: [UInt32] = []
+    /// Windows up to this anchor are closed.
+    package internal(set) var closedAnchor = Int64.min
+    /// Anchor at which keys without records are looked for again.
+    var sweepDue = Int64.min
+
+    // Header words.
+    static let newest = 0
+    static let oldest = 1
+    /// Position in `live`, -1 for none.
+    static let position = 2
+    /// Index + 1 of the key's first sketch, 0 for none.
+    static let sketch = 3
+    static let running = 4
+    var closed: Int { Self.running + paneWords }
+    var ring: Int { options.keepsClosed ? closed + paneWords : closed }
+
+    /// No pane yet.
+    static let none = Int64.min
+
+    package init(_ options: Options) {
+        self.options = options
+        aggregates = [.records] + options.aggregates
+        var words = 0
+        var offsets: [Int] = []
+        for aggregate in aggregates {
+            offsets.append(words)
+            words += aggregate.words
+        }
+        self.offsets = offsets
+        paneWords = words
+        clock = PaneClock(options.length)
+        watermarkClock = clock
+        let paneMilliseconds: Int64
+        switch options.length {
+        case .milliseconds(let width): paneMilliseconds = width
+        case .days(let days, _): paneMilliseconds = days * 82_800_000
+        }
+        let lead = Int((options.outOfOrder + paneMilliseconds - 1) / paneMilliseconds) + 1
+        ringCount = options.span + lead + (options.excludesCurrent ? 2 : 1)
+        blockWords = Self.running + words * (options.keepsClosed ? 2 : 1) + words * ringCount
+        // About a quarter of a megabyte a chunk: large enough to be given back to the system whole.
+        keysPerChunk = max(1, (1 << 15) / blockWords)
+        emptyBlock = .allocate(capacity: blockWords)
+        emptyBlock.initialize(repeating: 0, count: blockWords)
+        clearTotals(emptyBlock)
+        emptyBlock[Self.newest] = Self.none
+        emptyBlock[Self.position] = -1
+    }
+
+    deinit {
+        for chunk in chunks { chunk.deallocate() }
+        emptyBlock.deallocate()
+    }
+
+    /// Bytes of all blocks and sketches.
+    package var memoryBytes: Int {
+        chunks.count * keysPerChunk * blockWords * 8
+            + sketches.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
+            + quantiles.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
+    }
+
+    // MARK: Blocks
+
+    /// The key's block, or `emptyBlock`.
+    @inline(__always)
+    func block(of id: UInt32) -> UnsafeMutablePointer<Int64> {
+        let chunk = Int(id) / keysPerChunk
+        guard chunk < chunks.count else { return emptyBlock }
+        let block = chunks[chunk] + (Int(id) - chunk * keysPerChunk) * blockWords
+        return block[Self.position] < 0 ? emptyBlock : block
+    }
+
+    /// The key's block, made if there is none. The caller sets its first pane.
+    @inline(never)
+    func makeBlock(of id: UInt32) -> UnsafeMutablePointer<Int64> {
+        let chunk = Int(id) / keysPerChunk
+        while chunks.count <= chunk {
+            // Not initialised as a whole: panes are cleared when time reaches them, and pages that no
+            // key uses are never touched.
+            let memory = UnsafeMutablePointer<Int64>.allocate(capacity: keysPerChunk * blockWords)
+            for key in 0..<keysPerChunk { memory[key * blockWords + Self.position] = -1 }
+            chunks.append(memory)
+        }
+        let block = chunks[chunk] + (Int(id) - chunk * keysPerChunk) * blockWords
+        block[Self.newest] = Self.none
+        block[Self.oldest] = Self.none
+        block[Self.sketch] = 0
+        block[Self.position] = Int64(live.count)
+        live.append(id)
+        clearTotals(block)
+        return block
+    }
+
+    /// Forgets the key's windows.
+    package func remove(_ id: UInt32) {
+        let block = block(of: id)
+        guard block != emptyBlock else { return }
+        let position = Int(block[Self.position])
+        let moved = live.removeLast()
+        if moved != id {
+            live[position] = moved
+            self.block(of: moved)[Self.position] = Int64(position)
+        }
+        releaseSketches(block)
+        block[Self.position] = -1
+    }
+
+    private func clearTotals(_ block: UnsafeMutablePointer<Int64>) {
+        for (aggregate, offset) in zip(aggregates, offsets) {
+            aggregate.clear(block + Self.running + offset)
+            if options.keepsClosed { aggregate.clear(block + closed + offset) }
+        }
+    }
+
+    // MARK: Panes
+
+    @inline(__always)
+    func slot(_ pane: Int64) -> Int {
+        let slot = Int(pane % Int64(ringCount))
+        return slot < 0 ? slot + ringCount : slot
+    }
+
+    @inline(__always)
+    func paneWords(_ block: UnsafeMutablePointer<Int64>, _ pane: Int64) -> UnsafeMutablePointer<Int64> {
+        block + ring + slot(pane) * paneWords
+    }
+
+    /// The panes that the window at `anchor` covers.
+    @inline(__always)
+    func panes(at anchor: Int64) -> (low: Int64, high: Int64) {
+        options.excludesCurrent
+            ? (anchor - Int64(options.span), anchor - 1) : (anchor - Int64(options.span) + 1, anchor)
+    }
+
+    /// The last anchor whose window covers `pane`.
+    @inline(__always)
+    func lastAnchor(covering pane: Int64) -> Int64 {
+        options.excludesCurrent ? pane + Int64(options.span) : pane + Int64(options.span) - 1
+    }
+
+    /// The anchor that is current at `time`.
+    package func anchor(at time: Int64) -> Int64 { watermarkClock.pane(of: time) }
+
+    /// Start and end of the window at `anchor`, milliseconds.
+    package func bounds(at anchor: Int64) -> (start: Int64, end: Int64) {
+        let (low, high) = panes(at: anchor)
+        return (clock.startOfPane(low), clock.startOfPane(high + 1))
+    }
+
+    /// When the window at `anchor` can no longer change: the end of its last slide.
+    package func closesAt(_ anchor: Int64) -> Int64 { clock.startOfPane(anchor + 1) }
+
+    // MARK: Sketches
+
+    private var sketchesPerKey: Int { aggregates.reduce(0) { $0 + ($1.isSketch ? 1 : 0) } }
+
+    /// Position of a sketch aggregate among the sketches of a key.
+    func sketchIndex(_ block: UnsafeMutablePointer<Int64>, _ aggregate: Int) -> Int {
+        let before = aggregates[..<aggregate].reduce(0) { $0 + ($1.isSketch ? 1 : 0) }
+        if block[Self.sketch] == 0 { allocateSketches(block) }
+        return Int(block[Self.sketch]) - 1 + before
+    }
+
+    private func allocateSketches(_ block: UnsafeMutablePointer<Int64>) {
+        let base = freeSketches.popLast() ?? sketches.count
+        if base == sketches.count {
+            sketches.append(contentsOf: repeatElement(nil, count: sketchesPerKey))
+            quantiles.append(contentsOf: repeatElement(nil, count: sketchesPerKey))
+        }
+        var index = base
+        for aggregate in aggregates where aggregate.isSketch {
+            if case .quantile = aggregate {
+                quantiles[index] = QuantileSketch(slots: ringCount)
+            } else {
+                sketches[index] = DistinctSet(slots: ringCount)
+            }
+            index += 1
+        }
+        block[Self.sketch] = Int64(base + 1)
+    }
+
+    private var freeSketches: [Int] = []
+
+    private func releaseSketches(_ block: UnsafeMutablePointer<Int64>) {
+        guard block[Self.sketch] != 0 else { return }
+        let base = Int(block[Self.sketch]) - 1
+        for index in base..<base + sketchesPerKey {
+            sketches[index] = nil
+            quantiles[index] = nil
+        }
+        freeSketches.append(base)
+        block[Self.sketch] = 0
+    }
+}
