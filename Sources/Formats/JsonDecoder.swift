@@ -1,0 +1,93 @@
+import Base
+import CSimdjson
+import Dataflow
+import Records
+
+/// JSON objects to columns. simdjson finds the wanted members of a whole batch in one call; their types are
+/// read here, a column at a time. No allocation once the buffers have grown.
+package final class JsonDecoder: RecordDecoder {
+    private let readers: [ColumnReader]
+    private let handle: OpaquePointer
+    private let tokens: UnsafeMutablePointer<mr_token>
+    private let capacity: Int
+
+    package init(_ columns: [WireColumn], capacity: Int = Limits.rowsPerBatchMax) {
+        readers = columns.enumerated().map { ColumnReader(column: $1, index: $0) }
+        self.capacity = capacity
+        var paths: [CChar] = []
+        for column in columns {
+            for name in column.path { paths += name.utf8.map { CChar(bitPattern: $0) } + [0] }
+            paths.append(0)
+        }
+        paths.append(0)
+        guard let handle = mr_decoder_new(paths, Int32(columns.count), Limits.recordBytesMax) else {
+            unreachable("no memory for a JSON decoder")
+        }
+        self.handle = handle
+        tokens = .allocate(capacity: max(1, capacity * columns.count))
+    }
+
+    deinit {
+        mr_decoder_free(handle)
+        tokens.deallocate()
+    }
+
+    package func decode(_ raw: RawRecords, into batch: Batch) {
+        require(raw.count <= capacity && raw.count <= batch.capacity, "more records than a batch holds")
+        batch.arena.removeAll()
+        batch.count = raw.count
+        mr_decode(handle, raw.values, raw.valueCounts, Int32(raw.count), tokens, batch.status)
+        for row in 0..<raw.count {
+            batch.statusField[row] = -1
+            switch batch.status[row] {
+            case UInt8(MR_GOOD): break
+            case UInt8(MR_NULL_VALUE): batch.status[row] = RowStatus.nullValue.rawValue
+            case UInt8(MR_OVERSIZED): batch.status[row] = RowStatus.oversized.rawValue
+            default: batch.status[row] = RowStatus.malformed.rawValue
+            }
+        }
+        tokens.withMemoryRebound(to: Token.self, capacity: raw.count * readers.count) { tokens in
+            for reader in readers { reader.read(tokens + reader.index, stride: readers.count, into: batch) }
+        }
+    }
+
+    package func explain(_ row: Int, of batch: Batch) -> String {
+        explanation(row, batch, readers, notation: "JSON object") { index in
+            let token = tokens[row * readers.count + index]
+            switch token.kind {
+            case UInt32(MR_STRING): return "\"\(excerpt(token.start, Int(token.count)))\""
+            case UInt32(MR_NUMBER): return excerpt(token.start, Int(token.count))
+            case UInt32(MR_TRUE): return "true"
+            case UInt32(MR_FALSE): return "false"
+            case UInt32(MR_OBJECT): return "an object"
+            case UInt32(MR_ARRAY): return "an array"
+            default: return "nothing"
+            }
+        }
+    }
+}
+
+/// What is wrong with a row, in one sentence. `found` renders what stands in a column.
+func explanation(
+    _ row: Int,
+    _ batch: Batch,
+    _ readers: [ColumnReader],
+    notation: String,
+    _ found: (Int) -> String
+) -> String {
+    let status = RowStatus(rawValue: batch.status[row]) ?? .malformed
+    let index = Int(batch.statusField[row])
+    let reader = index >= 0 && index < readers.count ? readers[index] : nil
+    let name = reader.map { "field '\($0.column.path.joined(separator: "."))'" } ?? "the record"
+    switch status {
+    case .malformed:
+        return "not a well-formed \(notation): \(excerpt(batch.raw.values[row], Int(batch.raw.valueCounts[row])))"
+    case .nullValue: return "the record has no value"
+    case .oversized:
+        return "the record has \(batch.raw.valueCounts[row]) bytes, at most \(Limits.recordBytesMax) are read"
+    case .missingField: return "\(name) is missing; \(reader?.expectation ?? "a value") was expected"
+    case .outOfRange, .wrongType, .textTooLong:
+        return "\(name) is \(found(index)); \(reader?.expectation ?? "something else") was expected"
+    default: return "\(name) is refused (\(status.name))"
+    }
+}
