@@ -114,6 +114,19 @@ package struct RawRecords {
     /// No records. Points nowhere.
     package init() { self.init(at: RawRecordStorage.empty, from: 0, count: 0) }
 
+    /// Some of the records.
+    package func slice(from start: Int, count: Int) -> RawRecords {
+        var slice = self
+        slice.count = count
+        slice.values += start
+        slice.valueCounts += start
+        slice.keys += start
+        slice.keyCounts += start
+        slice.offsets += start
+        slice.timestamps += start
+        return slice
+    }
+
     package init(at storage: RawRecordStorage, from start: Int, count: Int) {
         self.count = count
         values = storage.values + start

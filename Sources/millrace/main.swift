@@ -1,1 +1,3 @@
-print("millrace")
+import Glibc
+
+exit(Command.main(Array(CommandLine.arguments.dropFirst())))

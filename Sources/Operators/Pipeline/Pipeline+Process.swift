@@ -38,6 +38,23 @@ extension Pipeline {
         task.watermarks[source] = watermark
     }
 
+    /// The event times of records, to merge several inputs by; a record without one has that of the record
+    /// before it.
+    package func eventTimes(of raw: RawRecords, source: Int) -> [Int64] {
+        let plan = sources[source]
+        plan.decoder.decode(raw, into: plan.batch)
+        selectGood(plan)
+        for (program, _) in plan.derived {
+            _ = program.run(plan.columns, arena: plan.batch.arena, rows: plan.good.selection)
+        }
+        let time = plan.columns[plan.spec.timeField]
+        var last = Int64.min
+        return (0..<raw.count).map { row in
+            if plan.batch.status[row] == 0, time.valid[row] == 1 { last = time.values[row] }
+            return last
+        }
+    }
+
     /// The watermark at which every window that holds records has closed.
     package func endOfTime(source: Int, task: TaskState) -> Int64 {
         var end = task.times[source]

@@ -62,7 +62,10 @@ struct Parser {
 
     private mutating func expect(_ symbol: String, _ purpose: String) throws(ExpressionFailure) {
         guard take(symbol) else {
-            throw ExpressionFailure(offset: current.offset, message: "'\(symbol)' \(purpose) was expected, not \(current.description)")
+            // YAML cuts `{ a: sum(b, c) }` at the comma.
+            let advice = current.kind == .end ? "; inside { } an expression with a comma stands in quotes" : ""
+            throw ExpressionFailure(
+                offset: current.offset, message: "'\(symbol)' \(purpose) was expected, not \(current.description)\(advice)")
         }
     }
 

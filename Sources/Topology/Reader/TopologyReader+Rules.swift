@@ -263,19 +263,8 @@ extension TopologyReader {
 extension Expression {
     /// Calls `body` with every column that the expression reads.
     func forEachColumn(_ body: (Int) -> Void) {
-        switch node {
-        case .literal: break
-        case .column(let index): body(index)
-        case .not(let a), .negate(let a), .isNull(let a), .inList(let a, _): a.forEachColumn(body)
-        case .binary(_, let a, let b):
-            a.forEachColumn(body)
-            b.forEachColumn(body)
-        case .inRange(let a, let b, let c), .conditional(let a, let b, let c):
-            a.forEachColumn(body)
-            b.forEachColumn(body)
-            c.forEachColumn(body)
-        case .call(_, let arguments): for argument in arguments { argument.forEachColumn(body) }
-        }
+        if case .column(let index) = node { body(index) }
+        for child in children { child.forEachColumn(body) }
     }
 
     /// The expression with other column indices.

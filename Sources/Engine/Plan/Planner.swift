@@ -1,0 +1,61 @@
+import Base
+import Dataflow
+import Formats
+import Operators
+import Records
+import Topology
+
+/// From a spec to what runs: time zones read, decoders and pipelines made.
+package struct Planner {
+    package let spec: TopologySpec
+    private let zones: [String: TimeZoneTable]
+
+    package init(_ spec: TopologySpec) throws(Fault) {
+        self.spec = spec
+        var zones: [String: TimeZoneTable] = [:]
+        for name in spec.zones { zones[name] = try TimeZoneTable.read(name) }
+        self.zones = zones
+    }
+
+    package func wireColumns(of source: SourceSpec) -> [WireColumn] {
+        source.wire.map { wire in
+            WireColumn(
+                path: wire.path,
+                field: wire.field,
+                zone: wire.zone.flatMap { zones[$0] },
+                isRounded: wire.isRounded
+            )
+        }
+    }
+
+    package func decoder(of source: SourceSpec, rowsMax: Int = Limits.rowsPerBatchMax) -> any RecordDecoder {
+        let columns = wireColumns(of: source)
+        return switch source.format {
+        case .json: JsonDecoder(columns, capacity: rowsMax)
+        case .csv: CsvDecoder(columns, capacity: rowsMax)
+        }
+    }
+
+    /// A pipeline with decoders of its own.
+    package func pipeline(_ options: Pipeline.Options) -> (pipeline: Pipeline, decoders: [any RecordDecoder]) {
+        let decoders = spec.sources.map { decoder(of: $0, rowsMax: options.rowsMax) }
+        return (Pipeline(spec, decoders: decoders, zones: ZoneTables(zones), options: options), decoders)
+    }
+}
+
+/// A topology file from disk.
+package enum TopologyFile {
+    /// The file's text, or a fault that names it.
+    package static func text(_ path: String) throws(Fault) -> String { try FileText.read(path) }
+
+    /// The spec of a file without mistakes; otherwise its diagnostics go to `report`, and nil.
+    package static func read(
+        _ path: String,
+        parameters: [String: String],
+        report: (Diagnostic) -> Void
+    ) throws(Fault) -> TopologySpec? {
+        let (spec, diagnostics) = TopologyReader.read(try text(path), file: path, parameters: parameters)
+        for diagnostic in diagnostics { report(diagnostic) }
+        return spec
+    }
+}

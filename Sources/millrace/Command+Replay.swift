@@ -1,0 +1,89 @@
+import Base
+import Engine
+import Glibc
+
+extension Command {
+    static let replay = Command(
+        name: "replay",
+        summary: "run a topology over files, in event time",
+        help: """
+            usage: millrace replay FILE --input NAME=PATH... [--output DIR] [--set name=value]...
+
+            Runs the same operators as `run` over JSON lines or CSV, plain, gzip or xz: a file, a folder read in
+            name order, or several. The same input gives the same bytes. Alerts go to standard output, or with
+            --output every sink to DIR/<sink>.jsonl, and refused records to DIR/dead-letter.jsonl and DIR/late.jsonl.
+
+              --input NAME=PATH   the records of source NAME; several paths may follow
+              --output DIR        write files there
+              --batch ROWS        rows of a batch, 1 to 2048; the result does not depend on it
+              --set name=value    a parameter of the topology
+
+            example: millrace replay Topologies/merchant-watch/topology.yaml \\
+                       --input invoices=Topologies/merchant-watch/sample --output /tmp/out
+            """,
+        options: ["--input": .values, "--output": .value, "--batch": .value, "--set": .values],
+        run: { (arguments: Arguments) throws(Fault) -> Int32 in
+            guard let spec = try topology(try arguments.file(), arguments) else { return ExitCode.usage }
+            let inputs = try inputs(arguments)
+            guard !inputs.isEmpty else { throw Fault(.user, "--input NAME=PATH is missing; sources: \(spec.sources.map(\.name).joined(separator: ", "))") }
+            let rows = try arguments.integer("--batch", in: 1...Limits.rowsPerBatchMax) ?? Limits.rowsPerBatchMax
+            let folder = arguments.value("--output")
+            var replay = try Replay(spec, inputs: inputs, rowsMax: rows, keepsResults: folder != nil)
+            let names = replay.sinkNames
+            let output = try ReplayOutput(folder: folder, names: names, takesAlerts: names.indices.map { replay.takesAlerts($0) })
+            let progress = Progress()
+            let summary = try replay.run(
+                output: { outbox throws(Fault) in try output.write(outbox) },
+                progress: { read, total, records in progress.show(read, of: total, records: records) }
+            )
+            try output.close()
+            progress.finish()
+            Log.info(
+                "\(summary.records) records, \(summary.alerts) alerts, \(summary.results) results, "
+                    + "\(summary.late) late, \(summary.dead) dead letters")
+            return ExitCode.done
+        }
+    )
+
+    /// `--input NAME=PATH PATH…`, any number of times.
+    private static func inputs(_ arguments: Arguments) throws(Fault) -> [(source: String, paths: [String])] {
+        var inputs: [(source: String, paths: [String])] = []
+        for word in arguments.all("--input") {
+            if let equals = word.firstIndex(of: "=") {
+                let name = String(word[..<equals])
+                let path = String(word[word.index(after: equals)...])
+                if let index = inputs.firstIndex(where: { $0.source == name }) {
+                    inputs[index].paths.append(path)
+                } else {
+                    inputs.append((name, [path]))
+                }
+            } else if inputs.isEmpty {
+                throw Fault(.user, "--input takes NAME=PATH, not '\(word)'")
+            } else {
+                inputs[inputs.count - 1].paths.append(word)
+            }
+        }
+        return inputs
+    }
+}
+
+/// Progress of long work: a line that is drawn over on a terminal, plain lines elsewhere.
+final class Progress {
+    private let begin = monotonicNanoseconds()
+    private var last: Int64 = 0
+    private let isTerminal = isatty(2) == 1
+
+    func show(_ done: Int64, of total: Int64, records: Int64) {
+        let now = monotonicNanoseconds()
+        guard now - last > (isTerminal ? 200_000_000 : 5_000_000_000), now - begin > 1_000_000_000 else { return }
+        last = now
+        let seconds = Double(now - begin) / 1e9
+        let share = total > 0 ? min(1, Double(done) / Double(total)) : 0
+        let rest = share > 0.01 ? ", \(Int(seconds / share - seconds)) s left" : ""
+        let text = "\(records) records, \(Int(Double(records) / seconds)) records/s, \(Int(share * 100)) %\(rest)"
+        if isTerminal { fputs("\r\u{1B}[K\(text)", stderr()) } else { Log.info(text) }
+        fflush(stderr())
+    }
+
+    func finish() { if isTerminal, last > 0 { fputs("\r\u{1B}[K", stderr()) } }
+}

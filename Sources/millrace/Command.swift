@@ -1,0 +1,73 @@
+import Base
+import Engine
+import Glibc
+import Topology
+
+/// Exit codes: 0 done, 1 failed, 2 bad usage or bad file.
+enum ExitCode {
+    static let done: Int32 = 0
+    static let failed: Int32 = 1
+    static let usage: Int32 = 2
+}
+
+/// One of the program's commands.
+struct Command: Sendable {
+    var name: String
+    var summary: String
+    var help: String
+    var options: [String: Arguments.Kind]
+    var run: @Sendable (Arguments) throws(Fault) -> Int32
+
+    static let all: [Command] = [replay, lint]
+
+    /// Runs the program; `words` without its own name.
+    static func main(_ words: [String]) -> Int32 {
+        guard let name = words.first, name != "--help", name != "-h", name != "help" else {
+            print(overview)
+            return words.isEmpty ? ExitCode.usage : ExitCode.done
+        }
+        guard let command = all.first(where: { $0.name == name }) else {
+            let known = all.map(\.name).joined(separator: ", ")
+            fputs("millrace: unknown command '\(name)'; there is \(known)\n", stderr())
+            return ExitCode.usage
+        }
+        if words.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
+            print(command.help)
+            return ExitCode.done
+        }
+        do throws(Fault) {
+            var options = command.options
+            options["-v"] = .flag
+            let arguments = try Arguments(Array(words.dropFirst()), options: options)
+            if arguments.has("-v") { Log.level = .debug }
+            return try command.run(arguments)
+        } catch {
+            fputs("millrace \(name): \(error.detail)\n", stderr())
+            return error.domain == .user ? ExitCode.usage : ExitCode.failed
+        }
+    }
+
+    private static var overview: String {
+        let lines = all.map { command in
+            "  \(command.name)\(String(repeating: " ", count: max(1, 10 - command.name.count)))\(command.summary)"
+        }
+        return """
+            millrace: notices within 3 seconds that the trade behind a loan is not what it was
+
+            usage: millrace COMMAND [OPTIONS]
+
+            \(lines.joined(separator: "\n"))
+
+            millrace COMMAND --help shows the options and an example.
+            """
+    }
+
+    /// The topology of a file, or nil after its diagnostics were printed.
+    static func topology(_ path: String, _ arguments: Arguments) throws(Fault) -> TopologySpec? {
+        try TopologyFile.read(path, parameters: arguments.parameters()) { fputs("\($0)\n", stderr()) }
+    }
+}
+
+/// `stderr` is a mutable global that Swift 6 does not let us touch; the stream itself is thread-safe.
+func stderr() -> UnsafeMutablePointer<FILE> { standardError }
+nonisolated(unsafe) private let standardError: UnsafeMutablePointer<FILE> = fdopen(2, "w")
