@@ -1,0 +1,258 @@
+import Base
+import CRdkafka
+
+/// A librdkafka handle and what its callbacks reported. Callbacks run inside polls, on the caller's thread.
+final class KafkaClient {
+    let handle: OpaquePointer
+    let bootstrapServers: String
+    let reports: UnsafeMutablePointer<KafkaReports>
+    private let isMember: Bool
+    private var lastLogged: Int64 = 0
+
+    /// `reportsDeliveries`: count delivery reports in `reports`.
+    init(_ settings: KafkaSettings, _ role: KafkaRole, reportsDeliveries: Bool = false) throws(Fault) {
+        bootstrapServers = settings.bootstrapServers
+        isMember = role == .consumer
+        let configuration = try settings.configuration(role)
+        reports = .allocate(capacity: 1)
+        reports.initialize(to: KafkaReports())
+        rd_kafka_conf_set_opaque(configuration, reports)
+        rd_kafka_conf_set_log_cb(configuration) { _, level, _, text in
+            // Connection troubles come through the error callback too, where they are thinned out.
+            let line = text.map { String(cString: $0) } ?? ""
+            if level <= 2 { Log.error("kafka: \(line)") } else { Log.debug("kafka: \(line)") }
+        }
+        rd_kafka_conf_set_error_cb(configuration) { handle, code, reason, opaque in
+            guard let reports = KafkaReports.at(opaque) else { return }
+            reports.pointee.note(KafkaProblem(code: rd_kafka_resp_err_t(code), reason, handle))
+        }
+        if role == .consumer {
+            rd_kafka_conf_set_rebalance_cb(configuration) { handle, code, list, opaque in
+                guard let handle, let reports = KafkaReports.at(opaque) else { return }
+                reports.pointee.rebalance(handle, code, list)
+            }
+        }
+        if reportsDeliveries {
+            rd_kafka_conf_set_dr_msg_cb(configuration) { _, message, opaque in
+                guard let message, let reports = KafkaReports.at(opaque) else { return }
+                reports.pointee.delivery(message)
+            }
+        }
+        var reason = [CChar](repeating: 0, count: 512)
+        let type = role == .consumer || role == .reader ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER
+        guard let made = rd_kafka_new(type, configuration, &reason, reason.count) else {
+            rd_kafka_conf_destroy(configuration)
+            reports.deinitialize(count: 1)
+            reports.deallocate()
+            throw Fault(.user, "Kafka client: \(string(reason))")
+        }
+        handle = made
+    }
+
+    deinit {
+        // A group member leaves in `KafkaSource.close`; closing here could wait for a broker that is gone.
+        rd_kafka_destroy_flags(handle, isMember ? Int32(RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE) : 0)
+        reports.deinitialize(count: 1)
+        reports.deallocate()
+    }
+
+    /// Takes the problems reported since the last call: logs the passing ones at most every ten seconds
+    /// and returns the first that trying again does not help.
+    func takeFault() -> Fault? {
+        guard reports.pointee.hasProblem else { return nil }
+        let problems = reports.pointee.problems
+        reports.pointee.problems = []
+        reports.pointee.hasProblem = false
+        if let last = problems.last { log(last) }
+        return problems.first { $0.isFinal }.map { Fault(.external, "Kafka: \($0.text)", retry: $0.retry) }
+    }
+
+    func log(_ problem: KafkaProblem) {
+        let now = monotonicNanoseconds()
+        guard lastLogged == 0 || now - lastLogged > 10_000_000_000 else { return }
+        lastLogged = now
+        Log.warning("kafka: \(problem.text)")
+    }
+
+    /// Number of partitions of `topic`, nil if there is no such topic.
+    /// Asks again until `deadlineMilliseconds` have passed, then throws what went wrong last.
+    func partitionCount(of topic: String, deadlineMilliseconds: Int) throws(Fault) -> Int? {
+        guard let rkt = rd_kafka_topic_new(handle, topic, nil) else {
+            throw Fault(.user, "'\(topic)' is not a topic name")
+        }
+        defer { rd_kafka_topic_destroy(rkt) }
+        var count: Int?
+        try askMetadata(rkt, deadlineMilliseconds: deadlineMilliseconds) { metadata in
+            guard metadata.topic_cnt == 1 else { return RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC }
+            let topic = metadata.topics[0]
+            if topic.err == RD_KAFKA_RESP_ERR_NO_ERROR { count = Int(topic.partition_cnt) }
+            return topic.err
+        }
+        return count
+    }
+
+    /// Throws if no broker answers until the deadline.
+    func checkReachable(deadlineMilliseconds: Int) throws(Fault) {
+        try askMetadata(nil, deadlineMilliseconds: deadlineMilliseconds) { _ in RD_KAFKA_RESP_ERR_NO_ERROR }
+    }
+
+    private func askMetadata(
+        _ topic: OpaquePointer?,
+        deadlineMilliseconds: Int,
+        _ read: (rd_kafka_metadata) -> rd_kafka_resp_err_t
+    ) throws(Fault) {
+        let deadline = monotonicNanoseconds() + Int64(deadlineMilliseconds) * 1_000_000
+        var reason = ""
+        repeat {
+            let left = max((deadline - monotonicNanoseconds()) / 1_000_000, 1)
+            var metadata: UnsafePointer<rd_kafka_metadata>?
+            var code = rd_kafka_metadata(handle, 0, topic, &metadata, Int32(min(left, 1000)))
+            if let answer = metadata {
+                code = read(answer.pointee)
+                rd_kafka_metadata_destroy(answer)
+            }
+            let problem = KafkaProblem(code: code, topic.map { name(ofTopic: $0) } ?? "metadata")
+            switch code {
+            case RD_KAFKA_RESP_ERR_NO_ERROR, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+                RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+                return
+            default:
+                if problem.isFinal { throw Fault(.external, "Kafka: \(problem.text)") }
+                reason = problem.text
+            }
+            // Serves the error callback, which knows more than "timed out".
+            rd_kafka_poll(handle, 100)
+            if let known = reports.pointee.problems.last { reason = known.text }
+            if let fault = takeFault() { throw fault }
+        } while monotonicNanoseconds() < deadline
+        throw Fault(.external, "no Kafka broker answers at \(bootstrapServers): \(reason)", retry: .withBackoff)
+    }
+
+    /// Asks for the end of a partition, waiting up to 30 s.
+    func endOffset(_ topic: String, _ partition: Int32) throws(Fault) -> Int64 {
+        var low: Int64 = -1
+        var high: Int64 = -1
+        let code = rd_kafka_query_watermark_offsets(handle, topic, partition, &low, &high, 30_000)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            let problem = KafkaProblem(code: code, "end of topic '\(topic)', partition \(partition)")
+            throw Fault(.external, "Kafka: \(problem.text)", retry: problem.retry)
+        }
+        return high
+    }
+
+    /// The fault for a topic that does not exist.
+    func missing(_ topic: String) -> Fault {
+        Fault(.user, "topic '\(topic)' does not exist on \(bootstrapServers)")
+    }
+}
+
+/// What callbacks of one client left for the thread that polls.
+struct KafkaReports {
+    enum Rebalance {
+        case assign([(topic: String, partition: Int32)])
+        case revoke
+    }
+
+    var problems: [KafkaProblem] = []
+    var hasProblem = false
+    var rebalances: [Rebalance] = []
+    /// While the client closes, revocations are obeyed at once.
+    var isClosing = false
+    var delivered = 0
+    var undelivered = 0
+    var firstUndelivered: KafkaProblem?
+    var onDelivery: ((Int64) -> Void)?
+
+    static func at(_ opaque: UnsafeMutableRawPointer?) -> UnsafeMutablePointer<KafkaReports>? {
+        opaque?.assumingMemoryBound(to: KafkaReports.self)
+    }
+
+    mutating func note(_ problem: KafkaProblem) {
+        hasProblem = true
+        // A broker that is away reports over and over; the first ones tell all.
+        if problems.count < 100 { problems.append(problem) }
+    }
+
+    fileprivate mutating func rebalance(
+        _ handle: OpaquePointer,
+        _ code: rd_kafka_resp_err_t,
+        _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
+    ) {
+        if isClosing {
+            rd_kafka_assign(handle, nil)
+        } else if code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, let list {
+            rebalances.append(
+                .assign((0..<Int(list.pointee.cnt)).map { index in
+                    let element = list.pointee.elems[index]
+                    return (String(cString: element.topic), element.partition)
+                }))
+        } else {
+            rebalances.append(.revoke)
+        }
+    }
+
+    fileprivate mutating func delivery(_ message: UnsafePointer<rd_kafka_message_t>) {
+        if message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR {
+            delivered &+= 1
+            // The opaque is the causing record's time + 1, so that nil means unknown.
+            if let onDelivery, let cause = message.pointee._private {
+                onDelivery(Int64(Int(bitPattern: cause)) - 1)
+            }
+        } else {
+            undelivered &+= 1
+            if firstUndelivered == nil {
+                let topic = message.pointee.rkt.map { name(ofTopic: $0) } ?? "?"
+                firstUndelivered = KafkaProblem(code: message.pointee.err, "topic '\(topic)'")
+            }
+        }
+    }
+}
+
+/// An error of librdkafka or of a broker.
+struct KafkaProblem {
+    var code: rd_kafka_resp_err_t
+    var text: String
+    /// No use in waiting with this client.
+    var isFinal: Bool
+    /// Whether a new client may do better.
+    var retry: Fault.Retry
+
+    /// `subject`: what it concerns.
+    init(code: rd_kafka_resp_err_t, _ subject: String) {
+        self.code = code
+        text = "\(subject): \(String(cString: rd_kafka_err2str(code)))"
+        isFinal = Self.isFinal(code)
+        retry = isFinal ? .never : .withBackoff
+    }
+
+    /// From the error callback; a fatal error hides its cause in the handle.
+    init(code: rd_kafka_resp_err_t, _ reason: UnsafePointer<CChar>?, _ handle: OpaquePointer?) {
+        self.code = code
+        text = reason.map { String(cString: $0) } ?? String(cString: rd_kafka_err2str(code))
+        isFinal = Self.isFinal(code)
+        retry = isFinal ? .never : .withBackoff
+        if code == RD_KAFKA_RESP_ERR__FATAL {
+            var buffer = [CChar](repeating: 0, count: 512)
+            self.code = rd_kafka_fatal_error(handle, &buffer, buffer.count)
+            text = string(buffer)
+            // The client is lost, but a new one starts clean.
+            isFinal = true
+            retry = .withBackoff
+        }
+    }
+
+    private static func isFinal(_ code: rd_kafka_resp_err_t) -> Bool {
+        switch code {
+        case RD_KAFKA_RESP_ERR__FATAL, RD_KAFKA_RESP_ERR__AUTHENTICATION,
+            RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+            RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE,
+            RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+            true
+        default:
+            false
+        }
+    }
+}
+
+func name(ofTopic topic: OpaquePointer) -> String { String(cString: rd_kafka_topic_name(topic)) }

@@ -1,0 +1,224 @@
+import Base
+import CRdkafka
+import Dataflow
+import Records
+import Topology
+
+/// A topic that is the topology's source number `source`.
+package struct KafkaSourceTopic: Sendable {
+    package var topic: String
+    package var source: Int
+    /// Where a partition starts of which the group has no committed position.
+    package var start: SourceSpec.Start
+
+    package init(topic: String, source: Int, start: SourceSpec.Start) {
+        self.topic = topic
+        self.source = source
+        self.start = start
+    }
+}
+
+/// Reads topics as a member of a consumer group; Kafka hands out the partitions.
+///
+/// A rebalance is carried out between two polls' records: what was fetched before it is handed over, then
+/// `.revoked` is delivered while the partitions are still ours, so that the receiver can commit, and only
+/// then are they given back.
+package final class KafkaSource: LaneSource {
+    let client: KafkaClient
+    let topics: [KafkaSourceTopic]
+    let slots: KafkaSlots
+    private var queue: OpaquePointer?
+    private let messages: UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>
+    private let slotOf: UnsafeMutablePointer<Int32>
+    private let storage: RawRecordStorage
+    private let capacity = Limits.rowsPerBatchMax
+    private var ended: [SourcePartition] = []
+    private var faults: [Fault] = []
+
+    /// Joins the group. Throws if no broker answers or a topic does not exist after `deadlineMilliseconds`.
+    package init(
+        _ settings: KafkaSettings,
+        topics: [KafkaSourceTopic],
+        deadlineMilliseconds: Int = 30_000
+    ) throws(Fault) {
+        for (index, topic) in topics.enumerated() where topics[..<index].contains(where: { $0.topic == topic.topic }) {
+            throw Fault(.user, "two sources read topic '\(topic.topic)'; read it once and use two steps")
+        }
+        client = try KafkaClient(settings, .consumer)
+        self.topics = topics
+        for topic in topics {
+            let count = try client.partitionCount(of: topic.topic, deadlineMilliseconds: deadlineMilliseconds)
+            if count == nil { throw client.missing(topic.topic) }
+        }
+        slots = KafkaSlots(client, topics)
+        messages = .allocate(capacity: capacity)
+        messages.initialize(repeating: nil, count: capacity)
+        slotOf = .allocate(capacity: capacity)
+        slotOf.initialize(repeating: -1, count: capacity)
+        storage = RawRecordStorage(capacity: capacity)
+        rd_kafka_poll_set_consumer(client.handle)
+        queue = rd_kafka_queue_get_consumer(client.handle)
+        try subscribe()
+    }
+
+    deinit {
+        if let queue { rd_kafka_queue_destroy(queue) }
+        messages.deallocate()
+        slotOf.deallocate()
+    }
+
+    private func subscribe() throws(Fault) {
+        let list = rd_kafka_topic_partition_list_new(Int32(topics.count))
+        defer { rd_kafka_topic_partition_list_destroy(list) }
+        for topic in topics { rd_kafka_topic_partition_list_add(list, topic.topic, -1) }
+        let code = rd_kafka_subscribe(client.handle, list)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw Fault(.external, "Kafka: \(KafkaProblem(code: code, "subscribe").text)")
+        }
+    }
+
+    // MARK: LaneSource
+
+    package func poll(
+        timeoutMilliseconds: Int,
+        _ body: (SourcePartition, RawRecords) -> Void,
+        onEvent: (SourceEvent) -> Void
+    ) {
+        guard let queue else { return }
+        let count = rd_kafka_consume_batch_queue(queue, Int32(timeoutMilliseconds), messages, capacity)
+        if count > 0 { handOver(count, body) }
+        for partition in ended { onEvent(.caughtUp(partition)) }
+        ended.removeAll(keepingCapacity: true)
+        while !client.reports.pointee.rebalances.isEmpty {
+            rebalance(client.reports.pointee.rebalances.removeFirst(), onEvent)
+        }
+        if let fault = client.takeFault() { faults.append(fault) }
+        for fault in faults { onEvent(.failed(fault)) }
+        faults.removeAll()
+    }
+
+    package func commit(_ positions: [SourcePartition: Int64]) throws(Fault) {
+        guard !positions.isEmpty, queue != nil else { return }
+        let list = rd_kafka_topic_partition_list_new(Int32(positions.count))
+        defer { rd_kafka_topic_partition_list_destroy(list) }
+        for (partition, offset) in positions {
+            guard let topic = topics.first(where: { $0.source == partition.source }) else { continue }
+            rd_kafka_topic_partition_list_add(list, topic.topic, partition.partition).pointee.offset = offset
+        }
+        try commit(list)
+    }
+
+    /// Leaves the group, unless the membership is static, and frees what the client holds.
+    package func close() {
+        guard let queue else { return }
+        client.reports.pointee.isClosing = true
+        rd_kafka_queue_destroy(queue)
+        self.queue = nil
+        rd_kafka_consumer_close(client.handle)
+        slots.removeAll()
+    }
+
+    // MARK: What the source knows without asking a broker
+
+    package var assignment: [SourcePartition] { slots.assigned }
+
+    /// Records between what was handed over and the end of the partition, as of the last fetch; nil before it.
+    package func lag(of partition: SourcePartition) -> Int64? {
+        guard let high = highWatermark(of: partition), let next = slots.position(of: partition) else { return nil }
+        return max(high - next, 0)
+    }
+
+    /// The end of the partition as of the last fetch; nil before it.
+    package func highWatermark(of partition: SourcePartition) -> Int64? {
+        guard let topic = topics.first(where: { $0.source == partition.source }) else { return nil }
+        var low: Int64 = -1
+        var high: Int64 = -1
+        let code = rd_kafka_get_watermark_offsets(
+            client.handle, topic.topic, partition.partition, &low, &high)
+        return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : nil
+    }
+
+    // MARK: Records
+
+    /// Sorts the messages by partition, which keeps their order within each, and calls `body` per partition.
+    private func handOver(_ count: Int, _ body: (SourcePartition, RawRecords) -> Void) {
+        slots.beginCount()
+        for index in 0..<count {
+            guard let message = messages[index] else { continue }
+            var slot: Int32 = -1
+            if message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR {
+                slot = slots.count(message.pointee.rkt, message.pointee.partition, message.pointee.offset)
+            } else {
+                note(message)
+            }
+            slotOf[index] = slot
+        }
+        slots.endCount()
+        let storage = storage
+        for index in 0..<count {
+            guard let message = messages[index], slotOf[index] >= 0 else { continue }
+            storage.fill(slots.take(slotOf[index]), message)
+        }
+        slots.forEachCounted { partition, start, count in
+            body(partition, RawRecords(at: storage, from: start, count: count))
+        }
+        for index in 0..<count { rd_kafka_message_destroy(messages[index]) }
+    }
+
+    /// What a message that carries an error says.
+    private func note(_ message: UnsafeMutablePointer<rd_kafka_message_t>) {
+        let code = message.pointee.err
+        let topic = message.pointee.rkt.map { name(ofTopic: $0) } ?? ""
+        let detail = rd_kafka_message_errstr(message).map { String(cString: $0) } ?? ""
+        let place = "topic '\(topic)', partition \(message.pointee.partition)"
+        switch code {
+        case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+            if let partition = slots.partition(message.pointee.rkt, message.pointee.partition) {
+                ended.append(partition)
+            }
+        case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+            faults.append(
+                Fault(
+                    .external,
+                    "\(place): the group's position \(message.pointee.offset) is not there any more: the records "
+                        + "were deleted before they were read, or the topic was made anew (\(detail)); "
+                        + "set a new position with kafka-consumer-groups --reset-offsets"))
+        case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+            RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+            noteMissing(topic, detail)
+        default:
+            let problem = KafkaProblem(code: code, message.pointee.rkt == nil ? "consumer" : place)
+            if problem.isFinal {
+                faults.append(Fault(.external, "Kafka: \(problem.text) (\(detail))", retry: problem.retry))
+            } else {
+                client.log(problem)
+            }
+        }
+    }
+
+    /// A broker that is behind may not know a new topic yet, so a second look decides.
+    private func noteMissing(_ topic: String, _ detail: String) {
+        for source in topics where topic.isEmpty || source.topic == topic {
+            do {
+                if try client.partitionCount(of: source.topic, deadlineMilliseconds: 2000) == nil {
+                    faults.append(client.missing(source.topic))
+                }
+            } catch {
+                Log.warning("kafka: topic '\(source.topic)': \(detail): \(error.detail)")
+            }
+        }
+    }
+}
+
+extension RawRecordStorage {
+    /// Puts what `message` points at into entry `index`; valid until the message is destroyed.
+    @inline(__always)
+    func fill(_ index: Int, _ message: UnsafeMutablePointer<rd_kafka_message_t>) {
+        values[index] = UnsafePointer(message.pointee.payload?.assumingMemoryBound(to: UInt8.self))
+        valueCounts[index] = Int32(truncatingIfNeeded: message.pointee.len)
+        keys[index] = UnsafePointer(message.pointee.key?.assumingMemoryBound(to: UInt8.self))
+        keyCounts[index] = Int32(truncatingIfNeeded: message.pointee.key_len)
+        offsets[index] = message.pointee.offset
+        timestamps[index] = rd_kafka_message_timestamp(message, nil)
+    }
+}
