@@ -63,3 +63,22 @@ package protocol MetricsSink: AnyObject {
     func put(key: String, fields: [(name: String, value: String)], ttlMilliseconds: Int64)
     func close()
 }
+
+/// The computation of one lane: tasks, one for each partition, that turn records into outputs. Used by
+/// one thread.
+package protocol LaneGraph: AnyObject {
+    /// The lane was given a partition: its task begins or goes on.
+    func open(_ partition: SourcePartition)
+    /// The lane lost it: what the task holds goes.
+    func close(_ partition: SourcePartition)
+    func process(_ partition: SourcePartition, _ raw: RawRecords, into outbox: inout Outbox)
+    /// No record can come before this much time after the greatest event time of the partition, since it
+    /// was read to its end and has been quiet for `milliseconds`.
+    func idle(_ partition: SourcePartition, forMilliseconds milliseconds: Int64, into outbox: inout Outbox)
+    /// How long a partition must be quiet before `idle` is called for it.
+    func idleMilliseconds(of partition: SourcePartition) -> Int64
+    /// Everything sent before is durable: caches may be brought up to date, and must be if it is the last time.
+    func committed(isLast: Bool)
+    /// Adds what the graph knows to a status.
+    func describe(into status: inout LaneStatus)
+}

@@ -38,6 +38,14 @@ extension Pipeline {
         task.watermarks[source] = watermark
     }
 
+    /// A quiet partition's event time goes on with the clock: `milliseconds` after its last record, event
+    /// time has come that much further, less the out-of-order bound.
+    package func idle(source: Int, forMilliseconds milliseconds: Int64, task: TaskState, outbox: inout Outbox) {
+        guard task.times[source] != .min else { return }
+        let reached = task.times[source] + milliseconds - sources[source].spec.outOfOrder
+        advance(source: source, to: reached, task: task, outbox: &outbox)
+    }
+
     /// The event times of records, to merge several inputs by; a record without one has that of the record
     /// before it.
     package func eventTimes(of raw: RawRecords, source: Int) -> [Int64] {

@@ -1,0 +1,129 @@
+import Base
+import Connectors
+import Dataflow
+import Glibc
+import Topology
+
+/// The state of a worker in Prometheus' text format 0.0.4. Labels are bounded: sources, partitions and
+/// reasons, never keys.
+struct MetricsText {
+    private var text = ""
+
+    static func render(
+        _ spec: TopologySpec,
+        lanes: [LaneStatus],
+        redis: [(sink: String, counts: RedisSink.Counts)],
+        now: Int64
+    ) -> String {
+        var metrics = MetricsText()
+        metrics.counters(lanes)
+        metrics.partitions(spec, lanes, now)
+        var alerts = Histogram()
+        var commits = Histogram()
+        for lane in lanes {
+            alerts.add(lane.alertSeconds)
+            commits.add(lane.commitSeconds)
+        }
+        metrics.histogram("millrace_alert_latency_seconds", "From the append of a record to the acknowledgement of its alert.", alerts)
+        metrics.histogram("millrace_commit_latency_seconds", "Time of a commit cycle.", commits)
+        metrics.redis(redis)
+        metrics.head("millrace_state_bytes", "gauge", "Memory of keys and windows.")
+        metrics.line("millrace_state_bytes", lanes.reduce(0) { $0 + $1.stateBytes })
+        metrics.head("millrace_state_keys", "gauge", "Keys with windows.")
+        metrics.line("millrace_state_keys", lanes.reduce(0) { $0 + $1.keys })
+        metrics.head("millrace_resident_memory_bytes", "gauge", "Resident memory of the process.")
+        metrics.line("millrace_resident_memory_bytes", residentBytes())
+        return metrics.text
+    }
+
+    private mutating func counters(_ lanes: [LaneStatus]) {
+        func sum(_ value: (LaneStatus) -> Int64) -> Int64 { lanes.reduce(0) { $0 + value($1) } }
+        counter("millrace_records_in_total", "Records read.", sum(\.records))
+        counter("millrace_records_out_total", "Records published: alerts, results, dead letters and late records.", sum(\.outputs))
+        counter("millrace_alerts_total", "Alerts raised and cleared.", sum(\.alerts))
+        counter("millrace_results_total", "Results of steps published.", sum(\.results))
+        counter("millrace_late_records_total", "Records that came after their windows had closed.", sum(\.late))
+        counter("millrace_commits_total", "Commit cycles that moved a position.", sum(\.commits))
+        head("millrace_dead_letters_total", "counter", "Records refused, by reason.")
+        var dead: [String: Int64] = [:]
+        for lane in lanes { dead.merge(lane.dead, uniquingKeysWith: +) }
+        for (reason, count) in dead.sorted(by: { $0.key < $1.key }) {
+            line("millrace_dead_letters_total{reason=\"\(reason)\"}", count)
+        }
+        head("millrace_lanes", "gauge", "Lanes that report.")
+        line("millrace_lanes", lanes.count)
+    }
+
+    private mutating func partitions(_ spec: TopologySpec, _ lanes: [LaneStatus], _ now: Int64) {
+        let all = lanes.flatMap(\.partitions).sorted { ($0.source, $0.partition) < ($1.source, $1.partition) }
+        func labels(_ partition: LaneStatus.Partition) -> String {
+            "{source=\"\(spec.sources[partition.source].name)\",partition=\"\(partition.partition)\"}"
+        }
+        head("millrace_consumer_lag_records", "gauge", "Records between the position and the end of the partition.")
+        for entry in all { if let lag = entry.lagRecords { line("millrace_consumer_lag_records\(labels(entry))", lag) } }
+        head("millrace_consumer_lag_seconds", "gauge", "How far event time lies behind the clock; 0 once a partition is read to its end.")
+        for entry in all {
+            guard let watermark = entry.watermark else { continue }
+            let behind = entry.isCaughtUp ? 0 : max(0, now - watermark)
+            line("millrace_consumer_lag_seconds\(labels(entry))", seconds(behind))
+        }
+        head("millrace_watermark_seconds", "gauge", "Event time reached by each partition, seconds since 1970.")
+        for entry in all { if let watermark = entry.watermark { line("millrace_watermark_seconds\(labels(entry))", seconds(watermark)) } }
+        head("millrace_watermark_holder", "gauge", "1 for the partition that holds event time back, of each source.")
+        for source in spec.sources.indices {
+            let candidates = all.filter { $0.source == source && $0.watermark != nil }
+            guard let holder = candidates.min(by: { ($0.watermark ?? 0) < ($1.watermark ?? 0) }) else { continue }
+            line("millrace_watermark_holder\(labels(holder))", 1)
+        }
+    }
+
+    private mutating func redis(_ sinks: [(sink: String, counts: RedisSink.Counts)]) {
+        guard !sinks.isEmpty else { return }
+        head("millrace_redis_state", "gauge", "Circuit breaker: 0 closed, 1 half open, 2 open.")
+        for (sink, counts) in sinks {
+            let state = counts.breaker == .closed ? 0 : counts.breaker == .open ? 2 : 1
+            line("millrace_redis_state{sink=\"\(sink)\"}", state)
+        }
+        head("millrace_redis_keys_written_total", "counter", "Keys written.")
+        for (sink, counts) in sinks { line("millrace_redis_keys_written_total{sink=\"\(sink)\"}", counts.written) }
+        head("millrace_redis_failures_total", "counter", "Pipelines and replies that failed.")
+        for (sink, counts) in sinks { line("millrace_redis_failures_total{sink=\"\(sink)\"}", counts.failures) }
+        head("millrace_redis_pending_keys", "gauge", "Keys that wait to be written.")
+        for (sink, counts) in sinks { line("millrace_redis_pending_keys{sink=\"\(sink)\"}", counts.pendingKeys) }
+    }
+
+    private func seconds(_ milliseconds: Int64) -> String {
+        let fraction = "\(milliseconds % 1000 + 1000)".dropFirst()
+        return "\(milliseconds / 1000).\(fraction)"
+    }
+
+    private mutating func head(_ name: String, _ type: String, _ help: String) {
+        text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
+    }
+
+    private mutating func line(_ series: String, _ value: some CustomStringConvertible) { text += "\(series) \(value)\n" }
+
+    private mutating func counter(_ name: String, _ help: String, _ value: Int64) {
+        head(name, "counter", help)
+        line(name, value)
+    }
+
+    private mutating func histogram(_ name: String, _ help: String, _ histogram: Histogram) {
+        head(name, "histogram", help)
+        var cumulative: Int64 = 0
+        for (bound, count) in zip(Histogram.bounds, histogram.counts) {
+            cumulative += count
+            line("\(name)_bucket{le=\"\(bound)\"}", cumulative)
+        }
+        line("\(name)_bucket{le=\"+Inf\"}", histogram.count)
+        line("\(name)_sum", histogram.sum)
+        line("\(name)_count", histogram.count)
+    }
+}
+
+/// Resident memory of this process from /proc; 0 where it cannot be read.
+package func residentBytes() -> Int {
+    guard let text = try? FileText.read("/proc/self/statm") else { return 0 }
+    let pages = text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+    return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+}

@@ -1,0 +1,94 @@
+import Base
+import Connectors
+import Engine
+import Glibc
+import Synchronization
+
+extension Command {
+    static let run = Command(
+        name: "run",
+        summary: "a worker: process a topology until SIGTERM",
+        help: """
+            usage: millrace run FILE --bootstrap-server HOST:PORT [OPTIONS]
+
+            Joins the group named like the topology, processes its topics and publishes alerts until SIGTERM or
+            SIGINT: then it drains, commits and leaves. Exit code 1 after a failure that a restart may mend.
+
+              --bootstrap-server LIST   Kafka brokers
+              --group NAME              consumer group instead of the topology's name
+              --instance-id NAME        static membership: after a restart the same partitions at once
+              --lanes N                 threads; default: cores, at most as many as partitions
+              --redis URL               for Redis sinks that name none: redis://host:port or unix:/path
+              --metrics-port PORT       /metrics, /health and /ready on 127.0.0.1; 0 takes a free port
+              --metrics-address IP      listen elsewhere
+              --commit-interval MS      milliseconds between commit cycles; default 100
+              --kafka NAME=VALUE        a librdkafka setting; unknown ones are refused
+              --dry-run                 print the topics that would be made, and stop
+              --set name=value          a parameter of the topology
+
+            example: millrace run Topologies/marketplace/topology.yaml --bootstrap-server 127.0.0.1:9092 \\
+                       --redis redis://127.0.0.1:6379 --metrics-port 9464
+            """,
+        options: [
+            "--bootstrap-server": .value, "--group": .value, "--instance-id": .value, "--lanes": .value,
+            "--redis": .value, "--metrics-port": .value, "--metrics-address": .value, "--commit-interval": .value,
+            "--kafka": .values, "--dry-run": .flag, "--execute": .flag, "--set": .values,
+        ],
+        run: { (arguments: Arguments) throws(Fault) -> Int32 in
+            guard let spec = try topology(try arguments.file(), arguments) else { return ExitCode.usage }
+            guard let servers = arguments.value("--bootstrap-server") else {
+                throw Fault(.user, "--bootstrap-server is missing, like --bootstrap-server 127.0.0.1:9092")
+            }
+            var settings = KafkaSettings(bootstrapServers: servers, group: arguments.value("--group") ?? spec.name)
+            settings.raw = spec.kafka
+            settings.instanceId = arguments.value("--instance-id")
+            for text in arguments.all("--kafka") {
+                guard let equals = text.firstIndex(of: "=") else { throw Fault(.user, "--kafka takes NAME=VALUE, not '\(text)'") }
+                settings.raw[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            }
+            if arguments.has("--dry-run") {
+                print("topics that must exist or are made (partitions as the sources have):")
+                for plan in Worker.topics(of: spec, partitions: 1) { print("  \(plan.name)") }
+                return ExitCode.done
+            }
+            var options = Worker.Options(kafka: settings)
+            options.redis = arguments.value("--redis")
+            options.lanes = try arguments.integer("--lanes", in: 1...256) ?? 0
+            options.metricsPort = try arguments.integer("--metrics-port", in: 0...65_535).map { UInt16($0) }
+            options.metricsAddress = arguments.value("--metrics-address") ?? options.metricsAddress
+            options.commitMilliseconds = Int64(try arguments.integer("--commit-interval", in: 1...60_000) ?? 100)
+            let worker = Worker(spec, options)
+            Signals.onStop { worker.stop() }
+            try worker.run()
+            Log.info("\(spec.name): drained, committed, left")
+            return ExitCode.done
+        }
+    )
+}
+
+/// SIGTERM and SIGINT as a callback on a thread of its own, so that it may do what a signal handler may not.
+enum Signals {
+    private static let isStopping = Atomic<Bool>(false)
+
+    static func onStop(_ body: @escaping @Sendable () -> Void) {
+        for signal in [SIGTERM, SIGINT] { Glibc.signal(signal) { _ in Signals.isStopping.store(true, ordering: .relaxed) } }
+        // Writing to a closed pipe or socket is an error where it happens, not the end of the process.
+        Glibc.signal(SIGPIPE, SIG_IGN)
+        var thread = pthread_t()
+        let box = Unmanaged.passRetained(Box(body))
+        pthread_create(
+            &thread, nil,
+            { context in
+                while !Signals.isStopping.load(ordering: .relaxed) { usleep(20_000) }
+                guard let context else { return nil }
+                Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
+                return nil
+            }, box.toOpaque())
+        pthread_detach(thread)
+    }
+
+    private final class Box {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+}
