@@ -10,7 +10,7 @@ extension Command {
             usage: millrace lint FILE... [--set name=value]...
 
             Reports every mistake as file:line:column, proves the latency bound of each source-to-alert path
-            term by term, and bounds the state of each step. Exit code 2 if any file has an error.
+            term by term, and bounds the state of each step. Exit code 1 if any file has an error.
 
             example: millrace lint Topologies/*/topology.yaml
             """,
@@ -18,14 +18,95 @@ extension Command {
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             guard !arguments.files.isEmpty else { throw Fault(.user, "at least one file is expected") }
             var code = ExitCode.done
-            for path in arguments.files {
-                guard try topology(path, arguments) != nil else {
-                    code = ExitCode.failed
-                    continue
-                }
-                print("\(path): no errors")
-            }
+            for path in arguments.files where try !lint(path, arguments) { code = ExitCode.failed }
             return code
         }
     )
+
+    /// False if the file has an error.
+    private static func lint(_ path: String, _ arguments: Arguments) throws(Fault) -> Bool {
+        guard let spec = try topology(path, arguments) else { return false }
+        let problems = LatencyProof.check(spec, file: path) + StateBound.check(spec, file: path)
+        for problem in problems { say("\(problem)") }
+        let hasErrors = problems.contains { $0.severity == .error }
+        print("\(path): \(hasErrors ? "the bounds do not hold" : "no errors")")
+        let paths = LatencyProof.paths(spec)
+        for (index, rule) in spec.rules.enumerated() {
+            for path in paths where path.rule == index {
+                let terms = path.terms.filter { $0.milliseconds > 0 }.map { "\($0.name) \($0.milliseconds)" }
+                print("  latency \(path.total) ms <= \(spec.latency) ms: rule \(rule.name) over \(path.description) (\(terms.joined(separator: " + ")))")
+            }
+        }
+        for bound in StateBound.all(spec) { print("  state of \(spec.steps[bound.step].name): \(bound.description)") }
+        return !hasErrors
+    }
+
+    static let explain = Command(
+        name: "explain",
+        summary: "show what a topology compiles to",
+        help: """
+            usage: millrace explain FILE [--format text|dot|mermaid|json] [--set name=value]...
+
+            Shows stages, keys, windows, state, topics and the terms of each path's latency.
+
+            example: millrace explain Topologies/marketplace/topology.yaml --format mermaid
+            """,
+        options: ["--format": .value, "--set": .values],
+        run: { (arguments: Arguments) throws(Fault) -> Int32 in
+            guard let spec = try topology(try arguments.file(), arguments) else { return ExitCode.usage }
+            let name = arguments.value("--format") ?? "text"
+            guard let format = Explain.Format(rawValue: name) else {
+                throw Fault(.user, "--format is text, dot, mermaid or json, not '\(name)'")
+            }
+            print(Explain.render(spec, format: format))
+            return ExitCode.done
+        }
+    )
+
+    static let test = Command(
+        name: "test",
+        summary: "run the tests.yaml of topologies in virtual time",
+        help: """
+            usage: millrace test [FILE...]
+
+            Runs the tests.yaml beside each topology file: given records and moves of the clock, expected alerts.
+            Without files, those of ./topology.yaml or ./Topologies/*/topology.yaml. Prints what differs.
+
+            example: millrace test Topologies/marketplace/topology.yaml
+            """,
+        options: [:],
+        run: { (arguments: Arguments) throws(Fault) -> Int32 in
+            var files = arguments.files
+            if files.isEmpty { files = Files.topologies() }
+            guard !files.isEmpty else { throw Fault(.user, "no topology.yaml here; name the file") }
+            var (passed, failed) = (0, 0)
+            for path in files {
+                guard let outcomes = try test(path) else {
+                    failed += 1
+                    continue
+                }
+                for outcome in outcomes {
+                    let mark = outcome.differences.isEmpty ? "ok    " : "FAILED"
+                    print("\(mark) \(path): \(outcome.name)")
+                    for line in outcome.differences { print("       \(line)") }
+                    if outcome.differences.isEmpty { passed += 1 } else { failed += 1 }
+                }
+            }
+            print("\(passed) passed, \(failed) failed")
+            return failed == 0 && passed > 0 ? ExitCode.done : ExitCode.failed
+        }
+    )
+
+    /// Nil after the diagnostics of a topology or test file were printed.
+    private static func test(_ path: String) throws(Fault) -> [TestRunner.Outcome]? {
+        guard try TopologyFile.read(path, parameters: [:], report: { if $0.severity == .error { say("\($0)") } }) != nil else {
+            return nil
+        }
+        let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        let testPath = (folder.isEmpty ? "" : folder + "/") + "tests.yaml"
+        let (suite, diagnostics) = TestSuiteReader.read(try FileText.read(testPath), file: testPath)
+        for diagnostic in diagnostics { say("\(diagnostic)") }
+        guard let suite, !diagnostics.contains(where: { $0.severity == .error }) else { return nil }
+        return try TestRunner(file: path, text: try TopologyFile.text(path)).run(suite)
+    }
 }

@@ -18,7 +18,7 @@ struct Command: Sendable {
     var options: [String: Arguments.Kind]
     var run: @Sendable (Arguments) throws(Fault) -> Int32
 
-    static let all: [Command] = [run, replay, lint]
+    static let all: [Command] = [run, replay, lint, explain, test]
 
     /// Runs the program; `words` without its own name.
     static func main(_ words: [String]) -> Int32 {
@@ -28,7 +28,7 @@ struct Command: Sendable {
         }
         guard let command = all.first(where: { $0.name == name }) else {
             let known = all.map(\.name).joined(separator: ", ")
-            fputs("millrace: unknown command '\(name)'; there is \(known)\n", stderr())
+            say("millrace: unknown command '\(name)'; there is \(known)")
             return ExitCode.usage
         }
         if words.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
@@ -42,7 +42,7 @@ struct Command: Sendable {
             if arguments.has("-v") { Log.level = .debug }
             return try command.run(arguments)
         } catch {
-            fputs("millrace \(name): \(error.detail)\n", stderr())
+            say("millrace \(name): \(error.detail)")
             return error.domain == .user ? ExitCode.usage : ExitCode.failed
         }
     }
@@ -64,7 +64,7 @@ struct Command: Sendable {
 
     /// The topology of a file, or nil after its diagnostics were printed.
     static func topology(_ path: String, _ arguments: Arguments) throws(Fault) -> TopologySpec? {
-        try TopologyFile.read(path, parameters: arguments.parameters()) { fputs("\($0)\n", stderr()) }
+        try TopologyFile.read(path, parameters: arguments.parameters()) { say("\($0)") }
     }
 }
 

@@ -1,441 +1,343 @@
 import Base
 import Records
 
-/// The names that an expression may use, and what is known about the place where it stands.
-struct Scope {
-    /// Column i has this name (`amount`, or `today.amount`) and type.
-    var columns: [Field]
-    /// Other names of columns: a bare output name where only one step is meant.
-    var aliases: [String: Int] = [:]
-    /// Names of things that are broken elsewhere; whoever uses them is not told again.
-    var broken: Set<String> = []
-    /// Zone of time functions without one of their own.
-    var zone: String?
-    /// What the names are called in messages.
-    var noun = "field"
-}
-
-/// Gives every part of an expression its type and column, or says what is wrong. One for each text.
-struct Checker {
-    /// Nil where a mistake elsewhere makes the expression meaningless: nothing is said then.
-    enum Failure: Error {
-        case mistake(ExpressionFailure)
-        case silent
+/// Resolves the names of an expression and gives every part its type. Goes on after a mistake, so that all
+/// of them are found; what depends on a mistake is passed over in silence.
+struct ExpressionChecker {
+    enum Operand {
+        case typed(Expression)
+        /// The literal `null`, which takes the type of what stands beside it.
+        case null(Position)
+        /// A mistake was reported.
+        case unknown
     }
 
-    private let scope: Scope
-    private let environment: ReaderEnvironment
-    private let origin: Position
-    /// Set for the expressions of `aggregate`: calls of aggregate functions are collected here.
-    private(set) var calls: [AggregateCall]?
-    private var window: WindowSpec?
-    private var isInsideAggregate = false
+    let scope: ExpressionScope
+    /// The place in the file of an offset in the text.
+    var position: (Int) -> Position
+    var mistakes: [ExpressionMistake] = []
+    /// Where aggregates are split off: those found so far, and their printed forms.
+    var aggregates: [AggregateCall] = []
+    var aggregateTexts: [String] = []
+    var isInsideAggregate = false
 
-    init(_ scope: Scope, environment: ReaderEnvironment, origin: Position) {
+    init(_ scope: ExpressionScope, position: @escaping (Int) -> Position) {
         self.scope = scope
-        self.environment = environment
-        self.origin = origin
+        self.position = position
     }
 
-    /// For aggregate expressions: `calls` are those found in the step's outputs before.
-    init(_ scope: Scope, environment: ReaderEnvironment, origin: Position, calls: [AggregateCall], window: WindowSpec) {
-        self.init(scope, environment: environment, origin: origin)
-        self.calls = calls
-        self.window = window
-    }
-
-    mutating func check(_ syntax: Syntax) throws(Failure) -> Expression {
-        let expression = try check(any: syntax)
-        if isNull(expression) { throw .mistake(ExpressionFailure(offset: syntax.offset, message: "null alone has no type")) }
+    /// The typed expression; nil if there are mistakes.
+    mutating func check(_ syntax: Syntax) -> Expression? {
+        let before = mistakes.count
+        guard let expression = expression(syntax), mistakes.count == before else { return nil }
         return expression
     }
 
-    private func position(_ offset: Int) -> Position { Position(line: origin.line, column: origin.column + offset) }
-
-    private func mistake(_ offset: Int, _ message: String) -> Failure {
-        .mistake(ExpressionFailure(offset: offset, message: message))
-    }
-
-    private func isNull(_ expression: Expression) -> Bool { expression.node == .literal(.null) }
-
-    private func make(_ node: Expression.Node, _ type: ValueType, _ offset: Int) -> Expression {
-        Expression(node, type, at: position(offset))
-    }
-
-    private mutating func check(any syntax: Syntax) throws(Failure) -> Expression {
-        let offset = syntax.offset
-        switch syntax.node {
-        case .literal(let value):
-            let type: ValueType =
-                switch value {
-                case .null, .bool: .bool
-                case .number(_, let scale): .number(scale: scale)
-                case .text: .text
-                case .timestamp: .timestamp
-                case .duration: .duration
-                }
-            return make(.literal(value), type, offset)
-        case .name(let path): return try name(path, offset)
-        case .not(let operand):
-            return make(.not(try bool(operand, "'not'")), .bool, offset)
-        case .negate(let operand):
-            let value = try check(any: operand)
-            guard value.type.isNumber || value.type == .duration else {
-                throw mistake(offset, "'-' needs a number, not a \(value.type)")
-            }
-            if case .literal(.number(let number, let scale)) = value.node, number != .min {
-                return make(.literal(.number(-number, scale: scale)), value.type, offset)
-            }
-            return make(.negate(value), value.type, offset)
-        case .isNull(let operand): return make(.isNull(try check(any: operand)), .bool, offset)
-        case .binary(let operation, let left, let right): return try binary(operation, left, right, offset)
-        case .inList(let operand, let members): return try inList(operand, members, offset)
-        case .inRange(let operand, let low, let high):
-            let value = try check(any: operand)
-            let (lower, upper) = (try check(any: low), try check(any: high))
-            guard value.type != .text, value.type != .bool else {
-                throw mistake(offset, "a range needs a number, a time or a duration, not a \(value.type)")
-            }
-            for end in [lower, upper] where !isLike(value.type, end.type) || isNull(end) {
-                throw mistake(end.position.column - origin.column, "the range's end is a \(end.type), the value a \(value.type)")
-            }
-            return make(.inRange(value, lower, upper), .bool, offset)
-        case .conditional(let condition, let yes, let no):
-            let test = try bool(condition, "the condition after 'if'")
-            let branches = [try check(any: yes), try check(any: no)]
-            let type = try common(branches, "the two branches of 'if'", offset)
-            return make(.conditional(test, typed(branches[0], type), typed(branches[1], type)), type, offset)
-        case .call(let name, let arguments): return try call(name, arguments, offset)
-        }
-    }
-
-    private func name(_ path: [String], _ offset: Int) throws(Failure) -> Expression {
-        let name = path.joined(separator: ".")
-        if calls != nil, !isInsideAggregate {
-            if scope.columns.contains(where: { $0.name == name }) {
-                throw mistake(offset, "field '\(name)' has many values in a window; put it into an aggregate, like sum(\(name)) or last(\(name))")
-            }
-        }
-        if let index = scope.columns.firstIndex(where: { $0.name == name }) ?? scope.aliases[name] {
-            return make(.column(index), scope.columns[index].type, offset)
-        }
-        if scope.broken.contains(name) || scope.broken.contains(path[0]) { throw .silent }
-        throw mistake(offset, "unknown \(scope.noun) '\(name)'\(hint(name, among: scope.columns.map(\.name) + scope.aliases.keys))")
-    }
-
-    private mutating func bool(_ syntax: Syntax, _ what: String) throws(Failure) -> Expression {
-        let expression = try check(any: syntax)
+    /// The same for an expression that must be true or false; `what` names it: `where`.
+    mutating func checkCondition(_ syntax: Syntax, _ what: String) -> Expression? {
+        guard let expression = check(syntax) else { return nil }
         guard expression.type == .bool else {
-            throw mistake(syntax.offset, "\(what) needs a condition (true or false), not a \(expression.type)")
+            report(syntax, "\(what) must be true or false, not \(expression.type); compare it, like amount > 100")
+            return nil
         }
         return expression
     }
 
-    private func isLike(_ a: ValueType, _ b: ValueType) -> Bool { a == b || (a.isNumber && b.isNumber) }
-
-    /// The type that several values share: numbers take the largest scale, null takes any.
-    private func common(_ expressions: [Expression], _ what: String, _ offset: Int) throws(Failure) -> ValueType {
-        var type: ValueType?
-        for expression in expressions where !isNull(expression) {
-            guard let known = type else {
-                type = expression.type
-                continue
-            }
-            guard isLike(known, expression.type) else {
-                throw mistake(offset, "\(what) must have one type, not \(known) and \(expression.type)")
-            }
-            if known.isNumber { type = .number(scale: max(known.scale, expression.type.scale)) }
-        }
-        guard let type else { throw mistake(offset, "\(what) are all null") }
-        return type
+    mutating func report(_ syntax: Syntax, _ message: String) {
+        mistakes.append(ExpressionMistake(offset: syntax.offset, message: message))
     }
 
-    private func typed(_ expression: Expression, _ type: ValueType) -> Expression {
-        isNull(expression) ? Expression(expression.node, type, at: expression.position) : expression
+    // MARK: Nodes
+
+    mutating func expression(_ syntax: Syntax) -> Expression? {
+        switch operand(syntax) {
+        case .typed(let expression): return expression
+        case .unknown: return nil
+        case .null:
+            report(syntax, "null has no type here; it may stand in if, coalesce, and after 'is'")
+            return nil
+        }
     }
 
-    // MARK: Operators
+    mutating func operand(_ syntax: Syntax) -> Operand {
+        let place = position(syntax.offset)
+        func typed(_ node: Expression.Node, _ type: ValueType) -> Operand { .typed(Expression(node, type, at: place)) }
+        switch syntax.node {
+        case .null: return .null(place)
+        case .number(let value, let scale):
+            return typed(.literal(.number(value, scale: scale)), .number(scale: scale))
+        case .duration(let value): return typed(.literal(.duration(value)), .duration)
+        case .text(let text):
+            guard text.utf8.count <= Limits.textBytesMax else {
+                report(syntax, "the text is longer than \(Limits.textBytesMax) bytes")
+                return .unknown
+            }
+            return typed(.literal(.text(text)), .text)
+        case .bool(let value): return typed(.literal(.bool(value)), .bool)
+        case .name(let parts): return name(parts.joined(separator: "."), syntax)
+        case .isNull(let inner):
+            switch operand(inner) {
+            case .typed(let expression): return typed(.isNull(expression), .bool)
+            case .unknown: return .unknown
+            case .null:
+                report(inner, "this is always null; name a field before 'is'")
+                return .unknown
+            }
+        case .not(let inner):
+            guard let condition = expecting(.bool, inner, "'not'") else { return .unknown }
+            return typed(.not(condition), .bool)
+        case .negate(let inner): return negate(inner, place)
+        case .binary(let operation, let left, let right): return binary(operation, left, right, syntax)
+        case .inList(let inner, let members): return inList(inner, members, place)
+        case .inRange(let inner, let low, let high): return inRange(inner, low, high, syntax)
+        case .conditional(let condition, let yes, let no): return conditional(condition, yes, no, syntax)
+        case .call(let name, let arguments):
+            if AggregateName(rawValue: name) != nil { return aggregate(name, arguments, syntax) }
+            return call(name, arguments, syntax)
+        }
+    }
 
-    private mutating func binary(_ operation: BinaryOperator, _ left: Syntax, _ right: Syntax, _ offset: Int)
-        throws(Failure) -> Expression
-    {
-        let symbol = "'\(operation.rawValue)'"
-        if operation == .and || operation == .or {
-            return make(.binary(operation, try bool(left, symbol), try bool(right, symbol)), .bool, offset)
+    private mutating func name(_ name: String, _ syntax: Syntax) -> Operand {
+        if let index = scope.index(of: name) {
+            if scope.window != nil, !isInsideAggregate {
+                report(
+                    syntax,
+                    "'\(name)' is a field of single records; say which of the window is meant, "
+                        + "like sum(\(name)), max(\(name)) or last(\(name))"
+                )
+                return .unknown
+            }
+            guard let type = scope.columns[index].type else { return .unknown }
+            return .typed(Expression(.column(index), type, at: position(syntax.offset)))
         }
-        let (a, b) = (try check(any: left), try check(any: right))
-        if isNull(a) || isNull(b) {
-            throw mistake(offset, "\(symbol) with null is never true; write 'is null' or 'is not null'")
+        guard scope.isComplete else { return .unknown }
+        if scope.laterNames.contains(name) {
+            report(syntax, "'\(name)' is not computed yet here; fields are computed in the order of the file")
+        } else if let candidates = scope.ambiguousNames[name] {
+            report(syntax, "'\(name)' is not clear; write \(candidates.joined(separator: " or "))")
+        } else if NearestName.nearest(to: name, among: scope.names) == nil, let usage = Self.usage(of: name) {
+            report(syntax, "no \(scope.nameKind) '\(name)'; as a function it is written \(usage)")
+        } else {
+            report(syntax, "no \(scope.nameKind) '\(name)'\(NearestName.hint(name, among: scope.names))")
         }
-        let type: ValueType
+        return .unknown
+    }
+
+    private mutating func negate(_ inner: Syntax, _ place: Position) -> Operand {
+        guard let operand = expression(inner) else { return .unknown }
+        guard operand.type.isNumber || operand.type == .duration else {
+            report(inner, "'-' needs a number or a duration, not \(operand.type)")
+            return .unknown
+        }
+        return .typed(Expression(.negate(operand), operand.type, at: place))
+    }
+
+    // MARK: Binary operators
+
+    private mutating func binary(
+        _ operation: BinaryOperator,
+        _ left: Syntax,
+        _ right: Syntax,
+        _ syntax: Syntax
+    ) -> Operand {
+        let type: ValueType?
+        let sides: (Expression, Expression)
         switch operation {
+        case .and, .or:
+            // Both are checked, so that both mistakes are found.
+            let first = expecting(.bool, left, "'\(operation.rawValue)'")
+            let second = expecting(.bool, right, "'\(operation.rawValue)'")
+            guard let first, let second else { return .unknown }
+            (type, sides) = (.bool, (first, second))
         case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual:
-            guard isLike(a.type, b.type) else {
-                throw mistake(offset, "\(symbol) compares a \(a.type) with a \(b.type)")
+            for side in [left, right] where side.node == .null {
+                report(side, "nothing compares with null; write x is null or x is not null")
+                return .unknown
             }
-            if a.type == .bool, operation != .equal, operation != .notEqual {
-                throw mistake(offset, "\(symbol) has no meaning for true and false")
-            }
-            type = .bool
-        default: type = try arithmetic(operation, a.type, b.type, offset)
+            let (first, second) = (expression(left), expression(right))
+            guard let first, let second else { return .unknown }
+            (type, sides) = (comparison(operation, first.type, second.type, syntax), (first, second))
+        case .add, .subtract, .multiply, .divide, .remainder:
+            let (first, second) = (expression(left), expression(right))
+            guard let first, let second else { return .unknown }
+            (type, sides) = (arithmetic(operation, first.type, second.type, syntax), (first, second))
         }
-        return make(.binary(operation, a, b), type, offset)
+        guard let type else { return .unknown }
+        return .typed(Expression(.binary(operation, sides.0, sides.1), type, at: position(syntax.offset)))
     }
 
-    private func arithmetic(_ operation: BinaryOperator, _ a: ValueType, _ b: ValueType, _ offset: Int)
-        throws(Failure) -> ValueType
-    {
-        switch (operation, a, b) {
-        case (.add, _, _) where a.isNumber && b.isNumber, (.subtract, _, _) where a.isNumber && b.isNumber:
-            return .number(scale: max(a.scale, b.scale))
-        case (.multiply, _, _) where a.isNumber && b.isNumber:
-            let scale = a.scale + b.scale
-            guard scale <= Limits.decimalScaleMax else {
-                throw mistake(
-                    offset, "the product has \(scale) places, at most \(Limits.decimalScaleMax) are kept; round a factor first, like round(x, 2)")
-            }
-            return .number(scale: scale)
-        case (.divide, .decimal, .int): return a
-        case (.divide, _, _) where a.isNumber && b.isNumber: return .decimal(scale: 6)
-        case (.remainder, .int, .int): return .int
-        case (.remainder, _, _): throw mistake(offset, "'%' needs two ints, not a \(a) and a \(b)")
-        case (.add, .duration, .duration), (.subtract, .duration, .duration): return .duration
-        case (.subtract, .timestamp, .timestamp): return .duration
+    private mutating func comparison(
+        _ operation: BinaryOperator,
+        _ left: ValueType,
+        _ right: ValueType,
+        _ syntax: Syntax
+    ) -> ValueType? {
+        guard left == right || (left.isNumber && right.isNumber) else {
+            report(syntax, "\(left) and \(right) do not compare; both sides must have one type")
+            return nil
+        }
+        if left == .bool, operation != .equal, operation != .notEqual {
+            report(syntax, "true and false have no order; only == and != compare them")
+            return nil
+        }
+        return .bool
+    }
+
+    private mutating func arithmetic(
+        _ operation: BinaryOperator,
+        _ left: ValueType,
+        _ right: ValueType,
+        _ syntax: Syntax
+    ) -> ValueType? {
+        if left.isNumber, right.isNumber { return numberType(operation, left, right, syntax) }
+        switch (operation, left, right) {
+        case (.add, .duration, .duration), (.subtract, .duration, .duration), (.subtract, .timestamp, .timestamp),
+            (.multiply, .duration, .int), (.multiply, .int, .duration):
+            return .duration
         case (.add, .timestamp, .duration), (.add, .duration, .timestamp), (.subtract, .timestamp, .duration):
             return .timestamp
-        case (.multiply, .duration, .int), (.multiply, .int, .duration), (.divide, .duration, .int): return .duration
-        case (.divide, .duration, .duration): return .decimal(scale: 6)
-        case (.add, .text, .text): throw mistake(offset, "texts are joined with concat(a, b)")
-        default: throw mistake(offset, "'\(operation.rawValue)' does not work on a \(a) and a \(b)")
-        }
-    }
-
-    private mutating func inList(_ operand: Syntax, _ members: [Syntax], _ offset: Int) throws(Failure) -> Expression {
-        let value = try check(any: operand)
-        var values: [Value] = []
-        for member in members {
-            let literal = try check(any: member)
-            guard case .literal(let constant) = literal.node, constant != .null else {
-                throw mistake(member.offset, "the members of a list are constants")
-            }
-            guard isLike(value.type, literal.type) else {
-                throw mistake(member.offset, "the list's member is a \(literal.type), the value a \(value.type)")
-            }
-            values.append(constant)
-        }
-        return make(.inList(value, values), .bool, offset)
-    }
-
-    // MARK: Functions
-
-    static let functions = [
-        "abs", "least", "greatest", "round", "floor", "ceil", "coalesce", "length", "lower", "upper", "trim",
-        "starts_with", "ends_with", "contains", "substring", "concat", "text", "number", "hour", "minute",
-        "weekday", "day", "month", "year", "date", "start_of_day", "milliseconds", "seconds", "minutes", "hours",
-    ]
-    static let aggregates = [
-        "count", "sum", "avg", "min", "max", "first", "last", "distinct", "stddev", "quantile", "days",
-        "window_start", "window_end",
-    ]
-
-    private mutating func call(_ name: String, _ arguments: [Syntax], _ offset: Int) throws(Failure) -> Expression {
-        if Self.aggregates.contains(name) {
-            guard calls != nil else {
-                throw mistake(offset, "\(name)() is an aggregate; it stands in the 'aggregate' of a step with a window")
-            }
-            guard !isInsideAggregate else { throw mistake(offset, "an aggregate cannot stand inside another") }
-            return try aggregate(name, arguments, offset)
-        }
-        guard Self.functions.contains(name) else {
-            let known = calls == nil ? Self.functions : Self.functions + Self.aggregates
-            let near = nearest(name, among: known).map { "; did you mean '\($0)'?" } ?? ""
-            throw mistake(offset, "unknown function '\(name)'\(near)")
-        }
-        var values: [Expression] = []
-        for argument in arguments { values.append(try check(any: argument)) }
-        return try scalar(name, values, offset)
-    }
-
-    private func scalar(_ name: String, _ values: [Expression], _ offset: Int) throws(Failure) -> Expression {
-        func need(_ types: String, _ isGood: [(ValueType) -> Bool]) throws(Failure) {
-            guard values.count == isGood.count, zip(values, isGood).allSatisfy({ !isNull($0) && $1($0.type) }) else {
-                let given = values.map(\.type.description).joined(separator: ", ")
-                throw mistake(offset, "\(name) takes (\(types)), not (\(given))")
-            }
-        }
-        let isText: (ValueType) -> Bool = { $0 == .text }
-        let isInt: (ValueType) -> Bool = { $0 == .int }
-        let isNumber: (ValueType) -> Bool = \.isNumber
-        func result(_ function: Function, _ type: ValueType) -> Expression {
-            make(.call(function, values), type, offset)
-        }
-        switch name {
-        case "abs":
-            try need("a number or duration", [{ $0.isNumber || $0 == .duration }])
-            return result(.abs, values[0].type)
-        case "floor", "ceil":
-            try need("number", [isNumber])
-            return result(name == "floor" ? .floor : .ceil, .int)
-        case "least", "greatest", "coalesce":
-            guard values.count >= 2 else { throw mistake(offset, "\(name) takes two arguments or more") }
-            let type = try common(values, "the arguments of \(name)", offset)
-            if name != "coalesce", type == .text || type == .bool {
-                throw mistake(offset, "\(name) takes numbers, times or durations, not \(type)")
-            }
-            let function: Function = name == "least" ? .least : name == "greatest" ? .greatest : .coalesce
-            return make(.call(function, values.map { typed($0, type) }), type, offset)
-        case "round", "number":
-            try need(name == "round" ? "number, places" : "text, places", [name == "round" ? isNumber : isText, isInt])
-            guard case .literal(.number(let places, 0)) = values[1].node, (0...Int64(Limits.decimalScaleMax)).contains(places)
-            else { throw mistake(offset, "the places of \(name) are a constant from 0 to \(Limits.decimalScaleMax)") }
-            let function: Function = name == "round" ? .round(places: Int(places)) : .number(scale: Int(places))
-            return make(.call(function, [values[0]]), .number(scale: Int(places)), offset)
-        case "length":
-            try need("text", [isText])
-            return result(.length, .int)
-        case "lower", "upper", "trim":
-            try need("text", [isText])
-            return result(name == "lower" ? .lower : name == "upper" ? .upper : .trim, .text)
-        case "starts_with", "ends_with", "contains":
-            try need("text, text", [isText, isText])
-            return result(name == "starts_with" ? .startsWith : name == "ends_with" ? .endsWith : .contains, .bool)
-        case "substring":
-            try need("text, start, count", [isText, isInt, isInt])
-            return result(.substring, .text)
-        case "concat":
-            guard values.count >= 2, values.allSatisfy({ $0.type == .text && !isNull($0) }) else {
-                throw mistake(offset, "concat takes two texts or more; other values become texts with text(x)")
-            }
-            return result(.concat, .text)
-        case "text":
-            try need("value", [{ _ in true }])
-            return result(.text, .text)
-        case "milliseconds", "seconds", "minutes", "hours":
-            try need("duration", [{ $0 == .duration }])
-            let function: Function =
-                name == "milliseconds" ? .milliseconds : name == "seconds" ? .seconds : name == "minutes" ? .minutes : .hours
-            return result(function, .int)
-        default: return try timePart(name, values, offset)
-        }
-    }
-
-    private func timePart(_ name: String, _ values: [Expression], _ offset: Int) throws(Failure) -> Expression {
-        guard let time = values.first, values.count <= 2, time.type == .timestamp, !isNull(time) else {
-            throw mistake(offset, "\(name) takes a timestamp, and a zone if need be: \(name)(event_time, \"Asia/Shanghai\")")
-        }
-        var zone = scope.zone
-        if values.count == 2 {
-            guard case .literal(.text(let given)) = values[1].node else {
-                throw mistake(values[1].position.column - origin.column, "the zone is a constant text, like \"Asia/Shanghai\"")
-            }
-            guard environment.isZone(given) else {
-                throw mistake(
-                    values[1].position.column - origin.column, "unknown time zone '\(given)'\(environment.zoneHint(given))")
-            }
-            zone = given
-        }
-        guard let zone else {
-            throw mistake(offset, "\(name) needs a time zone: \(name)(event_time, \"Asia/Shanghai\"), or 'zone:' at the top of the file")
-        }
-        let function: Function
-        var type = ValueType.int
-        switch name {
-        case "hour": function = .hour(zone: zone)
-        case "minute": function = .minute(zone: zone)
-        case "weekday": function = .weekday(zone: zone)
-        case "day": function = .day(zone: zone)
-        case "month": function = .month(zone: zone)
-        case "year": function = .year(zone: zone)
-        case "date": (function, type) = (.date(zone: zone), .text)
-        default: (function, type) = (.startOfDay(zone: zone), .timestamp)
-        }
-        return make(.call(function, [time]), type, offset)
-    }
-
-    private mutating func aggregate(_ name: String, _ arguments: [Syntax], _ offset: Int) throws(Failure) -> Expression {
-        isInsideAggregate = true
-        defer { isInsideAggregate = false }
-        var values: [Expression] = []
-        for argument in arguments { values.append(try check(any: argument)) }
-        var call = try aggregateCall(name, &values, offset)
-        if let condition = values.first {
-            guard values.count == 1, condition.type == .bool else {
-                throw mistake(offset, "\(name) has too many arguments; after the value comes at most a condition")
-            }
-            call.condition = condition
-        }
-        var known = calls ?? []
-        let index: Int
-        if let same = known.firstIndex(where: { same($0, call) }) {
-            index = same
-        } else {
-            index = known.count
-            known.append(call)
-        }
-        calls = known
-        return make(.column(index), call.type, offset)
-    }
-
-    /// Positions aside.
-    private func same(_ a: AggregateCall, _ b: AggregateCall) -> Bool {
-        a.function == b.function && a.argument.map(Printed.text) == b.argument.map(Printed.text)
-            && a.condition.map(Printed.text) == b.condition.map(Printed.text)
-    }
-
-    /// Takes the value arguments off the front of `values`.
-    private func aggregateCall(_ name: String, _ values: inout [Expression], _ offset: Int) throws(Failure) -> AggregateCall {
-        func call(_ function: AggregateFunction, _ argument: Expression?, _ type: ValueType) -> AggregateCall {
-            AggregateCall(function, argument: argument, condition: nil, type: type, at: position(offset))
-        }
-        switch name {
-        case "count":
-            if let first = values.first, first.type != .bool {
-                throw mistake(offset, "count takes a condition or nothing; values that are not null: count(x is not null), different ones: distinct(x)")
-            }
-            return call(.count, nil, .int)
-        case "days", "window_start", "window_end":
-            guard values.isEmpty else { throw mistake(offset, "\(name)() takes no arguments") }
-            if name == "days" {
-                guard case .days = window?.length else {
-                    throw mistake(offset, "days() needs a window of calendar days, like window: { size: 30d, slide: 1d, zone: Asia/Shanghai }")
-                }
-                return call(.days, nil, .int)
-            }
-            return call(name == "window_start" ? .windowStart : .windowEnd, nil, .timestamp)
-        default: break
-        }
-        guard let argument = values.first, !isNull(argument) else {
-            throw mistake(offset, "\(name) takes a value, like \(name)(amount)")
-        }
-        values.removeFirst()
-        let type = argument.type
-        func need(_ isGood: Bool, _ what: String) throws(Failure) {
-            guard isGood else { throw mistake(offset, "\(name) takes \(what), not a \(type)") }
-        }
-        switch name {
-        case "sum":
-            try need(type.isNumber || type == .duration, "a number or duration")
-            return call(.sum, argument, type)
-        case "avg":
-            try need(type.isNumber, "a number")
-            return call(.avg, argument, type == .int ? .decimal(scale: 6) : type)
-        case "stddev":
-            try need(type.isNumber, "a number")
-            let scale = type == .int ? 6 : min(type.scale + 2, Limits.decimalScaleMax)
-            return call(.stddev, argument, .decimal(scale: scale))
-        case "min", "max":
-            try need(type != .text && type != .bool, "a number, time or duration")
-            return call(name == "min" ? .min : .max, argument, type)
-        case "first": return call(.first, argument, type)
-        case "last": return call(.last, argument, type)
-        case "distinct": return call(.distinct, argument, .int)
+        case (.add, .text, .text):
+            report(syntax, "'+' does not join texts; write concat(a, b)")
+        case (.divide, .duration, .duration):
+            report(syntax, "'/' needs numbers; write seconds(a) / seconds(b)")
         default:
-            try need(type.isNumber || type == .duration, "a number or duration")
-            guard let share = values.first, case .literal(.number(let number, let scale)) = share.node,
-                let perMille = Decimal.rescale(number, from: scale, to: 3), (0...1000).contains(perMille), scale <= 3
-            else { throw mistake(offset, "quantile takes a value and a share from 0 to 1, like quantile(amount, 0.99)") }
-            values.removeFirst()
-            return call(.quantile(perMille: Int(perMille)), argument, type)
+            report(syntax, "'\(operation.rawValue)' does not take \(left) and \(right)")
         }
+        return nil
+    }
+
+    private mutating func numberType(
+        _ operation: BinaryOperator,
+        _ left: ValueType,
+        _ right: ValueType,
+        _ syntax: Syntax
+    ) -> ValueType? {
+        switch operation {
+        case .multiply:
+            let scale = left.scale + right.scale
+            guard scale <= Limits.decimalScaleMax else {
+                report(
+                    syntax,
+                    "the product would have \(scale) digits after the point, more than "
+                        + "\(Limits.decimalScaleMax); round one side, like round(x, 2)"
+                )
+                return nil
+            }
+            return .number(scale: scale)
+        case .divide: return left != .int && right == .int ? left : .decimal(scale: 6)
+        case .remainder:
+            guard left == .int, right == .int else {
+                report(syntax, "'%' takes whole numbers, not \(left) and \(right)")
+                return nil
+            }
+            return .int
+        default: return .number(scale: max(left.scale, right.scale))
+        }
+    }
+
+    // MARK: Membership
+
+    private mutating func inList(_ inner: Syntax, _ members: [Syntax], _ place: Position) -> Operand {
+        let operand = expression(inner)
+        var values: [Value] = []
+        var isGood = true
+        for member in members {
+            let (value, type): (Value, ValueType)
+            switch member.node {
+            case .number(let number, let scale): (value, type) = (.number(number, scale: scale), .number(scale: scale))
+            case .duration(let duration): (value, type) = (.duration(duration), .duration)
+            case .text(let text): (value, type) = (.text(text), .text)
+            case .bool(let bool): (value, type) = (.bool(bool), .bool)
+            default:
+                report(member, "a list holds only written values, like \"paid\" or 5; use == and or for others")
+                isGood = false
+                continue
+            }
+            if let operand, !(type == operand.type || (type.isNumber && operand.type.isNumber)) {
+                report(member, "the list must hold \(operand.type), like what stands before 'in', not \(type)")
+                isGood = false
+            }
+            values.append(value)
+        }
+        guard let operand, isGood else { return .unknown }
+        return .typed(Expression(.inList(operand, values), .bool, at: place))
+    }
+
+    private mutating func inRange(_ inner: Syntax, _ low: Syntax, _ high: Syntax, _ syntax: Syntax) -> Operand {
+        let (operand, lower, upper) = (expression(inner), expression(low), expression(high))
+        guard let operand, let lower, let upper else { return .unknown }
+        guard operand.type.isNumber || operand.type == .timestamp || operand.type == .duration else {
+            report(inner, "a range needs a number, a duration or a timestamp, not \(operand.type)")
+            return .unknown
+        }
+        for (end, at) in [(lower, low), (upper, high)] {
+            guard end.type == operand.type || (end.type.isNumber && operand.type.isNumber) else {
+                report(at, "the range must be of \(operand.type), like what stands before 'in', not \(end.type)")
+                return .unknown
+            }
+        }
+        if case .literal(.number(let a, let aScale)) = lower.node, case .literal(.number(let b, let bScale)) = upper.node,
+            Int128(a) * Int128(Decimal.powerOfTen(bScale)) > Int128(b) * Int128(Decimal.powerOfTen(aScale))
+        {
+            report(low, "the range is empty: its lower end is above its upper end")
+            return .unknown
+        }
+        return .typed(Expression(.inRange(operand, lower, upper), .bool, at: position(syntax.offset)))
+    }
+
+    private mutating func conditional(_ condition: Syntax, _ yes: Syntax, _ no: Syntax, _ syntax: Syntax) -> Operand {
+        let test = expecting(.bool, condition, "'if'")
+        let branches = alike([yes, no], "the branches of 'if'")
+        guard let test, let branches else { return .unknown }
+        let node = Expression.Node.conditional(test, branches.expressions[0], branches.expressions[1])
+        return .typed(Expression(node, branches.type, at: position(syntax.offset)))
+    }
+
+    // MARK: Helpers
+
+    /// The expression, if it has this type.
+    mutating func expecting(_ type: ValueType, _ syntax: Syntax, _ what: String) -> Expression? {
+        guard let expression = expression(syntax) else { return nil }
+        guard expression.type == type else {
+            let hint = type == .bool ? "true or false" : "\(type)"
+            report(syntax, "\(what) needs \(hint), not \(expression.type)")
+            return nil
+        }
+        return expression
+    }
+
+    /// Expressions of one type, or numbers, which take the largest scale; `null` takes the others' type.
+    mutating func alike(_ operands: [Syntax], _ what: String) -> (expressions: [Expression], type: ValueType)? {
+        let checked = operands.map { operand($0) }
+        var type: ValueType?
+        for (operand, syntax) in zip(checked, operands) {
+            switch operand {
+            case .unknown: return nil
+            case .null: continue
+            case .typed(let expression):
+                guard let first = type else {
+                    type = expression.type
+                    continue
+                }
+                if first.isNumber, expression.type.isNumber {
+                    type = .number(scale: max(first.scale, expression.type.scale))
+                } else if first != expression.type {
+                    report(syntax, "\(what) must have one type, not \(first) and \(expression.type)")
+                    return nil
+                }
+            }
+        }
+        guard let type else {
+            report(operands[0], "\(what) are all null, which has no type")
+            return nil
+        }
+        let expressions = checked.map { operand in
+            switch operand {
+            case .typed(let expression): expression
+            case .null(let place): Expression(.literal(.null), type, at: place)
+            case .unknown: unreachable("a mistake was passed over")
+            }
+        }
+        return (expressions, type)
     }
 }

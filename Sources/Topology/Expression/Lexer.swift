@@ -1,16 +1,16 @@
 import Base
 import Records
 
-/// A mistake in an expression, at a position in characters from its beginning.
-struct ExpressionFailure: Error {
+/// A mistake in an expression; `offset` counts Unicode scalars from the start of its text.
+struct ExpressionMistake: Error, Hashable {
     var offset: Int
     var message: String
 }
 
-struct ExpressionToken: Equatable {
-    enum Kind: Equatable {
-        case name(String)
-        /// In units of 10^-scale.
+struct Token: Hashable {
+    enum Kind: Hashable {
+        /// `name`, or a name in backticks, which is never a keyword.
+        case word(String), quotedWord(String)
         case number(Int64, scale: Int)
         case duration(Int64)
         case text(String)
@@ -19,11 +19,15 @@ struct ExpressionToken: Equatable {
     }
 
     var kind: Kind
+    /// Unicode scalars from the start of the expression.
     var offset: Int
+    var end: Int
 
+    /// For messages.
     var description: String {
         switch kind {
-        case .name(let name): "'\(name)'"
+        case .word(let word): "'\(word)'"
+        case .quotedWord(let word): "'`\(word)`'"
         case .number(let value, let scale): "'\(Decimal.string(value, scale: scale))'"
         case .duration(let value): "'\(ValueText.duration(value))'"
         case .text(let text): "\"\(text)\""
@@ -33,144 +37,167 @@ struct ExpressionToken: Equatable {
     }
 }
 
-/// Cuts an expression's text into tokens.
+/// Cuts the text of an expression into tokens; the last one is `end`.
 struct Lexer {
-    private let characters: [Character]
+    private let scalars: [Unicode.Scalar]
     private var at = 0
 
-    init(_ text: String) { characters = Array(text) }
-
-    static func tokens(of text: String) throws(ExpressionFailure) -> [ExpressionToken] {
-        var lexer = Lexer(text)
-        var tokens: [ExpressionToken] = []
-        while true {
-            let token = try lexer.next()
-            tokens.append(token)
-            if token.kind == .end { return tokens }
-        }
+    static func tokens(of text: String) throws(ExpressionMistake) -> [Token] {
+        var lexer = Lexer(scalars: Array(text.unicodeScalars))
+        var tokens: [Token] = []
+        while let token = try lexer.next() { tokens.append(token) }
+        tokens.append(Token(kind: .end, offset: lexer.scalars.count, end: lexer.scalars.count))
+        return tokens
     }
 
-    private static let symbols = ["==", "!=", "<=", ">=", "..", "<", ">", "+", "-", "*", "/", "%", "(", ")", "[", "]", ",", "."]
+    private init(scalars: [Unicode.Scalar]) { self.scalars = scalars }
 
-    private mutating func next() throws(ExpressionFailure) -> ExpressionToken {
-        while at < characters.count, characters[at].isWhitespace { at += 1 }
-        guard at < characters.count else { return ExpressionToken(kind: .end, offset: at) }
+    private func peek(_ ahead: Int = 0) -> Unicode.Scalar? {
+        at + ahead < scalars.count ? scalars[at + ahead] : nil
+    }
+
+    private mutating func next() throws(ExpressionMistake) -> Token? {
+        while let scalar = peek(), scalar.properties.isWhitespace { at += 1 }
+        guard let scalar = peek() else { return nil }
         let start = at
-        let character = characters[at]
-        if character.isLetter || character == "_" {
-            while at < characters.count, characters[at].isLetter || characters[at].isNumber || characters[at] == "_" {
-                at += 1
-            }
-            return ExpressionToken(kind: .name(String(characters[start..<at])), offset: start)
+        let kind: Token.Kind
+        if Self.isDigit(scalar) {
+            kind = try number()
+        } else if Self.startsName(scalar) {
+            kind = .word(takeName())
+        } else if scalar == "\"" || scalar == "'" {
+            kind = .text(try text(scalar))
+        } else if scalar == "`" {
+            kind = try quotedWord()
+        } else {
+            kind = .symbol(try symbol(scalar))
         }
-        if character == "`" {
-            at += 1
-            while at < characters.count, characters[at] != "`" { at += 1 }
-            guard at < characters.count else { throw ExpressionFailure(offset: start, message: "the name after ` has no closing `") }
-            at += 1
-            return ExpressionToken(kind: .name(String(characters[start + 1..<at - 1])), offset: start)
-        }
-        if isDigit(at) { return try number() }
-        if character == "\"" || character == "'" { return try text(character) }
-        for symbol in Self.symbols where characters[at...].starts(with: symbol) {
-            at += symbol.count
-            return ExpressionToken(kind: .symbol(symbol), offset: start)
-        }
-        let advice: String
-        switch character {
-        case "=": advice = "; equality is written =="
-        case "&": advice = "; write 'and'"
-        case "|": advice = "; write 'or'"
-        case "!": advice = "; write 'not'"
-        default: advice = ""
-        }
-        throw ExpressionFailure(offset: start, message: "'\(character)' has no meaning here\(advice)")
+        return Token(kind: kind, offset: start, end: at)
     }
 
-    private func isDigit(_ index: Int) -> Bool {
-        index < characters.count && characters[index].isASCII && characters[index].isNumber
+    private mutating func takeName() -> String {
+        var name = String.UnicodeScalarView()
+        while let scalar = peek(), Self.continuesName(scalar) {
+            name.append(scalar)
+            at += 1
+        }
+        return String(name)
     }
 
-    private mutating func number() throws(ExpressionFailure) -> ExpressionToken {
+    // MARK: Numbers and durations
+
+    private mutating func number() throws(ExpressionMistake) -> Token.Kind {
         let start = at
-        while isDigit(at) { at += 1 }
-        var places = 0
-        // `1..5` is a range, not a decimal.
-        if at < characters.count, characters[at] == ".", isDigit(at + 1) {
+        var digits = ""
+        var scale = 0
+        takeDigits(&digits)
+        // `0..5` is a range, not a number with a point.
+        if peek() == ".", let after = peek(1), Self.isDigit(after) {
             at += 1
-            while isDigit(at) {
-                at += 1
-                places += 1
-            }
+            digits += "."
+            let before = digits.utf8.count
+            takeDigits(&digits)
+            scale = digits.utf8.count - before
         }
-        let digits = String(characters[start..<at])
         let unitStart = at
-        while at < characters.count, characters[at].isLetter { at += 1 }
-        guard places <= Limits.decimalScaleMax else {
-            throw ExpressionFailure(offset: start, message: "\(digits) has more than \(Limits.decimalScaleMax) places")
+        let unit = takeName()
+        guard unit.isEmpty else {
+            guard let milliseconds = DurationText.milliseconds(ofUnit: unit) else {
+                throw mistake(unitStart, "unknown unit in '\(digits)\(unit)'; \(DurationText.howToWrite)")
+            }
+            guard scale == 0, let count = Int64(digits), count <= DurationText.max / milliseconds else {
+                throw mistake(start, "'\(digits)\(unit)' is no duration; \(DurationText.howToWrite)")
+            }
+            return .duration(count * milliseconds)
         }
-        guard case .success(let value) = Decimal.parse(digits, scale: places) else {
-            throw ExpressionFailure(offset: start, message: "\(digits) does not fit in 64 bits")
+        guard scale <= Limits.decimalScaleMax else {
+            throw mistake(start, "\(digits) has more than \(Limits.decimalScaleMax) digits after the point")
         }
-        if unitStart == at { return ExpressionToken(kind: .number(value, scale: places), offset: start) }
-        switch DurationText.parse(String(characters[start..<at])) {
-        case .success(let duration): return ExpressionToken(kind: .duration(duration), offset: start)
-        case .failure(let failure): throw ExpressionFailure(offset: start, message: failure.message)
+        // Not through Decimal.parse alone: zeros at the end count, `12.50` has two places.
+        guard case .success(let value) = Decimal.parse(digits, scale: scale) else {
+            throw mistake(start, "\(digits) is too large; numbers have at most 18 digits")
         }
+        return .number(value, scale: scale)
     }
 
-    private mutating func text(_ quote: Character) throws(ExpressionFailure) -> ExpressionToken {
-        let start = at
-        at += 1
-        var text = ""
-        while at < characters.count, characters[at] != quote {
-            if characters[at] == "\\" {
-                at += 1
-                guard at < characters.count else { break }
-                switch characters[at] {
-                case "n": text.append("\n")
-                case "t": text.append("\t")
-                case "\\", "\"", "'": text.append(characters[at])
-                default:
-                    throw ExpressionFailure(offset: at - 1, message: "unknown escape \\\(characters[at]); \\n \\t \\\\ \\\" and \\' are known")
-                }
-            } else {
-                text.append(characters[at])
-            }
+    private mutating func takeDigits(_ digits: inout String) {
+        while let scalar = peek(), Self.isDigit(scalar) {
+            digits.unicodeScalars.append(scalar)
             at += 1
         }
-        guard at < characters.count else {
-            throw ExpressionFailure(offset: start, message: "the text that begins here has no closing \(quote)")
-        }
+    }
+
+    // MARK: Texts and names in quotes
+
+    private mutating func text(_ quote: Unicode.Scalar) throws(ExpressionMistake) -> String {
+        let start = at
         at += 1
-        return ExpressionToken(kind: .text(text), offset: start)
+        var text = String.UnicodeScalarView()
+        while let scalar = peek() {
+            at += 1
+            if scalar == quote { return String(text) }
+            guard scalar == "\\" else {
+                text.append(scalar)
+                continue
+            }
+            guard let escaped = peek() else { break }
+            at += 1
+            switch escaped {
+            case "n": text.append("\n")
+            case "t": text.append("\t")
+            case "\\", "\"", "'": text.append(escaped)
+            default: throw mistake(at - 2, "unknown escape '\\\(escaped)'; known are \\n \\t \\\\ \\\" \\'")
+            }
+        }
+        throw mistake(start, "the text that begins here has no closing \(quote)")
     }
-}
 
-/// Durations as people write them.
-enum DurationText {
-    struct Failure: Error { var message: String }
-
-    static let units: [(name: String, milliseconds: Int64)] = [
-        ("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000),
-    ]
-
-    /// `10s`, `5m`: a whole number and a unit.
-    static func parse(_ text: String) -> Result<Int64, Failure> {
-        let digits = text.prefix { $0.isASCII && $0.isNumber }
-        let unit = String(text.dropFirst(digits.count))
-        guard !digits.isEmpty else {
-            return .failure(Failure(message: "'\(text)' is no duration; durations are written like 10s, 5m, 2h, 30d"))
+    private mutating func quotedWord() throws(ExpressionMistake) -> Token.Kind {
+        let start = at
+        at += 1
+        var name = String.UnicodeScalarView()
+        while let scalar = peek() {
+            at += 1
+            if scalar == "`" {
+                guard !name.isEmpty else { throw mistake(start, "a name in backticks must not be empty") }
+                return .quotedWord(String(name))
+            }
+            name.append(scalar)
         }
-        guard !unit.isEmpty else {
-            return .failure(Failure(message: "'\(text)' has no unit; durations are written like 10s, 5m, 2h, 30d"))
-        }
-        guard let factor = units.first(where: { $0.name == unit })?.milliseconds else {
-            return .failure(Failure(message: "unknown unit in '\(text)'; durations are written like 10s, 5m, 2h, 30d"))
-        }
-        guard let count = Int64(digits), case let (value, overflow) = count.multipliedReportingOverflow(by: factor),
-            !overflow, value <= 36_500 * 86_400_000
-        else { return .failure(Failure(message: "'\(text)' is longer than a hundred years")) }
-        return .success(value)
+        throw mistake(start, "the name that begins here has no closing backtick")
     }
+
+    // MARK: Symbols
+
+    private mutating func symbol(_ scalar: Unicode.Scalar) throws(ExpressionMistake) -> String {
+        let pair = String(scalar) + (peek(1).map { String($0) } ?? "")
+        switch pair {
+        case "==", "!=", "<=", ">=", "..":
+            if pair == "==", peek(2) == "=" { throw mistake(at, "unknown operator '==='; write ==") }
+            at += 2
+            return pair
+        case "&&": throw mistake(at, "unknown operator '&&'; write and")
+        case "||": throw mistake(at, "unknown operator '||'; write or")
+        case "<>": throw mistake(at, "unknown operator '<>'; write !=")
+        default: break
+        }
+        switch scalar {
+        case "<", ">", "+", "-", "*", "/", "%", "(", ")", "[", "]", ",", ".":
+            at += 1
+            return String(scalar)
+        case "=": throw mistake(at, "unknown operator '='; write == to compare")
+        case "!": throw mistake(at, "unknown operator '!'; write not")
+        default: throw mistake(at, "unexpected character '\(scalar)'")
+        }
+    }
+
+    private func mistake(_ offset: Int, _ message: String) -> ExpressionMistake {
+        ExpressionMistake(offset: offset, message: message)
+    }
+
+    static func isDigit(_ scalar: Unicode.Scalar) -> Bool { scalar >= "0" && scalar <= "9" }
+
+    static func startsName(_ scalar: Unicode.Scalar) -> Bool { scalar == "_" || scalar.properties.isAlphabetic }
+
+    static func continuesName(_ scalar: Unicode.Scalar) -> Bool { startsName(scalar) || isDigit(scalar) }
 }

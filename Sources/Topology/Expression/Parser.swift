@@ -1,11 +1,15 @@
 import Base
 import Records
 
-/// An expression as it was written: no types, names unresolved.
-struct Syntax {
-    indirect enum Node {
-        case literal(Value)
-        /// `a` or `step.output`
+/// An expression before its names and types are known.
+struct Syntax: Hashable {
+    indirect enum Node: Hashable {
+        case number(Int64, scale: Int)
+        case duration(Int64)
+        case text(String)
+        case bool(Bool)
+        case null
+        /// `a`, `a.b`, `` `odd name` ``
         case name([String])
         case not(Syntax)
         case negate(Syntax)
@@ -18,239 +22,300 @@ struct Syntax {
     }
 
     var node: Node
-    /// In characters from the beginning of the expression.
+    /// Unicode scalars from the start of the text; of an operator's own sign where there is one.
     var offset: Int
+    /// Levels of the tree, this one included.
+    var depth: Int
+
+    init(_ node: Node, at offset: Int, over operands: [Syntax] = []) {
+        self.node = node
+        self.offset = offset
+        depth = 1 + (operands.map(\.depth).max() ?? 0)
+    }
 }
 
-/// Recursive descent, lowest precedence first: if, or, and, not, comparison, + -, * / %, unary -.
-struct Parser {
-    private let tokens: [ExpressionToken]
+/// Recursive descent, weakest operator first: `if`, `or`, `and`, `not`, comparisons, `+ -`, `* / %`, unary `-`.
+struct ExpressionParser {
+    static let keywords: Set<String> = ["or", "and", "not", "in", "is", "null", "if", "then", "else", "true", "false"]
+    /// Long chains of one operator make deep trees without nesting.
+    private static let treeDepthMax = Limits.expressionDepthMax * 4
+
+    private let tokens: [Token]
     private var at = 0
-    private var depth = 0
+    private var nesting = 0
 
-    static let keywords: Set<String> = ["and", "or", "not", "in", "is", "null", "true", "false", "if", "then", "else"]
-
-    static func parse(_ text: String) throws(ExpressionFailure) -> Syntax {
-        var parser = Parser(tokens: try Lexer.tokens(of: text))
+    static func parse(_ text: String) throws(ExpressionMistake) -> Syntax {
+        var parser = ExpressionParser(tokens: try Lexer.tokens(of: text))
+        guard parser.current.kind != .end else { throw ExpressionMistake(offset: 0, message: "an expression is missing") }
         let syntax = try parser.expression()
-        if parser.current.kind != .end {
-            throw ExpressionFailure(
-                offset: parser.current.offset, message: "\(parser.current.description) was not expected here; the expression was complete")
+        guard parser.current.kind == .end else { throw parser.trailing() }
+        return syntax
+    }
+
+    private init(tokens: [Token]) { self.tokens = tokens }
+
+    private var current: Token { tokens[at] }
+
+    private mutating func takeWord(_ word: String) -> Bool {
+        guard current.kind == .word(word) else { return false }
+        at += 1
+        return true
+    }
+
+    private mutating func takeSymbol(_ symbol: String) -> Bool {
+        guard current.kind == .symbol(symbol) else { return false }
+        at += 1
+        return true
+    }
+
+    private mutating func expect(symbol: String, _ what: String) throws(ExpressionMistake) {
+        if takeSymbol(symbol) { return }
+        throw mistake("expected '\(symbol)' \(what), not \(current.description)")
+    }
+
+    private func mistake(_ message: String) -> ExpressionMistake {
+        ExpressionMistake(offset: current.offset, message: message)
+    }
+
+    private func checked(_ syntax: Syntax) throws(ExpressionMistake) -> Syntax {
+        guard syntax.depth <= Self.treeDepthMax else {
+            throw ExpressionMistake(
+                offset: syntax.offset,
+                message: "the expression is too large; put parts of it into fields, or write x in [a, b, ...]"
+            )
         }
         return syntax
     }
 
-    private init(tokens: [ExpressionToken]) { self.tokens = tokens }
-
-    private var current: ExpressionToken { tokens[at] }
-
-    private mutating func advance() { if at < tokens.count - 1 { at += 1 } }
-
-    private func isWord(_ word: String) -> Bool { current.kind == .name(word) }
-
-    private mutating func take(_ symbol: String) -> Bool {
-        guard current.kind == .symbol(symbol) else { return false }
-        advance()
-        return true
-    }
-
-    private mutating func takeWord(_ word: String) -> Bool {
-        guard isWord(word) else { return false }
-        advance()
-        return true
-    }
-
-    private mutating func expect(_ symbol: String, _ purpose: String) throws(ExpressionFailure) {
-        guard take(symbol) else {
-            // YAML cuts `{ a: sum(b, c) }` at the comma.
-            let advice = current.kind == .end ? "; inside { } an expression with a comma stands in quotes" : ""
-            throw ExpressionFailure(
-                offset: current.offset, message: "'\(symbol)' \(purpose) was expected, not \(current.description)\(advice)")
+    private func trailing() -> ExpressionMistake {
+        switch current.kind {
+        case .symbol(")"): mistake("unexpected ')'; there is no '(' for it")
+        case .word, .quotedWord, .number, .text, .duration:
+            mistake("expected an operator before \(current.description)")
+        default: mistake("unexpected \(current.description)")
         }
     }
 
-    private mutating func expression() throws(ExpressionFailure) -> Syntax {
-        depth += 1
-        defer { depth -= 1 }
-        if depth > Limits.expressionDepthMax {
-            throw ExpressionFailure(offset: current.offset, message: "nested deeper than \(Limits.expressionDepthMax) levels")
+    // MARK: Operators, weakest first
+
+    private mutating func expression() throws(ExpressionMistake) -> Syntax {
+        nesting += 1
+        defer { nesting -= 1 }
+        guard nesting <= Limits.expressionDepthMax else {
+            throw mistake("the expression is nested more than \(Limits.expressionDepthMax) deep")
         }
-        let start = current.offset
-        guard takeWord("if") else { return try or() }
+        let offset = current.offset
+        guard takeWord("if") else { return try disjunction() }
         let condition = try expression()
         guard takeWord("then") else {
-            throw ExpressionFailure(offset: current.offset, message: "'then' was expected, not \(current.description)")
+            throw mistake("expected 'then', not \(current.description); write: if a > 0 then a else 0")
         }
         let yes = try expression()
         guard takeWord("else") else {
-            throw ExpressionFailure(offset: current.offset, message: "'else' was expected, not \(current.description)")
+            throw mistake("expected 'else', not \(current.description); write: if a > 0 then a else 0")
         }
-        return Syntax(node: .conditional(condition, yes, try expression()), offset: start)
+        let no = try expression()
+        return try checked(Syntax(.conditional(condition, yes, no), at: offset, over: [condition, yes, no]))
     }
 
-    private mutating func or() throws(ExpressionFailure) -> Syntax {
-        var left = try and()
-        while isWord("or") {
+    private mutating func disjunction() throws(ExpressionMistake) -> Syntax {
+        var left = try conjunction()
+        while current.kind == .word("or") {
             let offset = current.offset
-            advance()
-            left = Syntax(node: .binary(.or, left, try and()), offset: offset)
+            at += 1
+            let right = try conjunction()
+            left = try checked(Syntax(.binary(.or, left, right), at: offset, over: [left, right]))
         }
         return left
     }
 
-    private mutating func and() throws(ExpressionFailure) -> Syntax {
-        var left = try not()
-        while isWord("and") {
+    private mutating func conjunction() throws(ExpressionMistake) -> Syntax {
+        var left = try negation()
+        while current.kind == .word("and") {
             let offset = current.offset
-            advance()
-            left = Syntax(node: .binary(.and, left, try not()), offset: offset)
+            at += 1
+            let right = try negation()
+            left = try checked(Syntax(.binary(.and, left, right), at: offset, over: [left, right]))
         }
         return left
     }
 
-    private mutating func not() throws(ExpressionFailure) -> Syntax {
+    private mutating func negation() throws(ExpressionMistake) -> Syntax {
         let offset = current.offset
-        guard isWord("not") else { return try comparison() }
-        depth += 1
-        defer { depth -= 1 }
-        if depth > Limits.expressionDepthMax {
-            throw ExpressionFailure(offset: offset, message: "nested deeper than \(Limits.expressionDepthMax) levels")
+        guard takeWord("not") else { return try comparison() }
+        nesting += 1
+        defer { nesting -= 1 }
+        guard nesting <= Limits.expressionDepthMax else {
+            throw mistake("the expression is nested more than \(Limits.expressionDepthMax) deep")
         }
-        advance()
-        return Syntax(node: .not(try not()), offset: offset)
+        let operand = try negation()
+        return try checked(Syntax(.not(operand), at: offset, over: [operand]))
     }
 
-    private mutating func comparison() throws(ExpressionFailure) -> Syntax {
+    private var comparisonOperator: BinaryOperator? {
+        guard case .symbol(let symbol) = current.kind, let operation = BinaryOperator(rawValue: symbol) else {
+            return nil
+        }
+        switch operation {
+        case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual: return operation
+        default: return nil
+        }
+    }
+
+    private mutating func comparison() throws(ExpressionMistake) -> Syntax {
         let left = try sum()
         let offset = current.offset
-        if takeWord("is") {
-            let isNegated = takeWord("not")
-            guard takeWord("null") else {
-                throw ExpressionFailure(offset: current.offset, message: "'is' is followed by 'null' or 'not null', not by \(current.description)")
-            }
-            let test = Syntax(node: .isNull(left), offset: offset)
-            return isNegated ? Syntax(node: .not(test), offset: offset) : test
-        }
-        let isNegated = isWord("not") && tokens[min(at + 1, tokens.count - 1)].kind == .name("in")
-        if isNegated { advance() }
-        if takeWord("in") {
-            let test = try membership(left, offset)
-            return isNegated ? Syntax(node: .not(test), offset: offset) : test
-        }
-        for operation in [BinaryOperator.equal, .notEqual, .lessOrEqual, .greaterOrEqual, .less, .greater]
-        where current.kind == .symbol(operation.rawValue) {
-            advance()
+        var result = left
+        if let operation = comparisonOperator {
+            at += 1
             let right = try sum()
-            if case .symbol(let symbol) = current.kind, ["==", "!=", "<", "<=", ">", ">="].contains(symbol) {
-                throw ExpressionFailure(offset: current.offset, message: "comparisons do not chain; join them with 'and'")
+            result = Syntax(.binary(operation, left, right), at: offset, over: [left, right])
+        } else if takeWord("is") {
+            let isNot = takeWord("not")
+            guard takeWord("null") else {
+                throw mistake("expected 'null' after 'is', not \(current.description); use == to compare")
             }
-            return Syntax(node: .binary(operation, left, right), offset: offset)
+            let test = Syntax(.isNull(left), at: offset, over: [left])
+            result = isNot ? Syntax(.not(test), at: offset, over: [test]) : test
+        } else if takeWord("in") {
+            result = try membership(left, offset)
+        } else if current.kind == .word("not"), tokens[at + 1].kind == .word("in") {
+            at += 2
+            let test = try membership(left, offset)
+            result = Syntax(.not(test), at: offset, over: [test])
         }
-        return left
+        if comparisonOperator != nil {
+            throw mistake("comparisons do not chain; write a < b and b < c")
+        }
+        return try checked(result)
     }
 
-    private mutating func membership(_ left: Syntax, _ offset: Int) throws(ExpressionFailure) -> Syntax {
-        if take("[") {
-            var members: [Syntax] = []
-            repeat { members.append(try sum()) } while take(",")
-            try expect("]", "after the last member")
-            return Syntax(node: .inList(left, members), offset: offset)
+    private mutating func membership(_ operand: Syntax, _ offset: Int) throws(ExpressionMistake) -> Syntax {
+        guard takeSymbol("[") else {
+            let low = try sum()
+            guard takeSymbol("..") else {
+                throw mistake("expected '..' after the lower end, not \(current.description); "
+                    + "write x in 0..5 or x in [1, 2]")
+            }
+            let high = try sum()
+            return Syntax(.inRange(operand, low, high), at: offset, over: [operand, low, high])
         }
-        let low = try sum()
-        guard take("..") else {
-            throw ExpressionFailure(
-                offset: current.offset, message: "'in' is followed by a list [a, b] or a range low..high, not by \(current.description)")
-        }
-        return Syntax(node: .inRange(left, low, try sum()), offset: offset)
+        var members: [Syntax] = []
+        repeat {
+            if members.isEmpty, current.kind == .symbol("]") { break }
+            members.append(try unary())
+        } while takeSymbol(",")
+        guard !members.isEmpty else { throw mistake("the list is empty; write x in [1, 2]") }
+        try expect(symbol: "]", "at the end of the list")
+        return Syntax(.inList(operand, members), at: offset, over: [operand])
     }
 
-    private mutating func sum() throws(ExpressionFailure) -> Syntax {
+    private mutating func sum() throws(ExpressionMistake) -> Syntax {
         var left = try product()
-        while case .symbol(let symbol) = current.kind, symbol == "+" || symbol == "-" {
+        while current.kind == .symbol("+") || current.kind == .symbol("-") {
+            let operation: BinaryOperator = current.kind == .symbol("+") ? .add : .subtract
             let offset = current.offset
-            advance()
-            left = Syntax(node: .binary(symbol == "+" ? .add : .subtract, left, try product()), offset: offset)
+            at += 1
+            let right = try product()
+            left = try checked(Syntax(.binary(operation, left, right), at: offset, over: [left, right]))
         }
         return left
     }
 
-    private mutating func product() throws(ExpressionFailure) -> Syntax {
+    private mutating func product() throws(ExpressionMistake) -> Syntax {
         var left = try unary()
-        while case .symbol(let symbol) = current.kind, let operation = BinaryOperator(rawValue: symbol),
-            [.multiply, .divide, .remainder].contains(operation)
+        while case .symbol(let symbol) = current.kind, symbol == "*" || symbol == "/" || symbol == "%",
+            let operation = BinaryOperator(rawValue: symbol)
         {
             let offset = current.offset
-            advance()
-            left = Syntax(node: .binary(operation, left, try unary()), offset: offset)
+            at += 1
+            let right = try unary()
+            left = try checked(Syntax(.binary(operation, left, right), at: offset, over: [left, right]))
         }
         return left
     }
 
-    private mutating func unary() throws(ExpressionFailure) -> Syntax {
+    private mutating func unary() throws(ExpressionMistake) -> Syntax {
         let offset = current.offset
-        guard take("-") else { return try primary() }
-        depth += 1
-        defer { depth -= 1 }
-        if depth > Limits.expressionDepthMax {
-            throw ExpressionFailure(offset: offset, message: "nested deeper than \(Limits.expressionDepthMax) levels")
+        guard takeSymbol("-") else { return try primary() }
+        nesting += 1
+        defer { nesting -= 1 }
+        guard nesting <= Limits.expressionDepthMax else {
+            throw mistake("the expression is nested more than \(Limits.expressionDepthMax) deep")
         }
-        return Syntax(node: .negate(try unary()), offset: offset)
+        let operand = try unary()
+        switch operand.node {
+        case .number(let value, let scale): return Syntax(.number(-value, scale: scale), at: offset)
+        case .duration(let value): return Syntax(.duration(-value), at: offset)
+        default: return try checked(Syntax(.negate(operand), at: offset, over: [operand]))
+        }
     }
 
-    private mutating func primary() throws(ExpressionFailure) -> Syntax {
+    // MARK: Operands
+
+    private mutating func primary() throws(ExpressionMistake) -> Syntax {
         let token = current
         switch token.kind {
         case .number(let value, let scale):
-            advance()
-            return Syntax(node: .literal(.number(value, scale: scale)), offset: token.offset)
+            at += 1
+            return Syntax(.number(value, scale: scale), at: token.offset)
         case .duration(let value):
-            advance()
-            return Syntax(node: .literal(.duration(value)), offset: token.offset)
+            at += 1
+            return Syntax(.duration(value), at: token.offset)
         case .text(let text):
-            advance()
-            return Syntax(node: .literal(.text(text)), offset: token.offset)
+            at += 1
+            return Syntax(.text(text), at: token.offset)
         case .symbol("("):
-            advance()
+            at += 1
             let inner = try expression()
-            try expect(")", "that closes the parenthesis")
+            try expect(symbol: ")", "to close the '('")
             return inner
-        case .name(let name): return try word(name, token.offset)
+        case .word(let word):
+            return try name(startingWith: word, token)
+        case .quotedWord(let word):
+            at += 1
+            return Syntax(.name(try path(startingWith: word)), at: token.offset)
         default:
-            throw ExpressionFailure(offset: token.offset, message: "a value was expected, not \(token.description)")
+            throw mistake("expected a value, not \(token.description)")
         }
     }
 
-    private mutating func word(_ name: String, _ offset: Int) throws(ExpressionFailure) -> Syntax {
-        switch name {
+    private mutating func name(startingWith word: String, _ token: Token) throws(ExpressionMistake) -> Syntax {
+        switch word {
         case "true", "false":
-            advance()
-            return Syntax(node: .literal(.bool(name == "true")), offset: offset)
+            at += 1
+            return Syntax(.bool(word == "true"), at: token.offset)
         case "null":
-            advance()
-            return Syntax(node: .literal(.null), offset: offset)
+            at += 1
+            return Syntax(.null, at: token.offset)
         case "if": return try expression()
-        default: break
+        default:
+            guard !Self.keywords.contains(word) else { throw mistake("expected a value, not '\(word)'") }
         }
-        if Self.keywords.contains(name) {
-            throw ExpressionFailure(offset: offset, message: "a value was expected, not '\(name)'")
+        at += 1
+        guard takeSymbol("(") else { return Syntax(.name(try path(startingWith: word)), at: token.offset) }
+        var arguments: [Syntax] = []
+        if !takeSymbol(")") {
+            repeat { arguments.append(try expression()) } while takeSymbol(",")
+            guard takeSymbol(")") else { throw openCall(word) }
         }
-        advance()
-        if take("(") {
-            var arguments: [Syntax] = []
-            if !take(")") {
-                repeat { arguments.append(try expression()) } while take(",")
-                try expect(")", "after the arguments of \(name)")
+        return try checked(Syntax(.call(word, arguments), at: token.offset, over: arguments))
+    }
+
+    private func openCall(_ name: String) -> ExpressionMistake {
+        let hint = current.kind == .end ? "; inside { } an expression with a comma must be in quotes" : ""
+        return mistake("expected ',' or ')' in the call of \(name), not \(current.description)\(hint)")
+    }
+
+    private mutating func path(startingWith first: String) throws(ExpressionMistake) -> [String] {
+        var parts = [first]
+        while takeSymbol(".") {
+            switch current.kind {
+            case .word(let word), .quotedWord(let word): parts.append(word)
+            default: throw mistake("expected a name after '.', not \(current.description)")
             }
-            return Syntax(node: .call(name, arguments), offset: offset)
+            at += 1
         }
-        var path = [name]
-        while take(".") {
-            guard case .name(let part) = current.kind else {
-                throw ExpressionFailure(offset: current.offset, message: "a name was expected after the point, not \(current.description)")
-            }
-            path.append(part)
-            advance()
-        }
-        return Syntax(node: .name(path), offset: offset)
+        return parts
     }
 }

@@ -1,144 +1,241 @@
 import Base
 import CYaml
 
-/// Reads one YAML document with libyaml into nodes with positions. Strict: no anchors, aliases, tags or
-/// second document, and no key twice.
-struct YamlReader {
-    private var parser = yaml_parser_t()
+/// Reads one YAML 1.1 document into a tree, over libyaml's events. Strict: duplicate keys, anchors, aliases,
+/// tags and further documents are mistakes, since each of them can make a file say what it does not show.
+package struct YamlReader {
+    /// nil if the text is not YAML or goes past a limit; other mistakes leave the tree whole.
+    package static func read(_ text: String, file: String) -> (root: YamlNode?, diagnostics: [Diagnostic]) {
+        var reader = YamlReader(text, file: file)
+        let root = reader.readStream()
+        return (root, reader.diagnostics)
+    }
+
     private let file: String
+    private let text: String
+    private let scalars: [Unicode.Scalar]
     private var diagnostics: [Diagnostic] = []
+    /// On the heap, since libyaml keeps its address.
+    private let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
 
-    static func read(_ text: String, file: String) -> (node: YamlNode?, diagnostics: [Diagnostic]) {
+    private struct Stop: Error {}
+
+    private init(_ text: String, file: String) {
+        self.file = file
+        self.text = text
+        // libyaml skips a byte order mark before it starts to count.
+        var scalars = Array(text.utf8.count > Limits.yamlBytesMax ? "".unicodeScalars : text.unicodeScalars)
+        if scalars.first == "\u{FEFF}" { scalars.removeFirst() }
+        self.scalars = scalars
+    }
+
+    private mutating func readStream() -> YamlNode? {
         guard text.utf8.count <= Limits.yamlBytesMax else {
-            let message = "the file has \(text.utf8.count) bytes, at most \(Limits.yamlBytesMax) are read"
-            return (nil, [Diagnostic(file: file, at: Position(line: 1, column: 1), message)])
-        }
-        var reader = YamlReader(file: file)
-        return reader.read(text)
-    }
-
-    private init(file: String) { self.file = file }
-
-    private mutating func read(_ text: String) -> (node: YamlNode?, diagnostics: [Diagnostic]) {
-        guard yaml_parser_initialize(&parser) == 1 else { unreachable("no memory for libyaml") }
-        defer { yaml_parser_delete(&parser) }
-        let bytes = Array(text.utf8)
-        let node: YamlNode? = bytes.withUnsafeBufferPointer { bytes in
-            yaml_parser_set_input_string(&parser, bytes.baseAddress, bytes.count)
-            return readDocument()
-        }
-        return (diagnostics.isEmpty ? node : nil, diagnostics)
-    }
-
-    private struct Event {
-        var type: yaml_event_type_t
-        var position: Position
-        var text = ""
-        var isQuoted = false
-        var hasAnchor = false
-        var hasTag = false
-    }
-
-    private mutating func next() -> Event? {
-        var event = yaml_event_t()
-        guard yaml_parser_parse(&parser, &event) == 1 else {
-            let problem = parser.problem.map { String(cString: $0) } ?? "not YAML"
-            let mark = parser.problem_mark
-            let at = Position(line: Int(mark.line) + 1, column: Int(mark.column) + 1)
-            fail(at, "this is not YAML: \(problem)")
+            parser.deallocate()
+            report(Position(line: 1, column: 1), "the file is larger than \(Limits.yamlBytesMax >> 10) KiB")
             return nil
         }
+        var bytes = Array(text.utf8)
+        return bytes.withUnsafeMutableBufferPointer { buffer in
+            guard yaml_parser_initialize(parser) == 1 else { unreachable("libyaml has no memory") }
+            defer {
+                yaml_parser_delete(parser)
+                parser.deallocate()
+            }
+            yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
+            yaml_parser_set_input_string(parser, buffer.baseAddress, buffer.count)
+            return try? readDocument()
+        }
+    }
+
+    private mutating func readDocument() throws(Stop) -> YamlNode? {
+        var event = try next()
+        yaml_event_delete(&event)
+        event = try next()
+        let first = event.type
+        yaml_event_delete(&event)
+        guard first == YAML_DOCUMENT_START_EVENT else {
+            report(Position(line: 1, column: 1), "the file is empty")
+            return nil
+        }
+        let root = try readNode(depth: 1)
+        event = try next()
+        yaml_event_delete(&event)
+        event = try next()
+        let position = Self.position(event.start_mark)
+        let last = event.type
+        yaml_event_delete(&event)
+        guard last == YAML_STREAM_END_EVENT else {
+            report(position, "a second document begins here; a file holds one, so take out the '---' line")
+            throw Stop()
+        }
+        return root
+    }
+
+    /// The event belongs to the caller.
+    private mutating func next() throws(Stop) -> yaml_event_t {
+        var event = yaml_event_t()
+        if yaml_parser_parse(parser, &event) == 1 { return event }
+        reportSyntax()
+        throw Stop()
+    }
+
+    private mutating func readNode(depth: Int) throws(Stop) -> YamlNode {
+        var event = try next()
         defer { yaml_event_delete(&event) }
-        var result = Event(
-            type: event.type,
-            position: Position(line: Int(event.start_mark.line) + 1, column: Int(event.start_mark.column) + 1)
-        )
+        return try readNode(event, depth: depth)
+    }
+
+    private mutating func readNode(_ event: yaml_event_t, depth: Int) throws(Stop) -> YamlNode {
+        let position = Self.position(event.start_mark)
+        guard depth <= Limits.yamlDepthMax else {
+            report(position, "nested more than \(Limits.yamlDepthMax) deep")
+            throw Stop()
+        }
         switch event.type {
         case YAML_SCALAR_EVENT:
             let scalar = event.data.scalar
-            result.text = String(decoding: UnsafeBufferPointer(start: scalar.value, count: scalar.length), as: UTF8.self)
-            result.isQuoted = scalar.style != YAML_PLAIN_SCALAR_STYLE
-            result.hasAnchor = scalar.anchor != nil
-            result.hasTag = scalar.tag != nil
+            refuse(anchor: scalar.anchor, tag: scalar.tag, at: position)
+            return YamlNode(.scalar(self.scalar(event)), at: position)
         case YAML_SEQUENCE_START_EVENT:
-            result.hasAnchor = event.data.sequence_start.anchor != nil
-            result.hasTag = event.data.sequence_start.tag != nil
+            refuse(anchor: event.data.sequence_start.anchor, tag: event.data.sequence_start.tag, at: position)
+            return YamlNode(.sequence(try readSequence(depth: depth)), at: position)
         case YAML_MAPPING_START_EVENT:
-            result.hasAnchor = event.data.mapping_start.anchor != nil
-            result.hasTag = event.data.mapping_start.tag != nil
-        default: break
+            refuse(anchor: event.data.mapping_start.anchor, tag: event.data.mapping_start.tag, at: position)
+            return YamlNode(.mapping(try readMapping(depth: depth)), at: position)
+        default:
+            report(position, "aliases (*name) are not allowed; write the value out, or put it in parameters:")
+            throw Stop()
         }
-        return result
     }
 
-    private mutating func fail(_ position: Position, _ message: String) {
+    private mutating func readSequence(depth: Int) throws(Stop) -> [YamlNode] {
+        var nodes: [YamlNode] = []
+        while true {
+            var event = try next()
+            defer { yaml_event_delete(&event) }
+            if event.type == YAML_SEQUENCE_END_EVENT { return nodes }
+            nodes.append(try readNode(event, depth: depth + 1))
+        }
+    }
+
+    private mutating func readMapping(depth: Int) throws(Stop) -> [YamlEntry] {
+        var entries: [YamlEntry] = []
+        var lines: [String: Int] = [:]
+        while true {
+            var event = try next()
+            defer { yaml_event_delete(&event) }
+            if event.type == YAML_MAPPING_END_EVENT { return entries }
+            let key = try readNode(event, depth: depth + 1)
+            let value = try readNode(depth: depth + 1)
+            guard case .scalar(let scalar) = key.content else {
+                report(key.position, "a key must be a name, not \(key.kind)")
+                continue
+            }
+            if let line = lines[scalar.text] {
+                report(key.position, "'\(scalar.text)' is given twice; the first is in line \(line)")
+                continue
+            }
+            lines[scalar.text] = key.position.line
+            entries.append(YamlEntry(key: scalar.text, keyPosition: key.position, value: value))
+        }
+    }
+
+    private func scalar(_ event: yaml_event_t) -> YamlScalar {
+        let data = event.data.scalar
+        let bytes = UnsafeBufferPointer(start: data.value, count: data.length)
+        let text = String(decoding: bytes, as: UTF8.self)
+        let style: YamlScalar.Style =
+            switch data.style {
+            case YAML_SINGLE_QUOTED_SCALAR_STYLE: .singleQuoted
+            case YAML_DOUBLE_QUOTED_SCALAR_STYLE: .doubleQuoted
+            case YAML_LITERAL_SCALAR_STYLE, YAML_FOLDED_SCALAR_STYLE: .block
+            default: .plain
+            }
+        guard style != .block, event.start_mark.line == event.end_mark.line else {
+            return YamlScalar(text, style: style, columns: [])
+        }
+        return YamlScalar(text, style: style, columns: columns(of: text, style, event.start_mark, event.end_mark))
+    }
+
+    /// The column of each character of a value that stands in one line, and of its end.
+    private func columns(
+        of text: String,
+        _ style: YamlScalar.Style,
+        _ start: yaml_mark_t,
+        _ end: yaml_mark_t
+    ) -> [Int] {
+        let first = start.column + 1
+        let count = text.unicodeScalars.count
+        guard style != .plain else { return Array(first...first + count) }
+        var columns: [Int] = []
+        var at = start.index + 1
+        while columns.count < count, at < min(end.index, scalars.count) {
+            columns.append(first + at - start.index)
+            if style == .singleQuoted {
+                at += scalars[at] == "'" ? 2 : 1
+            } else if scalars[at] == "\\", at + 1 < scalars.count {
+                let escape: [Unicode.Scalar: Int] = ["x": 2, "u": 4, "U": 8]
+                at += 2 + (escape[scalars[at + 1]] ?? 0)
+            } else {
+                at += 1
+            }
+        }
+        // A column too few cannot happen, but a wrong one is better than a stop.
+        while columns.count <= count { columns.append(first + at - start.index) }
+        return columns
+    }
+
+    // MARK: Mistakes
+
+    private mutating func refuse(
+        anchor: UnsafeMutablePointer<yaml_char_t>?,
+        tag: UnsafeMutablePointer<yaml_char_t>?,
+        at position: Position
+    ) {
+        if anchor != nil { report(position, "anchors (&name) are not allowed; put what is used twice in parameters:") }
+        if tag != nil { report(position, "tags (!name) are not allowed; take it out") }
+    }
+
+    private mutating func reportSyntax() {
+        let problem = parser.pointee.problem.map { String(cString: $0) } ?? "not YAML"
+        var position = Self.position(parser.pointee.problem_mark)
+        if parser.pointee.error == YAML_READER_ERROR {
+            position = self.position(ofByte: parser.pointee.problem_offset)
+        }
+        report(position, Self.explain(problem))
+    }
+
+    /// libyaml's messages, with what to do about the ones that people meet.
+    private static func explain(_ problem: String) -> String {
+        switch problem {
+        case "did not find expected ',' or '}'", "did not find expected ',' or ']'":
+            return "\(problem); inside { } and [ ] a text with , [ ] { } must be in quotes"
+        case "mapping values are not allowed in this context":
+            return "a second ': ' in one line; check the indentation, or put the text in quotes"
+        case "found character that cannot start any token":
+            return "a tab or another character that YAML does not allow here; indent with spaces"
+        case "did not find expected key", "did not find expected '-' indicator", "could not find expected ':'":
+            return "\(problem); check the indentation of this line"
+        default: return "not YAML: \(problem)"
+        }
+    }
+
+    private func position(ofByte offset: Int) -> Position {
+        var position = Position(line: 1, column: 1)
+        for scalar in String(decoding: text.utf8.prefix(offset), as: UTF8.self).unicodeScalars {
+            position = scalar == "\n"
+                ? Position(line: position.line + 1, column: 1)
+                : Position(line: position.line, column: position.column + 1)
+        }
+        return position
+    }
+
+    private mutating func report(_ position: Position, _ message: String) {
         diagnostics.append(Diagnostic(file: file, at: position, message))
     }
 
-    private mutating func readDocument() -> YamlNode? {
-        guard next() != nil, let start = next() else { return nil }
-        guard start.type == YAML_DOCUMENT_START_EVENT else {
-            fail(Position(line: 1, column: 1), "the file is empty; a topology begins with 'topology: name'")
-            return nil
-        }
-        guard let first = next(), let node = readNode(first, depth: 0) else { return nil }
-        guard next() != nil, let end = next() else { return nil }
-        if end.type != YAML_STREAM_END_EVENT { fail(end.position, "one file holds one document; a second begins here") }
-        return node
-    }
-
-    private mutating func readNode(_ event: Event, depth: Int) -> YamlNode? {
-        if depth > Limits.yamlDepthMax {
-            fail(event.position, "nested deeper than \(Limits.yamlDepthMax) levels")
-            return nil
-        }
-        if event.type == YAML_ALIAS_EVENT || event.hasAnchor {
-            fail(event.position, "anchors and aliases (& and *) are not read; write the value out")
-            return nil
-        }
-        if event.hasTag {
-            fail(event.position, "tags (!) are not read")
-            return nil
-        }
-        switch event.type {
-        case YAML_SCALAR_EVENT:
-            return YamlNode(content: .scalar(event.text, isQuoted: event.isQuoted), position: event.position)
-        case YAML_SEQUENCE_START_EVENT:
-            var items: [YamlNode] = []
-            while let item = next() {
-                if item.type == YAML_SEQUENCE_END_EVENT {
-                    return YamlNode(content: .sequence(items), position: event.position)
-                }
-                guard let node = readNode(item, depth: depth + 1) else { return nil }
-                items.append(node)
-            }
-            return nil
-        case YAML_MAPPING_START_EVENT: return readMapping(event, depth: depth)
-        default:
-            fail(event.position, "a value was expected")
-            return nil
-        }
-    }
-
-    private mutating func readMapping(_ event: Event, depth: Int) -> YamlNode? {
-        var members: [YamlNode.Member] = []
-        var lines: [String: Int] = [:]
-        while let key = next() {
-            if key.type == YAML_MAPPING_END_EVENT {
-                return YamlNode(content: .mapping(members), position: event.position)
-            }
-            guard key.type == YAML_SCALAR_EVENT, !key.hasAnchor, !key.hasTag else {
-                fail(key.position, "a name was expected here")
-                return nil
-            }
-            guard let valueEvent = next(), let value = readNode(valueEvent, depth: depth + 1) else { return nil }
-            if let line = lines[key.text] {
-                fail(key.position, "'\(key.text)' is here a second time; the first is in line \(line)")
-            } else {
-                lines[key.text] = key.position.line
-                members.append(YamlNode.Member(key: key.text, keyPosition: key.position, value: value))
-            }
-        }
-        return nil
+    private static func position(_ mark: yaml_mark_t) -> Position {
+        Position(line: mark.line + 1, column: mark.column + 1)
     }
 }

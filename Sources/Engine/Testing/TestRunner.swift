@@ -1,0 +1,214 @@
+import Base
+import Dataflow
+import Operators
+import Records
+import Topology
+
+/// Runs a topology's `tests.yaml` in virtual time: the operators of `run`, event time instead of a clock.
+package struct TestRunner {
+    package struct Outcome: Sendable {
+        package var name: String
+        package var position: Position
+        /// What differs from what was expected, a line each; empty: passed.
+        package var differences: [String]
+    }
+
+    private let file: String
+    private let text: String
+
+    /// `file`, `text`: the topology.
+    package init(file: String, text: String) {
+        self.file = file
+        self.text = text
+    }
+
+    /// Runs every case. A case whose parameters make the topology wrong fails with its diagnostics.
+    package func run(_ suite: TestSuiteSpec) throws(Fault) -> [Outcome] {
+        var outcomes: [Outcome] = []
+        for test in suite.cases {
+            let (spec, diagnostics) = TopologyReader.read(text, file: file, parameters: test.parameters)
+            guard let spec else {
+                outcomes.append(
+                    Outcome(name: test.name, position: test.position, differences: diagnostics.map(\.description)))
+                continue
+            }
+            var run = try CaseRun(spec)
+            let differences = run.run(test)
+            outcomes.append(Outcome(name: test.name, position: test.position, differences: differences))
+        }
+        return outcomes
+    }
+}
+
+/// One case under way.
+private struct CaseRun {
+    let spec: TopologySpec
+    let pipeline: Pipeline
+    let task: TaskState
+    var outbox = Outbox()
+    let storage = RawRecordStorage(capacity: 1)
+    var alerts: [YamlNode] = []
+    var alertTexts: [String] = []
+    var dead = 0
+    var late = 0
+    var offset: Int64 = 0
+
+    init(_ spec: TopologySpec) throws(Fault) {
+        var spec = spec
+        // One sink for all alerts; every alert is taken once.
+        spec.sinks = [
+            SinkSpec(
+                name: "alerts", target: .file(path: ""), input: .alerts(rules: Array(spec.rules.indices)),
+                position: Position(line: 1, column: 1))
+        ]
+        self.spec = spec
+        pipeline = try Planner(spec).pipeline(Pipeline.Options(rowsMax: 16, clock: nil)).pipeline
+        task = pipeline.makeTask(partition: 0)
+    }
+
+    mutating func run(_ test: TestCaseSpec) -> [String] {
+        var problems: [String] = []
+        for given in test.given {
+            switch given {
+            case .clock(let time, _):
+                for source in spec.sources.indices {
+                    pipeline.advance(source: source, to: time, task: task, outbox: &outbox)
+                }
+            case .record(let source, let members, let count, let every, let position):
+                guard let index = spec.sources.firstIndex(where: { $0.name == source }) else {
+                    problems.append("line \(position.line): the topology has no source '\(source)'")
+                    continue
+                }
+                for number in 0..<max(1, count) {
+                    let moved = Int64(number) * every
+                    give(render(members, spec.sources[index], number: number, moved: moved), to: index)
+                }
+            }
+            collect()
+        }
+        return problems + compare(test)
+    }
+
+    private mutating func give(_ record: String, to source: Int) {
+        // Readable bytes behind the record, as every source has them.
+        let bytes = Array(record.utf8) + [UInt8](repeating: 0, count: 64)
+        bytes.withUnsafeBufferPointer { buffer in
+            storage.values[0] = buffer.baseAddress
+            storage.valueCounts[0] = Int32(buffer.count - 64)
+            storage.keyCounts[0] = -1
+            storage.offsets[0] = offset
+            pipeline.process(RawRecords(at: storage, from: 0, count: 1), source: source, task: task, outbox: &outbox)
+        }
+        offset += 1
+    }
+
+    private mutating func collect() {
+        for record in outbox.records {
+            switch record.destination {
+            case .deadLetter: dead += 1
+            case .late: late += 1
+            case .sink:
+                guard let value = outbox.value(of: record) else { continue }
+                let text = String(decoding: value, as: UTF8.self)
+                alertTexts.append(text)
+                // JSON of one line is YAML too.
+                if let node = YamlText.read(text) { alerts.append(node) }
+            }
+        }
+        outbox.removeAll()
+    }
+
+    // MARK: Records
+
+    private func render(
+        _ members: [(path: String, value: YamlNode)],
+        _ source: SourceSpec,
+        number: Int,
+        moved: Int64
+    ) -> String {
+        let timePath = source.timeField < source.wire.count ? source.wire[source.timeField].path.joined(separator: ".") : ""
+        let values = members.map { member -> (path: String, json: String) in
+            let json = member.value.json(replacing: number)
+            return (member.path, member.path == timePath && moved != 0 ? CaseRun.moved(json, by: moved) : json)
+        }
+        if source.format == .csv { return csv(values, source) }
+        return CaseRun.object(values.map { ($0.path.split(separator: ".").map(String.init), $0.json) })
+    }
+
+    /// A timestamp's JSON, later by so much; anything else as it is.
+    private static func moved(_ json: String, by milliseconds: Int64) -> String {
+        if let number = Int64(json) { return String(number + milliseconds) }
+        let text = String(json.dropFirst().dropLast())
+        guard let parsed = CivilTime.parse(text) else { return json }
+        let moved = CivilTime.string(parsed.milliseconds + milliseconds)
+        return "\"\(parsed.hasZone ? moved : String(moved.dropLast()))\""
+    }
+
+    /// Members with paths as nested objects.
+    private static func object(_ members: [(path: [String], json: String)]) -> String {
+        var parts: [String] = []
+        var seen: [String] = []
+        for (path, json) in members where !seen.contains(path[0]) {
+            if path.count == 1 {
+                parts.append("\(quote(path[0])):\(json)")
+            } else {
+                let inner = members.filter { $0.path[0] == path[0] && $0.path.count > 1 }
+                parts.append("\(quote(path[0])):\(object(inner.map { (Array($0.path.dropFirst()), $0.json) }))")
+            }
+            seen.append(path[0])
+        }
+        return "{\(parts.joined(separator: ","))}"
+    }
+
+    private static func quote(_ text: String) -> String {
+        var json = JsonWriter()
+        json.text(text)
+        return json.string
+    }
+
+    /// The wire fields in their order; what is not given is empty.
+    private func csv(_ values: [(path: String, json: String)], _ source: SourceSpec) -> String {
+        source.wire.map { wire in
+            guard let value = values.first(where: { $0.path == wire.path.joined(separator: ".") }) else { return "" }
+            let text = value.json.hasPrefix("\"") ? YamlText.read(value.json)?.scalar?.text ?? "" : value.json
+            if text == "null" { return "" }
+            return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+        }.joined(separator: ",")
+    }
+
+    // MARK: Comparison
+
+    private func compare(_ test: TestCaseSpec) -> [String] {
+        var differences: [String] = []
+        for index in 0..<max(alerts.count, test.expected.count) {
+            if index >= test.expected.count {
+                differences.append("not expected: \(alertTexts[index])")
+            } else if index >= alerts.count {
+                let expected = test.expected[index]
+                differences.append("line \(expected.position.line): missing: \(expected.members.json(replacing: 0))")
+            } else {
+                let expected = test.expected[index]
+                let found = mismatches(expected.members, alerts[index], path: "")
+                differences += found.map { "line \(expected.position.line): \($0)" }
+                if !found.isEmpty { differences.append("  in: \(alertTexts[index])") }
+            }
+        }
+        if let expected = test.dead, expected != dead { differences.append("dead letters: expected \(expected), found \(dead)") }
+        if let expected = test.late, expected != late { differences.append("late records: expected \(expected), found \(late)") }
+        return differences
+    }
+
+    /// Members of `expected` that `actual` lacks or has otherwise. Scalars are compared as text.
+    private func mismatches(_ expected: YamlNode, _ actual: YamlNode?, path: String) -> [String] {
+        if let entries = expected.mapping {
+            return entries.flatMap { entry in
+                mismatches(
+                    entry.value, actual?.mapping?.first { $0.key == entry.key }?.value,
+                    path: path.isEmpty ? entry.key : "\(path).\(entry.key)")
+            }
+        }
+        let wanted = expected.isNull ? "null" : expected.scalar?.text ?? ""
+        let found = actual.map { $0.isNull ? "null" : $0.scalar?.text ?? $0.json(replacing: 0) } ?? "nothing"
+        return wanted == found ? [] : ["\(path): expected \(wanted), found \(found)"]
+    }
+}

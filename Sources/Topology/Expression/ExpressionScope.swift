@@ -1,0 +1,65 @@
+import Records
+
+/// What the names of an expression may stand for.
+struct ExpressionScope {
+    struct Column: Hashable {
+        var name: String
+        /// nil: a mistake elsewhere keeps it from being known, which is no second mistake here.
+        var type: ValueType?
+    }
+
+    /// The index is that of `Expression.Node.column`.
+    var columns: [Column]
+    /// Other names of columns: `amount` for `today.amount`.
+    var shortNames: [String: Int] = [:]
+    /// Short names that several columns have, and those columns.
+    var ambiguousNames: [String: [String]] = [:]
+    /// Names that this expression comes too early for.
+    var laterNames: Set<String> = []
+    /// False where names are missing because of a mistake elsewhere.
+    var isComplete = true
+    /// What the names are, for messages: `field of orders`.
+    var nameKind: String
+    /// Zone of the time functions where none is written.
+    var zone: String?
+    var zones: ZoneNames
+    /// The kind of windows whose aggregates may be used here; nil: none.
+    var window: WindowKind?
+
+    enum WindowKind: Hashable {
+        case milliseconds, days
+        /// A mistake in the window; nothing is known.
+        case unknown
+    }
+
+    func index(of name: String) -> Int? {
+        columns.firstIndex { $0.name == name } ?? shortNames[name]
+    }
+
+    var names: [String] { columns.map(\.name) + shortNames.keys.sorted() }
+}
+
+/// IANA time zones, as closures so that a test needs no system.
+package struct ZoneNames: Sendable {
+    package var isZone: @Sendable (String) -> Bool
+    package var names: @Sendable () -> [String]
+
+    package init(isZone: @escaping @Sendable (String) -> Bool, names: @escaping @Sendable () -> [String]) {
+        self.isZone = isZone
+        self.names = names
+    }
+
+    package static let system = ZoneNames(
+        isZone: { TimeZoneTable.isZone($0) },
+        names: { TimeZoneTable.zoneNames() }
+    )
+
+    /// The message for a name that is no zone.
+    func mistake(_ name: String) -> String {
+        let known = names()
+        if let nearest = NearestName.nearest(to: name, among: known) {
+            return "no time zone '\(name)'; did you mean '\(nearest)'?"
+        }
+        return "no time zone '\(name)'; zones are written like Asia/Shanghai or UTC"
+    }
+}

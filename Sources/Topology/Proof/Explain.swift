@@ -1,0 +1,128 @@
+import Records
+
+/// What a topology compiles to, for people and for drawing programs. Shows no setting that may be secret.
+package enum Explain {
+    package enum Format: String, Sendable, CaseIterable { case text, dot, mermaid, json }
+
+    package static func render(
+        _ spec: TopologySpec,
+        format: Format,
+        _ model: LatencyModel = LatencyModel()
+    ) -> String {
+        switch format {
+        case .text: text(spec, model)
+        case .dot: dot(spec)
+        case .mermaid: mermaid(spec)
+        case .json: json(spec, model)
+        }
+    }
+
+    // MARK: Text
+
+    private static func text(_ spec: TopologySpec, _ model: LatencyModel) -> String {
+        var lines = [
+            "topology \(spec.name): \(spec.guarantee.rawValue), latency \(ValueText.duration(spec.latency))",
+            "ruleset \(spec.ruleset)",
+        ]
+        for source in spec.sources {
+            lines += ["", "source \(source.name): \(origin(source)), \(source.format.rawValue)"]
+            let names = source.schema.fields.map { "\($0.name) \($0.type)\($0.isOptional ? "?" : "")" }
+            lines.append("  fields: \(names.joined(separator: ", "))")
+            lines.append(
+                "  time: \(source.schema.fields[source.timeField].name), out of order by \(ValueText.duration(source.outOfOrder)), "
+                    + "idle after \(ValueText.duration(source.idle)), ahead by \(ValueText.duration(source.ahead))"
+            )
+        }
+        let bounds = StateBound.all(spec)
+        for (index, step) in spec.steps.enumerated() {
+            lines += ["", "step \(step.name): from \(input(step, spec))\(step.condition == nil ? "" : ", filtered")"]
+            if !step.key.isEmpty { lines.append("  key: \(keyNames(step).joined(separator: ", "))") }
+            guard let window = step.window else { continue }
+            lines.append("  window: \(windowText(window))")
+            let outputs = step.outputs.map { "\($0.name) \($0.expression.type)" }
+            lines.append("  results: \(outputs.joined(separator: ", "))")
+            for bound in bounds where bound.step == index { lines.append("  state: \(bound.description)") }
+        }
+        let paths = LatencyProof.paths(spec, model)
+        for (index, rule) in spec.rules.enumerated() {
+            let names = rule.on.map { spec.steps[$0].name }.joined(separator: ", ")
+            lines += ["", "rule \(rule.name): on \(names) at \(rule.at.rawValue), \(rule.risk), \(rule.severity.rawValue)"]
+            lines.append("  when: \(rule.condition)")
+            for path in paths where path.rule == index {
+                let terms = path.terms.map { "\($0.name) \(ValueText.duration($0.milliseconds))" }
+                lines.append("  latency: \(ValueText.duration(path.total)) over \(path.description) (\(terms.joined(separator: ", ")))")
+            }
+        }
+        for sink in spec.sinks {
+            lines += ["", "sink \(sink.name): \(inputs(sink, spec).joined(separator: ", ")) to \(target(sink))"]
+        }
+        lines += ["", "topics:"]
+        lines += topics(spec).map { "  \($0.name): \($0.use)" }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    static func origin(_ source: SourceSpec) -> String {
+        switch source.origin {
+        case .kafka(let topic, let start): "topic \(topic) from \(start.rawValue)"
+        case .file(let path): "file \(path)"
+        case .generate(let generate): "generated, \(generate.rate) records/s of \(generate.merchants) merchants"
+        }
+    }
+
+    static func input(_ step: StepSpec, _ spec: TopologySpec) -> String {
+        switch step.input {
+        case .source(let index): spec.sources[index].name
+        case .step(let index): spec.steps[index].name
+        }
+    }
+
+    static func keyNames(_ step: StepSpec) -> [String] { step.key.map { step.schema.fields[$0].name } }
+
+    static func windowText(_ window: WindowSpec) -> String {
+        let until = window.excludesCurrent
+        switch window.length {
+        case .milliseconds(let size, let slide):
+            let sliding = size == slide ? "" : " sliding by \(ValueText.duration(slide))"
+            return ValueText.duration(size) + sliding + (until ? ", until the current slide" : "")
+        case .days(let size, let slide, let zone):
+            let sliding = size == slide ? "" : " sliding by \(slide)d"
+            return "\(size)d\(sliding) in \(zone)" + (until ? ", until yesterday" : "")
+        }
+    }
+
+    static func inputs(_ sink: SinkSpec, _ spec: TopologySpec) -> [String] {
+        switch sink.input {
+        case .alerts(let rules): rules.map { spec.rules[$0].name }
+        case .steps(let steps): steps.map { spec.steps[$0].name }
+        }
+    }
+
+    static func target(_ sink: SinkSpec) -> String {
+        switch sink.target {
+        case .kafka(let topic): return "topic \(topic)"
+        case .file(let path): return "file \(path)"
+        case .redis(let key, let ttl, _):
+            let parts = key.map { part in
+                switch part {
+                case .text(let text): text
+                case .field(let name): "{\(name)}"
+                }
+            }
+            return "Redis at \(parts.joined()) for \(ValueText.duration(ttl))"
+        }
+    }
+
+    /// Topics that are read or written by name, and the two that refused and late records go to.
+    static func topics(_ spec: TopologySpec) -> [(name: String, use: String)] {
+        var topics: [(String, String)] = []
+        for source in spec.sources {
+            if case .kafka(let topic, _) = source.origin { topics.append((topic, "read by source \(source.name)")) }
+        }
+        for sink in spec.sinks {
+            if case .kafka(let topic) = sink.target { topics.append((topic, "written by sink \(sink.name)")) }
+        }
+        topics.append(("\(spec.name)-dead-letter", "records that cannot be used"))
+        topics.append(("\(spec.name)-late", "records that come after their windows are closed"))
+        return topics
+    }
+}

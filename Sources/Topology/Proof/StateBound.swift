@@ -1,0 +1,158 @@
+import Base
+import Records
+
+/// How much memory the windows of a step take at most.
+package struct StateBound: Hashable, Sendable {
+    /// Index of the step in the topology.
+    package var step: Int
+    /// Panes kept for each key: those of the window, the current one, and those that records may be early for.
+    package var panes: Int64
+    package var bytesPerPane: Int64
+    /// While every `distinct` has at most `Limits.distinctExactMax` values, and without quantiles' buckets.
+    package var bytesPerKey: Int64
+    /// Whatever comes in.
+    package var bytesPerKeyMax: Int64
+    package var keys: Int64
+
+    package var bytes: Int64 { Self.product(bytesPerKey, keys) }
+    package var bytesMax: Int64 { Self.product(bytesPerKeyMax, keys) }
+
+    /// `1.3 KiB per key, 1.3 GiB at 1,000,000 keys`
+    package var description: String {
+        let usual = "\(Self.size(bytesPerKey)) per key, \(Self.size(bytes)) at \(Self.grouped(keys)) keys"
+        if bytesPerKeyMax == bytesPerKey { return usual }
+        return usual + "; at most \(Self.size(bytesPerKeyMax)) per key, \(Self.size(bytesMax)) in all, "
+            + "where every pane has many different values"
+    }
+
+    /// The bound of every step with a window.
+    package static func all(_ spec: TopologySpec) -> [StateBound] {
+        spec.steps.indices.compactMap { index in
+            spec.steps[index].window.map { bound(of: index, $0, spec) }
+        }
+    }
+
+    /// An error at each window whose ring would have more than `Limits.panesPerWindowMax` panes. Without one,
+    /// no figure of `all` overflows.
+    package static func check(_ spec: TopologySpec, file: String) -> [Diagnostic] {
+        spec.steps.indices.compactMap { index in
+            guard let window = spec.steps[index].window else { return nil }
+            let source = source(of: index, spec)
+            let panes = paneCount(window, outOfOrder: source.outOfOrder)
+            guard panes > Int64(Limits.panesPerWindowMax) else { return nil }
+            return Diagnostic(
+                file: file,
+                at: window.position,
+                "step \(spec.steps[index].name) needs \(panes) panes for a key, more than \(Limits.panesPerWindowMax): "
+                    + "size / slide, and out_of_order of source \(source.name) / slide; make the slide longer"
+            )
+        }
+    }
+
+    // MARK: Figures
+
+    private static let headerBytes: Int64 = 32
+    private static let keyBytes: Int64 = 64
+    /// 4,096 registers of HyperLogLog.
+    private static let distinctPaneBytes: Int64 = 4096
+    /// 2,048 buckets of DDSketch, six bytes each: values over 31 powers of two.
+    private static let quantilePaneBytes: Int64 = 12 << 10
+
+    private static func bound(of index: Int, _ window: WindowSpec, _ spec: TopologySpec) -> StateBound {
+        let step = spec.steps[index]
+        let panes = paneCount(window, outOfOrder: source(of: index, spec).outOfOrder)
+        // Every pane counts its records; plain count() reads that.
+        var bytesPerPane: Int64 = 8
+        var sketches: Int64 = 0
+        var sketchesMax: Int64 = 0
+        for call in step.aggregates {
+            bytesPerPane += paneBytes(call)
+            switch call.function {
+            case .distinct:
+                let exact = Int64(Limits.distinctExactMax) * (8 + (panes + 63) / 64 * 8)
+                sketches += exact
+                sketchesMax += max(exact, panes * distinctPaneBytes)
+            case .quantile: sketchesMax += panes * quantilePaneBytes
+            default: break
+            }
+        }
+        let totals = bytesPerPane * (keepsClosed(index, spec) ? 2 : 1)
+        let fixed = panes * bytesPerPane + headerBytes + totals + keyBytes
+        return StateBound(
+            step: index, panes: panes, bytesPerPane: bytesPerPane, bytesPerKey: fixed + sketches,
+            bytesPerKeyMax: fixed + sketchesMax, keys: Int64(spec.keys)
+        )
+    }
+
+    /// The window's panes, one more that is filling (two if the window ends before it), and those that records
+    /// within the out-of-order bound may be ahead.
+    private static func paneCount(_ window: WindowSpec, outOfOrder: Int64) -> Int64 {
+        let span: Int64
+        let width: Int64
+        switch window.length {
+        case .milliseconds(let size, let slide): (span, width) = (size / slide, slide)
+        // The shortest day has 23 hours.
+        case .days(let size, let slide, _): (span, width) = (Int64(size / slide), Int64(slide) * 82_800_000)
+        }
+        return span + (outOfOrder + width - 1) / width + 1 + (window.excludesCurrent ? 2 : 1)
+    }
+
+    private static func paneBytes(_ call: AggregateCall) -> Int64 {
+        switch call.function {
+        case .count: call.argument == nil && call.condition == nil ? 0 : 8
+        case .sum: 16
+        case .min, .max, .days: 8
+        case .first, .last: call.type == .text ? 72 : 16
+        case .avg: 24
+        case .stddev: 40
+        case .distinct, .quantile, .windowStart, .windowEnd: 0
+        }
+    }
+
+    /// Steps whose closed windows somebody reads keep a second total.
+    private static func keepsClosed(_ step: Int, _ spec: TopologySpec) -> Bool {
+        let isRead = spec.rules.contains { $0.at == .close && $0.on.contains(step) }
+        let isSent = spec.sinks.contains { sink in
+            if case .steps(let steps) = sink.input { steps.contains(step) } else { false }
+        }
+        return isRead || isSent
+    }
+
+    private static func source(of step: Int, _ spec: TopologySpec) -> SourceSpec {
+        switch spec.steps[step].input {
+        case .source(let index): spec.sources[index]
+        case .step(let before): source(of: before, spec)
+        }
+    }
+
+    private static func product(_ a: Int64, _ b: Int64) -> Int64 {
+        let (product, overflow) = a.multipliedReportingOverflow(by: b)
+        return overflow ? .max : product
+    }
+
+    // MARK: Text
+
+    /// `1.3 KiB`
+    static func size(_ bytes: Int64) -> String {
+        let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+        var unit = 0
+        var scale: Int64 = 1
+        while unit < units.count - 1, bytes / scale >= 1024 {
+            scale <<= 10
+            unit += 1
+        }
+        if unit == 0 { return "\(bytes) B" }
+        let tenths = Decimal.divideHalfEven(Int128(bytes) * 10, Int128(scale))
+        return "\(Decimal.string(tenths, scale: 1)) \(units[unit])"
+    }
+
+    /// `1,000,000`
+    static func grouped(_ number: Int64) -> String {
+        var text = ""
+        for (index, digit) in String(number).reversed().enumerated() {
+            if index > 0, index % 3 == 0 { text.append(",") }
+            text.append(digit)
+        }
+        return String(text.reversed())
+    }
+}

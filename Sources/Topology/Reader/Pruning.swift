@@ -1,0 +1,138 @@
+import Records
+
+/// What a topology declares and nothing uses.
+enum Pruning {
+    static func warnOfUnused(_ spec: TopologySpec, _ context: ReadingContext) {
+        var usedSources: Set<Int> = []
+        var usedSteps: Set<Int> = []
+        for step in spec.steps {
+            switch step.input {
+            case .source(let index): usedSources.insert(index)
+            case .step(let index): usedSteps.insert(index)
+            }
+        }
+        for rule in spec.rules { usedSteps.formUnion(rule.on) }
+        var heardRules: Set<Int> = []
+        for sink in spec.sinks {
+            switch sink.input {
+            case .steps(let indices): usedSteps.formUnion(indices)
+            case .alerts(let rules): heardRules.formUnion(rules)
+            }
+        }
+        for (index, source) in spec.sources.enumerated() where !usedSources.contains(index) {
+            context.warn(source.position, "no step reads the source '\(source.name)'")
+        }
+        for (index, step) in spec.steps.enumerated() where !usedSteps.contains(index) {
+            context.warn(step.position, "no step, rule or sink uses the step '\(step.name)'")
+        }
+        for (index, rule) in spec.rules.enumerated() where !heardRules.contains(index) && !spec.sinks.isEmpty {
+            context.warn(rule.position, "no sink takes the alerts of the rule '\(rule.name)'")
+        }
+    }
+
+    /// The spec with only those source fields that something uses, so that the decoder reads no others.
+    static func withoutUnusedFields(_ spec: TopologySpec) -> TopologySpec {
+        var result = spec
+        let used = usedFields(spec)
+        /// Old column to new column, of each source and each step.
+        var sourceMaps: [[Int]] = []
+        for index in spec.sources.indices { sourceMaps.append(prune(&result.sources[index], keeping: used[index])) }
+        var stepMaps: [[Int]] = []
+        for index in spec.steps.indices {
+            let step = spec.steps[index]
+            let (inputMap, inputFields): ([Int], [Field]) =
+                switch step.input {
+                case .source(let input): (sourceMaps[input], result.sources[input].schema.fields)
+                case .step(let input): (stepMaps[input], result.steps[input].schema.fields)
+                }
+            let own = step.schema.fields.dropFirst(inputMap.count)
+            let map = inputMap + own.indices.map { inputFields.count + $0 - inputMap.count }
+            result.steps[index].schema = Schema(inputFields + own)
+            remap(&result.steps[index], map)
+            stepMaps.append(map)
+        }
+        for index in spec.rules.indices {
+            let step = spec.rules[index].on[0]
+            guard spec.steps[step].window == nil else { continue }
+            remap(&result.rules[index], stepMaps[step], result.steps[step].schema)
+        }
+        return result
+    }
+
+    /// Columns of each source that are used, by steps, rules on records and sinks of records.
+    private static func usedFields(_ spec: TopologySpec) -> [Set<Int>] {
+        var ofSteps = spec.steps.map { step -> Set<Int> in
+            var columns = Set(step.key)
+            let calls = step.aggregates.flatMap { [$0.argument, $0.condition].compactMap { $0 } }
+            for expression in [step.condition].compactMap({ $0 }) + step.derived.map(\.expression) + calls {
+                expression.collectColumns(into: &columns)
+            }
+            return columns
+        }
+        for rule in spec.rules where spec.steps[rule.on[0]].window == nil {
+            var columns = Set(rule.mentioned)
+            for case .value(let expression) in rule.message { expression.collectColumns(into: &columns) }
+            ofSteps[rule.on[0]].formUnion(columns)
+        }
+        for sink in spec.sinks {
+            guard case .steps(let indices) = sink.input else { continue }
+            // Records go out whole.
+            for index in indices where spec.steps[index].window == nil {
+                ofSteps[index].formUnion(spec.steps[index].schema.fields.indices)
+            }
+        }
+        var ofSources = spec.sources.map { Set([$0.timeField]) }
+        for index in spec.steps.indices.reversed() {
+            switch spec.steps[index].input {
+            case .source(let input):
+                let count = spec.sources[input].schema.fields.count
+                ofSources[input].formUnion(ofSteps[index].filter { $0 < count })
+            case .step(let input):
+                let count = spec.steps[input].schema.fields.count
+                ofSteps[input].formUnion(ofSteps[index].filter { $0 < count })
+            }
+        }
+        return ofSources
+    }
+
+    /// Returns the new place of each old column; those that are gone have one that nothing asks for.
+    private static func prune(_ source: inout SourceSpec, keeping used: Set<Int>) -> [Int] {
+        var used = used
+        let wireCount = source.wire.count
+        for index in source.derived.indices.reversed() where used.contains(wireCount + index) {
+            source.derived[index].expression.collectColumns(into: &used)
+        }
+        let kept = source.schema.fields.indices.filter { used.contains($0) }
+        var map = [Int](repeating: -1, count: source.schema.fields.count)
+        for (place, index) in kept.enumerated() { map[index] = place }
+        source.wire = kept.filter { $0 < wireCount }.map { source.wire[$0] }
+        source.derived = kept.filter { $0 >= wireCount }.map { index in
+            var field = source.derived[index - wireCount]
+            field.expression = field.expression.remapped(map)
+            return field
+        }
+        source.schema = Schema(kept.map { source.schema.fields[$0] })
+        source.timeField = map[source.timeField]
+        return map
+    }
+
+    private static func remap(_ step: inout StepSpec, _ map: [Int]) {
+        step.condition = step.condition?.remapped(map)
+        step.key = step.key.map { map[$0] }
+        for index in step.derived.indices { step.derived[index].expression = step.derived[index].expression.remapped(map) }
+        for index in step.aggregates.indices {
+            step.aggregates[index].argument = step.aggregates[index].argument?.remapped(map)
+            step.aggregates[index].condition = step.aggregates[index].condition?.remapped(map)
+        }
+    }
+
+    private static func remap(_ rule: inout RuleSpec, _ map: [Int], _ schema: Schema) {
+        rule.scope = schema
+        rule.when = rule.when.remapped(map)
+        rule.clear = rule.clear?.remapped(map)
+        rule.mentioned = rule.mentioned.map { map[$0] }
+        rule.message = rule.message.map { part in
+            if case .value(let expression) = part { .value(expression.remapped(map)) } else { part }
+        }
+    }
+}

@@ -1,0 +1,340 @@
+import Base
+import Records
+
+/// A source and what the steps may know of it, also where a mistake keeps the source itself from being made.
+struct SourceDraft {
+    var name: String
+    var position: Position
+    var spec: SourceSpec?
+    var columns: [ExpressionScope.Column] = []
+    var fields: [Field] = []
+    /// False where fields are missing because of mistakes.
+    var isComplete = false
+}
+
+/// `sources.<name>`
+struct SourceReader {
+    static let keys = ["kafka", "file", "generate", "format", "time", "schema"]
+    static let fieldKeys = ["type", "from", "zone", "round"]
+    static let schemaExample = "schema: { order_id: text, amount: decimal(2), event_time: timestamp }"
+
+    let context: ReadingContext
+    /// The topology's zone.
+    let zone: String?
+
+    func read(_ entry: YamlEntry) -> SourceDraft {
+        var draft = SourceDraft(name: entry.key, position: entry.keyPosition)
+        let before = context.diagnostics.count
+        guard context.checkName(entry, "source"),
+            let mapping = MappingReader(
+                entry.value, "source \(entry.key)", keys: Self.keys, at: entry.keyPosition, context,
+                example: "{ kafka: { topic: orders }, time: { field: event_time }, schema: { ... } }"
+            )
+        else { return draft }
+        let origin = readOrigin(mapping)
+        let format = mapping["format"].flatMap { context.choice($0, "format", ["json", "csv"]) } ?? "json"
+        let time = readTime(mapping)
+        let schema = readSchema(mapping, zone: time?.zone ?? zone)
+        draft.columns = schema.columns
+        draft.isComplete = schema.isComplete
+        let timeField = time.flatMap { findTimeField($0, draft) }
+        guard context.diagnostics.count == before, let origin, let time, let timeField else { return draft }
+        let fields = schema.wire.map(\.field) + schema.derived.map { derived in
+            Field(name: derived.name, type: derived.expression.type, isOptional: derived.isOptional)
+        }
+        draft.fields = fields
+        draft.spec = SourceSpec(
+            name: entry.key, origin: origin, format: format == "csv" ? .csv : .json, wire: schema.wire,
+            derived: schema.derived, schema: Schema(fields), timeField: timeField, outOfOrder: time.outOfOrder,
+            idle: time.idle, ahead: time.ahead, position: entry.keyPosition
+        )
+        return draft
+    }
+
+    // MARK: Origin
+
+    private func readOrigin(_ mapping: MappingReader) -> SourceSpec.Origin? {
+        let given = ["kafka", "file", "generate"].filter { mapping[$0] != nil }
+        guard given.count == 1, let kind = given.first, let node = mapping[kind] else {
+            let place = given.count > 1 ? mapping.keyPosition(given[1]) : mapping.position
+            let found = given.isEmpty ? "none" : ReadingContext.list(given, "and")
+            context.error(place, "\(mapping.what) needs one of kafka, file and generate, not \(found); write kafka: { topic: orders }")
+            return nil
+        }
+        let place = mapping.keyPosition(kind)
+        switch kind {
+        case "kafka": return readKafka(node, place)
+        case "file":
+            guard let file = MappingReader(node, "file", keys: ["path"], at: place, context, example: "file: { path: orders.csv }"),
+                let path = file.requiredText("path", example: "path: orders.csv")
+            else { return nil }
+            return .file(path: path.text)
+        default: return readGenerate(node, place)
+        }
+    }
+
+    private func readKafka(_ node: YamlNode, _ place: Position) -> SourceSpec.Origin? {
+        guard let kafka = MappingReader(
+            node, "kafka", keys: ["topic", "start"], at: place, context, example: "kafka: { topic: orders }"
+        ) else { return nil }
+        let start = kafka["start"].map { context.choice($0, "start", ["earliest", "latest"]) } ?? "earliest"
+        guard let node = kafka.required("topic", example: "topic: orders"), let topic = context.topic(node),
+            let start
+        else { return nil }
+        return .kafka(topic: topic, start: start == "latest" ? .latest : .earliest)
+    }
+
+    private func readGenerate(_ node: YamlNode, _ place: Position) -> SourceSpec.Origin? {
+        let example = "generate: { rate: 1000, merchants: 500, seed: 1 }"
+        guard let generate = MappingReader(
+            node, "generate", keys: ["rate", "merchants", "seed"], at: place, context, example: example
+        ) else { return nil }
+        func number(_ key: String, _ range: ClosedRange<Int>) -> Int? {
+            generate.required(key, example: example).flatMap { context.integer($0, key, range, example: example) }
+        }
+        let rate = number("rate", 1...10_000_000)
+        let merchants = number("merchants", 1...10_000_000)
+        let seed = number("seed", 0...Int.max)
+        guard let rate, let merchants, let seed else { return nil }
+        return .generate(GenerateSpec(rate: rate, merchants: merchants, seed: UInt64(seed)))
+    }
+
+    // MARK: Time
+
+    private struct Time {
+        var field: ScalarText?
+        var outOfOrder: Int64 = 0
+        var idle: Int64 = 5000
+        var ahead = Limits.aheadMillisecondsDefault
+        var zone: String?
+    }
+
+    private func readTime(_ mapping: MappingReader) -> Time? {
+        let example = "time: { field: event_time, out_of_order: 2s, idle: 5s }"
+        guard let node = mapping.required("time", example: example),
+            let reader = MappingReader(
+                node, "time", keys: ["field", "out_of_order", "idle", "ahead", "zone"],
+                at: mapping.keyPosition("time"), context, example: example
+            )
+        else { return nil }
+        var time = Time()
+        time.field = reader.requiredText("field", example: example)
+        if let node = reader["out_of_order"], let value = context.duration(node, "out_of_order") { time.outOfOrder = value }
+        if let node = reader["idle"], let value = context.duration(node, "idle", least: 1) { time.idle = value }
+        if let node = reader["ahead"], let value = context.duration(node, "ahead") { time.ahead = value }
+        if let node = reader["zone"] { time.zone = context.zone(node) }
+        return time
+    }
+
+    private func findTimeField(_ time: Time, _ draft: SourceDraft) -> Int? {
+        guard let field = time.field else { return nil }
+        guard let index = draft.columns.firstIndex(where: { $0.name == field.text }) else {
+            if draft.isComplete {
+                let stamps = draft.columns.filter { $0.type == .timestamp }.map(\.name)
+                context.error(field.position, "no field '\(field.shown)' in the schema\(NearestName.hint(field.text, among: stamps))")
+            }
+            return nil
+        }
+        guard let type = draft.columns[index].type else { return nil }
+        guard type == .timestamp else {
+            context.error(field.position, "the time must be a timestamp, and '\(field.shown)' is \(type)")
+            return nil
+        }
+        return index
+    }
+
+    // MARK: Schema
+
+    private struct SchemaDraft {
+        var wire: [WireField] = []
+        var derived: [DerivedField] = []
+        var columns: [ExpressionScope.Column] = []
+        var isComplete = false
+    }
+
+    private struct FieldDraft {
+        var name: String
+        var position: Position
+        var type: (type: ValueType, isOptional: Bool)?
+        var isTypeGiven = true
+        var isRounded = false
+        var zone: String?
+        var path: [String]?
+        var expression: (text: ScalarText, syntax: Syntax)?
+    }
+
+    private func readSchema(_ mapping: MappingReader, zone: String?) -> SchemaDraft {
+        guard let node = mapping.required("schema", example: Self.schemaExample) else { return SchemaDraft() }
+        let entries = context.named(node, "schema", example: Self.schemaExample)
+        guard !entries.isEmpty else { return SchemaDraft() }
+        if entries.count > Limits.columnsMax {
+            context.error(entries[Limits.columnsMax].keyPosition, "more than \(Limits.columnsMax) fields")
+            return SchemaDraft()
+        }
+        let declared = Set(entries.map(\.key))
+        var schema = SchemaDraft(isComplete: true)
+        let fields = entries.compactMap { readField($0, declared: declared) }
+        schema.isComplete = fields.count == entries.count
+        var readers: [[String]: String] = [:]
+        for field in fields {
+            guard let path = field.path else { continue }
+            if let other = readers[path] {
+                context.error(field.position, "'\(field.name)' and '\(other)' are read from one place; derive one from the other: from: \(other) + 0")
+            }
+            readers[path] = field.name
+            schema.columns.append(.init(name: field.name, type: field.type?.type))
+            guard let type = field.type else { continue }
+            schema.wire.append(
+                WireField(
+                    path: path,
+                    field: Field(name: field.name, type: type.type, isOptional: type.isOptional),
+                    zone: type.type == .timestamp ? field.zone ?? zone : nil,
+                    isRounded: field.isRounded
+                )
+            )
+        }
+        derive(fields, &schema)
+        return schema
+    }
+
+    private func derive(_ fields: [FieldDraft], _ schema: inout SchemaDraft) {
+        var later = fields.filter { $0.path == nil }.map(\.name)
+        for field in fields where field.path == nil {
+            var scope = ExpressionScope(columns: schema.columns, nameKind: "field", zone: zone, zones: context.environment.zones)
+            scope.isComplete = schema.isComplete
+            scope.laterNames = Set(later)
+            later.removeFirst()
+            var checker = ExpressionChecker(scope) { _ in field.position }
+            let result = field.expression.flatMap { context.check($0.syntax, $0.text, &checker) }
+            let expression = result.flatMap { fit($0, field) }
+            schema.columns.append(.init(name: field.name, type: expression?.type ?? field.type?.type))
+            if let expression {
+                let isOptional = field.type?.isOptional ?? false
+                schema.derived.append(DerivedField(name: field.name, expression: expression, isOptional: isOptional))
+            }
+        }
+    }
+
+    /// The expression in the type that the field was declared with.
+    private func fit(_ expression: Expression, _ field: FieldDraft) -> Expression? {
+        guard field.isTypeGiven else { return expression }
+        guard let type = field.type?.type else { return nil }
+        if type == expression.type { return expression }
+        let isWider = type.scale > expression.type.scale
+        if type.isNumber, expression.type.isNumber, isWider || field.isRounded {
+            let call = Expression.Node.call(.round(places: type.scale), [expression])
+            return Expression(call, type, at: expression.position)
+        }
+        let hint = type.isNumber && expression.type.isNumber ? "; add round: true, or write round(..., \(type.scale))" : ""
+        context.error(
+            field.expression?.text.position ?? field.position,
+            "'\(field.name)' is declared as \(type), and this gives \(expression.type)\(hint)"
+        )
+        return nil
+    }
+
+    private func readField(_ entry: YamlEntry, declared: Set<String>) -> FieldDraft? {
+        let name = entry.key
+        guard !name.isEmpty, name.utf8.count <= 255, !name.contains("`") else {
+            context.error(entry.keyPosition, "a field needs a name of 1 to 255 bytes without backticks")
+            return nil
+        }
+        var field = FieldDraft(name: name, position: entry.keyPosition)
+        guard case .mapping = entry.value.content else {
+            field.path = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+            field.type = readType(entry.value, name)
+            return field
+        }
+        guard let mapping = MappingReader(
+            entry.value, "field \(name)", keys: Self.fieldKeys, at: entry.keyPosition, context, example: "\(name): text"
+        ) else { return nil }
+        if let node = mapping["from"] {
+            guard let text = context.scalar(node, "from", example: "from: UnitPrice * Quantity") else { return nil }
+            guard let isWire = readFrom(text, declared, &field) else { return nil }
+            if !isWire, mapping["type"] == nil { field.isTypeGiven = false }
+        } else {
+            field.path = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        }
+        if field.isTypeGiven, let node = mapping.required("type", example: "{ type: text }") { field.type = readType(node, name) }
+        readOptions(mapping, &field)
+        return field
+    }
+
+    /// True for a name in the record, false for an expression, nil for a mistake.
+    private func readFrom(_ text: ScalarText, _ declared: Set<String>, _ field: inout FieldDraft) -> Bool? {
+        do {
+            let syntax = try ExpressionParser.parse(text.text)
+            if case .name(let parts) = syntax.node {
+                let name = parts.joined(separator: ".")
+                if name == field.name || !declared.contains(name) {
+                    field.path = parts
+                    return true
+                }
+            }
+            field.expression = (text, syntax)
+            return false
+        } catch {
+            let hint = "; a name with spaces or signs is written in backticks: from: \"`Invoice No`\""
+            context.report(ExpressionMistake(offset: error.offset, message: error.message + hint), text)
+            return nil
+        }
+    }
+
+    private func readOptions(_ mapping: MappingReader, _ field: inout FieldDraft) {
+        if let node = mapping["round"] {
+            field.isRounded = context.choice(node, "round", ["true", "false"]) == "true"
+            if let type = field.type?.type, !type.isNumber {
+                context.error(mapping.keyPosition("round"), "round is for numbers, and '\(field.name)' is \(type)")
+            }
+        }
+        if let node = mapping["zone"] {
+            field.zone = context.zone(node)
+            if field.path == nil {
+                context.error(mapping.keyPosition("zone"), "zone is for timestamps in the record; '\(field.name)' is computed")
+            } else if let type = field.type?.type, type != .timestamp {
+                context.error(mapping.keyPosition("zone"), "zone is for timestamps, and '\(field.name)' is \(type)")
+            }
+        }
+    }
+
+    private func readType(_ node: YamlNode, _ name: String) -> (type: ValueType, isOptional: Bool)? {
+        guard let text = context.scalar(node, "the type of \(name)", example: "\(name): text") else { return nil }
+        if let type = TypeText.parse(text.text) { return type }
+        context.error(text.position, TypeText.mistake(text.shown))
+        return nil
+    }
+}
+
+/// `text`, `decimal(2)?`
+enum TypeText {
+    static func parse(_ text: String) -> (type: ValueType, isOptional: Bool)? {
+        let isOptional = text.hasSuffix("?")
+        let name = isOptional ? String(text.dropLast()) : text
+        switch name {
+        case "text": return (.text, isOptional)
+        case "int": return (.int, isOptional)
+        case "bool": return (.bool, isOptional)
+        case "timestamp": return (.timestamp, isOptional)
+        case "duration": return (.duration, isOptional)
+        default:
+            guard name.hasPrefix("decimal("), name.hasSuffix(")"), let scale = Int(name.dropFirst(8).dropLast()),
+                scale >= 1, scale <= Limits.decimalScaleMax
+            else { return nil }
+            return (.decimal(scale: scale), isOptional)
+        }
+    }
+
+    static func mistake(_ text: String) -> String {
+        if text.hasPrefix("decimal") {
+            return "unknown type '\(text)'; decimals have 1 to \(Limits.decimalScaleMax) digits after the point, like decimal(2)"
+        }
+        let names = ["text", "int", "bool", "decimal(2)", "timestamp", "duration"]
+        let known: [String: String] = [
+            "string": "text", "str": "text", "integer": "int", "long": "int", "float": "decimal(2)",
+            "double": "decimal(2)", "number": "decimal(2)", "money": "decimal(2)", "boolean": "bool",
+            "datetime": "timestamp", "date": "timestamp", "time": "timestamp",
+        ]
+        if let meant = known[text.lowercased()] { return "unknown type '\(text)'; did you mean '\(meant)'?" }
+        return "unknown type '\(text)'\(NearestName.hint(text, among: names))"
+    }
+}

@@ -1,0 +1,266 @@
+import Base
+import Records
+
+/// A step and what others may know of it, also where a mistake keeps the step itself from being made.
+struct StepDraft {
+    var name: String
+    var position: Position
+    var spec: StepSpec?
+    /// The record columns after the step.
+    var columns: [ExpressionScope.Column] = []
+    var fields: [Field] = []
+    var isComplete = false
+    var hasWindow = false
+    /// nil: not known because of a mistake.
+    var key: [String]? = nil
+    var keyColumns: [ExpressionScope.Column] = []
+    var windowZone: String?
+    var outputs: [ExpressionScope.Column] = []
+    var isOutputComplete = false
+}
+
+/// `steps.<name>`
+struct StepReader {
+    static let keys = ["from", "where", "fields", "key", "window", "aggregate"]
+    static let example = "{ from: orders, where: kind == \"paid\" }"
+
+    let context: ReadingContext
+    /// The topology's zone.
+    let zone: String?
+
+    /// What the step reads: its columns, or nil where that is not known because of a mistake.
+    struct Input {
+        var input: StepSpec.Input?
+        var name: String
+        var columns: [ExpressionScope.Column] = []
+        var fields: [Field] = []
+        var isComplete = false
+    }
+
+    func read(_ mapping: MappingReader, _ entry: YamlEntry, from input: Input) -> StepDraft {
+        var draft = StepDraft(name: entry.key, position: entry.keyPosition)
+        let before = context.diagnostics.count
+        draft.columns = input.columns
+        draft.fields = input.fields
+        draft.isComplete = input.isComplete
+        draft.hasWindow = mapping["window"] != nil || mapping["aggregate"] != nil
+
+        // The zone of the window is that of every expression of the step.
+        let window = mapping["window"].flatMap { readWindow($0, mapping.keyPosition("window")) }
+        draft.windowZone = window?.zone
+        let stepZone = window?.zone ?? zone
+        let condition = readCondition(mapping, draft, input.name, stepZone)
+        let derived = readFields(mapping, &draft, input.name, stepZone)
+        readKey(mapping, &draft)
+        checkWindowParts(mapping)
+        let kind: ExpressionScope.WindowKind = mapping["window"] == nil ? .unknown : window?.kind ?? .unknown
+        let outputs = readAggregates(mapping, &draft, kind, stepZone)
+        guard context.diagnostics.count == before, let place = input.input, draft.isComplete else { return draft }
+        draft.spec = StepSpec(
+            name: entry.key, input: place, condition: condition, derived: derived,
+            key: draft.key?.compactMap { name in draft.fields.firstIndex { $0.name == name } } ?? [],
+            schema: Schema(draft.fields), window: window?.spec, aggregates: outputs.aggregates,
+            outputs: outputs.outputs, position: entry.keyPosition
+        )
+        return draft
+    }
+
+    private func scope(_ draft: StepDraft, _ input: String, _ zone: String?) -> ExpressionScope {
+        var scope = ExpressionScope(
+            columns: draft.columns, nameKind: "field of \(input)", zone: zone, zones: context.environment.zones
+        )
+        scope.isComplete = draft.isComplete
+        return scope
+    }
+
+    private func readCondition(_ mapping: MappingReader, _ draft: StepDraft, _ input: String, _ zone: String?) -> Expression? {
+        guard let text = mapping.text("where", example: "where: kind == \"paid\"") else { return nil }
+        var checker = ExpressionChecker(scope(draft, input, zone)) { _ in text.position }
+        return context.check(text, &checker) { $0.checkCondition($1, "where") }
+    }
+
+    private func readFields(_ mapping: MappingReader, _ draft: inout StepDraft, _ input: String, _ zone: String?) -> [DerivedField] {
+        guard let node = mapping["fields"] else { return [] }
+        var derived: [DerivedField] = []
+        let entries = context.named(node, "fields", example: "fields: { net: amount - fee }")
+        for (index, entry) in entries.enumerated() {
+            if draft.columns.contains(where: { $0.name == entry.key }) {
+                context.error(entry.keyPosition, "\(input) has a field '\(entry.key)' already; give this one another name")
+                continue
+            }
+            guard context.checkName(entry, "field") else { continue }
+            guard draft.columns.count < Limits.columnsMax else {
+                context.error(entry.keyPosition, "more than \(Limits.columnsMax) fields")
+                break
+            }
+            var expression: Expression?
+            if let text = context.scalar(entry.value, entry.key, example: "\(entry.key): amount - fee") {
+                var scope = scope(draft, input, zone)
+                scope.laterNames = Set(entries[index...].map(\.key))
+                var checker = ExpressionChecker(scope) { _ in text.position }
+                expression = context.check(text, &checker)
+            }
+            draft.columns.append(.init(name: entry.key, type: expression?.type))
+            guard let expression else { continue }
+            // A null (a division by zero, say) is a value like any other here; the source's schema is where
+            // records without a needed value are refused.
+            derived.append(DerivedField(name: entry.key, expression: expression, isOptional: true))
+            draft.fields.append(Field(name: entry.key, type: expression.type, isOptional: true))
+        }
+        return derived
+    }
+
+    private func readKey(_ mapping: MappingReader, _ draft: inout StepDraft) {
+        guard let node = mapping["key"] else {
+            draft.key = []
+            return
+        }
+        guard let names = context.names(node, "key", example: "key: merchant_id") else { return }
+        var isGood = true
+        for name in names {
+            if let column = draft.columns.first(where: { $0.name == name.text }) {
+                draft.keyColumns.append(column)
+            } else {
+                isGood = false
+                guard draft.isComplete else { continue }
+                context.error(
+                    name.position,
+                    "no field '\(name.shown)' for the key\(NearestName.hint(name.text, among: draft.columns.map(\.name)))"
+                )
+            }
+        }
+        if isGood { draft.key = names.map(\.text) }
+    }
+
+    // MARK: Windows
+
+    private struct Window {
+        /// nil after a mistake.
+        var spec: WindowSpec?
+        var zone: String?
+        var kind: ExpressionScope.WindowKind
+    }
+
+    /// A window needs a key and aggregates, and the other way round.
+    private func checkWindowParts(_ mapping: MappingReader) {
+        let hasWindow = mapping["window"] != nil
+        let hasAggregate = mapping["aggregate"] != nil
+        if hasAggregate, !hasWindow {
+            context.error(mapping.keyPosition("aggregate"), "\(mapping.what) needs 'window' beside 'aggregate'; write window: { size: 5m, slide: 10s }")
+        }
+        if hasWindow, !hasAggregate {
+            context.error(mapping.keyPosition("window"), "\(mapping.what) needs 'aggregate' beside 'window'; write aggregate: { amount: sum(amount) }")
+        }
+        if hasWindow, mapping["key"] == nil {
+            context.error(mapping.keyPosition("window"), "\(mapping.what) needs 'key' beside 'window'; write key: merchant_id")
+        }
+    }
+
+    private func readWindow(_ node: YamlNode, _ place: Position) -> Window? {
+        let example = "window: { size: 5m, slide: 10s }"
+        guard let mapping = MappingReader(
+            node, "window", keys: ["size", "slide", "zone", "until"], at: place, context, example: example
+        ) else { return nil }
+        var window = Window(zone: mapping["zone"].flatMap { context.zone($0) }, kind: .unknown)
+        let isZoneGood = mapping["zone"] == nil || window.zone != nil
+        let size = mapping.requiredText("size", example: example).flatMap { text in length(text, "size").map { (text, $0) } }
+        let slide = mapping.text("slide", example: "slide: 10s").flatMap { text in length(text, "slide").map { (text, $0) } }
+        let until = mapping.text("until", example: "until: yesterday")
+        guard let size else { return window }
+        let isDays = size.1.unit == "d"
+        window.kind = isDays ? .days : .milliseconds
+        let isUntilGood = checkUntil(until, isDays: isDays)
+        if mapping["slide"] != nil, slide == nil { return window }
+        let slideLength = slide?.1 ?? size.1
+        guard checkSlide(size.1, slideLength, slide?.0.position ?? size.0.position) else { return window }
+        var spec = WindowSpec.Length.milliseconds(size: size.1.milliseconds, slide: slideLength.milliseconds)
+        if isDays {
+            guard let zone = window.zone ?? zone else {
+                if isZoneGood {
+                    context.error(size.0.position, "a window of days needs a time zone; write window: { size: \(size.0.shown), zone: Asia/Shanghai }, or 24h for a fixed length")
+                }
+                return window
+            }
+            window.zone = zone
+            spec = .days(size: Int(size.1.count), slide: Int(slideLength.count), zone: zone)
+        }
+        guard isUntilGood, isZoneGood else { return window }
+        window.spec = WindowSpec(length: spec, excludesCurrent: until != nil, position: place)
+        return window
+    }
+
+    private typealias Length = (count: Int64, unit: String, milliseconds: Int64)
+
+    private func length(_ text: ScalarText, _ what: String) -> Length? {
+        guard let length = context.parseDuration(text) else { return nil }
+        if length.count > 0 { return length }
+        context.error(text.position, "the \(what) of a window must be longer than 0")
+        return nil
+    }
+
+    private func checkSlide(_ size: Length, _ slide: Length, _ place: Position) -> Bool {
+        func text(_ length: Length) -> String { "\(length.count)\(length.unit)" }
+        guard (size.unit == "d") == (slide.unit == "d") else {
+            context.error(place, "size \(text(size)) and slide \(text(slide)) must both be in days, or neither; 24h is a fixed length, 1d a calendar day")
+            return false
+        }
+        guard size.milliseconds % slide.milliseconds == 0 else {
+            context.error(place, "slide \(text(slide)) must divide size \(text(size)) without a rest")
+            return false
+        }
+        let panes = size.milliseconds / slide.milliseconds
+        guard panes <= Int64(Limits.panesPerWindowMax) else {
+            context.error(place, "size \(text(size)) in slides of \(text(slide)) makes \(panes) panes, more than \(Limits.panesPerWindowMax); make the slide longer")
+            return false
+        }
+        return true
+    }
+
+    private func checkUntil(_ until: ScalarText?, isDays: Bool) -> Bool {
+        guard let until else { return true }
+        let word = isDays ? "yesterday" : "previous"
+        if until.text == word { return true }
+        let why = ["yesterday", "previous"].contains(until.text) ? (isDays ? " for a window of days" : " for a window that is not of days") : ""
+        context.error(until.position, "until must be '\(word)'\(why), not '\(until.shown)'")
+        return false
+    }
+
+    // MARK: Aggregates
+
+    private func readAggregates(
+        _ mapping: MappingReader,
+        _ draft: inout StepDraft,
+        _ kind: ExpressionScope.WindowKind,
+        _ zone: String?
+    ) -> (aggregates: [AggregateCall], outputs: [DerivedField]) {
+        guard let node = mapping["aggregate"] else { return ([], []) }
+        var scope = scope(draft, "the records", zone)
+        scope.nameKind = "field"
+        scope.window = kind
+        var checker = ExpressionChecker(scope) { _ in mapping.position }
+        var outputs: [DerivedField] = []
+        let entries = context.named(node, "aggregate", example: "aggregate: { amount: sum(amount) }")
+        draft.isOutputComplete = !entries.isEmpty
+        for entry in entries {
+            guard context.checkName(entry, "result") else {
+                draft.isOutputComplete = false
+                continue
+            }
+            if draft.key?.contains(entry.key) == true {
+                context.error(entry.keyPosition, "'\(entry.key)' is the name of a key field; give this result another name")
+                continue
+            }
+            var expression: Expression?
+            if let text = context.scalar(entry.value, entry.key, example: "\(entry.key): sum(amount)") {
+                expression = context.check(text, &checker)
+            }
+            draft.outputs.append(.init(name: entry.key, type: expression?.type))
+            guard let expression else { continue }
+            outputs.append(DerivedField(name: entry.key, expression: expression, isOptional: true))
+        }
+        if checker.aggregates.count > Limits.columnsMax || outputs.count > Limits.columnsMax {
+            context.error(mapping.keyPosition("aggregate"), "more than \(Limits.columnsMax) aggregates")
+        }
+        return (checker.aggregates, outputs)
+    }
+}
