@@ -1,13 +1,15 @@
 import Base
 
-/// Counts in buckets that stay the same for the life of the program.
+/// Durations counted by the millisecond up to ten seconds.
 package struct Histogram: Sendable {
-    /// Upper bounds, seconds.
+    /// Upper bounds of the buckets that are shown, seconds.
     package static let bounds: [Double] = [
-        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60,
+        0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 10,
     ]
+    private static let millisecondsMax = 10_000
 
-    package private(set) var counts = [Int64](repeating: 0, count: bounds.count + 1)
+    /// By milliseconds, rounded up; the last for everything longer.
+    private var counts = [Int64](repeating: 0, count: millisecondsMax + 2)
     package private(set) var sum: Double = 0
     package private(set) var count: Int64 = 0
     package private(set) var greatest: Double = 0
@@ -15,8 +17,7 @@ package struct Histogram: Sendable {
     package init() {}
 
     package mutating func record(seconds: Double) {
-        let bucket = Self.bounds.firstIndex { seconds <= $0 } ?? Self.bounds.count
-        counts[bucket] += 1
+        counts[min(max(0, Int((seconds * 1000).rounded(.up))), Self.millisecondsMax + 1)] += 1
         sum += seconds
         count += 1
         greatest = max(greatest, seconds)
@@ -27,6 +28,23 @@ package struct Histogram: Sendable {
         sum += other.sum
         count += other.count
         greatest = max(greatest, other.greatest)
+    }
+
+    /// How many took at most so long; one of `bounds`.
+    package func count(upTo bound: Double) -> Int64 {
+        counts[...Int((bound * 1000).rounded())].reduce(0, +)
+    }
+
+    /// The duration that this share of all did not exceed, seconds; 0 of none.
+    package func quantile(_ share: Double) -> Double {
+        guard count > 0 else { return 0 }
+        let rank = max(1, Int64((Double(count) * share).rounded(.up)))
+        var seen: Int64 = 0
+        for (milliseconds, number) in counts.enumerated() {
+            seen += number
+            if seen >= rank { return milliseconds > Self.millisecondsMax ? greatest : Double(milliseconds) / 1000 }
+        }
+        return greatest
     }
 }
 

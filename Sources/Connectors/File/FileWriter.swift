@@ -30,10 +30,8 @@ package final class FileWriter {
         if written != line.count || putc(0x0A, file) == EOF { throw fault }
     }
 
-    package func write(_ text: String) throws(Fault) {
-        var text = text
-        let isGood = text.withUTF8 { fwrite($0.baseAddress, 1, $0.count, file) == $0.count }
-        if !isGood { throw fault }
+    package func write(_ bytes: UnsafeBufferPointer<UInt8>) throws(Fault) {
+        if fwrite(bytes.baseAddress, 1, bytes.count, file) != bytes.count { throw fault }
     }
 
     package func flush() throws(Fault) { if fflush(file) != 0 { throw fault } }

@@ -110,11 +110,7 @@ struct MetricsText {
 
     private mutating func histogram(_ name: String, _ help: String, _ histogram: Histogram) {
         head(name, "histogram", help)
-        var cumulative: Int64 = 0
-        for (bound, count) in zip(Histogram.bounds, histogram.counts) {
-            cumulative += count
-            line("\(name)_bucket{le=\"\(bound)\"}", cumulative)
-        }
+        for bound in Histogram.bounds { line("\(name)_bucket{le=\"\(bound)\"}", histogram.count(upTo: bound)) }
         line("\(name)_bucket{le=\"+Inf\"}", histogram.count)
         line("\(name)_sum", histogram.sum)
         line("\(name)_count", histogram.count)

@@ -88,7 +88,7 @@ package final class Worker: Sendable {
         laneCount = options.lanes > 0 ? options.lanes : max(1, min(partitions, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         try serve()
         Log.info("\(spec.name): \(laneCount) lanes, \(partitions) partitions, group \(options.kafka.group)")
-        try runLanes(topics)
+        runLanes(topics)
         server = nil
         if let fault = faults.withLock({ $0.first }) { throw fault }
     }
@@ -174,43 +174,19 @@ package final class Worker: Sendable {
 
     // MARK: Lanes
 
-    private func runLanes(_ topics: [KafkaSourceTopic]) throws(Fault) {
-        var threads: [pthread_t] = []
-        for lane in 0..<laneCount {
-            var thread = pthread_t()
-            let box = Unmanaged.passRetained(LaneBox { [self] in runLane(lane, topics) })
-            let code = pthread_create(
-                &thread, nil,
-                { context in
-                    guard let context else { return nil }
-                    Unmanaged<LaneBox>.fromOpaque(context).takeRetainedValue().body()
-                    return nil
-                }, box.toOpaque())
-            if code != 0 {
-                box.release()
-                stop()
-                for thread in threads { pthread_join(thread, nil) }
-                throw Fault(.external, "no thread for lane \(lane): \(String(cString: strerror(code)))")
+    private func runLanes(_ topics: [KafkaSourceTopic]) {
+        let threads = (0..<laneCount).map { lane in
+            Background { [self] () throws(Fault) in
+                do throws(Fault) {
+                    try makeLane(lane, topics).run(until: { shouldStop.load(ordering: .relaxed) })
+                } catch {
+                    // The other lanes drain; a supervisor starts the worker again.
+                    stop()
+                    throw error
+                }
             }
-            threads.append(thread)
         }
-        for thread in threads { pthread_join(thread, nil) }
-    }
-
-    private final class LaneBox {
-        let body: () -> Void
-        init(_ body: @escaping () -> Void) { self.body = body }
-    }
-
-    private func runLane(_ number: Int, _ topics: [KafkaSourceTopic]) {
-        do throws(Fault) {
-            let lane = try makeLane(number, topics)
-            try lane.run(until: { shouldStop.load(ordering: .relaxed) })
-        } catch {
-            faults.withLock { $0.append(error) }
-            // The other lanes drain; a supervisor starts the worker again.
-            stop()
-        }
+        for thread in threads { if let fault = thread.join() { faults.withLock { $0.append(fault) } } }
     }
 
     private func makeLane(_ number: Int, _ topics: [KafkaSourceTopic]) throws(Fault) -> Lane {

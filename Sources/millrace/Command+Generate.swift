@@ -1,0 +1,68 @@
+import Base
+import Connectors
+import Engine
+import Glibc
+
+extension Command {
+    static let generate = Command(
+        name: "generate",
+        summary: "order events of a synthetic marketplace with planted fraud",
+        help: """
+            usage: millrace generate [OPTIONS]
+
+            Writes order events as JSON lines to standard output, or to a topic, as fast as they can be taken or at
+            --rate. The same options give the same bytes. What was planted is told in --labels.
+
+              --seed N               default 1
+              --merchants N          shops; default 500
+              --orders-per-day N     paid orders of a day; default 32000
+              --days N               days of event time; default 10
+              --warm-up-days N       days before fraud begins; default 4
+              --events N             stop after so many events
+              --rate N               events a second of real time; default: as fast as possible
+              --now                  event time is the clock's (for live load, with --rate)
+              --labels FILE          planted fraud and near misses as JSON lines
+              --bootstrap-server L   publish to Kafka instead of standard output
+              --topic NAME           default orders
+
+            example: millrace generate --days 7 --labels labels.jsonl > orders.jsonl
+            """,
+        options: [
+            "--seed": .value, "--merchants": .value, "--orders-per-day": .value, "--days": .value,
+            "--warm-up-days": .value, "--events": .value, "--rate": .value, "--now": .flag, "--labels": .value,
+            "--bootstrap-server": .value, "--topic": .value,
+        ],
+        run: { (arguments: Arguments) throws(Fault) -> Int32 in
+            guard arguments.files.isEmpty else { throw Fault(.user, "generate takes no file; redirect its output") }
+            let options = try marketplaceOptions(arguments)
+            let rate = try arguments.integer("--rate", in: 1...10_000_000)
+            var load = try MarketplaceLoad(options, eventsPerSecond: rate)
+            let summary: MarketplaceLoad.Summary
+            if let servers = arguments.value("--bootstrap-server") {
+                let settings = KafkaSettings(bootstrapServers: servers)
+                summary = try load.run(to: settings, topic: arguments.value("--topic") ?? "orders")
+            } else {
+                summary = try load.runToStandardOutput()
+            }
+            if let path = arguments.value("--labels") { try load.writeLabels(to: path) }
+            Log.info("\(summary.events) events in \(summary.milliseconds) ms")
+            return ExitCode.done
+        }
+    )
+
+    static func marketplaceOptions(_ arguments: Arguments) throws(Fault) -> MarketplaceOptions {
+        var options = MarketplaceOptions(
+            seed: UInt64(try arguments.integer("--seed", in: 0...Int.max) ?? 1),
+            merchants: try arguments.integer("--merchants", in: 1...Limits.marketplaceMerchantsMax) ?? 500,
+            ordersPerDay: try arguments.integer("--orders-per-day", in: 1...Int.max) ?? 32_000
+        )
+        let days = try arguments.integer("--days", in: 1...100_000) ?? 10
+        options.durationMilliseconds = Int64(days) * Marketplace.day
+        if let warmUp = try arguments.integer("--warm-up-days", in: 0...100_000) {
+            options.warmUpMilliseconds = Int64(warmUp) * Marketplace.day
+        }
+        if let events = try arguments.integer("--events", in: 0...Int.max) { options.eventsMax = events }
+        if arguments.has("--now") { options.startMilliseconds = SystemClock().nowMilliseconds }
+        return options
+    }
+}
