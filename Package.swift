@@ -81,6 +81,7 @@ let package = Package(
         tests("BaseTests", uses: ["Base"]),
         tests("RecordsTests", uses: ["Base", "Records"]),
         tests("KafkaTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors"]),
+        tests("RedisTests", uses: ["Base", "Connectors"]),
     ],
     cxxLanguageStandard: .cxx17
 )

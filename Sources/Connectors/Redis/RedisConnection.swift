@@ -45,14 +45,9 @@ final class RedisConnection {
             }
         guard let made else { throw Fault(.defect, "out of memory") }
         context = made
-        do throws(Fault) {
-            if made.pointee.err != 0 { throw failure() }
-            redisSetTimeout(made, Self.interval(commandMilliseconds))
-            try greet()
-        } catch {
-            redisFree(made)
-            throw error
-        }
+        if made.pointee.err != 0 { throw failure() }
+        redisSetTimeout(made, Self.interval(commandMilliseconds))
+        try greet()
     }
 
     deinit { redisFree(context) }

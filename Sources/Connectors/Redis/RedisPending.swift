@@ -1,4 +1,5 @@
 import Base
+import Records
 
 /// Sets that wait to be written, one per key, the newest of each field. Not locked: `RedisSink` does that.
 ///
@@ -65,9 +66,7 @@ struct RedisPending {
     private func shard(of key: String) -> Int {
         var key = key
         return key.withUTF8 { bytes in
-            var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-            for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-            return Int((hash >> 32) % UInt64(Self.shardCount))
+            bytes.baseAddress.map { Int(hashBytes($0, bytes.count) % UInt64(Self.shardCount)) } ?? 0
         }
     }
 
