@@ -52,7 +52,7 @@ extension Command {
                 return ExitCode.done
             }
             var options = Worker.Options(kafka: settings)
-            options.redis = arguments.value("--redis")
+            if let url = arguments.value("--redis") { options.redis = try RedisAddress(url) }
             options.lanes = try arguments.integer("--lanes", in: 1...256) ?? 0
             options.metricsPort = try arguments.integer("--metrics-port", in: 0...65_535).map { UInt16($0) }
             options.metricsAddress = arguments.value("--metrics-address") ?? options.metricsAddress

@@ -89,7 +89,7 @@ package final class Demo {
         var workerOptions = Worker.Options(kafka: settings)
         workerOptions.lanes = 1
         workerOptions.isMock = broker != nil
-        workerOptions.redis = redis.map { "\($0.address)" }
+        workerOptions.redis = redis?.address
         workerOptions.commitMilliseconds = 50
         let worker = Worker(spec, workerOptions)
         let workerThread = Background { () throws(Fault) in try worker.run() }
@@ -172,7 +172,7 @@ package final class Demo {
 
 extension MarketplaceLabel {
     var ruleName: String { "\(scheme.rule)" }
-    var merchantName: String { "M" + String(String(1_000_000 + merchant).dropFirst()) }
+    var merchantName: String { "M" + String(String(1_000_001 + merchant).dropFirst()) }
 }
 
 /// The marketplace on its way to the topic.

@@ -14,7 +14,7 @@ package final class Worker: Sendable {
     package struct Options: Sendable {
         package var kafka: KafkaSettings
         /// Redis of sinks that name none; nil: such sinks are left out, with a warning.
-        package var redis: String?
+        package var redis: RedisAddress?
         /// 0: as many as there are cores, at most as many as partitions.
         package var lanes = 0
         package var metricsAddress = "127.0.0.1"
@@ -133,11 +133,11 @@ package final class Worker: Sendable {
     private func openRedis() throws(Fault) {
         for (index, sink) in spec.sinks.enumerated() {
             guard case .redis(_, _, let url) = sink.target else { continue }
-            guard let address = url ?? options.redis else {
+            guard let address = try url.map({ (text) throws(Fault) in try RedisAddress(text) }) ?? options.redis else {
                 Log.warning("sink '\(sink.name)' is left out: no Redis was named (redis: { url: … } or --redis)")
                 continue
             }
-            redisSinks[index] = try RedisSink(RedisAddress(address))
+            redisSinks[index] = try RedisSink(address)
         }
     }
 
