@@ -16,8 +16,13 @@ package struct TestCaseSpec: Sendable {
     package var late: Int?
 
     package init(
-        name: String, position: Position, parameters: [String: String], given: [GivenSpec],
-        expected: [ExpectedAlert], dead: Int?, late: Int?
+        name: String,
+        position: Position,
+        parameters: [String: String],
+        given: [GivenSpec],
+        expected: [ExpectedAlert],
+        dead: Int?,
+        late: Int?
     ) {
         self.name = name
         self.position = position
@@ -33,7 +38,11 @@ package enum GivenSpec: Sendable {
     /// A record of a source. Paths are wire names with dots, as in the file. It is given `repeatCount` times;
     /// `{n}` in its values counts from 0, and its time moves by `everyMilliseconds` each time.
     case record(
-        source: String, members: [(path: String, value: YamlNode)], repeatCount: Int, everyMilliseconds: Int64, Position
+        source: String,
+        members: [(path: String, value: YamlNode)],
+        repeatCount: Int,
+        everyMilliseconds: Int64,
+        Position
     )
     /// All event time moves to here: milliseconds since 1970, UTC.
     case clock(Int64, Position)

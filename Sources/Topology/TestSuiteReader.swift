@@ -6,11 +6,14 @@ import Records
 package enum TestSuiteReader {
     static let alertMembers = [
         "alert_id", "topology", "ruleset", "rule", "risk", "severity", "state", "revision", "key", "customer",
-        "event_time", "detected_at", "window", "values", "condition", "measure", "message", "cause", "completeness",
+        "event_time", "detected_at", "window", "values", "condition", "measure", "message", "cause",
+        "completeness",
     ]
 
     /// The suite is there exactly if no diagnostic is an error.
-    package static func read(_ text: String, file: String) -> (suite: TestSuiteSpec?, diagnostics: [Diagnostic]) {
+    package static func read(_ text: String, file: String) -> (
+        suite: TestSuiteSpec?, diagnostics: [Diagnostic]
+    ) {
         let yaml = YamlReader.read(text, file: file)
         guard let root = yaml.root else { return (nil, yaml.diagnostics) }
         let context = ReadingContext(file: file, environment: .system)
@@ -18,7 +21,14 @@ package enum TestSuiteReader {
         let example = "tests: [{ name: ..., given: [...], expect: [...] }]"
         var cases: [TestCaseSpec] = []
         let start = Position(line: 1, column: 1)
-        if let mapping = MappingReader(root, "the file", keys: ["tests"], at: start, context, example: example),
+        if let mapping = MappingReader(
+            root,
+            "the file",
+            keys: ["tests"],
+            at: start,
+            context,
+            example: example
+        ),
             let node = mapping.required("tests", example: example)
         {
             let reader = CaseReader(context: context)
@@ -50,9 +60,16 @@ private struct CaseReader {
     }
 
     func read(_ node: YamlNode) -> TestCaseSpec? {
-        guard let mapping = MappingReader(
-            node, "a test", keys: Self.keys, at: node.position, context, example: "- name: a spike is found"
-        ) else { return nil }
+        guard
+            let mapping = MappingReader(
+                node,
+                "a test",
+                keys: Self.keys,
+                at: node.position,
+                context,
+                example: "- name: a spike is found"
+            )
+        else { return nil }
         let name = mapping.required("name", example: "name: a spike is found").flatMap { plain($0, "name") }
         let given = mapping.required("given", example: "given: [...]")
             .map { list($0, "given", example: Self.givenExample).compactMap { readGiven($0) } }
@@ -63,8 +80,13 @@ private struct CaseReader {
         let parameters = readParameters(mapping)
         guard let name, let given, let expected else { return nil }
         return TestCaseSpec(
-            name: name, position: node.position, parameters: parameters, given: given, expected: expected,
-            dead: dead, late: late
+            name: name,
+            position: node.position,
+            parameters: parameters,
+            given: given,
+            expected: expected,
+            dead: dead,
+            late: late
         )
     }
 
@@ -86,7 +108,10 @@ private struct CaseReader {
 
     private func readGiven(_ node: YamlNode) -> GivenSpec? {
         guard case .mapping(let entries) = node.content else {
-            context.error(node.position, "given needs records or clock: TIME, not \(node.kind); write \(Self.givenExample)")
+            context.error(
+                node.position,
+                "given needs records or clock: TIME, not \(node.kind); write \(Self.givenExample)"
+            )
             return nil
         }
         let options = ["repeat", "every"]
@@ -94,15 +119,25 @@ private struct CaseReader {
         guard subjects.count == 1, let subject = subjects.first else {
             let place = subjects.count > 1 ? subjects[1].keyPosition : node.position
             let found = subjects.isEmpty ? "none" : ReadingContext.list(subjects.map(\.key), "and")
-            context.error(place, "one source or clock for each '-' of given, not \(found); write \(Self.givenExample)")
+            context.error(
+                place,
+                "one source or clock for each '-' of given, not \(found); write \(Self.givenExample)"
+            )
             return nil
         }
         let mapping = MappingReader(
-            node, "given", keys: options + [subject.key], at: node.position, context, example: Self.givenExample
+            node,
+            "given",
+            keys: options + [subject.key],
+            at: node.position,
+            context,
+            example: Self.givenExample
         )
         guard let mapping else { return nil }
         if subject.key == "clock" { return readClock(subject, mapping) }
-        let count = mapping["repeat"].map { context.integer($0, "repeat", 1...Self.repeatMax, example: "repeat: 10") } ?? 1
+        let count =
+            mapping["repeat"].map { context.integer($0, "repeat", 1...Self.repeatMax, example: "repeat: 10") }
+            ?? 1
         let every = mapping["every"].map { context.duration($0, "every") } ?? 0
         if mapping["every"] != nil, mapping["repeat"] == nil {
             context.error(mapping.keyPosition("every"), "every needs 'repeat' beside it; write repeat: 10")
@@ -110,14 +145,18 @@ private struct CaseReader {
         guard case .mapping(let members) = subject.value.content else {
             context.error(
                 subject.value.isNull ? subject.keyPosition : subject.value.position,
-                "a record of \(subject.key) needs a mapping, not \(subject.value.kind); write \(Self.givenExample)"
+                "a record of \(subject.key) needs a mapping, not \(subject.value.kind); write "
+                    + "\(Self.givenExample)"
             )
             return nil
         }
         guard let count, let every else { return nil }
         return .record(
-            source: subject.key, members: members.map { ($0.key, $0.value) }, repeatCount: count,
-            everyMilliseconds: every, subject.keyPosition
+            source: subject.key,
+            members: members.map { ($0.key, $0.value) },
+            repeatCount: count,
+            everyMilliseconds: every,
+            subject.keyPosition
         )
     }
 
@@ -127,7 +166,10 @@ private struct CaseReader {
         }
         guard let text = plain(subject.value, "clock") else { return nil }
         guard let time = CivilTime.parse(text), time.hasZone else {
-            context.error(subject.value.position, "clock needs a time with its offset, like 2026-01-02T00:00:00Z, not '\(text)'")
+            context.error(
+                subject.value.position,
+                "clock needs a time with its offset, like 2026-01-02T00:00:00Z, not '\(text)'"
+            )
             return nil
         }
         return .clock(time.milliseconds, subject.keyPosition)
@@ -135,12 +177,18 @@ private struct CaseReader {
 
     private func readExpected(_ node: YamlNode) -> ExpectedAlert? {
         guard case .mapping(let entries) = node.content, !entries.isEmpty else {
-            context.error(node.position, "expect needs members of alerts, not \(node.kind); write \(Self.expectExample)")
+            context.error(
+                node.position,
+                "expect needs members of alerts, not \(node.kind); write \(Self.expectExample)"
+            )
             return nil
         }
         let known = TestSuiteReader.alertMembers
         for entry in entries where !known.contains(entry.key) {
-            context.error(entry.keyPosition, "an alert has no '\(entry.key)'\(NearestName.hint(entry.key, among: known))")
+            context.error(
+                entry.keyPosition,
+                "an alert has no '\(entry.key)'\(NearestName.hint(entry.key, among: known))"
+            )
         }
         for entry in entries {
             let isMapping = ["key", "values", "window", "cause", "completeness"].contains(entry.key)

@@ -35,10 +35,13 @@ import Topology
         #expect(windows[3]?.length == .days(size: 1, slide: 1, zone: "Asia/Shanghai"))
         #expect(
             spec.steps[1].aggregates.map(\.description) == [
-                "count():int", "sum($3:decimal(2)):decimal(2)", "max($3:decimal(2)):decimal(2)", "distinct($1:text):int",
+                "count():int", "sum($3:decimal(2)):decimal(2)", "max($3:decimal(2)):decimal(2)",
+                "distinct($1:text):int",
             ]
         )
-        #expect(spec.steps[2].outputs.map(\.expression.description) == ["($0:decimal(2) / $1:int):decimal(2)"])
+        #expect(
+            spec.steps[2].outputs.map(\.expression.description) == ["($0:decimal(2) / $1:int):decimal(2)"]
+        )
         #expect(
             spec.steps[3].aggregates.map(\.description) == [
                 "sum($3:decimal(2)):decimal(2)",
@@ -54,16 +57,24 @@ import Topology
         let spec = try #require(Samples.read(Samples.merchantRisk).spec)
         let rule = try #require(spec.rules.first)
         #expect(rule.on == [3, 2])
-        #expect(rule.scope.fields.map(\.name) == ["merchant_id", "today.amount", "today.night", "baseline.daily_amount"])
+        #expect(
+            rule.scope.fields.map(\.name) == [
+                "merchant_id", "today.amount", "today.night", "baseline.daily_amount",
+            ]
+        )
         #expect(
             rule.when.description
-                == "(($1:decimal(2) > (5:int * $3:decimal(2)):decimal(2)):bool and ($3:decimal(2) > 100.00:decimal(2)):bool):bool"
+                == "(($1:decimal(2) > (5:int * $3:decimal(2)):decimal(2)):bool and ($3:decimal(2) > "
+                    + "100.00:decimal(2)):bool):bool"
         )
         #expect(rule.mentioned == [1, 3])
-        #expect(rule.condition == "today.amount > 5 * baseline.daily_amount and baseline.daily_amount > 100.00")
+        #expect(
+            rule.condition == "today.amount > 5 * baseline.daily_amount and baseline.daily_amount > 100.00"
+        )
         #expect(rule.message.count == 6)
         #expect(rule.severity == .high)
-        guard case .redis(let key, let ttl, nil) = spec.sinks[1].target, case .steps(let steps) = spec.sinks[1].input
+        guard case .redis(let key, let ttl, nil) = spec.sinks[1].target,
+            case .steps(let steps) = spec.sinks[1].input
         else {
             Issue.record("merchants is a redis sink of steps")
             return

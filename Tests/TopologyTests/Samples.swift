@@ -70,8 +70,86 @@ enum Samples {
         )
     )
 
-    static func read(_ text: String, parameters: [String: String] = [:]) -> (spec: TopologySpec?, diagnostics: [String]) {
+    static func read(_ text: String, parameters: [String: String] = [:]) -> (
+        spec: TopologySpec?, diagnostics: [String]
+    ) {
         let result = TopologyReader.read(text, file: "t", parameters: parameters, environment: environment)
         return (result.spec, result.diagnostics.map(\.description))
     }
 }
+
+/// A topology without mistakes, in which each test makes one.
+let mistakeBase = #"""
+    topology: risk
+    latency: 3s
+    parameters: { spike: 5 }
+    sources:
+      orders:
+        kafka: { topic: orders }
+        time: { field: at, out_of_order: 2s, idle: 500ms }
+        schema:
+          id: text
+          merchant: text
+          kind: text?
+          amount: decimal(2)
+          fee: decimal(4)
+          count: int
+          at: timestamp
+          net: { from: amount - fee }
+    steps:
+      paid:
+        from: orders
+        where: kind == "paid"
+        fields: { share: fee / amount }
+        key: merchant
+      sums:
+        from: paid
+        key: merchant
+        window: { size: 5m, slide: 10s }
+        aggregate:
+          total: sum(amount)
+          people: distinct(id)
+      days:
+        from: paid
+        key: [merchant]
+        window: { size: 30d, slide: 1d, zone: Asia/Shanghai, until: yesterday }
+        aggregate: { total: sum(amount) / days() }
+    rules:
+      spike:
+        on: { sums, days }
+        when: sums.total > ${spike} * days.total
+        clear: sums.total < days.total
+        risk: volume
+        severity: high
+        message: "{merchant} sold {sums.total}"
+      big:
+        on: paid
+        when: amount > 1000.00
+        risk: volume
+        severity: low
+    sinks:
+      alerts: { kafka: { topic: alerts } }
+      metrics:
+        redis: { key: "m:{merchant}", ttl: 2d }
+        from: [sums, days]
+
+    """#
+
+/// A suite of tests without mistakes.
+let suiteBase = #"""
+    tests:
+      - name: a spike is found
+        set: { spike: 5 }
+        given:
+          - orders: { order_id: "o{n}", merchant_id: M1, kind: paid, amount: 10.00, event_time: 2026-01-01T00:00:00Z }
+            repeat: 10
+            every: 1m
+          - clock: 2026-01-02T00:00:00Z
+        expect:
+          - { rule: volume-spike, state: raised, key: { merchant_id: M1 }, values: { today.amount: "100.00" } }
+        dead: 0
+        late: 2
+      - name: nothing
+        given: []
+        expect: []
+    """#

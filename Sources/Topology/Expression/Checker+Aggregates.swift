@@ -40,7 +40,10 @@ extension ExpressionChecker {
     mutating func aggregate(_ text: String, _ arguments: [Syntax], _ syntax: Syntax) -> Operand {
         guard let name = AggregateName(rawValue: text) else { return .unknown }
         guard let window = scope.window else {
-            report(syntax, "\(text) is for the 'aggregate' of a step with a window; here there is one record at a time")
+            report(
+                syntax,
+                "\(text) is for the 'aggregate' of a step with a window; here there is one record at a time"
+            )
             return .unknown
         }
         guard !isInsideAggregate else {
@@ -49,11 +52,14 @@ extension ExpressionChecker {
         }
         let required = name.argumentCount
         guard arguments.count == required || (name.takesCondition && arguments.count == required + 1) else {
-            report(syntax, "\(text) does not take \(arguments.count) arguments; write \(name.usage)")
+            report(syntax, "\(text) does not take \(Self.count(arguments)); write \(name.usage)")
             return .unknown
         }
         if name == .days, window == .milliseconds {
-            report(syntax, "days() is for windows of days, like { size: 30d, slide: 1d, zone: Asia/Shanghai }")
+            report(
+                syntax,
+                "days() is for windows of days, like { size: 30d, slide: 1d, zone: Asia/Shanghai }"
+            )
             return .unknown
         }
         isInsideAggregate = true
@@ -68,7 +74,9 @@ extension ExpressionChecker {
         guard mistakes.count == before, let perMille, required == 0 || argument != nil,
             arguments.count == required || condition != nil
         else { return .unknown }
-        guard let function = function(name, argument, perMille, arguments.first ?? syntax) else { return .unknown }
+        guard let function = function(name, argument, perMille, arguments.first ?? syntax) else {
+            return .unknown
+        }
         let call = AggregateCall(
             function,
             argument: argument,
@@ -142,7 +150,8 @@ extension ExpressionChecker {
         case .sum, .min, .max, .first, .last, .quantile: argument
         case .avg: argument == .int ? .decimal(scale: 6) : argument
         case .stddev:
-            argument == .int ? .decimal(scale: 6) : .decimal(scale: min(argument.scale + 2, Limits.decimalScaleMax))
+            argument == .int
+                ? .decimal(scale: 6) : .decimal(scale: min(argument.scale + 2, Limits.decimalScaleMax))
         case .windowStart, .windowEnd: .timestamp
         }
     }

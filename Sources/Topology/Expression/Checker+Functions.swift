@@ -23,19 +23,28 @@ extension ExpressionChecker {
         guard let usage = Self.usage(of: name) else {
             var names = Self.usages.map(\.name)
             if scope.window != nil { names += AggregateName.allCases.map(\.rawValue) }
-            let hint = NearestName.nearest(to: name, among: names).map { "; did you mean \(Self.usage(of: $0) ?? $0)?" }
+            let hint = NearestName.nearest(to: name, among: names).map {
+                "; did you mean \(Self.usage(of: $0) ?? $0)?"
+            }
             report(syntax, "no function '\(name)'\(hint ?? NearestName.hint(name, among: names))")
             // Mistakes inside are mistakes all the same.
+            let wasInside = isInsideAggregate
+            isInsideAggregate = true
             for argument in arguments { _ = operand(argument) }
+            isInsideAggregate = wasInside
             return .unknown
         }
         let counts = Self.argumentCounts(name)
         guard counts.contains(arguments.count) else {
-            report(syntax, "\(name) does not take \(arguments.count) arguments; write \(usage)")
+            report(syntax, "\(name) does not take \(Self.count(arguments)); write \(usage)")
             return .unknown
         }
         guard let (function, operands, type) = resolve(name, arguments, syntax) else { return .unknown }
         return .typed(Expression(.call(function, operands), type, at: position(syntax.offset)))
+    }
+
+    static func count(_ arguments: [Syntax]) -> String {
+        arguments.count == 1 ? "1 argument" : "\(arguments.count) arguments"
     }
 
     private static func argumentCounts(_ name: String) -> ClosedRange<Int> {
@@ -109,7 +118,12 @@ extension ExpressionChecker {
         return (name == "least" ? .least : .greatest, expressions, type)
     }
 
-    private mutating func texts(_ function: Function, _ arguments: [Syntax], _ name: String, _ type: ValueType) -> Call? {
+    private mutating func texts(
+        _ function: Function,
+        _ arguments: [Syntax],
+        _ name: String,
+        _ type: ValueType
+    ) -> Call? {
         var operands: [Expression] = []
         for argument in arguments {
             guard let operand = expression(argument) else { continue }
@@ -131,7 +145,10 @@ extension ExpressionChecker {
         if case .number(let places, 0) = syntax.node, places >= 0, places <= Limits.decimalScaleMax {
             return Int(places)
         }
-        report(syntax, "the digits after the point must be a number from 0 to \(Limits.decimalScaleMax), like \(usage)")
+        report(
+            syntax,
+            "the digits after the point must be a number from 0 to \(Limits.decimalScaleMax), like \(usage)"
+        )
         return nil
     }
 

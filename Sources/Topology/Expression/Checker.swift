@@ -37,7 +37,10 @@ struct ExpressionChecker {
     mutating func checkCondition(_ syntax: Syntax, _ what: String) -> Expression? {
         guard let expression = check(syntax) else { return nil }
         guard expression.type == .bool else {
-            report(syntax, "\(what) must be true or false, not \(expression.type); compare it, like amount > 100")
+            report(
+                syntax,
+                "\(what) must be true or false, not \(expression.type); compare it, like amount > 100"
+            )
             return nil
         }
         return expression
@@ -61,7 +64,9 @@ struct ExpressionChecker {
 
     mutating func operand(_ syntax: Syntax) -> Operand {
         let place = position(syntax.offset)
-        func typed(_ node: Expression.Node, _ type: ValueType) -> Operand { .typed(Expression(node, type, at: place)) }
+        func typed(_ node: Expression.Node, _ type: ValueType) -> Operand {
+            .typed(Expression(node, type, at: place))
+        }
         switch syntax.node {
         case .null: return .null(place)
         case .number(let value, let scale):
@@ -191,7 +196,8 @@ struct ExpressionChecker {
     ) -> ValueType? {
         if left.isNumber, right.isNumber { return numberType(operation, left, right, syntax) }
         switch (operation, left, right) {
-        case (.add, .duration, .duration), (.subtract, .duration, .duration), (.subtract, .timestamp, .timestamp),
+        case (.add, .duration, .duration), (.subtract, .duration, .duration),
+            (.subtract, .timestamp, .timestamp),
             (.multiply, .duration, .int), (.multiply, .int, .duration):
             return .duration
         case (.add, .timestamp, .duration), (.add, .duration, .timestamp), (.subtract, .timestamp, .duration):
@@ -244,17 +250,24 @@ struct ExpressionChecker {
         for member in members {
             let (value, type): (Value, ValueType)
             switch member.node {
-            case .number(let number, let scale): (value, type) = (.number(number, scale: scale), .number(scale: scale))
+            case .number(let number, let scale):
+                (value, type) = (.number(number, scale: scale), .number(scale: scale))
             case .duration(let duration): (value, type) = (.duration(duration), .duration)
             case .text(let text): (value, type) = (.text(text), .text)
             case .bool(let bool): (value, type) = (.bool(bool), .bool)
             default:
-                report(member, "a list holds only written values, like \"paid\" or 5; use == and or for others")
+                report(
+                    member,
+                    "a list holds only written values, like \"paid\" or 5; use == and or for others"
+                )
                 isGood = false
                 continue
             }
             if let operand, !(type == operand.type || (type.isNumber && operand.type.isNumber)) {
-                report(member, "the list must hold \(operand.type), like what stands before 'in', not \(type)")
+                report(
+                    member,
+                    "the list must hold \(operand.type), like what stands before 'in', not \(type)"
+                )
                 isGood = false
             }
             values.append(value)
@@ -263,7 +276,8 @@ struct ExpressionChecker {
         return .typed(Expression(.inList(operand, values), .bool, at: place))
     }
 
-    private mutating func inRange(_ inner: Syntax, _ low: Syntax, _ high: Syntax, _ syntax: Syntax) -> Operand {
+    private mutating func inRange(_ inner: Syntax, _ low: Syntax, _ high: Syntax, _ syntax: Syntax) -> Operand
+    {
         let (operand, lower, upper) = (expression(inner), expression(low), expression(high))
         guard let operand, let lower, let upper else { return .unknown }
         guard operand.type.isNumber || operand.type == .timestamp || operand.type == .duration else {
@@ -272,11 +286,15 @@ struct ExpressionChecker {
         }
         for (end, at) in [(lower, low), (upper, high)] {
             guard end.type == operand.type || (end.type.isNumber && operand.type.isNumber) else {
-                report(at, "the range must be of \(operand.type), like what stands before 'in', not \(end.type)")
+                report(
+                    at,
+                    "the range must be of \(operand.type), like what stands before 'in', not \(end.type)"
+                )
                 return .unknown
             }
         }
-        if case .literal(.number(let a, let aScale)) = lower.node, case .literal(.number(let b, let bScale)) = upper.node,
+        if case .literal(.number(let a, let aScale)) = lower.node,
+            case .literal(.number(let b, let bScale)) = upper.node,
             Int128(a) * Int128(Decimal.powerOfTen(bScale)) > Int128(b) * Int128(Decimal.powerOfTen(aScale))
         {
             report(low, "the range is empty: its lower end is above its upper end")
@@ -285,7 +303,9 @@ struct ExpressionChecker {
         return .typed(Expression(.inRange(operand, lower, upper), .bool, at: position(syntax.offset)))
     }
 
-    private mutating func conditional(_ condition: Syntax, _ yes: Syntax, _ no: Syntax, _ syntax: Syntax) -> Operand {
+    private mutating func conditional(_ condition: Syntax, _ yes: Syntax, _ no: Syntax, _ syntax: Syntax)
+        -> Operand
+    {
         let test = expecting(.bool, condition, "'if'")
         let branches = alike([yes, no], "the branches of 'if'")
         guard let test, let branches else { return .unknown }
@@ -299,15 +319,24 @@ struct ExpressionChecker {
     mutating func expecting(_ type: ValueType, _ syntax: Syntax, _ what: String) -> Expression? {
         guard let expression = expression(syntax) else { return nil }
         guard expression.type == type else {
-            let hint = type == .bool ? "true or false" : "\(type)"
-            report(syntax, "\(what) needs \(hint), not \(expression.type)")
+            report(syntax, "\(what) needs \(Self.noun(type)), not \(expression.type)")
             return nil
         }
         return expression
     }
 
+    private static func noun(_ type: ValueType) -> String {
+        switch type {
+        case .bool: "true or false"
+        case .int: "a whole number"
+        case .timestamp, .duration: "a \(type)"
+        case .text, .decimal: "\(type)"
+        }
+    }
+
     /// Expressions of one type, or numbers, which take the largest scale; `null` takes the others' type.
-    mutating func alike(_ operands: [Syntax], _ what: String) -> (expressions: [Expression], type: ValueType)? {
+    mutating func alike(_ operands: [Syntax], _ what: String) -> (expressions: [Expression], type: ValueType)?
+    {
         let checked = operands.map { operand($0) }
         var type: ValueType?
         for (operand, syntax) in zip(checked, operands) {

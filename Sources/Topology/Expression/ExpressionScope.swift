@@ -57,7 +57,9 @@ package struct ZoneNames: Sendable {
     /// The message for a name that is no zone.
     func mistake(_ name: String) -> String {
         let known = names()
-        if let nearest = NearestName.nearest(to: name, among: known) {
+        // People know the city and not the continent.
+        let city = known.first { $0.lowercased().hasSuffix("/" + name.lowercased()) }
+        if let nearest = city ?? NearestName.nearest(to: name, among: known) {
             return "no time zone '\(name)'; did you mean '\(nearest)'?"
         }
         return "no time zone '\(name)'; zones are written like Asia/Shanghai or UTC"

@@ -10,7 +10,8 @@ struct ExpressionMistake: Error, Hashable {
 struct Token: Hashable {
     enum Kind: Hashable {
         /// `name`, or a name in backticks, which is never a keyword.
-        case word(String), quotedWord(String)
+        case word(String)
+        case quotedWord(String)
         case number(Int64, scale: Int)
         case duration(Int64)
         case text(String)
@@ -197,7 +198,9 @@ struct Lexer {
 
     static func isDigit(_ scalar: Unicode.Scalar) -> Bool { scalar >= "0" && scalar <= "9" }
 
-    static func startsName(_ scalar: Unicode.Scalar) -> Bool { scalar == "_" || scalar.properties.isAlphabetic }
+    static func startsName(_ scalar: Unicode.Scalar) -> Bool {
+        scalar == "_" || scalar.properties.isAlphabetic
+    }
 
     static func continuesName(_ scalar: Unicode.Scalar) -> Bool { startsName(scalar) || isDigit(scalar) }
 }

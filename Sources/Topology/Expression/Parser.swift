@@ -34,9 +34,12 @@ struct Syntax: Hashable {
     }
 }
 
-/// Recursive descent, weakest operator first: `if`, `or`, `and`, `not`, comparisons, `+ -`, `* / %`, unary `-`.
+/// Recursive descent, weakest operator first: `if`, `or`, `and`, `not`, comparisons, `+ -`, `* / %`, unary
+/// `-`.
 struct ExpressionParser {
-    static let keywords: Set<String> = ["or", "and", "not", "in", "is", "null", "if", "then", "else", "true", "false"]
+    static let keywords: Set<String> = [
+        "or", "and", "not", "in", "is", "null", "if", "then", "else", "true", "false",
+    ]
     /// Long chains of one operator make deep trees without nesting.
     private static let treeDepthMax = Limits.expressionDepthMax * 4
 
@@ -46,7 +49,9 @@ struct ExpressionParser {
 
     static func parse(_ text: String) throws(ExpressionMistake) -> Syntax {
         var parser = ExpressionParser(tokens: try Lexer.tokens(of: text))
-        guard parser.current.kind != .end else { throw ExpressionMistake(offset: 0, message: "an expression is missing") }
+        guard parser.current.kind != .end else {
+            throw ExpressionMistake(offset: 0, message: "an expression is missing")
+        }
         let syntax = try parser.expression()
         guard parser.current.kind == .end else { throw parser.trailing() }
         return syntax
@@ -194,8 +199,10 @@ struct ExpressionParser {
         guard takeSymbol("[") else {
             let low = try sum()
             guard takeSymbol("..") else {
-                throw mistake("expected '..' after the lower end, not \(current.description); "
-                    + "write x in 0..5 or x in [1, 2]")
+                throw mistake(
+                    "expected '..' after the lower end, not \(current.description); "
+                        + "write x in 0..5 or x in [1, 2]"
+                )
             }
             let high = try sum()
             return Syntax(.inRange(operand, low, high), at: offset, over: [operand, low, high])
@@ -280,7 +287,8 @@ struct ExpressionParser {
         }
     }
 
-    private mutating func name(startingWith word: String, _ token: Token) throws(ExpressionMistake) -> Syntax {
+    private mutating func name(startingWith word: String, _ token: Token) throws(ExpressionMistake) -> Syntax
+    {
         switch word {
         case "true", "false":
             at += 1

@@ -18,7 +18,9 @@ extension Explain {
             var lines = [step.name]
             if !step.key.isEmpty { lines.append("key \(keyNames(step).joined(separator: ", "))") }
             if let window = step.window { lines.append(windowText(window)) }
-            for bound in bounds where bound.step == index { lines.append("\(StateBound.size(bound.bytesPerKey)) per key") }
+            for bound in bounds where bound.step == index {
+                lines.append("\(StateBound.size(bound.bytesPerKey)) per key")
+            }
             graph.nodes.append(("step\(index)", step.window == nil ? .step : .window, lines))
             switch step.input {
             case .source(let input): graph.edges.append(("source\(input)", "step\(index)"))
@@ -26,7 +28,9 @@ extension Explain {
             }
         }
         for (index, rule) in spec.rules.enumerated() {
-            graph.nodes.append(("rule\(index)", .rule, [rule.name, "at \(rule.at.rawValue)", rule.severity.rawValue]))
+            graph.nodes.append(
+                ("rule\(index)", .rule, [rule.name, "at \(rule.at.rawValue)", rule.severity.rawValue])
+            )
             for step in rule.on { graph.edges.append(("step\(step)", "rule\(index)")) }
         }
         for (index, sink) in spec.sinks.enumerated() {
@@ -64,8 +68,10 @@ extension Explain {
     /// For Mermaid.
     static func mermaid(_ spec: TopologySpec) -> String {
         func escaped(_ lines: [String]) -> String {
-            lines.map { $0.replacing("#", with: "#35;").replacing("\"", with: "#quot;").replacing("<", with: "#lt;") }
-                .joined(separator: "<br/>")
+            lines.map {
+                $0.replacing("#", with: "#35;").replacing("\"", with: "#quot;").replacing("<", with: "#lt;")
+            }
+            .joined(separator: "<br/>")
         }
         let graph = graph(spec)
         var lines = ["flowchart LR"]

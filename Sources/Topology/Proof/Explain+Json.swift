@@ -42,7 +42,12 @@ extension Explain {
         fields(&json, "fields", source.schema.fields)
     }
 
-    private static func write(_ step: StepSpec, _ bound: StateBound?, _ spec: TopologySpec, _ json: inout JsonWriter) {
+    private static func write(
+        _ step: StepSpec,
+        _ bound: StateBound?,
+        _ spec: TopologySpec,
+        _ json: inout JsonWriter
+    ) {
         json.member("name", step.name)
         json.member("from", input(step, spec))
         names(&json, "key", keyNames(step))
@@ -60,7 +65,12 @@ extension Explain {
         json.endObject()
     }
 
-    private static func write(_ rule: RuleSpec, _ paths: [LatencyPath], _ spec: TopologySpec, _ json: inout JsonWriter) {
+    private static func write(
+        _ rule: RuleSpec,
+        _ paths: [LatencyPath],
+        _ spec: TopologySpec,
+        _ json: inout JsonWriter
+    ) {
         json.member("name", rule.name)
         names(&json, "on", rule.on.map { spec.steps[$0].name })
         json.member("at", rule.at.rawValue)

@@ -29,13 +29,18 @@ package enum Explain {
             let names = source.schema.fields.map { "\($0.name) \($0.type)\($0.isOptional ? "?" : "")" }
             lines.append("  fields: \(names.joined(separator: ", "))")
             lines.append(
-                "  time: \(source.schema.fields[source.timeField].name), out of order by \(ValueText.duration(source.outOfOrder)), "
-                    + "idle after \(ValueText.duration(source.idle)), ahead by \(ValueText.duration(source.ahead))"
+                "  time: \(source.schema.fields[source.timeField].name), out of order by "
+                    + "\(ValueText.duration(source.outOfOrder)), "
+                    + "idle after \(ValueText.duration(source.idle)), ahead by "
+                    + "\(ValueText.duration(source.ahead))"
             )
         }
         let bounds = StateBound.all(spec)
         for (index, step) in spec.steps.enumerated() {
-            lines += ["", "step \(step.name): from \(input(step, spec))\(step.condition == nil ? "" : ", filtered")"]
+            lines += [
+                "",
+                "step \(step.name): from \(input(step, spec))\(step.condition == nil ? "" : ", filtered")",
+            ]
             if !step.key.isEmpty { lines.append("  key: \(keyNames(step).joined(separator: ", "))") }
             guard let window = step.window else { continue }
             lines.append("  window: \(windowText(window))")
@@ -46,15 +51,24 @@ package enum Explain {
         let paths = LatencyProof.paths(spec, model)
         for (index, rule) in spec.rules.enumerated() {
             let names = rule.on.map { spec.steps[$0].name }.joined(separator: ", ")
-            lines += ["", "rule \(rule.name): on \(names) at \(rule.at.rawValue), \(rule.risk), \(rule.severity.rawValue)"]
+            lines += [
+                "",
+                "rule \(rule.name): on \(names) at \(rule.at.rawValue), \(rule.risk), "
+                    + "\(rule.severity.rawValue)",
+            ]
             lines.append("  when: \(rule.condition)")
             for path in paths where path.rule == index {
                 let terms = path.terms.map { "\($0.name) \(ValueText.duration($0.milliseconds))" }
-                lines.append("  latency: \(ValueText.duration(path.total)) over \(path.description) (\(terms.joined(separator: ", ")))")
+                lines.append(
+                    "  latency: \(ValueText.duration(path.total)) over \(path.description) "
+                        + "(\(terms.joined(separator: ", ")))"
+                )
             }
         }
         for sink in spec.sinks {
-            lines += ["", "sink \(sink.name): \(inputs(sink, spec).joined(separator: ", ")) to \(target(sink))"]
+            lines += [
+                "", "sink \(sink.name): \(inputs(sink, spec).joined(separator: ", ")) to \(target(sink))",
+            ]
         }
         lines += ["", "topics:"]
         lines += topics(spec).map { "  \($0.name): \($0.use)" }
@@ -65,7 +79,8 @@ package enum Explain {
         switch source.origin {
         case .kafka(let topic, let start): "topic \(topic) from \(start.rawValue)"
         case .file(let path): "file \(path)"
-        case .generate(let generate): "generated, \(generate.rate) records/s of \(generate.merchants) merchants"
+        case .generate(let generate):
+            "generated, \(generate.rate) records/s of \(generate.merchants) merchants"
         }
     }
 
@@ -116,7 +131,9 @@ package enum Explain {
     static func topics(_ spec: TopologySpec) -> [(name: String, use: String)] {
         var topics: [(String, String)] = []
         for source in spec.sources {
-            if case .kafka(let topic, _) = source.origin { topics.append((topic, "read by source \(source.name)")) }
+            if case .kafka(let topic, _) = source.origin {
+                topics.append((topic, "read by source \(source.name)"))
+            }
         }
         for sink in spec.sinks {
             if case .kafka(let topic) = sink.target { topics.append((topic, "written by sink \(sink.name)")) }

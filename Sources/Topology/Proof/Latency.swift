@@ -12,8 +12,11 @@ package struct LatencyModel: Sendable {
     package var produceMilliseconds: Int64
 
     package init(
-        fetchWaitMilliseconds: Int64 = 10, pollMilliseconds: Int64 = 10, processingMilliseconds: Int64 = 20,
-        commitIntervalMilliseconds: Int64 = 100, produceMilliseconds: Int64 = 10
+        fetchWaitMilliseconds: Int64 = 10,
+        pollMilliseconds: Int64 = 10,
+        processingMilliseconds: Int64 = 20,
+        commitIntervalMilliseconds: Int64 = 100,
+        produceMilliseconds: Int64 = 10
     ) {
         self.fetchWaitMilliseconds = fetchWaitMilliseconds
         self.pollMilliseconds = pollMilliseconds
@@ -50,7 +53,8 @@ package enum LatencyProof {
         }
     }
 
-    /// An error at each rule with a path that takes longer than the topology's `latency`, for its longest one.
+    /// An error at each rule with a path that takes longer than the topology's `latency`, for its longest
+    /// one.
     package static func check(
         _ spec: TopologySpec,
         file: String,
@@ -60,19 +64,25 @@ package enum LatencyProof {
         return spec.rules.indices.compactMap { rule in
             let slowest = paths.filter { $0.rule == rule }.max { $0.total < $1.total }
             guard let slowest, slowest.total > spec.latency else { return nil }
-            guard let largest = slowest.terms.max(by: { $0.milliseconds < $1.milliseconds }) else { return nil }
+            guard let largest = slowest.terms.max(by: { $0.milliseconds < $1.milliseconds }) else {
+                return nil
+            }
             return Diagnostic(
                 file: file,
                 at: spec.rules[rule].position,
                 "rule \(spec.rules[rule].name): an alert may take \(ValueText.duration(slowest.total)) over "
-                    + "\(slowest.description), longer than latency \(ValueText.duration(spec.latency)); the largest term "
-                    + "is \(ValueText.duration(largest.milliseconds)) for \(largest.name): \(largest.remedy), "
+                    + "\(slowest.description), longer than latency \(ValueText.duration(spec.latency)); "
+                    + "the largest term "
+                    + "is \(ValueText.duration(largest.milliseconds)) for \(largest.name): "
+                    + "\(largest.remedy), "
                     + "or write latency: \(ValueText.duration(roundedUp(slowest.total)))"
             )
         }
     }
 
-    private static func path(to rule: Int, over step: Int, _ spec: TopologySpec, _ model: LatencyModel) -> LatencyPath {
+    private static func path(to rule: Int, over step: Int, _ spec: TopologySpec, _ model: LatencyModel)
+        -> LatencyPath
+    {
         var nodes = [spec.rules[rule].name]
         var index = step
         while true {
@@ -87,32 +97,50 @@ package enum LatencyProof {
         }
     }
 
-    private static func terms(_ source: SourceSpec, _ rule: RuleSpec, _ model: LatencyModel) -> [LatencyPath.Term] {
+    private static func terms(_ source: SourceSpec, _ rule: RuleSpec, _ model: LatencyModel) -> [LatencyPath
+        .Term]
+    {
         var terms: [LatencyPath.Term] = [
-            .init(name: "fetch wait", milliseconds: model.fetchWaitMilliseconds, remedy: "lower fetch.wait.max.ms"),
+            .init(
+                name: "fetch wait",
+                milliseconds: model.fetchWaitMilliseconds,
+                remedy: "lower fetch.wait.max.ms"
+            ),
             .init(name: "poll", milliseconds: model.pollMilliseconds, remedy: "lower the poll time"),
-            .init(name: "processing", milliseconds: model.processingMilliseconds, remedy: "use smaller batches"),
+            .init(
+                name: "processing",
+                milliseconds: model.processingMilliseconds,
+                remedy: "use smaller batches"
+            ),
         ]
         if rule.at == .close {
             // The watermark passes the end of a window when a record that much later comes, or, where no
             // record comes any more, when the partition counts as idle.
             terms.append(
                 .init(
-                    name: "out of order", milliseconds: source.outOfOrder,
+                    name: "out of order",
+                    milliseconds: source.outOfOrder,
                     remedy: "lower out_of_order of source \(source.name), or use at: record"
                 )
             )
             terms.append(
                 .init(
-                    name: "idle", milliseconds: source.idle,
+                    name: "idle",
+                    milliseconds: source.idle,
                     remedy: "lower idle of source \(source.name), or use at: record"
                 )
             )
         }
         terms.append(
-            .init(name: "commit interval", milliseconds: model.commitIntervalMilliseconds, remedy: "commit more often")
+            .init(
+                name: "commit interval",
+                milliseconds: model.commitIntervalMilliseconds,
+                remedy: "commit more often"
+            )
         )
-        terms.append(.init(name: "produce", milliseconds: model.produceMilliseconds, remedy: "lower linger.ms"))
+        terms.append(
+            .init(name: "produce", milliseconds: model.produceMilliseconds, remedy: "lower linger.ms")
+        )
         return terms
     }
 

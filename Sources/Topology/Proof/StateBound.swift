@@ -5,7 +5,8 @@ import Records
 package struct StateBound: Hashable, Sendable {
     /// Index of the step in the topology.
     package var step: Int
-    /// Panes kept for each key: those of the window, the current one, and those that records may be early for.
+    /// Panes kept for each key: those of the window, the current one, and those that records may be early
+    /// for.
     package var panes: Int64
     package var bytesPerPane: Int64
     /// While every `distinct` has at most `Limits.distinctExactMax` values, and without quantiles' buckets.
@@ -43,7 +44,8 @@ package struct StateBound: Hashable, Sendable {
             return Diagnostic(
                 file: file,
                 at: window.position,
-                "step \(spec.steps[index].name) needs \(panes) panes for a key, more than \(Limits.panesPerWindowMax): "
+                "step \(spec.steps[index].name) needs \(panes) panes for a key, more than "
+                    + "\(Limits.panesPerWindowMax): "
                     + "size / slide, and out_of_order of source \(source.name) / slide; make the slide longer"
             )
         }
@@ -53,8 +55,8 @@ package struct StateBound: Hashable, Sendable {
 
     private static let headerBytes: Int64 = 32
     private static let keyBytes: Int64 = 64
-    /// 4,096 registers of HyperLogLog.
-    private static let distinctPaneBytes: Int64 = 4096
+    /// 4,096 registers of HyperLogLog and their array.
+    private static let distinctPaneBytes: Int64 = 4096 + 32
     /// 2,048 buckets of DDSketch, six bytes each: values over 31 powers of two.
     private static let quantilePaneBytes: Int64 = 12 << 10
 
@@ -69,9 +71,10 @@ package struct StateBound: Hashable, Sendable {
             bytesPerPane += paneBytes(call)
             switch call.function {
             case .distinct:
+                // As sketches: one a pane, and their union.
                 let exact = Int64(Limits.distinctExactMax) * (8 + (panes + 63) / 64 * 8)
                 sketches += exact
-                sketchesMax += max(exact, panes * distinctPaneBytes)
+                sketchesMax += max(exact, (panes + 1) * distinctPaneBytes)
             case .quantile: sketchesMax += panes * quantilePaneBytes
             default: break
             }
@@ -79,12 +82,17 @@ package struct StateBound: Hashable, Sendable {
         let totals = bytesPerPane * (keepsClosed(index, spec) ? 2 : 1)
         let fixed = panes * bytesPerPane + headerBytes + totals + keyBytes
         return StateBound(
-            step: index, panes: panes, bytesPerPane: bytesPerPane, bytesPerKey: fixed + sketches,
-            bytesPerKeyMax: fixed + sketchesMax, keys: Int64(spec.keys)
+            step: index,
+            panes: panes,
+            bytesPerPane: bytesPerPane,
+            bytesPerKey: fixed + sketches,
+            bytesPerKeyMax: fixed + sketchesMax,
+            keys: Int64(spec.keys)
         )
     }
 
-    /// The window's panes, one more that is filling (two if the window ends before it), and those that records
+    /// The window's panes, one more that is filling (two if the window ends before it), and those that
+    /// records
     /// within the out-of-order bound may be ahead.
     private static func paneCount(_ window: WindowSpec, outOfOrder: Int64) -> Int64 {
         let span: Int64

@@ -6,9 +6,18 @@ struct MappingReader {
     /// Where a missing key is reported.
     let position: Position
     private var entries: [String: YamlEntry] = [:]
+    /// Keys that somebody meant with an unknown one, whose absence is no second mistake.
+    private var misspelled: Set<String> = []
 
     /// Reports a node that is no mapping, and unknown keys.
-    init?(_ node: YamlNode, _ what: String, keys: [String], at position: Position, _ context: ReadingContext, example: String) {
+    init?(
+        _ node: YamlNode,
+        _ what: String,
+        keys: [String],
+        at position: Position,
+        _ context: ReadingContext,
+        example: String
+    ) {
         self.context = context
         self.what = what
         self.position = position
@@ -25,6 +34,7 @@ struct MappingReader {
                     entry.keyPosition,
                     "\(what) has no '\(entry.key)'\(NearestName.hint(entry.key, among: keys))"
                 )
+                if let meant = NearestName.nearest(to: entry.key, among: keys) { misspelled.insert(meant) }
             }
         }
     }
@@ -32,11 +42,15 @@ struct MappingReader {
     /// The value of a key that is there.
     subscript(_ key: String) -> YamlNode? { entries[key]?.value }
 
+    /// True if the key is there, be it misspelled.
+    func isGiven(_ key: String) -> Bool { entries[key] != nil || misspelled.contains(key) }
+
     func keyPosition(_ key: String) -> Position { entries[key]?.keyPosition ?? position }
 
     /// The value of a key, or a mistake.
     func required(_ key: String, example: String) -> YamlNode? {
         if let entry = entries[key] { return entry.value }
+        if misspelled.contains(key) { return nil }
         context.error(position, "\(what) needs '\(key)'; write \(example)")
         return nil
     }
@@ -64,12 +78,14 @@ extension ReadingContext {
     /// Reports a name that is no `[A-Za-z_][A-Za-z0-9_-]*` of at most 100 letters.
     func checkName(_ entry: YamlEntry, _ what: String) -> Bool {
         let bytes = Array(entry.key.utf8)
-        let isGood = !bytes.isEmpty && bytes.count <= 100 && !Self.isDigit(bytes[0]) && bytes[0] != 0x2D
+        let isGood =
+            !bytes.isEmpty && bytes.count <= 100 && !Self.isDigit(bytes[0]) && bytes[0] != 0x2D
             && bytes.allSatisfy { Self.isLetter($0) || Self.isDigit($0) || $0 == 0x5F || $0 == 0x2D }
         if !isGood {
             error(
                 entry.keyPosition,
-                "'\(entry.key)' is no name for a \(what); names have letters, digits, _ and -, and begin with a letter"
+                "'\(entry.key)' is no name for a \(what); names have letters, digits, _ and -, and begin "
+                    + "with a letter"
             )
         }
         return isGood
@@ -89,7 +105,8 @@ extension ReadingContext {
         }
         let names = nodes.compactMap { scalar($0, what, example: example) }
         guard names.count == nodes.count else { return nil }
-        for (index, name) in names.enumerated() where names[..<index].contains(where: { $0.text == name.text }) {
+        for (index, name) in names.enumerated()
+        where names[..<index].contains(where: { $0.text == name.text }) {
             error(name.position, "'\(name.shown)' is named twice")
             return nil
         }
@@ -99,10 +116,14 @@ extension ReadingContext {
     /// A topic name by Kafka's rules.
     func topic(_ node: YamlNode) -> String? {
         guard let text = scalar(node, "topic", example: "topic: orders") else { return nil }
-        let isGood = text.text.utf8.count <= 249 && text.text != "." && text.text != ".."
+        let isGood =
+            text.text.utf8.count <= 249 && text.text != "." && text.text != ".."
             && text.text.utf8.allSatisfy { Self.isLetter($0) || Self.isDigit($0) || "._-".utf8.contains($0) }
         if isGood { return text.text }
-        error(text.position, "'\(text.shown)' is no topic name; Kafka takes letters, digits, '.', '_' and '-', at most 249")
+        error(
+            text.position,
+            "'\(text.shown)' is no topic name; Kafka takes letters, digits, '.', '_' and '-', at most 249"
+        )
         return nil
     }
 }

@@ -25,7 +25,8 @@ enum Pruning {
         for (index, step) in spec.steps.enumerated() where !usedSteps.contains(index) {
             context.warn(step.position, "no step, rule or sink uses the step '\(step.name)'")
         }
-        for (index, rule) in spec.rules.enumerated() where !heardRules.contains(index) && !spec.sinks.isEmpty {
+        for (index, rule) in spec.rules.enumerated() where !heardRules.contains(index) && !spec.sinks.isEmpty
+        {
             context.warn(rule.position, "no sink takes the alerts of the rule '\(rule.name)'")
         }
     }
@@ -36,7 +37,9 @@ enum Pruning {
         let used = usedFields(spec)
         /// Old column to new column, of each source and each step.
         var sourceMaps: [[Int]] = []
-        for index in spec.sources.indices { sourceMaps.append(prune(&result.sources[index], keeping: used[index])) }
+        for index in spec.sources.indices {
+            sourceMaps.append(prune(&result.sources[index], keeping: used[index]))
+        }
         var stepMaps: [[Int]] = []
         for index in spec.steps.indices {
             let step = spec.steps[index]
@@ -119,7 +122,9 @@ enum Pruning {
     private static func remap(_ step: inout StepSpec, _ map: [Int]) {
         step.condition = step.condition?.remapped(map)
         step.key = step.key.map { map[$0] }
-        for index in step.derived.indices { step.derived[index].expression = step.derived[index].expression.remapped(map) }
+        for index in step.derived.indices {
+            step.derived[index].expression = step.derived[index].expression.remapped(map)
+        }
         for index in step.aggregates.indices {
             step.aggregates[index].argument = step.aggregates[index].argument?.remapped(map)
             step.aggregates[index].condition = step.aggregates[index].condition?.remapped(map)

@@ -11,8 +11,8 @@ final class ReadingContext {
     var hasParameters = false
 
     struct Parameter {
-        var value: ScalarText
-        /// nil: given on the command line only.
+        /// nil: a mistake in it was reported.
+        var value: ScalarText?
         var position: Position
         var isUsed = false
     }
@@ -43,7 +43,8 @@ final class ReadingContext {
 
     // MARK: Scalars
 
-    /// The text of a scalar with its parameters put in; a mistake if it is none or empty. `example` shows how to write it.
+    /// The text of a scalar with its parameters put in; a mistake if it is none or empty. `example` shows
+    /// how to write it.
     func scalar(_ node: YamlNode, _ what: String, example: String) -> ScalarText? {
         guard case .scalar(let scalar) = node.content, !node.isNull else {
             error(node.position, "\(what) needs a value, not \(node.kind); write \(example)")
@@ -113,25 +114,31 @@ final class ReadingContext {
             return (value, true)
         }
         guard hasParameters else {
-            error(position, "a parameter cannot refer to another one; only ${env:NAME} and ${file:/path} are known here")
+            error(
+                position,
+                "a parameter cannot refer to another one; only ${env:NAME} and ${file:/path} are known here"
+            )
             return nil
         }
         guard let parameter = parameters[name] else {
-            let hint = parameters.isEmpty
+            let hint =
+                parameters.isEmpty
                 ? "; declare it: parameters: { \(name.isEmpty ? "spike" : name): 5 }"
                 : NearestName.hint(name, among: parameters.keys.sorted())
             error(position, "no parameter '\(name)'\(hint)")
             return nil
         }
         parameters[name]?.isUsed = true
-        return (parameter.value.text, parameter.value.isSecret)
+        return parameter.value.map { ($0.text, $0.isSecret) }
     }
 
     // MARK: Typed scalars
 
     /// Milliseconds.
     func duration(_ node: YamlNode, _ what: String, least: Int64 = 0) -> Int64? {
-        guard let text = scalar(node, what, example: "10s"), let parsed = parseDuration(text) else { return nil }
+        guard let text = scalar(node, what, example: "10s"), let parsed = parseDuration(text) else {
+            return nil
+        }
         guard parsed.milliseconds >= least else {
             error(text.position, "\(what) must be at least \(ValueText.duration(least))")
             return nil
@@ -151,15 +158,23 @@ final class ReadingContext {
     func zone(_ node: YamlNode) -> String? {
         guard let text = scalar(node, "zone", example: "zone: Asia/Shanghai") else { return nil }
         if environment.zones.isZone(text.text) { return text.text }
-        error(text.position, text.isSecret ? "'\(text.written)' is no time zone" : environment.zones.mistake(text.text))
+        error(
+            text.position,
+            text.isSecret ? "'\(text.written)' is no time zone" : environment.zones.mistake(text.text)
+        )
         return nil
     }
 
     func integer(_ node: YamlNode, _ what: String, _ range: ClosedRange<Int>, example: String) -> Int? {
         guard let text = scalar(node, what, example: example) else { return nil }
         if let value = Int(text.text), range.contains(value) { return value }
-        let limits = range.upperBound == .max ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
-        error(text.position, "\(what) must be a whole number \(limits), not '\(text.shown)'; write \(example)")
+        let limits =
+            range.upperBound == .max
+            ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
+        error(
+            text.position,
+            "\(what) must be a whole number \(limits), not '\(text.shown)'; write \(example)"
+        )
         return nil
     }
 
@@ -203,12 +218,14 @@ final class ReadingContext {
         checker.mistakes = []
         checker.position = { text.position(at: $0) }
         let expression = body(&checker, syntax)
-        for mistake in checker.mistakes { report(mistake, text) }
+        // What follows a secret cannot be told from it, so one mistake says all.
+        for mistake in checker.mistakes.prefix(text.isSecret ? 1 : .max) { report(mistake, text) }
         return expression
     }
 
     func report(_ mistake: ExpressionMistake, _ text: ScalarText) {
-        let message = text.isSecret
+        let message =
+            text.isSecret
             ? "'\(text.written)' is wrong once its values are put in, which are not shown"
             : mistake.message
         error(text.position(at: mistake.offset), message)

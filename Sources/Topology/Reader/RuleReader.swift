@@ -23,7 +23,12 @@ struct RuleReader {
         let before = context.diagnostics.count
         guard context.checkName(entry, "rule"),
             let mapping = MappingReader(
-                entry.value, "rule \(entry.key)", keys: Self.keys, at: entry.keyPosition, context, example: Self.example
+                entry.value,
+                "rule \(entry.key)",
+                keys: Self.keys,
+                at: entry.keyPosition,
+                context,
+                example: Self.example
             )
         else { return nil }
         let on = mapping.required("on", example: "on: today").flatMap { readOn($0) }
@@ -31,7 +36,9 @@ struct RuleReader {
         let risk = mapping.requiredText("risk", example: "risk: fabricated-volume")
         let severities = RuleSpec.Severity.allCases.map(\.rawValue)
         let severity = mapping.required("severity", example: "severity: high")
-            .flatMap { context.choice($0, "severity", severities) }.flatMap { RuleSpec.Severity(rawValue: $0) }
+            .flatMap { context.choice($0, "severity", severities) }.flatMap {
+                RuleSpec.Severity(rawValue: $0)
+            }
         let measure = mapping.text("measure", example: "measure: freeze the account")
         let whenText = mapping.requiredText("when", example: "when: today.amount > 1000.00")
         let clearText = mapping.text("clear", example: "clear: today.amount < 500.00")
@@ -40,26 +47,43 @@ struct RuleReader {
         let when = whenText.flatMap { condition($0, on.names, "when") }
         let clear = clearText.flatMap { condition($0, on.names, "clear") }
         let message = readMessage(mapping, on.names)
-        guard context.diagnostics.count == before, on.names.isComplete, let when, let whenText, let risk, let severity
+        guard context.diagnostics.count == before, on.names.isComplete, let when, let whenText, let risk,
+            let severity
         else { return nil }
         var mentioned: Set<Int> = []
         when.collectColumns(into: &mentioned)
         clear?.collectColumns(into: &mentioned)
         return RuleSpec(
-            name: entry.key, on: on.on, scope: on.schema, when: when, clear: clear,
-            at: at == "close" ? .close : .record, risk: risk.text, severity: severity,
-            measure: measure?.text ?? "", message: message, condition: whenText.shown,
-            mentioned: mentioned.sorted(), position: entry.keyPosition
+            name: entry.key,
+            on: on.on,
+            scope: on.schema,
+            when: when,
+            clear: clear,
+            at: at == "close" ? .close : .record,
+            risk: risk.text,
+            severity: severity,
+            measure: measure?.text ?? "",
+            message: message,
+            condition: whenText.shown,
+            mentioned: mentioned.sorted(),
+            position: entry.keyPosition
         )
     }
 
     private func checkMoment(_ mapping: MappingReader, _ on: Scope) {
         guard !on.hasWindow, on.names.isComplete else { return }
         if let node = mapping["at"], node.scalar?.text == "close" {
-            context.error(node.position, "at: close is for steps with a window; a rule on single records fires for each")
+            context.error(
+                node.position,
+                "at: close is for steps with a window; a rule on single records fires for each"
+            )
         }
         if mapping["clear"] != nil {
-            context.error(mapping.keyPosition("clear"), "clear is for steps with a window; a rule on single records fires for each and is never raised for long")
+            context.error(
+                mapping.keyPosition("clear"),
+                "clear is for steps with a window; a rule on single records fires for each and is never "
+                    + "raised for long"
+            )
         }
     }
 
@@ -77,7 +101,10 @@ struct RuleReader {
             if let index = steps.firstIndex(where: { $0.name == name.text }) {
                 on.append(index)
             } else if !stepNames.contains(name.text) {
-                context.error(name.position, "no step '\(name.shown)'\(NearestName.hint(name.text, among: stepNames))")
+                context.error(
+                    name.position,
+                    "no step '\(name.shown)'\(NearestName.hint(name.text, among: stepNames))"
+                )
             }
         }
         guard on.count == names.count else { return nil }
@@ -88,7 +115,9 @@ struct RuleReader {
 
     private func stepTexts(_ node: YamlNode) -> [ScalarText]? {
         let example = "on: today or on: { today, baseline }"
-        guard case .mapping(let entries) = node.content else { return context.names(node, "on", example: example) }
+        guard case .mapping(let entries) = node.content else {
+            return context.names(node, "on", example: example)
+        }
         var names: [ScalarText] = []
         for entry in entries {
             guard entry.value.isNull else {
@@ -106,12 +135,17 @@ struct RuleReader {
             let first = drafts[0]
             guard first.hasWindow, draft.hasWindow else {
                 let record = first.hasWindow ? draft.name : first.name
-                context.error(name.position, "step \(record) has no window; a rule reads several steps only if all have one")
+                context.error(
+                    name.position,
+                    "step \(record) has no window; a rule reads several steps only if all have one"
+                )
                 return false
             }
             guard let firstKey = first.key, let key = draft.key else { continue }
             let types = first.keyColumns.map(\.type) == draft.keyColumns.map(\.type)
-            guard firstKey == key, types || (first.keyColumns + draft.keyColumns).contains(where: { $0.type == nil }) else {
+            guard firstKey == key,
+                types || (first.keyColumns + draft.keyColumns).contains(where: { $0.type == nil })
+            else {
                 context.error(
                     name.position,
                     "step \(draft.name) has the key \(key.joined(separator: ", ")), and \(first.name) has "
@@ -132,7 +166,12 @@ struct RuleReader {
                 columns.append(.init(name: "\(draft.name).\(output.name)", type: output.type))
             }
         }
-        var scope = ExpressionScope(columns: columns, nameKind: "result of \(ReadingContext.list(drafts.map(\.name), "and"))", zone: zone, zones: context.environment.zones)
+        var scope = ExpressionScope(
+            columns: columns,
+            nameKind: "result of \(ReadingContext.list(drafts.map(\.name), "and"))",
+            zone: zone,
+            zones: context.environment.zones
+        )
         let zones = Set(drafts.compactMap(\.windowZone))
         if zones.count == 1 { scope.zone = zones.first }
         for (name, indices) in byShortName {
@@ -153,10 +192,19 @@ struct RuleReader {
 
     private func recordScope(_ on: [Int], _ draft: StepDraft, _ name: ScalarText) -> Scope? {
         if draft.key == [] {
-            context.error(name.position, "step \(draft.name) needs 'key', so that its alerts belong to somebody; write key: merchant_id in it")
+            context.error(
+                name.position,
+                "step \(draft.name) needs 'key', so that its alerts belong to somebody; write key: "
+                    + "merchant_id in it"
+            )
             return nil
         }
-        var scope = ExpressionScope(columns: draft.columns, nameKind: "field of \(draft.name)", zone: zone, zones: context.environment.zones)
+        var scope = ExpressionScope(
+            columns: draft.columns,
+            nameKind: "field of \(draft.name)",
+            zone: zone,
+            zones: context.environment.zones
+        )
         scope.isComplete = draft.isComplete && draft.key != nil && draft.fields.count == draft.columns.count
         return Scope(on: on, schema: Schema(draft.fields), names: scope, hasWindow: false)
     }
@@ -164,7 +212,8 @@ struct RuleReader {
     // MARK: Messages
 
     private func readMessage(_ mapping: MappingReader, _ scope: ExpressionScope) -> [RuleSpec.MessagePart] {
-        guard let text = mapping.text("message", example: "message: \"{merchant_id} sold {today.amount}\"") else { return [] }
+        guard let text = mapping.text("message", example: "message: \"{merchant_id} sold {today.amount}\"")
+        else { return [] }
         switch text.templateParts() {
         case .failure(let mistake):
             context.report(mistake, text)

@@ -59,7 +59,9 @@ struct ScalarText {
                 continue
             }
             guard let end = Self.closingBrace(scalars, after: at) else {
-                return .failure(ExpressionMistake(offset: at, message: "'{' is not closed; write {{ for a brace"))
+                return .failure(
+                    ExpressionMistake(offset: at, message: "'{' is not closed; write {{ for a brace")
+                )
             }
             if !plain.isEmpty { parts.append(.text(String(plain))) }
             plain = String.UnicodeScalarView()
@@ -70,7 +72,10 @@ struct ScalarText {
         return .success(parts)
     }
 
-    enum TemplatePart { case text(String), expression(ScalarText) }
+    enum TemplatePart {
+        case text(String)
+        case expression(ScalarText)
+    }
 
     private static func closingBrace(_ scalars: [Unicode.Scalar], after start: Int) -> Int? {
         var quote: Unicode.Scalar?

@@ -19,7 +19,12 @@ struct SinkReader {
         let before = context.diagnostics.count
         guard context.checkName(entry, "sink"),
             let mapping = MappingReader(
-                entry.value, "sink \(entry.key)", keys: Self.keys, at: entry.keyPosition, context, example: Self.example
+                entry.value,
+                "sink \(entry.key)",
+                keys: Self.keys,
+                at: entry.keyPosition,
+                context,
+                example: Self.example
             )
         else { return nil }
         let input = readInput(mapping)
@@ -31,9 +36,14 @@ struct SinkReader {
     private func readInput(_ mapping: MappingReader) -> SinkSpec.Input? {
         if let node = mapping["from"] {
             if mapping["rules"] != nil {
-                context.error(mapping.keyPosition("rules"), "a sink takes the results of steps ('from') or alerts ('rules'), not both")
+                context.error(
+                    mapping.keyPosition("rules"),
+                    "a sink takes the results of steps ('from') or alerts ('rules'), not both"
+                )
             }
-            guard let names = context.names(node, "from", example: "from: [turnover, today]") else { return nil }
+            guard let names = context.names(node, "from", example: "from: [turnover, today]") else {
+                return nil
+            }
             let indices = resolve(names, "step", known: steps.map(\.name), all: stepNames)
             return indices.map { .steps($0) }
         }
@@ -49,7 +59,10 @@ struct SinkReader {
             if let index = known.firstIndex(of: name.text) {
                 indices.append(index)
             } else if !all.contains(name.text) {
-                context.error(name.position, "no \(what) '\(name.shown)'\(NearestName.hint(name.text, among: all))")
+                context.error(
+                    name.position,
+                    "no \(what) '\(name.shown)'\(NearestName.hint(name.text, among: all))"
+                )
             }
         }
         return indices.count == names.count ? indices : nil
@@ -58,26 +71,50 @@ struct SinkReader {
     // MARK: Targets
 
     private func readTarget(_ mapping: MappingReader, _ input: SinkSpec.Input?) -> SinkSpec.Target? {
-        let given = ["kafka", "redis", "file"].filter { mapping[$0] != nil }
-        guard given.count == 1, let kind = given.first, let node = mapping[kind] else {
+        let given = ["kafka", "redis", "file"].filter { mapping.isGiven($0) }
+        guard given.count == 1, let kind = given.first else {
             let place = given.count > 1 ? mapping.keyPosition(given[1]) : mapping.position
             let found = given.isEmpty ? "none" : ReadingContext.list(given, "and")
-            context.error(place, "\(mapping.what) needs one of kafka, redis and file, not \(found); write kafka: { topic: risk-alerts }")
+            context.error(
+                place,
+                "\(mapping.what) needs one of kafka, redis and file, not \(found); write kafka: { topic: "
+                    + "risk-alerts }"
+            )
             return nil
         }
+        guard let node = mapping[kind] else { return nil }
         let place = mapping.keyPosition(kind)
         switch kind {
         case "kafka":
-            guard let kafka = MappingReader(node, "kafka", keys: ["topic"], at: place, context, example: "kafka: { topic: risk-alerts }"),
+            guard
+                let kafka = MappingReader(
+                    node,
+                    "kafka",
+                    keys: ["topic"],
+                    at: place,
+                    context,
+                    example: "kafka: { topic: risk-alerts }"
+                ),
                 let topicNode = kafka.required("topic", example: "topic: risk-alerts"),
                 let topic = context.topic(topicNode)
             else { return nil }
             if let source = sourceTopics[topic] {
-                context.error(topicNode.position, "source \(source) reads this topic; a topology must not read what it writes")
+                context.error(
+                    topicNode.position,
+                    "source \(source) reads this topic; a topology must not read what it writes"
+                )
             }
             return .kafka(topic: topic)
         case "file":
-            guard let file = MappingReader(node, "file", keys: ["path"], at: place, context, example: "file: { path: alerts.jsonl }"),
+            guard
+                let file = MappingReader(
+                    node,
+                    "file",
+                    keys: ["path"],
+                    at: place,
+                    context,
+                    example: "file: { path: alerts.jsonl }"
+                ),
                 let path = file.requiredText("path", example: "path: alerts.jsonl")
             else { return nil }
             return .file(path: path.text)
@@ -85,24 +122,47 @@ struct SinkReader {
         }
     }
 
-    private func readRedis(_ node: YamlNode, _ place: Position, _ mapping: MappingReader, _ input: SinkSpec.Input?) -> SinkSpec.Target? {
+    private func readRedis(
+        _ node: YamlNode,
+        _ place: Position,
+        _ mapping: MappingReader,
+        _ input: SinkSpec.Input?
+    ) -> SinkSpec.Target? {
         let example = "redis: { key: \"merchant:{merchant_id}\", ttl: 2d }"
-        guard let redis = MappingReader(node, "redis", keys: ["key", "ttl", "url"], at: place, context, example: example) else {
+        guard
+            let redis = MappingReader(
+                node,
+                "redis",
+                keys: ["key", "ttl", "url"],
+                at: place,
+                context,
+                example: example
+            )
+        else {
             return nil
         }
         let pattern = redis.requiredText("key", example: "key: \"merchant:{merchant_id}\"")
         let ttl = redis.required("ttl", example: "ttl: 2d").flatMap { context.duration($0, "ttl", least: 1) }
         let url = redis.text("url", example: "url: \"${env:REDIS_URL}\"")
-        guard mapping["from"] != nil else {
-            context.error(mapping.position, "\(mapping.what) needs 'from'; Redis takes the results of steps with a window, like from: [today]")
+        guard mapping.isGiven("from") else {
+            context.error(
+                mapping.position,
+                "\(mapping.what) needs 'from'; Redis takes the results of steps with a window, like "
+                    + "from: [today]"
+            )
             return nil
         }
         var drafts: [StepDraft] = []
         if case .steps(let indices) = input { drafts = indices.map { steps[$0] } }
         for draft in drafts where !draft.hasWindow {
-            context.error(mapping.keyPosition("from"), "step \(draft.name) has no window; Redis takes the results of steps with a window")
+            context.error(
+                mapping.keyPosition("from"),
+                "step \(draft.name) has no window; Redis takes the results of steps with a window"
+            )
         }
-        guard let pattern, let parts = keyParts(pattern, drafts.filter(\.hasWindow)), let ttl else { return nil }
+        guard let pattern, let parts = keyParts(pattern, drafts.filter(\.hasWindow)), let ttl else {
+            return nil
+        }
         if redis["url"] != nil, url == nil { return nil }
         return .redis(key: parts, ttl: ttl, url: url?.text)
     }
@@ -125,7 +185,11 @@ struct SinkReader {
                 let name = quoted ? String(text.text.dropFirst().dropLast()) : text.text
                 for draft in drafts {
                     guard let key = draft.key, !key.contains(name) else { continue }
-                    context.error(text.position, "step \(draft.name) has no key field '\(text.shown)'\(NearestName.hint(name, among: key))")
+                    context.error(
+                        text.position,
+                        "step \(draft.name) has no key field "
+                            + "'\(text.shown)'\(NearestName.hint(name, among: key))"
+                    )
                     return nil
                 }
                 named.insert(name)
@@ -134,7 +198,11 @@ struct SinkReader {
         }
         for draft in drafts {
             guard let missing = draft.key?.first(where: { !named.contains($0) }) else { continue }
-            context.error(pattern.position, "the key leaves out '\(missing)', so different keys of step \(draft.name) would share one entry; write {\(missing)} in it")
+            context.error(
+                pattern.position,
+                "the key leaves out '\(missing)', so different keys of step \(draft.name) would share "
+                    + "one entry; write {\(missing)} in it"
+            )
             return nil
         }
         return result

@@ -27,7 +27,11 @@ struct SourceReader {
         let before = context.diagnostics.count
         guard context.checkName(entry, "source"),
             let mapping = MappingReader(
-                entry.value, "source \(entry.key)", keys: Self.keys, at: entry.keyPosition, context,
+                entry.value,
+                "source \(entry.key)",
+                keys: Self.keys,
+                at: entry.keyPosition,
+                context,
                 example: "{ kafka: { topic: orders }, time: { field: event_time }, schema: { ... } }"
             )
         else { return draft }
@@ -39,14 +43,24 @@ struct SourceReader {
         draft.isComplete = schema.isComplete
         let timeField = time.flatMap { findTimeField($0, draft) }
         guard context.diagnostics.count == before, let origin, let time, let timeField else { return draft }
-        let fields = schema.wire.map(\.field) + schema.derived.map { derived in
-            Field(name: derived.name, type: derived.expression.type, isOptional: derived.isOptional)
-        }
+        let fields =
+            schema.wire.map(\.field)
+            + schema.derived.map { derived in
+                Field(name: derived.name, type: derived.expression.type, isOptional: derived.isOptional)
+            }
         draft.fields = fields
         draft.spec = SourceSpec(
-            name: entry.key, origin: origin, format: format == "csv" ? .csv : .json, wire: schema.wire,
-            derived: schema.derived, schema: Schema(fields), timeField: timeField, outOfOrder: time.outOfOrder,
-            idle: time.idle, ahead: time.ahead, position: entry.keyPosition
+            name: entry.key,
+            origin: origin,
+            format: format == "csv" ? .csv : .json,
+            wire: schema.wire,
+            derived: schema.derived,
+            schema: Schema(fields),
+            timeField: timeField,
+            outOfOrder: time.outOfOrder,
+            idle: time.idle,
+            ahead: time.ahead,
+            position: entry.keyPosition
         )
         return draft
     }
@@ -54,18 +68,31 @@ struct SourceReader {
     // MARK: Origin
 
     private func readOrigin(_ mapping: MappingReader) -> SourceSpec.Origin? {
-        let given = ["kafka", "file", "generate"].filter { mapping[$0] != nil }
-        guard given.count == 1, let kind = given.first, let node = mapping[kind] else {
+        let given = ["kafka", "file", "generate"].filter { mapping.isGiven($0) }
+        guard given.count == 1, let kind = given.first else {
             let place = given.count > 1 ? mapping.keyPosition(given[1]) : mapping.position
             let found = given.isEmpty ? "none" : ReadingContext.list(given, "and")
-            context.error(place, "\(mapping.what) needs one of kafka, file and generate, not \(found); write kafka: { topic: orders }")
+            context.error(
+                place,
+                "\(mapping.what) needs one of kafka, file and generate, not \(found); write kafka: { "
+                    + "topic: orders }"
+            )
             return nil
         }
+        guard let node = mapping[kind] else { return nil }
         let place = mapping.keyPosition(kind)
         switch kind {
         case "kafka": return readKafka(node, place)
         case "file":
-            guard let file = MappingReader(node, "file", keys: ["path"], at: place, context, example: "file: { path: orders.csv }"),
+            guard
+                let file = MappingReader(
+                    node,
+                    "file",
+                    keys: ["path"],
+                    at: place,
+                    context,
+                    example: "file: { path: orders.csv }"
+                ),
                 let path = file.requiredText("path", example: "path: orders.csv")
             else { return nil }
             return .file(path: path.text)
@@ -74,9 +101,16 @@ struct SourceReader {
     }
 
     private func readKafka(_ node: YamlNode, _ place: Position) -> SourceSpec.Origin? {
-        guard let kafka = MappingReader(
-            node, "kafka", keys: ["topic", "start"], at: place, context, example: "kafka: { topic: orders }"
-        ) else { return nil }
+        guard
+            let kafka = MappingReader(
+                node,
+                "kafka",
+                keys: ["topic", "start"],
+                at: place,
+                context,
+                example: "kafka: { topic: orders }"
+            )
+        else { return nil }
         let start = kafka["start"].map { context.choice($0, "start", ["earliest", "latest"]) } ?? "earliest"
         guard let node = kafka.required("topic", example: "topic: orders"), let topic = context.topic(node),
             let start
@@ -86,11 +120,20 @@ struct SourceReader {
 
     private func readGenerate(_ node: YamlNode, _ place: Position) -> SourceSpec.Origin? {
         let example = "generate: { rate: 1000, merchants: 500, seed: 1 }"
-        guard let generate = MappingReader(
-            node, "generate", keys: ["rate", "merchants", "seed"], at: place, context, example: example
-        ) else { return nil }
+        guard
+            let generate = MappingReader(
+                node,
+                "generate",
+                keys: ["rate", "merchants", "seed"],
+                at: place,
+                context,
+                example: example
+            )
+        else { return nil }
         func number(_ key: String, _ range: ClosedRange<Int>) -> Int? {
-            generate.required(key, example: example).flatMap { context.integer($0, key, range, example: example) }
+            generate.required(key, example: example).flatMap {
+                context.integer($0, key, range, example: example)
+            }
         }
         let rate = number("rate", 1...10_000_000)
         let merchants = number("merchants", 1...10_000_000)
@@ -113,14 +156,22 @@ struct SourceReader {
         let example = "time: { field: event_time, out_of_order: 2s, idle: 5s }"
         guard let node = mapping.required("time", example: example),
             let reader = MappingReader(
-                node, "time", keys: ["field", "out_of_order", "idle", "ahead", "zone"],
-                at: mapping.keyPosition("time"), context, example: example
+                node,
+                "time",
+                keys: ["field", "out_of_order", "idle", "ahead", "zone"],
+                at: mapping.keyPosition("time"),
+                context,
+                example: example
             )
         else { return nil }
         var time = Time()
         time.field = reader.requiredText("field", example: example)
-        if let node = reader["out_of_order"], let value = context.duration(node, "out_of_order") { time.outOfOrder = value }
-        if let node = reader["idle"], let value = context.duration(node, "idle", least: 1) { time.idle = value }
+        if let node = reader["out_of_order"], let value = context.duration(node, "out_of_order") {
+            time.outOfOrder = value
+        }
+        if let node = reader["idle"], let value = context.duration(node, "idle", least: 1) {
+            time.idle = value
+        }
         if let node = reader["ahead"], let value = context.duration(node, "ahead") { time.ahead = value }
         if let node = reader["zone"] { time.zone = context.zone(node) }
         return time
@@ -131,7 +182,10 @@ struct SourceReader {
         guard let index = draft.columns.firstIndex(where: { $0.name == field.text }) else {
             if draft.isComplete {
                 let stamps = draft.columns.filter { $0.type == .timestamp }.map(\.name)
-                context.error(field.position, "no field '\(field.shown)' in the schema\(NearestName.hint(field.text, among: stamps))")
+                context.error(
+                    field.position,
+                    "no field '\(field.shown)' in the schema\(NearestName.hint(field.text, among: stamps))"
+                )
             }
             return nil
         }
@@ -179,7 +233,11 @@ struct SourceReader {
         for field in fields {
             guard let path = field.path else { continue }
             if let other = readers[path] {
-                context.error(field.position, "'\(field.name)' and '\(other)' are read from one place; derive one from the other: from: \(other) + 0")
+                context.error(
+                    field.position,
+                    "'\(field.name)' and '\(other)' are read from one place; "
+                        + "from: \(other) copies the field"
+                )
             }
             readers[path] = field.name
             schema.columns.append(.init(name: field.name, type: field.type?.type))
@@ -200,7 +258,12 @@ struct SourceReader {
     private func derive(_ fields: [FieldDraft], _ schema: inout SchemaDraft) {
         var later = fields.filter { $0.path == nil }.map(\.name)
         for field in fields where field.path == nil {
-            var scope = ExpressionScope(columns: schema.columns, nameKind: "field", zone: zone, zones: context.environment.zones)
+            var scope = ExpressionScope(
+                columns: schema.columns,
+                nameKind: "field",
+                zone: zone,
+                zones: context.environment.zones
+            )
             scope.isComplete = schema.isComplete
             scope.laterNames = Set(later)
             later.removeFirst()
@@ -210,7 +273,9 @@ struct SourceReader {
             schema.columns.append(.init(name: field.name, type: expression?.type ?? field.type?.type))
             if let expression {
                 let isOptional = field.type?.isOptional ?? false
-                schema.derived.append(DerivedField(name: field.name, expression: expression, isOptional: isOptional))
+                schema.derived.append(
+                    DerivedField(name: field.name, expression: expression, isOptional: isOptional)
+                )
             }
         }
     }
@@ -225,7 +290,9 @@ struct SourceReader {
             let call = Expression.Node.call(.round(places: type.scale), [expression])
             return Expression(call, type, at: expression.position)
         }
-        let hint = type.isNumber && expression.type.isNumber ? "; add round: true, or write round(..., \(type.scale))" : ""
+        let hint =
+            type.isNumber && expression.type.isNumber
+            ? "; add round: true, or write round(..., \(type.scale))" : ""
         context.error(
             field.expression?.text.position ?? field.position,
             "'\(field.name)' is declared as \(type), and this gives \(expression.type)\(hint)"
@@ -245,17 +312,28 @@ struct SourceReader {
             field.type = readType(entry.value, name)
             return field
         }
-        guard let mapping = MappingReader(
-            entry.value, "field \(name)", keys: Self.fieldKeys, at: entry.keyPosition, context, example: "\(name): text"
-        ) else { return nil }
+        guard
+            let mapping = MappingReader(
+                entry.value,
+                "field \(name)",
+                keys: Self.fieldKeys,
+                at: entry.keyPosition,
+                context,
+                example: "\(name): text"
+            )
+        else { return nil }
         if let node = mapping["from"] {
-            guard let text = context.scalar(node, "from", example: "from: UnitPrice * Quantity") else { return nil }
+            guard let text = context.scalar(node, "from", example: "from: UnitPrice * Quantity") else {
+                return nil
+            }
             guard let isWire = readFrom(text, declared, &field) else { return nil }
             if !isWire, mapping["type"] == nil { field.isTypeGiven = false }
         } else {
             field.path = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         }
-        if field.isTypeGiven, let node = mapping.required("type", example: "{ type: text }") { field.type = readType(node, name) }
+        if field.isTypeGiven, let node = mapping.required("type", example: "{ type: text }") {
+            field.type = readType(node, name)
+        }
         readOptions(mapping, &field)
         return field
     }
@@ -284,21 +362,32 @@ struct SourceReader {
         if let node = mapping["round"] {
             field.isRounded = context.choice(node, "round", ["true", "false"]) == "true"
             if let type = field.type?.type, !type.isNumber {
-                context.error(mapping.keyPosition("round"), "round is for numbers, and '\(field.name)' is \(type)")
+                context.error(
+                    mapping.keyPosition("round"),
+                    "round is for numbers, and '\(field.name)' is \(type)"
+                )
             }
         }
         if let node = mapping["zone"] {
             field.zone = context.zone(node)
             if field.path == nil {
-                context.error(mapping.keyPosition("zone"), "zone is for timestamps in the record; '\(field.name)' is computed")
+                context.error(
+                    mapping.keyPosition("zone"),
+                    "zone is for timestamps in the record; '\(field.name)' is computed"
+                )
             } else if let type = field.type?.type, type != .timestamp {
-                context.error(mapping.keyPosition("zone"), "zone is for timestamps, and '\(field.name)' is \(type)")
+                context.error(
+                    mapping.keyPosition("zone"),
+                    "zone is for timestamps, and '\(field.name)' is \(type)"
+                )
             }
         }
     }
 
     private func readType(_ node: YamlNode, _ name: String) -> (type: ValueType, isOptional: Bool)? {
-        guard let text = context.scalar(node, "the type of \(name)", example: "\(name): text") else { return nil }
+        guard let text = context.scalar(node, "the type of \(name)", example: "\(name): text") else {
+            return nil
+        }
         if let type = TypeText.parse(text.text) { return type }
         context.error(text.position, TypeText.mistake(text.shown))
         return nil
@@ -317,7 +406,8 @@ enum TypeText {
         case "timestamp": return (.timestamp, isOptional)
         case "duration": return (.duration, isOptional)
         default:
-            guard name.hasPrefix("decimal("), name.hasSuffix(")"), let scale = Int(name.dropFirst(8).dropLast()),
+            guard name.hasPrefix("decimal("), name.hasSuffix(")"),
+                let scale = Int(name.dropFirst(8).dropLast()),
                 scale >= 1, scale <= Limits.decimalScaleMax
             else { return nil }
             return (.decimal(scale: scale), isOptional)
@@ -326,7 +416,9 @@ enum TypeText {
 
     static func mistake(_ text: String) -> String {
         if text.hasPrefix("decimal") {
-            return "unknown type '\(text)'; decimals have 1 to \(Limits.decimalScaleMax) digits after the point, like decimal(2)"
+            return
+                "unknown type '\(text)'; decimals have 1 to \(Limits.decimalScaleMax) digits after the "
+                    + "point, like decimal(2)"
         }
         let names = ["text", "int", "bool", "decimal(2)", "timestamp", "duration"]
         let known: [String: String] = [

@@ -11,6 +11,8 @@ final class StepGraph {
     private var inputs: [ScalarText?] = []
     private var states: [State] = []
     private var drafts: [StepDraft] = []
+    /// Steps of a circle, about which nothing more is said.
+    private var isInCircle: Set<String> = []
 
     private enum State { case waiting, underWay, done }
 
@@ -27,10 +29,17 @@ final class StepGraph {
             var mapping: MappingReader?
             if context.checkName(entry, "step") {
                 if sources.contains(where: { $0.name == entry.key }) {
-                    context.error(entry.keyPosition, "'\(entry.key)' is the name of a source already; give the step another one")
+                    context.error(
+                        entry.keyPosition,
+                        "'\(entry.key)' is the name of a source already; give the step another one"
+                    )
                 }
                 mapping = MappingReader(
-                    entry.value, "step \(entry.key)", keys: StepReader.keys, at: entry.keyPosition, context,
+                    entry.value,
+                    "step \(entry.key)",
+                    keys: StepReader.keys,
+                    at: entry.keyPosition,
+                    context,
                     example: StepReader.example
                 )
             }
@@ -49,7 +58,9 @@ final class StepGraph {
         while states[index] == .waiting {
             states[index] = .underWay
             path.append(index)
-            guard let input = inputs[index], let next = entries.firstIndex(where: { $0.key == input.text }) else { break }
+            guard let input = inputs[index], !sources.contains(where: { $0.name == input.text }),
+                let next = entries.firstIndex(where: { $0.key == input.text })
+            else { break }
             if states[next] == .underWay {
                 reportCycle(Array(path[(path.firstIndex(of: next) ?? 0)...]), input)
                 break
@@ -65,7 +76,11 @@ final class StepGraph {
 
     private func reportCycle(_ cycle: [Int], _ input: ScalarText) {
         let names = (cycle + cycle.prefix(1)).map { entries[$0].key }
-        context.error(input.position, "steps read each other in a circle: \(names.joined(separator: " from "))")
+        isInCircle.formUnion(names)
+        context.error(
+            input.position,
+            "steps read each other in a circle: \(names.joined(separator: " from "))"
+        )
     }
 
     private func input(_ index: Int) -> StepReader.Input {
@@ -75,17 +90,26 @@ final class StepGraph {
             input.input = .source(source)
             (input.columns, input.fields) = (sources[source].columns, sources[source].fields)
             input.isComplete = sources[source].isComplete
+        } else if isInCircle.contains(text.text) {
+            return input
         } else if let step = drafts.firstIndex(where: { $0.name == text.text }) {
             let draft = drafts[step]
             guard !draft.hasWindow else {
-                context.error(text.position, "step \(draft.name) has a window, whose results no step reads; write from: \(nearestRecords(index, step))")
+                context.error(
+                    text.position,
+                    "step \(draft.name) has a window, whose results no step reads; write from: "
+                        + "\(nearestRecords(index, step))"
+                )
                 return input
             }
             input.input = .step(step)
             (input.columns, input.fields, input.isComplete) = (draft.columns, draft.fields, draft.isComplete)
         } else if !entries.contains(where: { $0.key == text.text }) {
             let names = sources.map(\.name) + entries.map(\.key).filter { $0 != entries[index].key }
-            context.error(text.position, "no source or step '\(text.shown)'\(NearestName.hint(text.text, among: names))")
+            context.error(
+                text.position,
+                "no source or step '\(text.shown)'\(NearestName.hint(text.text, among: names))"
+            )
         }
         return input
     }

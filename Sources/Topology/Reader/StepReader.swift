@@ -43,7 +43,7 @@ struct StepReader {
         draft.columns = input.columns
         draft.fields = input.fields
         draft.isComplete = input.isComplete
-        draft.hasWindow = mapping["window"] != nil || mapping["aggregate"] != nil
+        draft.hasWindow = mapping.isGiven("window") || mapping.isGiven("aggregate")
 
         // The zone of the window is that of every expression of the step.
         let window = mapping["window"].flatMap { readWindow($0, mapping.keyPosition("window")) }
@@ -55,37 +55,58 @@ struct StepReader {
         checkWindowParts(mapping)
         let kind: ExpressionScope.WindowKind = mapping["window"] == nil ? .unknown : window?.kind ?? .unknown
         let outputs = readAggregates(mapping, &draft, kind, stepZone)
-        guard context.diagnostics.count == before, let place = input.input, draft.isComplete else { return draft }
+        guard context.diagnostics.count == before, let place = input.input, draft.isComplete else {
+            return draft
+        }
         draft.spec = StepSpec(
-            name: entry.key, input: place, condition: condition, derived: derived,
+            name: entry.key,
+            input: place,
+            condition: condition,
+            derived: derived,
             key: draft.key?.compactMap { name in draft.fields.firstIndex { $0.name == name } } ?? [],
-            schema: Schema(draft.fields), window: window?.spec, aggregates: outputs.aggregates,
-            outputs: outputs.outputs, position: entry.keyPosition
+            schema: Schema(draft.fields),
+            window: window?.spec,
+            aggregates: outputs.aggregates,
+            outputs: outputs.outputs,
+            position: entry.keyPosition
         )
         return draft
     }
 
     private func scope(_ draft: StepDraft, _ input: String, _ zone: String?) -> ExpressionScope {
         var scope = ExpressionScope(
-            columns: draft.columns, nameKind: "field of \(input)", zone: zone, zones: context.environment.zones
+            columns: draft.columns,
+            nameKind: "field of \(input)",
+            zone: zone,
+            zones: context.environment.zones
         )
         scope.isComplete = draft.isComplete
         return scope
     }
 
-    private func readCondition(_ mapping: MappingReader, _ draft: StepDraft, _ input: String, _ zone: String?) -> Expression? {
+    private func readCondition(_ mapping: MappingReader, _ draft: StepDraft, _ input: String, _ zone: String?)
+        -> Expression?
+    {
         guard let text = mapping.text("where", example: "where: kind == \"paid\"") else { return nil }
         var checker = ExpressionChecker(scope(draft, input, zone)) { _ in text.position }
         return context.check(text, &checker) { $0.checkCondition($1, "where") }
     }
 
-    private func readFields(_ mapping: MappingReader, _ draft: inout StepDraft, _ input: String, _ zone: String?) -> [DerivedField] {
+    private func readFields(
+        _ mapping: MappingReader,
+        _ draft: inout StepDraft,
+        _ input: String,
+        _ zone: String?
+    ) -> [DerivedField] {
         guard let node = mapping["fields"] else { return [] }
         var derived: [DerivedField] = []
         let entries = context.named(node, "fields", example: "fields: { net: amount - fee }")
         for (index, entry) in entries.enumerated() {
             if draft.columns.contains(where: { $0.name == entry.key }) {
-                context.error(entry.keyPosition, "\(input) has a field '\(entry.key)' already; give this one another name")
+                context.error(
+                    entry.keyPosition,
+                    "\(input) has a field '\(entry.key)' already; give this one another name"
+                )
                 continue
             }
             guard context.checkName(entry, "field") else { continue }
@@ -112,7 +133,7 @@ struct StepReader {
 
     private func readKey(_ mapping: MappingReader, _ draft: inout StepDraft) {
         guard let node = mapping["key"] else {
-            draft.key = []
+            draft.key = mapping.isGiven("key") ? nil : []
             return
         }
         guard let names = context.names(node, "key", example: "key: merchant_id") else { return }
@@ -125,7 +146,8 @@ struct StepReader {
                 guard draft.isComplete else { continue }
                 context.error(
                     name.position,
-                    "no field '\(name.shown)' for the key\(NearestName.hint(name.text, among: draft.columns.map(\.name)))"
+                    "no field '\(name.shown)' for the "
+                        + "key\(NearestName.hint(name.text, among: draft.columns.map(\.name)))"
                 )
             }
         }
@@ -143,28 +165,48 @@ struct StepReader {
 
     /// A window needs a key and aggregates, and the other way round.
     private func checkWindowParts(_ mapping: MappingReader) {
-        let hasWindow = mapping["window"] != nil
-        let hasAggregate = mapping["aggregate"] != nil
+        let hasWindow = mapping.isGiven("window")
+        let hasAggregate = mapping.isGiven("aggregate")
         if hasAggregate, !hasWindow {
-            context.error(mapping.keyPosition("aggregate"), "\(mapping.what) needs 'window' beside 'aggregate'; write window: { size: 5m, slide: 10s }")
+            context.error(
+                mapping.keyPosition("aggregate"),
+                "\(mapping.what) needs 'window' beside 'aggregate'; write window: { size: 5m, slide: 10s }"
+            )
         }
         if hasWindow, !hasAggregate {
-            context.error(mapping.keyPosition("window"), "\(mapping.what) needs 'aggregate' beside 'window'; write aggregate: { amount: sum(amount) }")
+            context.error(
+                mapping.keyPosition("window"),
+                "\(mapping.what) needs 'aggregate' beside 'window'; write aggregate: { amount: sum(amount) }"
+            )
         }
-        if hasWindow, mapping["key"] == nil {
-            context.error(mapping.keyPosition("window"), "\(mapping.what) needs 'key' beside 'window'; write key: merchant_id")
+        if hasWindow, !mapping.isGiven("key") {
+            context.error(
+                mapping.keyPosition("window"),
+                "\(mapping.what) needs 'key' beside 'window'; write key: merchant_id"
+            )
         }
     }
 
     private func readWindow(_ node: YamlNode, _ place: Position) -> Window? {
         let example = "window: { size: 5m, slide: 10s }"
-        guard let mapping = MappingReader(
-            node, "window", keys: ["size", "slide", "zone", "until"], at: place, context, example: example
-        ) else { return nil }
+        guard
+            let mapping = MappingReader(
+                node,
+                "window",
+                keys: ["size", "slide", "zone", "until"],
+                at: place,
+                context,
+                example: example
+            )
+        else { return nil }
         var window = Window(zone: mapping["zone"].flatMap { context.zone($0) }, kind: .unknown)
         let isZoneGood = mapping["zone"] == nil || window.zone != nil
-        let size = mapping.requiredText("size", example: example).flatMap { text in length(text, "size").map { (text, $0) } }
-        let slide = mapping.text("slide", example: "slide: 10s").flatMap { text in length(text, "slide").map { (text, $0) } }
+        let size = mapping.requiredText("size", example: example).flatMap { text in
+            length(text, "size").map { (text, $0) }
+        }
+        let slide = mapping.text("slide", example: "slide: 10s").flatMap { text in
+            length(text, "slide").map { (text, $0) }
+        }
         let until = mapping.text("until", example: "until: yesterday")
         guard let size else { return window }
         let isDays = size.1.unit == "d"
@@ -177,7 +219,11 @@ struct StepReader {
         if isDays {
             guard let zone = window.zone ?? zone else {
                 if isZoneGood {
-                    context.error(size.0.position, "a window of days needs a time zone; write window: { size: \(size.0.shown), zone: Asia/Shanghai }, or 24h for a fixed length")
+                    context.error(
+                        size.0.position,
+                        "a window of days needs a time zone; write window: { size: \(size.0.shown), "
+                            + "zone: Asia/Shanghai }, or 24h for a fixed length"
+                    )
                 }
                 return window
             }
@@ -201,7 +247,11 @@ struct StepReader {
     private func checkSlide(_ size: Length, _ slide: Length, _ place: Position) -> Bool {
         func text(_ length: Length) -> String { "\(length.count)\(length.unit)" }
         guard (size.unit == "d") == (slide.unit == "d") else {
-            context.error(place, "size \(text(size)) and slide \(text(slide)) must both be in days, or neither; 24h is a fixed length, 1d a calendar day")
+            context.error(
+                place,
+                "size \(text(size)) and slide \(text(slide)) must both be in days, or neither; 24h is a "
+                    + "fixed length, 1d a calendar day"
+            )
             return false
         }
         guard size.milliseconds % slide.milliseconds == 0 else {
@@ -210,7 +260,11 @@ struct StepReader {
         }
         let panes = size.milliseconds / slide.milliseconds
         guard panes <= Int64(Limits.panesPerWindowMax) else {
-            context.error(place, "size \(text(size)) in slides of \(text(slide)) makes \(panes) panes, more than \(Limits.panesPerWindowMax); make the slide longer")
+            context.error(
+                place,
+                "size \(text(size)) in slides of \(text(slide)) makes \(panes) panes, more than "
+                    + "\(Limits.panesPerWindowMax); make the slide longer"
+            )
             return false
         }
         return true
@@ -220,7 +274,9 @@ struct StepReader {
         guard let until else { return true }
         let word = isDays ? "yesterday" : "previous"
         if until.text == word { return true }
-        let why = ["yesterday", "previous"].contains(until.text) ? (isDays ? " for a window of days" : " for a window that is not of days") : ""
+        let why =
+            ["yesterday", "previous"].contains(until.text)
+            ? (isDays ? " for a window of days" : " for a window that is not of days") : ""
         context.error(until.position, "until must be '\(word)'\(why), not '\(until.shown)'")
         return false
     }
@@ -247,7 +303,10 @@ struct StepReader {
                 continue
             }
             if draft.key?.contains(entry.key) == true {
-                context.error(entry.keyPosition, "'\(entry.key)' is the name of a key field; give this result another name")
+                context.error(
+                    entry.keyPosition,
+                    "'\(entry.key)' is the name of a key field; give this result another name"
+                )
                 continue
             }
             var expression: Expression?

@@ -22,7 +22,8 @@ package enum TopologyReader {
 
 private struct FileReader {
     static let keys = [
-        "topology", "guarantee", "latency", "zone", "keys", "parameters", "kafka", "sources", "steps", "rules", "sinks",
+        "topology", "guarantee", "latency", "zone", "keys", "parameters", "kafka", "sources", "steps",
+        "rules", "sinks",
     ]
 
     let context: ReadingContext
@@ -31,26 +32,48 @@ private struct FileReader {
     private var start: Position { Position(line: 1, column: 1) }
 
     func read(_ root: YamlNode, _ parameters: [String: String]) -> TopologySpec? {
-        guard let mapping = MappingReader(
-            root, "the topology", keys: Self.keys, at: start, context, example: "topology: merchant-risk"
-        ) else { return nil }
+        guard
+            let mapping = MappingReader(
+                root,
+                "the topology",
+                keys: Self.keys,
+                at: start,
+                context,
+                example: "topology: merchant-risk"
+            )
+        else { return nil }
         readParameters(mapping, parameters)
         let name = readName(mapping)
-        let guarantee = mapping["guarantee"].flatMap { context.choice($0, "guarantee", ["exactly-once", "at-least-once"]) }
+        let guarantee = mapping["guarantee"].flatMap {
+            context.choice($0, "guarantee", ["exactly-once", "at-least-once"])
+        }
         let latency = mapping["latency"].flatMap { context.duration($0, "latency", least: 1) } ?? 3000
         let zone = mapping["zone"].flatMap { context.zone($0) }
-        let keys = mapping["keys"].flatMap { context.integer($0, "keys", 1...1_000_000_000, example: "keys: 1000000") }
+        let keys = mapping["keys"].flatMap {
+            context.integer($0, "keys", 1...1_000_000_000, example: "keys: 1000000")
+        }
         let kafka = readKafka(mapping)
         var spec = TopologySpec(
-            name: name ?? "", guarantee: guarantee == "at-least-once" ? .atLeastOnce : .exactlyOnce, latency: latency,
-            sources: [], steps: [], rules: [], sinks: [], kafka: kafka, ruleset: ruleset(),
+            name: name ?? "",
+            guarantee: guarantee == "at-least-once" ? .atLeastOnce : .exactlyOnce,
+            latency: latency,
+            sources: [],
+            steps: [],
+            rules: [],
+            sinks: [],
+            kafka: kafka,
+            ruleset: ruleset(),
             keys: keys ?? Limits.keysPerTaskDefault
         )
         readNodes(mapping, zone: zone, isZoneKnown: mapping["zone"] == nil || zone != nil, into: &spec)
-        warnOfUnusedParameters()
         guard !context.hasErrors else { return nil }
-        if spec.steps.isEmpty { context.warn(start, "the topology has no steps; write steps: { paid: \(StepReader.example) }") }
-        for diagnostic in StateBound.check(spec, file: context.file) { context.error(diagnostic.position, diagnostic.message) }
+        warnOfUnusedParameters()
+        if spec.steps.isEmpty {
+            context.warn(start, "the topology has no steps; write steps: { paid: \(StepReader.example) }")
+        }
+        for diagnostic in StateBound.check(spec, file: context.file) {
+            context.error(diagnostic.position, diagnostic.message)
+        }
         Pruning.warnOfUnused(spec, context)
         return Pruning.withoutUnusedFields(spec)
     }
@@ -58,13 +81,19 @@ private struct FileReader {
     // MARK: The top of the file
 
     private func readName(_ mapping: MappingReader) -> String? {
-        guard let text = mapping.requiredText("topology", example: "topology: merchant-risk") else { return nil }
+        guard let text = mapping.requiredText("topology", example: "topology: merchant-risk") else {
+            return nil
+        }
         let bytes = Array(text.text.utf8)
         func isLower(_ byte: UInt8) -> Bool { byte >= 0x61 && byte <= 0x7A }
-        let isGood = isLower(bytes[0]) && bytes.count <= 100
+        let isGood =
+            isLower(bytes[0]) && bytes.count <= 100
             && bytes.allSatisfy { isLower($0) || ReadingContext.isDigit($0) || $0 == 0x2D }
         if isGood { return text.text }
-        context.error(text.position, "'\(text.shown)' is no name for a topology; it has a-z, 0-9 and -, and begins with a letter")
+        context.error(
+            text.position,
+            "'\(text.shown)' is no name for a topology; it has a-z, 0-9 and -, and begins with a letter"
+        )
         return nil
     }
 
@@ -84,20 +113,21 @@ private struct FileReader {
         if let node = mapping["parameters"] {
             for entry in context.named(node, "parameters", example: "parameters: { spike: 5 }") {
                 guard context.checkName(entry, "parameter") else { continue }
-                guard let value = parameterValue(entry, isGiven: given[entry.key] != nil) else {
-                    // Declared all the same, so that its uses are no mistakes.
-                    let value = ScalarText(text: "", position: entry.keyPosition, columns: [])
-                    context.parameters[entry.key] = .init(value: value, position: entry.keyPosition)
-                    continue
-                }
+                // Declared also after a mistake, so that its uses are no mistakes.
+                let value = parameterValue(entry, isGiven: given[entry.key] != nil)
                 context.parameters[entry.key] = .init(value: value, position: entry.keyPosition)
             }
         }
         let declared = context.parameters.keys.sorted()
         for (name, value) in given.sorted(by: { $0.key < $1.key }) {
             if context.parameters[name] == nil {
-                let hint = declared.isEmpty ? "; the file declares no parameters" : NearestName.hint(name, among: declared)
-                context.error(mapping.keyPosition("parameters"), "--set \(name): no parameter '\(name)'\(hint)")
+                let hint =
+                    declared.isEmpty
+                    ? "; the file declares no parameters" : NearestName.hint(name, among: declared)
+                context.error(
+                    mapping.keyPosition("parameters"),
+                    "--set \(name): no parameter '\(name)'\(hint)"
+                )
             }
             context.parameters[name]?.value = ScalarText(text: value, position: start, columns: [])
         }
@@ -106,23 +136,41 @@ private struct FileReader {
 
     private func parameterValue(_ entry: YamlEntry, isGiven: Bool) -> ScalarText? {
         let example = "\(entry.key): 5"
-        guard case .mapping = entry.value.content else { return context.scalar(entry.value, entry.key, example: example) }
-        guard let mapping = MappingReader(
-            entry.value, "parameter \(entry.key)", keys: ["default", "description"], at: entry.keyPosition, context,
-            example: example
-        ) else { return nil }
-        if let node = mapping["description"] { _ = context.scalar(node, "description", example: "description: ...") }
-        if mapping["default"] == nil, isGiven { return ScalarText(text: "", position: entry.keyPosition, columns: []) }
-        guard let node = mapping["default"] else {
-            context.error(entry.keyPosition, "parameter \(entry.key) has no default; give --set \(entry.key)=VALUE, or write default: 5")
+        guard case .mapping = entry.value.content else {
+            return context.scalar(entry.value, entry.key, example: example)
+        }
+        guard
+            let mapping = MappingReader(
+                entry.value,
+                "parameter \(entry.key)",
+                keys: ["default", "description"],
+                at: entry.keyPosition,
+                context,
+                example: example
+            )
+        else { return nil }
+        if let node = mapping["description"] {
+            _ = context.scalar(node, "description", example: "description: ...")
+        }
+        if mapping["default"] == nil, isGiven {
+            return ScalarText(text: "", position: entry.keyPosition, columns: [])
+        }
+        guard mapping.isGiven("default") else {
+            context.error(
+                entry.keyPosition,
+                "parameter \(entry.key) has no default; give --set \(entry.key)=VALUE, or write default: 5"
+            )
             return nil
         }
-        return context.scalar(node, "default", example: "default: 5")
+        return mapping["default"].flatMap { context.scalar($0, "default", example: "default: 5") }
     }
 
     private func warnOfUnusedParameters() {
         for (name, parameter) in context.parameters.sorted(by: { $0.key < $1.key }) where !parameter.isUsed {
-            context.warn(parameter.position, "the parameter '\(name)' is not used; write ${\(name)} where its value belongs")
+            context.warn(
+                parameter.position,
+                "the parameter '\(name)' is not used; write ${\(name)} where its value belongs"
+            )
         }
     }
 
@@ -130,7 +178,7 @@ private struct FileReader {
     private func ruleset() -> String {
         var bytes = Array(text.utf8)
         for (name, parameter) in context.parameters.sorted(by: { $0.key < $1.key }) {
-            bytes += Array("\n\(name)=\(parameter.value.shown)".utf8)
+            bytes += Array("\n\(name)=\(parameter.value?.shown ?? "")".utf8)
         }
         return "sha256:\(Sha256.hex(bytes))"
     }
@@ -146,7 +194,12 @@ private struct FileReader {
         return Array(entries.prefix(Limits.nodesMax))
     }
 
-    private func readNodes(_ mapping: MappingReader, zone: String?, isZoneKnown: Bool, into spec: inout TopologySpec) {
+    private func readNodes(
+        _ mapping: MappingReader,
+        zone: String?,
+        isZoneKnown: Bool,
+        into spec: inout TopologySpec
+    ) {
         // A zone with a mistake is as good as any for finding other mistakes.
         let zone = isZoneKnown ? zone : "UTC"
         let sourceExample = "sources: { orders: { kafka: { topic: orders }, ... } }"
@@ -173,9 +226,14 @@ private struct FileReader {
             if case .kafka(let topic, _) = source.origin { topics[topic] = source.name }
         }
         let sinks = SinkReader(
-            context: context, steps: steps, stepNames: stepNames, rules: spec.rules, ruleNames: ruleEntries.map(\.key),
+            context: context,
+            steps: steps,
+            stepNames: stepNames,
+            rules: spec.rules,
+            ruleNames: ruleEntries.map(\.key),
             sourceTopics: topics
         )
-        spec.sinks = entries(mapping, "sinks", example: "sinks: { alerts: \(SinkReader.example) }").compactMap { sinks.read($0) }
+        spec.sinks = entries(mapping, "sinks", example: "sinks: { alerts: \(SinkReader.example) }").compactMap
+        { sinks.read($0) }
     }
 }

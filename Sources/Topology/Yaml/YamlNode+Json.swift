@@ -1,7 +1,8 @@
 import Records
 
 extension YamlNode {
-    /// The node as JSON. What is a JSON number, true, false or null and not quoted stays so, with its digits as
+    /// The node as JSON. What is a JSON number, true, false or null and not quoted stays so, with its
+    /// digits as
     /// they are written; every other scalar is a string. `{n}` in a scalar is replaced by `number` first.
     package func json(replacing number: Int) -> String {
         var text = ""

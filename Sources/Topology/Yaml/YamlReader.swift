@@ -18,6 +18,9 @@ package struct YamlReader {
     /// On the heap, since libyaml keeps its address.
     private let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
 
+    /// True once something was refused without which the values are not what was meant.
+    private var isUncertain = false
+
     private struct Stop: Error {}
 
     private init(_ text: String, file: String) {
@@ -69,7 +72,7 @@ package struct YamlReader {
             report(position, "a second document begins here; a file holds one, so take out the '---' line")
             throw Stop()
         }
-        return root
+        return isUncertain ? nil : root
     }
 
     /// The event belongs to the caller.
@@ -104,7 +107,7 @@ package struct YamlReader {
             refuse(anchor: event.data.mapping_start.anchor, tag: event.data.mapping_start.tag, at: position)
             return YamlNode(.mapping(try readMapping(depth: depth)), at: position)
         default:
-            report(position, "aliases (*name) are not allowed; write the value out, or put it in parameters:")
+            report(position, "aliases (*name) are not allowed; put a text that begins with * in quotes")
             throw Stop()
         }
     }
@@ -155,7 +158,11 @@ package struct YamlReader {
         guard style != .block, event.start_mark.line == event.end_mark.line else {
             return YamlScalar(text, style: style, columns: [])
         }
-        return YamlScalar(text, style: style, columns: columns(of: text, style, event.start_mark, event.end_mark))
+        return YamlScalar(
+            text,
+            style: style,
+            columns: columns(of: text, style, event.start_mark, event.end_mark)
+        )
     }
 
     /// The column of each character of a value that stands in one line, and of its end.
@@ -193,8 +200,13 @@ package struct YamlReader {
         tag: UnsafeMutablePointer<yaml_char_t>?,
         at position: Position
     ) {
-        if anchor != nil { report(position, "anchors (&name) are not allowed; put what is used twice in parameters:") }
-        if tag != nil { report(position, "tags (!name) are not allowed; take it out") }
+        isUncertain = isUncertain || anchor != nil || tag != nil
+        if anchor != nil {
+            report(position, "anchors (&name) are not allowed; put a text that begins with & in quotes")
+        }
+        if tag != nil {
+            report(position, "tags (!name) are not allowed; put a text that begins with ! in quotes")
+        }
     }
 
     private mutating func reportSyntax() {
@@ -203,7 +215,13 @@ package struct YamlReader {
         if parser.pointee.error == YAML_READER_ERROR {
             position = self.position(ofByte: parser.pointee.problem_offset)
         }
-        report(position, Self.explain(problem))
+        let offender = parser.pointee.problem_mark.index
+        let isBacktick = scalars.indices.contains(offender) && scalars[offender] == "`"
+        if isBacktick, problem == "found character that cannot start any token" {
+            report(position, "a text that begins with a backtick must be in quotes, like \"`Invoice No`\"")
+        } else {
+            report(position, Self.explain(problem))
+        }
     }
 
     /// libyaml's messages, with what to do about the ones that people meet.
@@ -215,7 +233,8 @@ package struct YamlReader {
             return "a second ': ' in one line; check the indentation, or put the text in quotes"
         case "found character that cannot start any token":
             return "a tab or another character that YAML does not allow here; indent with spaces"
-        case "did not find expected key", "did not find expected '-' indicator", "could not find expected ':'":
+        case "did not find expected key", "did not find expected '-' indicator",
+            "could not find expected ':'":
             return "\(problem); check the indentation of this line"
         default: return "not YAML: \(problem)"
         }
@@ -224,7 +243,8 @@ package struct YamlReader {
     private func position(ofByte offset: Int) -> Position {
         var position = Position(line: 1, column: 1)
         for scalar in String(decoding: text.utf8.prefix(offset), as: UTF8.self).unicodeScalars {
-            position = scalar == "\n"
+            position =
+                scalar == "\n"
                 ? Position(line: position.line + 1, column: 1)
                 : Position(line: position.line, column: position.column + 1)
         }

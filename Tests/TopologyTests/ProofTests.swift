@@ -1,0 +1,149 @@
+import Records
+import Testing
+import Topology
+
+/// Latency and state bounds against figures computed by hand, and what explain shows of them.
+@Suite struct ProofTests {
+    @Test("A rule on records: fetch 10 + poll 10 + processing 20 + commit 100 + produce 10 = 150 ms a path")
+    func latencyAtRecord() throws {
+        let spec = try #require(Samples.read(Samples.merchantRisk).spec)
+        let paths = LatencyProof.paths(spec)
+        #expect(paths.map(\.total) == [150, 150])
+        #expect(
+            paths.map(\.description) == [
+                "orders -> paid -> today -> volume-spike", "orders -> paid -> baseline -> volume-spike",
+            ]
+        )
+        #expect(LatencyProof.check(spec, file: "t") == [])
+    }
+
+    @Test(
+        "A rule at close waits for the out-of-order bound and idle; above latency is an error with a remedy"
+    )
+    func latencyAtClose() throws {
+        let text = Samples.merchantRisk.replacing("    risk: fab", with: "    at: close\n    risk: fab")
+        let spec = try #require(Samples.read(text).spec)
+        // 150 + 2000 + 5000
+        #expect(LatencyProof.paths(spec).map(\.total) == [7150, 7150])
+        let line = try #require(
+            text.split(separator: "\n", omittingEmptySubsequences: false).firstIndex(of: "  volume-spike:")
+        )
+        #expect(
+            LatencyProof.check(spec, file: "t").map(\.description) == [
+                "t:\(line + 1):3: rule volume-spike: an alert may take 7s150ms over orders -> paid -> "
+                    + "today -> "
+                    + "volume-spike, longer than latency 3s; the largest term is 5s for idle: lower idle "
+                    + "of source orders, "
+                    + "or use at: record, or write latency: 8s"
+            ]
+        )
+        let exact = try #require(Samples.read(text.replacing("latency: 3s", with: "latency: 7150ms")).spec)
+        #expect(LatencyProof.check(exact, file: "t") == [])
+        #expect(LatencyProof.check(exact, file: "t", LatencyModel(pollMilliseconds: 11)).count == 1)
+    }
+
+    @Test("State: panes x bytes a pane + header + totals + key")
+    func stateBounds() throws {
+        let spec = try #require(Samples.read(Samples.merchantRisk).spec)
+        let bounds = StateBound.all(spec)
+        #expect(bounds.map(\.step) == [1, 2, 3])
+        // 30 of the window, 1 filling, 2 for records up to 2 s early; 8 + sum 16 + max 8; a sink reads it
+        // closed.
+        #expect(bounds[0].panes == 33)
+        #expect(bounds[0].bytesPerPane == 32)
+        #expect(bounds[0].bytesPerKey == 33 * 32 + 32 + 2 * 32 + 64 + 64 * (8 + 8))
+        #expect(bounds[0].bytesPerKeyMax == 33 * 32 + 32 + 2 * 32 + 64 + 34 * (4096 + 32))
+        // 30, 2 after the window, 2 early; 8 + sum 16 + days 8.
+        #expect(bounds[1].panes == 34)
+        #expect(bounds[1].bytesPerKey == 34 * 32 + 32 + 32 + 64)
+        #expect(bounds[1].description == "1.2 KiB per key, 1.1 GiB at 1,000,000 keys")
+        // 1, 1, 2; 8 + sum 16 + count(if) 8.
+        #expect(bounds[2].bytesPerKey == 4 * 32 + 32 + 2 * 32 + 64)
+    }
+
+    @Test("State: every aggregate's bytes, quantiles' buckets, and keys of the topology")
+    func aggregateBytes() throws {
+        let text = Samples.merchantRisk
+            .replacing("latency: 3s", with: "latency: 3s\nkeys: 2048")
+            .replacing(
+                "{ amount: sum(amount), night",
+                with: "{ b: min(amount), c: first(amount), d: last(kind), e: avg(amount), f: stddev(amount), "
+                    + "g: \"quantile(amount, 0.5)\", h: window_end(), amount: sum(amount), night"
+            )
+        let bound = try #require(Samples.read(text).spec.map(StateBound.all)?.last)
+        #expect(bound.bytesPerPane == 8 + 8 + 16 + 72 + 24 + 40 + 0 + 0 + 16 + 8)
+        #expect(bound.bytesPerKeyMax == bound.bytesPerKey + 4 * 12288)
+        #expect(bound.keys == 2048)
+        #expect(bound.bytes == 2048 * bound.bytesPerKey)
+    }
+
+    @Test("More panes than the limit are an error, also when the out-of-order bound makes them")
+    func panes() {
+        let text = Samples.merchantRisk.replacing("out_of_order: 2s", with: "out_of_order: 12d")
+        let diagnostics = Samples.read(text).diagnostics
+        #expect(diagnostics.count == 1)
+        #expect(
+            diagnostics.first?.contains("step turnover needs 103712 panes for a key, more than 100000")
+                == true
+        )
+    }
+
+    @Test("explain as text: stages, keys, windows, state, latency, topics")
+    func explainText() throws {
+        let spec = try #require(Samples.read(Samples.merchantRisk).spec)
+        let lines = Explain.render(spec, format: .text).split(separator: "\n").map(String.init)
+        for line in [
+            "topology merchant-risk: exactly-once, latency 3s",
+            "source orders: topic orders from earliest, json",
+            "  time: event_time, out of order by 2s, idle after 5s, ahead by 1h",
+            "step paid: from orders, filtered",
+            "  key: merchant_id",
+            "  window: 5m sliding by 10s",
+            "  window: 30d sliding by 1d in Asia/Shanghai, until yesterday",
+            "  state: 1.2 KiB per key, 1.1 GiB at 1,000,000 keys",
+            "rule volume-spike: on today, baseline at record, fabricated-volume, high",
+            "  latency: 150ms over orders -> paid -> today -> volume-spike (fetch wait 10ms, poll 10ms, "
+                + "processing 20ms, commit interval 100ms, produce 10ms)",
+            "sink merchants: turnover, today to Redis at merchant:{merchant_id} for 2d",
+            "  merchant-risk-dead-letter: records that cannot be used",
+            "  merchant-risk-late: records that come after their windows are closed",
+        ] { #expect(lines.contains(line), "\(line)") }
+    }
+
+    @Test("explain as graphs: every node once, every edge, names in quotes escaped")
+    func explainGraphs() throws {
+        let text = Samples.merchantRisk.replacing(
+            "kafka: { topic: risk-alerts }",
+            with: #"file: { path: "a\"b\\c" }"#
+        )
+        let spec = try #require(Samples.read(text).spec)
+        let dot = Explain.render(spec, format: .dot).split(separator: "\n").map(String.init)
+        #expect(dot.first == "digraph \"merchant-risk\" {" && dot.last == "}")
+        #expect(dot.filter { $0.contains("[shape=") }.count == 1 + 1 + 4 + 1 + 2)
+        #expect(dot.filter { $0.contains(" -> ") }.count == 1 + 3 + 2 + 1 + 2)
+        #expect(dot.contains(#"    sink0 [shape=cylinder, label="alerts\nfile a\"b\\c"];"#))
+        #expect(dot.contains("    step3 -> rule0;"))
+        let mermaid = Explain.render(spec, format: .mermaid).split(separator: "\n").map(String.init)
+        #expect(mermaid.first == "flowchart LR")
+        #expect(mermaid.filter { $0.contains(" --> ") }.count == 9)
+        #expect(mermaid.contains(#"    sink0[("alerts<br/>file a#quot;b\c")]"#))
+    }
+
+    @Test("explain as JSON reads back as YAML, which JSON is, with the same figures")
+    func explainJson() throws {
+        let spec = try #require(Samples.read(Samples.merchantRisk).spec)
+        let root = try #require(YamlReader.read(Explain.render(spec, format: .json), file: "json").root)
+        func member(_ node: YamlNode?, _ key: String) -> YamlNode? {
+            node?.mapping?.first { $0.key == key }?.value
+        }
+        #expect(
+            root.mapping?.map(\.key) == [
+                "topology", "ruleset", "guarantee", "latency", "sources", "steps", "rules", "sinks", "topics",
+            ]
+        )
+        let steps = try #require(member(root, "steps")?.sequence)
+        #expect(member(member(steps[1], "state"), "bytes_per_key")?.scalar?.text == "2240")
+        let paths = try #require(member(member(root, "rules")?.sequence?.first, "paths")?.sequence)
+        #expect(paths.map { member($0, "total")?.scalar?.text } == ["150", "150"])
+    }
+}
