@@ -80,6 +80,8 @@ let package = Package(
         // Tests: one suite per library, then the suites that cross them.
         tests("BaseTests", uses: ["Base"]),
         tests("RecordsTests", uses: ["Base", "Records"]),
+        tests("StateTests", uses: ["Base", "Records", "State"]),
+        tests("OperatorsTests", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Operators"]),
         tests("TopologyTests", uses: ["Base", "Records", "Topology"]),
         tests("KafkaTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors"]),
         tests("RedisTests", uses: ["Base", "Connectors"]),

@@ -8,10 +8,12 @@ package final class WindowScratch {
     let panes: UnsafeMutablePointer<UnsafeMutablePointer<Int64>>
     let slots: UnsafeMutablePointer<Int32>
     let actions: UnsafeMutablePointer<UInt8>
-    /// The key's newest pane before and after the row, and its oldest before.
+    /// The key's newest and oldest pane before and after the row: a later row of the same stretch may have
+    /// moved the block's own by the time a pass comes to this one.
     let newestBefore: UnsafeMutablePointer<Int64>
     package let newest: UnsafeMutablePointer<Int64>
     let oldestBefore: UnsafeMutablePointer<Int64>
+    let oldest: UnsafeMutablePointer<Int64>
     /// The pane of the row.
     let pane: UnsafeMutablePointer<Int64>
     /// Stands for an argument or condition that an aggregate does not have.
@@ -46,6 +48,8 @@ package final class WindowScratch {
         newest.initialize(repeating: 0, count: capacity)
         oldestBefore = .allocate(capacity: capacity)
         oldestBefore.initialize(repeating: 0, count: capacity)
+        oldest = .allocate(capacity: capacity)
+        oldest.initialize(repeating: 0, count: capacity)
         pane = .allocate(capacity: capacity)
         pane.initialize(repeating: 0, count: capacity)
         always = Column(.bool, capacity: capacity)
@@ -61,6 +65,7 @@ package final class WindowScratch {
         newestBefore.deallocate()
         newest.deallocate()
         oldestBefore.deallocate()
+        oldest.deallocate()
         pane.deallocate()
     }
 }

@@ -93,10 +93,11 @@ extension WindowStore {
             let value: (value: Int64, valid: UInt8)
             switch aggregate {
             case .distinct, .quantile:
-                value = readSketch(index, block, anchor(of: ids[row], totals, otherwise: anchorOtherwise))
+                let anchor = anchor(of: ids[row], totals, otherwise: anchorOtherwise)
+                value = readSketch(index, block, anchor, oldest: block[Self.oldest])
             case .days, .windowStart, .windowEnd:
                 let anchor = anchor(of: ids[row], totals, otherwise: anchorOtherwise)
-                value = readWindow(aggregate, index, block, anchor)
+                value = readWindow(aggregate, index, block, anchor, oldest: block[Self.oldest])
             default: value = aggregate.read(words, arena: arena)
             }
             output.values[row] = value.value
@@ -104,11 +105,11 @@ extension WindowStore {
         }
     }
 
-    func readSketch(_ index: Int, _ block: UnsafeMutablePointer<Int64>, _ anchor: Int64)
+    func readSketch(_ index: Int, _ block: UnsafeMutablePointer<Int64>, _ anchor: Int64, oldest: Int64)
         -> (value: Int64, valid: UInt8)
     {
         let range = panes(at: anchor)
-        let low = max(range.low, block[Self.oldest])
+        let low = max(range.low, oldest)
         let high = min(range.high, block[Self.newest])
         let isEmpty = block == emptyBlock || block[Self.sketch] == 0 || low > high
         switch aggregates[index] {
@@ -125,16 +126,20 @@ extension WindowStore {
         }
     }
 
-    func readWindow(_ aggregate: Aggregate, _ index: Int, _ block: UnsafeMutablePointer<Int64>, _ anchor: Int64)
-        -> (value: Int64, valid: UInt8)
-    {
+    func readWindow(
+        _ aggregate: Aggregate,
+        _ index: Int,
+        _ block: UnsafeMutablePointer<Int64>,
+        _ anchor: Int64,
+        oldest: Int64
+    ) -> (value: Int64, valid: UInt8) {
         let (low, high) = panes(at: anchor)
         switch aggregate {
         case .windowStart: return (clock.startOfPane(low), 1)
         case .windowEnd: return (clock.startOfPane(high + 1), 1)
         case .days(let perPane):
             if block == emptyBlock { return (0, 0) }
-            var pane = max(low, block[Self.oldest])
+            var pane = max(low, oldest)
             while pane <= min(high, block[Self.newest]) {
                 if paneWords(block, pane)[offsets[index]] != 0 {
                     return ((high + 1 - pane) * Int64(perPane), 1)

@@ -6,7 +6,7 @@ extension WindowStore {
     ///
     /// `updates[row]` 1: the row belongs to the step; 0: another step's row, for which the window is only
     /// read. `watermarks[row]`: the watermark of the row's source after the row. Sets `late[row]` where every
-    /// window of the row is closed; such a row changes nothing.
+    /// window of the row is closed; such a row changes nothing and reads what is current.
     package func prepare(
         _ rows: Selection,
         ids: UnsafePointer<UInt32>,
@@ -26,16 +26,16 @@ extension WindowStore {
             let row = rows[index]
             var pane = clock.pane(of: times[row])
             let current = watermarkClock.pane(of: watermarks[row])
-            let isUpdate = updates[row] != 0
+            var isUpdate = updates[row] != 0
             var block = block(of: ids[row])
             scratch.blocks[index] = block
             scratch.actions[index] = 0
             scratch.newest[index] = pane
+            if isUpdate, (excludes ? pane + span : pane + span - 1) < current {
+                late[row] = 1
+                isUpdate = false
+            }
             if isUpdate {
-                if (excludes ? pane + span : pane + span - 1) < current {
-                    late[row] = 1
-                    continue
-                }
                 if block == emptyBlock { block = makeBlock(of: ids[row]) }
                 scratch.blocks[index] = block
             } else {
@@ -58,15 +58,14 @@ extension WindowStore {
                 block[Self.oldest] = max(oldest, pane - Int64(ringCount) + 1)
                 action |= WindowScratch.Action.advance
             } else if pane < oldest, isUpdate {
-                if pane <= newest - Int64(ringCount) {
-                    late[row] = 1
-                    continue
-                }
+                // Cannot be while event time leads the watermark by the out-of-order bound at most.
+                require(pane > newest - Int64(ringCount), "a pane behind the ring")
                 block[Self.oldest] = pane
                 action |= WindowScratch.Action.extend
             }
             let anchor = block[Self.newest]
             scratch.newest[index] = anchor
+            scratch.oldest[index] = block[Self.oldest]
             let slot = slot(pane)
             scratch.slots[index] = Int32(truncatingIfNeeded: slot)
             scratch.panes[index] = block + ring + slot * paneWords
@@ -78,6 +77,11 @@ extension WindowStore {
         }
         self.clock = clock
         self.watermarkClock = watermarkClock
+    }
+
+    /// True if `prepare` took the row at this position of the selection into a window.
+    package func isAdded(_ position: Int, _ scratch: WindowScratch) -> Bool {
+        scratch.actions[position] & WindowScratch.Action.adds != 0
     }
 
     /// Adds the rows that `prepare` found to the aggregate at `index`, and writes its value in the current
@@ -128,7 +132,9 @@ extension WindowStore {
             ) { words, position in
                 switch aggregate {
                 case .days, .windowStart, .windowEnd:
-                    self.readWindow(aggregate, index, scratch.blocks[position], scratch.newest[position])
+                    self.readWindow(
+                        aggregate, index, scratch.blocks[position], scratch.newest[position],
+                        oldest: scratch.oldest[position])
                 default: aggregate.read(words, arena: arena)
                 }
             }
@@ -208,7 +214,8 @@ extension WindowStore {
                 }
             }
             if let output {
-                let (value, state) = readSketch(index, block, scratch.newest[position])
+                let (value, state) = readSketch(
+                    index, block, scratch.newest[position], oldest: scratch.oldest[position])
                 output.values[row] = value
                 output.valid[row] = state
             }

@@ -78,7 +78,9 @@ extension Pipeline {
         task: TaskState,
         outbox: inout Outbox
     ) {
-        var ids = task.rules[rule.index].raisedIds
+        // By key: which id a key has depends on how the input was cut.
+        let keys = task.groups[rule.group].keys
+        var ids = task.rules[rule.index].raisedIds.sorted { keys.key(of: $0).lexicographicallyPrecedes(keys.key(of: $1)) }
         if rule.spec.at == .close, let store = task.stores[rule.spec.on[0]] {
             let raised = ids
             ids = store.live.filter { store.hasRecords($0, .closed) }
@@ -99,8 +101,7 @@ extension Pipeline {
                     arena: closeArena)
             }
             for (row, id) in ids.enumerated() {
-                let key = task.groups[rule.group].keys.key(of: id)
-                KeyCoding.decode(key, into: rule.keyColumns, row: row, arena: closeArena)
+                KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: closeArena)
             }
             let when = rule.when.run(rule.columns, arena: closeArena, rows: rows)
             let clear = rule.clear?.run(rule.columns, arena: closeArena, rows: rows)

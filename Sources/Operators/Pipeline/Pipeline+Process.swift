@@ -294,9 +294,20 @@ extension Pipeline {
         let group = task.groups[pass.key.group]
         for id in store.live[liveBefore...] { group.retain(id) }
         aggregate(pass, plan, store, rows, own)
+        if pass.isOwn { dropLate(pass.step, plan, store, rows) }
         if !pass.window.redisSinks.isEmpty {
             for index in 0..<own.count { task.dirty[pass.step.index].insert(ids[own[index]]) }
         }
+    }
+
+    /// Rows that were too late for the step's windows fire no rule on them.
+    private func dropLate(_ step: StepPlan, _ plan: SourcePlan, _ store: WindowStore, _ rows: Selection) {
+        var count = 0
+        for index in 0..<rows.count where plan.updates[rows[index]] != 0 {
+            step.selection.rows[count] = rows.rows[index]
+            count += store.isAdded(index, scratch) ? 1 : 0
+        }
+        step.selection.count = count
     }
 
     private func aggregate(

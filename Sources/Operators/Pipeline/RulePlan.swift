@@ -104,7 +104,7 @@ struct RuleState {
         raisedCount += isRaised ? 1 : -1
     }
 
-    /// Keys whose alert is raised, in id order.
+    /// Keys whose alert is raised.
     var raisedIds: [UInt32] {
         raisedCount == 0 ? [] : raised.indices.filter { raised[$0] != 0 }.map { UInt32($0) }
     }
