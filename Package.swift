@@ -82,6 +82,7 @@ let package = Package(
         tests("RecordsTests", uses: ["Base", "Records"]),
         tests("KafkaTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors"]),
         tests("RedisTests", uses: ["Base", "Connectors"]),
+        tests("IntegrationTests", uses: ["Base", "Topology", "Dataflow", "Connectors"]),
     ],
     cxxLanguageStandard: .cxx17
 )

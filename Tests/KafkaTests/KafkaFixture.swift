@@ -83,3 +83,11 @@ func readAll(_ settings: KafkaSettings, _ topic: String) throws -> [(Seen, [(nam
     }
     return result
 }
+
+/// Adds a record made of texts.
+func add(_ key: String?, _ value: String?, _ destination: Destination, causedAt: Int64 = -1, to outbox: inout Outbox) {
+    var record = outbox.begin(destination, timestamp: 1000, causedAt: causedAt)
+    if var key { key.withUTF8 { outbox.setKey($0.baseAddress, $0.count, of: &record) } }
+    if var value { value.withUTF8 { outbox.setValue($0.baseAddress, $0.count, of: &record) } }
+    outbox.end(record)
+}
