@@ -55,7 +55,8 @@ final class KafkaCluster: @unchecked Sendable {
     }
 
     /// A topic that no other test uses.
-    func makeTopic(_ name: String, partitions: Int, _ configuration: [String: String] = [:]) throws -> String {
+    func makeTopic(_ name: String, partitions: Int, _ configuration: [String: String] = [:]) throws -> String
+    {
         let topic = "\(name)-\(UInt32.random(in: 0...UInt32.max))"
         let plan = KafkaTopicPlan(name: topic, partitions: partitions, configuration: configuration)
         try KafkaAdmin(settings(group: "admin")).create([plan])
@@ -63,7 +64,10 @@ final class KafkaCluster: @unchecked Sendable {
     }
 
     private static func run(
-        _ script: String, _ arguments: [String], _ environment: [String: String], input: String
+        _ script: String,
+        _ arguments: [String],
+        _ environment: [String: String],
+        input: String
     ) throws -> String {
         let base = NSTemporaryDirectory() + "/millrace-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
         defer {
@@ -82,7 +86,10 @@ final class KafkaCluster: @unchecked Sendable {
     /// Runs a program to its end. (Foundation's Process would wait for the broker that the script leaves
     /// behind as well, as would pipes.)
     private static func spawn(
-        _ words: [String], _ environment: [String: String], from input: String, to output: String
+        _ words: [String],
+        _ environment: [String: String],
+        from input: String,
+        to output: String
     ) throws -> Int32 {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)

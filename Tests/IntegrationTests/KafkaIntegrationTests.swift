@@ -5,7 +5,8 @@ import Testing
 import Topology
 
 // One after the other: one of them kills the broker.
-@Suite(.serialized, .enabled(if: KafkaCluster.isAvailable, KafkaCluster.missing)) struct KafkaIntegrationTests {
+@Suite(.serialized, .enabled(if: KafkaCluster.isAvailable, KafkaCluster.missing)) struct KafkaIntegrationTests
+{
     @Test func twoConsumersShareAndHandOverWithoutLossOrRepeat() throws {
         // Goal: while a second consumer joins and leaves, every offset is seen exactly once, because each
         // commits inside the revocation and the next one starts there.
@@ -25,7 +26,9 @@ import Topology
             let intake = Intake(
                 try KafkaSource(
                     cluster.settings(group: group),
-                    topics: [KafkaSourceTopic(topic: topic, source: 0, start: .earliest)]))
+                    topics: [KafkaSourceTopic(topic: topic, source: 0, start: .earliest)]
+                )
+            )
             intake.onEvent = { [unowned intake] event in
                 if case .revoked(let partitions) = event {
                     let positions = intake.positions.filter { partitions.contains($0.key) }
@@ -39,9 +42,19 @@ import Topology
         let first = try join(group)
         #expect(first.poll { first.records.count >= 1000 })
         let second = try join(group)
-        #expect(first.poll { second.pollOnce(); return second.source.assignment.count == 2 })
+        #expect(
+            first.poll {
+                second.pollOnce()
+                return second.source.assignment.count == 2
+            }
+        )
         try feed(4000)
-        #expect(first.poll { second.pollOnce(); return first.records.count + second.records.count >= 8000 })
+        #expect(
+            first.poll {
+                second.pollOnce()
+                return first.records.count + second.records.count >= 8000
+            }
+        )
         #expect(!second.records.isEmpty)
         try second.source.commit(second.positions)
         second.source.close()
@@ -66,16 +79,25 @@ import Topology
             try feeder.flush()
             var latencies: [Int64] = []
             let sink = try KafkaSink(
-                cluster.settings(group: group), sinks: [output], deadLetter: nil, late: nil,
-                clock: SystemClock(), onDelivery: { latencies.append($0) })
+                cluster.settings(group: group),
+                sinks: [output],
+                deadLetter: nil,
+                late: nil,
+                clock: SystemClock(),
+                onDelivery: { latencies.append($0) }
+            )
             let intake = Intake(
                 try KafkaSource(
                     cluster.settings(group: group, instanceId: "lane-0"),
-                    topics: [KafkaSourceTopic(topic: input, source: 0, start: .earliest)]))
+                    topics: [KafkaSourceTopic(topic: input, source: 0, start: .earliest)]
+                )
+            )
             #expect(intake.poll { intake.records.count >= 1000 && intake.source.assignment.count == 2 })
             var outbox = Outbox()
             let now = SystemClock().nowMilliseconds
-            for record in intake.records { add(record.key, record.value, .sink(0), causedAt: now, to: &outbox) }
+            for record in intake.records {
+                add(record.key, record.value, .sink(0), causedAt: now, to: &outbox)
+            }
             try sink.send(outbox)
             try sink.flush()
             try intake.source.commit(intake.positions)
@@ -96,16 +118,26 @@ import Topology
         let theirs = try cluster.makeTopic("theirs", partitions: 7)
         let keys = (0..<300).map { "M\($0 * 7919)" } + ["ключ", "商户", "a"]
         let sink = try KafkaSink(
-            cluster.settings(group: ""), sinks: [ours], deadLetter: nil, late: nil, clock: SystemClock())
+            cluster.settings(group: ""),
+            sinks: [ours],
+            deadLetter: nil,
+            late: nil,
+            clock: SystemClock()
+        )
         var outbox = Outbox()
         for key in keys { add(key, "v", .sink(0), to: &outbox) }
         try sink.send(outbox)
         try sink.flush()
         try cluster.run(
             ["produce", "--topic", theirs, "--property", "parse.key=true", "--property", "key.separator=|"],
-            input: keys.map { "\($0)|v\n" }.joined())
+            input: keys.map { "\($0)|v\n" }.joined()
+        )
         func partitions(_ topic: String) throws -> [String?: Int32] {
-            Dictionary(uniqueKeysWithValues: try readAll(cluster.settings(group: ""), topic).map { ($0.0.key, $0.0.partition) })
+            Dictionary(
+                uniqueKeysWithValues: try readAll(cluster.settings(group: ""), topic).map {
+                    ($0.0.key, $0.0.partition)
+                }
+            )
         }
         let expected = try partitions(theirs)
         #expect(expected.count == keys.count)
@@ -119,7 +151,9 @@ import Topology
         let topic = try cluster.makeTopic("changelog", partitions: 3, ["cleanup.policy": "compact"])
         try admin.create([KafkaTopicPlan(name: topic, partitions: 5)])
         #expect(try admin.partitionCount(of: topic) == 3)
-        #expect(try cluster.run(["configs", "--describe", "--topic", topic]).contains("cleanup.policy=compact"))
+        #expect(
+            try cluster.run(["configs", "--describe", "--topic", topic]).contains("cleanup.policy=compact")
+        )
         let fault = #expect(throws: Fault.self) {
             try admin.create([KafkaTopicPlan(name: "x", partitions: 1, configuration: ["no.such": "1"])])
         }
@@ -127,23 +161,33 @@ import Topology
         #expect(try admin.partitionCount(of: "no-such-topic") == nil)
         let missing = #expect(throws: Fault.self) {
             try KafkaSource(
-                cluster.settings(group: "g"), topics: [KafkaSourceTopic(topic: "nope", source: 0, start: .latest)])
+                cluster.settings(group: "g"),
+                topics: [KafkaSourceTopic(topic: "nope", source: 0, start: .latest)]
+            )
         }
         #expect(missing?.detail == "topic 'nope' does not exist on \(cluster.bootstrapServers)")
     }
 
     @Test func survivesAKilledBroker() throws {
         // Goal: with the broker gone (kill -9) nothing is reported as published; once it is back, everything
-        // arrives exactly once, and the reader, whom the group has given up by then, goes on where it committed.
+        // arrives exactly once, and the reader, whom the group has given up by then, goes on where it
+        // committed.
         let cluster = try KafkaCluster.shared()
         let topic = try cluster.makeTopic("alerts", partitions: 1)
         let sink = try KafkaSink(
-            cluster.settings(group: ""), sinks: [topic], deadLetter: nil, late: nil, clock: SystemClock(),
-            flushMilliseconds: 60_000)
+            cluster.settings(group: ""),
+            sinks: [topic],
+            deadLetter: nil,
+            late: nil,
+            clock: SystemClock(),
+            flushMilliseconds: 60_000
+        )
         let intake = Intake(
             try KafkaSource(
                 cluster.settings(group: "killed-\(UInt32.random(in: 0...UInt32.max))"),
-                topics: [KafkaSourceTopic(topic: topic, source: 0, start: .earliest)]))
+                topics: [KafkaSourceTopic(topic: topic, source: 0, start: .earliest)]
+            )
+        )
         var outbox = Outbox()
         for index in 0..<100 { add("k\(index)", "before", .sink(0), to: &outbox) }
         try sink.send(outbox)

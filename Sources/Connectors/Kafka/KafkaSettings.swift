@@ -119,12 +119,14 @@ extension KafkaSettings {
                 if let instanceId { settings.append(("group.instance.id", instanceId)) }
             }
         case .producer:
-            settings += Self.producing + [("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "5")]
+            settings +=
+                Self.producing + [("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "5")]
         case .feeder:
-            settings += Self.producing + [
-                ("linger.ms", "20"), ("batch.num.messages", "100000"),
-                ("queue.buffering.max.messages", "1000000"),
-            ]
+            settings +=
+                Self.producing + [
+                    ("linger.ms", "20"), ("batch.num.messages", "100000"),
+                    ("queue.buffering.max.messages", "1000000"),
+                ]
         case .admin:
             break
         }
