@@ -85,6 +85,7 @@ let package = Package(
         tests("TopologyTests", uses: ["Base", "Records", "Topology"]),
         tests("KafkaTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors"]),
         tests("RedisTests", uses: ["Base", "Connectors"]),
+        tests("IntegrationTests", uses: ["Base", "Topology", "Dataflow", "Connectors"]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -45,7 +45,9 @@ final class Intake {
                         partition: partition.partition,
                         offset: raw.offsets[index],
                         key: text(raw.keys[index], raw.keyCounts[index]),
-                        value: text(raw.values[index], raw.valueCounts[index])))
+                        value: text(raw.values[index], raw.valueCounts[index])
+                    )
+                )
             }
         } onEvent: { event in
             events.append(event)
@@ -77,9 +79,27 @@ func readAll(_ settings: KafkaSettings, _ topic: String) throws -> [(Seen, [(nam
         if monotonicNanoseconds() > deadline { throw Fault(.external, "topic '\(topic)' does not end") }
         try reader.poll(timeoutMilliseconds: 10) { record in
             let seen = Seen(
-                partition: record.partition, offset: record.offset, key: record.keyText, value: record.valueText)
+                partition: record.partition,
+                offset: record.offset,
+                key: record.keyText,
+                value: record.valueText
+            )
             result.append((seen, record.headers))
         }
     }
     return result
+}
+
+/// Adds a record made of texts.
+func add(
+    _ key: String?,
+    _ value: String?,
+    _ destination: Destination,
+    causedAt: Int64 = -1,
+    to outbox: inout Outbox
+) {
+    var record = outbox.begin(destination, timestamp: 1000, causedAt: causedAt)
+    if var key { key.withUTF8 { outbox.setKey($0.baseAddress, $0.count, of: &record) } }
+    if var value { value.withUTF8 { outbox.setValue($0.baseAddress, $0.count, of: &record) } }
+    outbox.end(record)
 }

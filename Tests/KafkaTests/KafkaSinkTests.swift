@@ -11,8 +11,13 @@ import Testing
         let clock = ManualClock(1_000_000)
         var latencies: [Int64] = []
         let sink = try KafkaSink(
-            broker.settings(), sinks: [nil, "alerts"], deadLetter: "dead", late: "late", clock: clock,
-            onDelivery: { latencies.append($0) })
+            broker.settings(),
+            sinks: [nil, "alerts"],
+            deadLetter: "dead",
+            late: "late",
+            clock: clock,
+            onDelivery: { latencies.append($0) }
+        )
         var outbox = Outbox()
         add("M1", "alert", .sink(1), causedAt: 999_900, to: &outbox)
         add("M1", "nowhere", .sink(0), to: &outbox)
@@ -84,7 +89,12 @@ import Testing
         var settings = broker.settings()
         settings.raw["queue.buffering.max.messages"] = "100"
         let sink = try KafkaSink(
-            settings, sinks: ["alerts"], deadLetter: nil, late: nil, clock: SystemClock())
+            settings,
+            sinks: ["alerts"],
+            deadLetter: nil,
+            late: nil,
+            clock: SystemClock()
+        )
         var outbox = Outbox()
         for index in 0..<5000 { add("k\(index)", "v", .sink(0), to: &outbox) }
         try sink.send(outbox)
@@ -98,7 +108,12 @@ import Testing
         let broker = try MockBroker()
         for topic in ["alerts", "dead"] { try broker.createTopic(topic, partitions: 1) }
         let sink = try KafkaSink(
-            broker.settings(), sinks: ["alerts"], deadLetter: "dead", late: nil, clock: SystemClock())
+            broker.settings(),
+            sinks: ["alerts"],
+            deadLetter: "dead",
+            late: nil,
+            clock: SystemClock()
+        )
         let large = String(repeating: "x", count: 2 << 20)
         var outbox = Outbox()
         add("M1", large, .deadLetter, to: &outbox)
@@ -122,15 +137,12 @@ import Testing
 
     private func sink(_ broker: MockBroker, flushMilliseconds: Int64 = 10_000) throws(Fault) -> KafkaSink {
         try KafkaSink(
-            broker.settings(), sinks: ["alerts"], deadLetter: nil, late: nil, clock: SystemClock(),
-            flushMilliseconds: flushMilliseconds)
+            broker.settings(),
+            sinks: ["alerts"],
+            deadLetter: nil,
+            late: nil,
+            clock: SystemClock(),
+            flushMilliseconds: flushMilliseconds
+        )
     }
-}
-
-/// Adds a record made of texts.
-func add(_ key: String?, _ value: String?, _ destination: Destination, causedAt: Int64 = -1, to outbox: inout Outbox) {
-    var record = outbox.begin(destination, timestamp: 1000, causedAt: causedAt)
-    if var key { key.withUTF8 { outbox.setKey($0.baseAddress, $0.count, of: &record) } }
-    if var value { value.withUTF8 { outbox.setValue($0.baseAddress, $0.count, of: &record) } }
-    outbox.end(record)
 }

@@ -16,7 +16,9 @@ import Topology
             let key = index % 7 == 0 ? nil : index % 7 == 1 ? "" : "k\(index)"
             let value = index % 5 == 0 ? nil : index % 5 == 1 ? "" : "v\(index)"
             try feeder.send(to: topic, key: key, value: value, partition: Int32(index % 3))
-            expected.append(Seen(partition: Int32(index % 3), offset: Int64(index / 3), key: key, value: value))
+            expected.append(
+                Seen(partition: Int32(index % 3), offset: Int64(index / 3), key: key, value: value)
+            )
         }
         try feeder.flush()
         let intake = Intake(try source(broker))
@@ -24,7 +26,8 @@ import Topology
         for partition in Int32(0)..<3 {
             #expect(
                 intake.records.filter { $0.partition == partition }
-                    == expected.filter { $0.partition == partition })
+                    == expected.filter { $0.partition == partition }
+            )
         }
         #expect(intake.poll { intake.caughtUp.count == 3 })
         #expect(intake.source.assignment.count == 3)
@@ -87,8 +90,10 @@ import Topology
         let start = monotonicNanoseconds()
         let fault = #expect(throws: Fault.self) {
             try KafkaSource(
-                settings, topics: [KafkaSourceTopic(topic: "orders", source: 0, start: .earliest)],
-                deadlineMilliseconds: 500)
+                settings,
+                topics: [KafkaSourceTopic(topic: "orders", source: 0, start: .earliest)],
+                deadlineMilliseconds: 500
+            )
         }
         #expect(fault?.detail.hasPrefix("no Kafka broker answers at 127.0.0.1:1: ") == true)
         #expect(fault?.detail.contains("refused") == true, "\(fault?.detail ?? "")")
@@ -109,7 +114,9 @@ import Topology
         first.source.close()
         let second = Intake(try source(broker))
         #expect(second.poll { second.fault != nil })
-        #expect(second.fault?.detail.contains("topic 'orders', partition 0: the group's position 1000") == true)
+        #expect(
+            second.fault?.detail.contains("topic 'orders', partition 0: the group's position 1000") == true
+        )
         #expect(second.records.isEmpty)
     }
 
@@ -134,13 +141,49 @@ import Topology
         #expect(intake.fault == nil)
     }
 
-    private func source(_ broker: MockBroker, start: SourceSpec.Start = .earliest) throws(Fault) -> KafkaSource {
+    @Test func pollingKeepsTheMembership() throws {
+        // Goal: the batch call counts as polling, so that a quiet or busy lane is not put out of the group.
+        let broker = try MockBroker()
+        try broker.createTopic("orders", partitions: 1)
         var settings = broker.settings()
-        // The mock's group waits about this long for a second member to join.
-        settings.raw["session.timeout.ms"] = "3000"
+        settings.raw["session.timeout.ms"] = "4000"
+        settings.raw["max.poll.interval.ms"] = "4000"
+        let intake = Intake(
+            try KafkaSource(
+                settings,
+                topics: [KafkaSourceTopic(topic: "orders", source: 0, start: .earliest)]
+            )
+        )
+        #expect(intake.poll { intake.source.assignment.count == 1 })
+        let start = monotonicNanoseconds()
+        #expect(intake.poll { monotonicNanoseconds() - start > 8_000_000_000 })
+        #expect(intake.events.allSatisfy { if case .revoked = $0 { false } else { true } })
+        #expect(intake.source.assignment.count == 1)
+    }
+
+    @Test func looksTopicsUpAndMakesThemOnTheMock() throws {
+        // Goal: administration works in demonstrations too, where topics come from being asked for.
+        let broker = try MockBroker()
+        let admin = try KafkaAdmin(broker.settings(), isMock: true)
+        try admin.checkReachable(deadlineMilliseconds: 10_000)
+        try admin.create([KafkaTopicPlan(name: "alerts", partitions: 4)])
+        #expect(try admin.partitionCount(of: "alerts") == 4)
+        let away = try KafkaAdmin(KafkaSettings(bootstrapServers: "127.0.0.1:1"))
+        let fault = #expect(throws: Fault.self) { try away.checkReachable(deadlineMilliseconds: 300) }
+        #expect(fault?.detail.hasPrefix("no Kafka broker answers at 127.0.0.1:1: ") == true)
+    }
+
+    private func source(_ broker: MockBroker, start: SourceSpec.Start = .earliest) throws(Fault)
+        -> KafkaSource
+    {
+        var settings = broker.settings()
+        // The mock's group waits about this long for a second member to join, and 3 s for the first.
+        settings.raw["session.timeout.ms"] = "4000"
         return try KafkaSource(
-            settings, topics: [KafkaSourceTopic(topic: "orders", source: 0, start: start)],
-            deadlineMilliseconds: 10_000)
+            settings,
+            topics: [KafkaSourceTopic(topic: "orders", source: 0, start: start)],
+            deadlineMilliseconds: 10_000
+        )
     }
 }
 
@@ -149,6 +192,7 @@ extension Intake {
         Set(
             events.compactMap {
                 if case .caughtUp(let partition) = $0 { partition } else { nil }
-            })
+            }
+        )
     }
 }

@@ -73,7 +73,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "localhost", "http://h", "redis://", "redis://h:0", "redis://h:99999", "redis://h/x", "redis://h/-1",
+        "", "localhost", "http://h", "redis://", "redis://h:0", "redis://h:99999", "redis://h/x",
+        "redis://h/-1",
         "redis://secret@h", "unix:relative", "redis://:%zz@h", "rediss://h", "redis://[::1",
     ])
     func refuses(url: String) {

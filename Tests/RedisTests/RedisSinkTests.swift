@@ -15,8 +15,10 @@ let needsRedis: Comment = "skipped: redis-server is not installed (apt install r
         for round in 0..<50 {
             for key in 0..<200 {
                 sink.put(
-                    key: "merchant:M\(key)", fields: [("orders", "\(round)"), ("night share", "0.\(round)")],
-                    ttlMilliseconds: 60_000)
+                    key: "merchant:M\(key)",
+                    fields: [("orders", "\(round)"), ("night share", "0.\(round)")],
+                    ttlMilliseconds: 60_000
+                )
             }
         }
         sink.put(key: "merchant:M7", fields: [("note", "späť \"quoted\"\r\n")], ttlMilliseconds: 60_000)
@@ -27,7 +29,8 @@ let needsRedis: Comment = "skipped: redis-server is not installed (apt install r
         }
         #expect(
             try reader.hash("merchant:M7")
-                == ["orders": "49", "night share": "0.49", "note": "späť \"quoted\"\r\n"])
+                == ["orders": "49", "night share": "0.49", "note": "späť \"quoted\"\r\n"]
+        )
         let left = try reader.timeToLive("merchant:M9")
         #expect(left > 30_000 && left <= 60_000)
         let counts = sink.counts
@@ -54,16 +57,25 @@ let needsRedis: Comment = "skipped: redis-server is not installed (apt install r
 
     @Test func aStoppedServerGetsTheNewestValuesWhenItIsBack() throws {
         // Goal: while the server hangs (SIGSTOP) nothing waits, and what it gets afterwards is the newest.
-        try outage { $0.pause() } end: { $0.resume() }
+        try outage {
+            $0.pause()
+        } end: {
+            $0.resume()
+        }
     }
 
     @Test func aKilledServerGetsTheNewestValuesWhenItIsBack() throws {
         // Goal: the same when the server dies with all it held.
-        try outage { $0.kill() } end: { try $0.launch() }
+        try outage {
+            $0.kill()
+        } end: {
+            try $0.launch()
+        }
     }
 
     private func outage(
-        begin: (PrivateRedis) -> Void, end: (PrivateRedis) throws -> Void
+        begin: (PrivateRedis) -> Void,
+        end: (PrivateRedis) throws -> Void
     ) throws {
         let (redis, sink) = try start()
         defer { redis.stop() }
@@ -72,8 +84,10 @@ let needsRedis: Comment = "skipped: redis-server is not installed (apt install r
             for key in 0..<2000 {
                 let start = monotonicNanoseconds()
                 sink.put(
-                    key: "merchant:M\(key)", fields: [("round", "\(round)"), ("odd", "\(round * 2 + 1)")],
-                    ttlMilliseconds: 60_000)
+                    key: "merchant:M\(key)",
+                    fields: [("round", "\(round)"), ("odd", "\(round * 2 + 1)")],
+                    ttlMilliseconds: 60_000
+                )
                 slowest = max(slowest, monotonicNanoseconds() - start)
             }
         }

@@ -10,7 +10,8 @@ package struct KafkaTopicPlan: Equatable, Sendable {
     /// Topic settings, as in `kafka-topics --config`.
     package var configuration: [String: String]
 
-    package init(name: String, partitions: Int, replication: Int = -1, configuration: [String: String] = [:]) {
+    package init(name: String, partitions: Int, replication: Int = -1, configuration: [String: String] = [:])
+    {
         self.name = name
         self.partitions = partitions
         self.replication = replication
@@ -70,7 +71,10 @@ package final class KafkaAdmin {
         // The request has its own deadline; a little later there is an answer in any case.
         guard let event = rd_kafka_queue_poll(answers, Int32(deadlineMilliseconds) + 5000) else {
             throw Fault(
-                .external, "\(client.bootstrapServers) did not answer a request to make topics", retry: .withBackoff)
+                .external,
+                "\(client.bootstrapServers) did not answer a request to make topics",
+                retry: .withBackoff
+            )
         }
         defer { rd_kafka_event_destroy(event) }
         try check(event)
@@ -80,7 +84,12 @@ package final class KafkaAdmin {
         var reason = [CChar](repeating: 0, count: 512)
         guard
             let topic = rd_kafka_NewTopic_new(
-                plan.name, Int32(plan.partitions), Int32(plan.replication), &reason, reason.count)
+                plan.name,
+                Int32(plan.partitions),
+                Int32(plan.replication),
+                &reason,
+                reason.count
+            )
         else { throw Fault(.user, "topic '\(plan.name)': \(string(reason))") }
         for (name, value) in plan.configuration { rd_kafka_NewTopic_set_config(topic, name, value) }
         return topic
@@ -103,8 +112,10 @@ package final class KafkaAdmin {
             let reason = rd_kafka_topic_result_error_string(result).map { String(cString: $0) } ?? ""
             let problem = KafkaProblem(code: code, "topic '\(name)'")
             throw Fault(
-                .external, "topic '\(name)' could not be made: \(reason.isEmpty ? problem.text : reason)",
-                retry: problem.retry)
+                .external,
+                "topic '\(name)' could not be made: \(reason.isEmpty ? problem.text : reason)",
+                retry: problem.retry
+            )
         }
     }
 }

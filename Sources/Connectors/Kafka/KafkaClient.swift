@@ -125,7 +125,11 @@ final class KafkaClient {
             if let known = reports.pointee.problems.last { reason = known.text }
             if let fault = takeFault() { throw fault }
         } while monotonicNanoseconds() < deadline
-        throw Fault(.external, "no Kafka broker answers at \(bootstrapServers): \(reason)", retry: .withBackoff)
+        throw Fault(
+            .external,
+            "no Kafka broker answers at \(bootstrapServers): \(reason)",
+            retry: .withBackoff
+        )
     }
 
     /// Asks for the end of a partition, waiting up to 30 s.
@@ -182,10 +186,13 @@ struct KafkaReports {
             rd_kafka_assign(handle, nil)
         } else if code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, let list {
             rebalances.append(
-                .assign((0..<Int(list.pointee.cnt)).map { index in
-                    let element = list.pointee.elems[index]
-                    return (String(cString: element.topic), element.partition)
-                }))
+                .assign(
+                    (0..<Int(list.pointee.cnt)).map { index in
+                        let element = list.pointee.elems[index]
+                        return (String(cString: element.topic), element.partition)
+                    }
+                )
+            )
         } else {
             rebalances.append(.revoke)
         }

@@ -3,8 +3,8 @@ import CRdkafka
 import Glibc
 import Records
 
-/// The bare librdkafka loop, which the engine is measured against: reads a topic from its beginning to
-/// the end that it had at the start, with the settings of `KafkaSource`.
+/// The bare librdkafka loop, which the engine is measured against: reads every partition of a
+/// topic from its beginning until it has come to its end once, with the settings of `KafkaSource`.
 package enum KafkaDrain {
     package struct Result: Sendable {
         package var records = 0
@@ -42,7 +42,9 @@ package enum KafkaDrain {
         let list = rd_kafka_topic_partition_list_new(Int32(count))
         defer { rd_kafka_topic_partition_list_destroy(list) }
         for partition in 0..<Int32(count) {
-            rd_kafka_topic_partition_list_add(list, topic, partition).pointee.offset = Int64(RD_KAFKA_OFFSET_BEGINNING)
+            rd_kafka_topic_partition_list_add(list, topic, partition).pointee.offset = Int64(
+                RD_KAFKA_OFFSET_BEGINNING
+            )
         }
         var result = Result()
         let wall = nanoseconds(CLOCK_MONOTONIC)
@@ -94,7 +96,9 @@ package enum KafkaDrain {
                     continue
                 }
                 if message.pointee.partition != partition {
-                    if filled > start { body(partition, RawRecords(at: storage, from: start, count: filled - start)) }
+                    if filled > start {
+                        body(partition, RawRecords(at: storage, from: start, count: filled - start))
+                    }
                     start = filled
                     partition = message.pointee.partition
                 }

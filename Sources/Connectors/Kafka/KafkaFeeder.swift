@@ -54,13 +54,19 @@ package final class KafkaFeeder {
 
     /// The same for texts.
     package func send(
-        to topic: Topic, key: String?, value: String?, timestamp: Int64 = 0, partition: Int32 = -1
+        to topic: Topic,
+        key: String?,
+        value: String?,
+        timestamp: Int64 = 0,
+        partition: Int32 = -1
     ) throws(Fault) {
         let key = key.map { Array($0.utf8) }
         let value = value.map { Array($0.utf8) }
         // An empty array has no address, but an empty text is not a null.
         let empty: [UInt8] = [0]
-        func at(_ bytes: [UInt8]?, _ body: (UnsafeBufferPointer<UInt8>?) -> Result<Void, Fault>) -> Result<Void, Fault> {
+        func at(_ bytes: [UInt8]?, _ body: (UnsafeBufferPointer<UInt8>?) -> Result<Void, Fault>) -> Result<
+            Void, Fault
+        > {
             guard let bytes else { return body(nil) }
             return (bytes.isEmpty ? empty : bytes).withUnsafeBufferPointer {
                 body(UnsafeBufferPointer(start: $0.baseAddress, count: bytes.count))
@@ -89,7 +95,10 @@ package final class KafkaFeeder {
         }
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
             throw Fault(
-                .external, "records were not acknowledged within \(deadlineMilliseconds) ms", retry: .withBackoff)
+                .external,
+                "records were not acknowledged within \(deadlineMilliseconds) ms",
+                retry: .withBackoff
+            )
         }
     }
 }

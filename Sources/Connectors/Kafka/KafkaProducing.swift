@@ -48,7 +48,8 @@ final class KafkaProducing {
         arguments[4].u.mem.ptr = UnsafeMutableRawPointer(mutating: message.key?.baseAddress)
         arguments[4].u.mem.size = message.key?.count ?? 0
         arguments[5].u.i64 = max(message.timestamp, 0)
-        arguments[6].u.ptr = message.cause < 0 ? nil : UnsafeMutableRawPointer(bitPattern: Int(message.cause) + 1)
+        arguments[6].u.ptr =
+            message.cause < 0 ? nil : UnsafeMutableRawPointer(bitPattern: Int(message.cause) + 1)
         var count = Self.types.count - 1
         if let headers = message.headers {
             arguments[7].u.headers = headers

@@ -26,7 +26,8 @@ package final class KafkaReader {
             var name: UnsafePointer<CChar>?
             var value: UnsafeRawPointer?
             var count = 0
-            while rd_kafka_header_get_all(list, result.count, &name, &value, &count) == RD_KAFKA_RESP_ERR_NO_ERROR,
+            while rd_kafka_header_get_all(list, result.count, &name, &value, &count)
+                == RD_KAFKA_RESP_ERR_NO_ERROR,
                 let known = name
             {
                 let bytes = UnsafeRawBufferPointer(start: value, count: count)
@@ -45,10 +46,14 @@ package final class KafkaReader {
     private static let capacity = 1000
 
     package init(
-        _ settings: KafkaSettings, topic: String, from start: Start = .beginning, deadlineMilliseconds: Int = 30_000
+        _ settings: KafkaSettings,
+        topic: String,
+        from start: Start = .beginning,
+        deadlineMilliseconds: Int = 30_000
     ) throws(Fault) {
         client = try KafkaClient(settings, .reader)
-        guard let count = try client.partitionCount(of: topic, deadlineMilliseconds: deadlineMilliseconds) else {
+        guard let count = try client.partitionCount(of: topic, deadlineMilliseconds: deadlineMilliseconds)
+        else {
             throw client.missing(topic)
         }
         atEnd = Array(repeating: false, count: count)
@@ -63,7 +68,9 @@ package final class KafkaReader {
         defer { rd_kafka_topic_partition_list_destroy(list) }
         for partition in 0..<Int32(count) {
             // An explicit end: a logical one is looked up later, and records would slip in between.
-            let from = start == .beginning ? Int64(RD_KAFKA_OFFSET_BEGINNING) : try client.endOffset(topic, partition)
+            let from =
+                start == .beginning
+                ? Int64(RD_KAFKA_OFFSET_BEGINNING) : try client.endOffset(topic, partition)
             rd_kafka_topic_partition_list_add(list, topic, partition).pointee.offset = from
         }
         rd_kafka_assign(client.handle, list)

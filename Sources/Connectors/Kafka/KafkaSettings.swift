@@ -53,6 +53,7 @@ enum KafkaRole {
 extension KafkaSettings {
     /// A new configuration; the caller destroys it or gives it to a client.
     func configuration(_ role: KafkaRole) throws(Fault) -> OpaquePointer {
+        if role == .consumer, group.isEmpty { throw Fault(.user, "a consumer group needs a name") }
         guard let configuration = rd_kafka_conf_new() else { throw Fault(.defect, "out of memory") }
         do throws(Fault) {
             for (name, value) in defaults(role) { try Self.set(configuration, name, value) }
@@ -95,7 +96,8 @@ extension KafkaSettings {
         switch role {
         case .consumer, .reader:
             settings += [
-                ("group.id", group),
+                // A reader joins no group, but librdkafka wants a name.
+                ("group.id", role == .reader && group.isEmpty ? "none" : group),
                 // A full queue makes the fetcher of 2.0.2 sleep a whole second: bound it by bytes instead.
                 ("queued.min.messages", "2000000"),
                 ("queued.max.messages.kbytes", "\(max(prefetchBytes >> 10, 1024))"),
@@ -117,12 +119,14 @@ extension KafkaSettings {
                 if let instanceId { settings.append(("group.instance.id", instanceId)) }
             }
         case .producer:
-            settings += Self.producing + [("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "5")]
+            settings +=
+                Self.producing + [("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "5")]
         case .feeder:
-            settings += Self.producing + [
-                ("linger.ms", "20"), ("batch.num.messages", "100000"),
-                ("queue.buffering.max.messages", "1000000"),
-            ]
+            settings +=
+                Self.producing + [
+                    ("linger.ms", "20"), ("batch.num.messages", "100000"),
+                    ("queue.buffering.max.messages", "1000000"),
+                ]
         case .admin:
             break
         }

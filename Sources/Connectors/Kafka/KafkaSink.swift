@@ -28,8 +28,8 @@ package final class KafkaSink: LaneSink {
     private var shortened = 0
     private var isOpen = true
 
-    /// `sinks`: topic of each of the topology's sinks, nil for those that are not Kafka's. `onDelivery` gets the
-    /// milliseconds from the append of the causing record to the acknowledgement of its result, on this
+    /// `sinks`: topic of each of the topology's sinks, nil for those that are not Kafka's. `onDelivery` gets
+    /// the milliseconds from the append of the causing record to the acknowledgement of its result, on this
     /// sink's thread. Throws if no broker answers or a topic is missing after `deadlineMilliseconds`.
     package init(
         _ settings: KafkaSettings,
@@ -65,7 +65,11 @@ package final class KafkaSink: LaneSink {
     package var counts: Counts {
         let reports = client.reports.pointee
         return Counts(
-            sent: sent, delivered: reports.delivered, undelivered: reports.undelivered, shortened: shortened)
+            sent: sent,
+            delivered: reports.delivered,
+            undelivered: reports.undelivered,
+            shortened: shortened
+        )
     }
 
     /// Records that are not acknowledged yet.
@@ -94,7 +98,8 @@ package final class KafkaSink: LaneSink {
                     .external,
                     "\(inFlight) records were not acknowledged by \(client.bootstrapServers) within "
                         + "\(flushMilliseconds) ms",
-                    retry: .withBackoff)
+                    retry: .withBackoff
+                )
             }
             rd_kafka_flush(client.handle, Int32(min(left, 100)))
             try checkDeliveries()
@@ -124,7 +129,10 @@ package final class KafkaSink: LaneSink {
     }
 
     private func send(
-        _ record: Outbox.Record, of outbox: borrowing Outbox, to topic: OpaquePointer, now: Int64
+        _ record: Outbox.Record,
+        of outbox: borrowing Outbox,
+        to topic: OpaquePointer,
+        now: Int64
     ) throws(Fault) {
         var message = KafkaProducing.Message()
         message.key = outbox.key(of: record)
@@ -134,14 +142,19 @@ package final class KafkaSink: LaneSink {
         message.cause = record.causedAt
         if record.headersCount > 0 { message.headers = headers(of: record, outbox) }
         var code = try producer.send(message, to: topic)
-        if code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, record.destination == .deadLetter || record.destination == .late {
+        if code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+            record.destination == .deadLetter || record.destination == .late
+        {
             shortened += 1
             message.value = nil
             code = try producer.send(message, to: topic)
         }
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
             if let headers = message.headers { rd_kafka_headers_destroy(headers) }
-            let problem = KafkaProblem(code: code, "topic '\(name(ofTopic: topic))', \(record.valueCount) bytes")
+            let problem = KafkaProblem(
+                code: code,
+                "topic '\(name(ofTopic: topic))', \(record.valueCount) bytes"
+            )
             throw Fault(.external, "Kafka: \(problem.text)", retry: problem.retry)
         }
         sent += 1
@@ -152,8 +165,12 @@ package final class KafkaSink: LaneSink {
         let list = rd_kafka_headers_new(8)
         outbox.forEachHeader(of: record) { name, value in
             rd_kafka_header_add(
-                list, UnsafeRawPointer(name.baseAddress)?.assumingMemoryBound(to: CChar.self), name.count,
-                value.baseAddress, value.count)
+                list,
+                UnsafeRawPointer(name.baseAddress)?.assumingMemoryBound(to: CChar.self),
+                name.count,
+                value.baseAddress,
+                value.count
+            )
         }
         return list
     }

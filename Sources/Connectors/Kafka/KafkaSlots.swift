@@ -59,7 +59,8 @@ final class KafkaSlots {
         removeAll()
         var total = 0
         for index in topics.indices {
-            let last = assignment.filter { $0.topic == topics[index].name }.map { Int($0.partition) }.max() ?? -1
+            let last =
+                assignment.filter { $0.topic == topics[index].name }.map { Int($0.partition) }.max() ?? -1
             topics[index].first = total
             topics[index].partitions = last + 1
             total += last + 1
@@ -72,7 +73,10 @@ final class KafkaSlots {
             guard let topic = topics.first(where: { $0.name == element.topic }) else { continue }
             let partition = SourcePartition(source: topic.source, partition: element.partition)
             slots[topic.first + Int(element.partition)] = Slot(
-                partition: partition, isAssigned: true, next: max(element.offset, 0))
+                partition: partition,
+                isAssigned: true,
+                next: max(element.offset, 0)
+            )
         }
     }
 

@@ -18,7 +18,11 @@ extension KafkaSource {
                 try findPositions(list)
                 let code = rd_kafka_assign(client.handle, list)
                 guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
-                    throw Fault(.external, "Kafka: \(KafkaProblem(code: code, "assign").text)", retry: .withBackoff)
+                    throw Fault(
+                        .external,
+                        "Kafka: \(KafkaProblem(code: code, "assign").text)",
+                        retry: .withBackoff
+                    )
                 }
                 slots.assign(entries(list).map { (String(cString: $0.topic), $0.partition, $0.offset) })
                 onEvent(.assigned(slots.assigned))
@@ -83,7 +87,8 @@ extension KafkaSource {
             code = RD_KAFKA_RESP_ERR__TIMED_OUT
             if let event = rd_kafka_queue_poll(answers, Int32(Self.answerMilliseconds)) {
                 code = rd_kafka_event_error(event)
-                if code == RD_KAFKA_RESP_ERR_NO_ERROR, let stored = rd_kafka_event_topic_partition_list(event) {
+                if code == RD_KAFKA_RESP_ERR_NO_ERROR, let stored = rd_kafka_event_topic_partition_list(event)
+                {
                     code = entries(stored).map(\.err).first { $0 != RD_KAFKA_RESP_ERR_NO_ERROR } ?? code
                 }
                 rd_kafka_event_destroy(event)

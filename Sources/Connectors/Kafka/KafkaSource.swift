@@ -41,7 +41,8 @@ package final class KafkaSource: LaneSource {
         topics: [KafkaSourceTopic],
         deadlineMilliseconds: Int = 30_000
     ) throws(Fault) {
-        for (index, topic) in topics.enumerated() where topics[..<index].contains(where: { $0.topic == topic.topic }) {
+        for (index, topic) in topics.enumerated()
+        where topics[..<index].contains(where: { $0.topic == topic.topic }) {
             throw Fault(.user, "two sources read topic '\(topic.topic)'; read it once and use two steps")
         }
         client = try KafkaClient(settings, .consumer)
@@ -122,9 +123,12 @@ package final class KafkaSource: LaneSource {
 
     package var assignment: [SourcePartition] { slots.assigned }
 
-    /// Records between what was handed over and the end of the partition, as of the last fetch; nil before it.
+    /// Records between what was handed over and the end of the partition, as of the
+    /// last fetch; nil before it.
     package func lag(of partition: SourcePartition) -> Int64? {
-        guard let high = highWatermark(of: partition), let next = slots.position(of: partition) else { return nil }
+        guard let high = highWatermark(of: partition), let next = slots.position(of: partition) else {
+            return nil
+        }
         return max(high - next, 0)
     }
 
@@ -134,7 +138,12 @@ package final class KafkaSource: LaneSource {
         var low: Int64 = -1
         var high: Int64 = -1
         let code = rd_kafka_get_watermark_offsets(
-            client.handle, topic.topic, partition.partition, &low, &high)
+            client.handle,
+            topic.topic,
+            partition.partition,
+            &low,
+            &high
+        )
         return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : nil
     }
 
@@ -180,9 +189,11 @@ package final class KafkaSource: LaneSource {
             faults.append(
                 Fault(
                     .external,
-                    "\(place): the group's position \(message.pointee.offset) is not there any more: the records "
+                    "\(place): the group's position \(message.pointee.offset) is not there any more: records "
                         + "were deleted before they were read, or the topic was made anew (\(detail)); "
-                        + "set a new position with kafka-consumer-groups --reset-offsets"))
+                        + "set a new position with kafka-consumer-groups --reset-offsets"
+                )
+            )
         case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
             RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
             noteMissing(topic, detail)

@@ -24,8 +24,11 @@ package final class MockBroker {
     /// Settings for clients of this broker: it answers an empty fetch only after the whole wait.
     package func settings(group: String = "millrace", instanceId: String? = nil) -> KafkaSettings {
         KafkaSettings(
-            bootstrapServers: bootstrapServers, group: group, instanceId: instanceId,
-            raw: ["fetch.wait.max.ms": "5"])
+            bootstrapServers: bootstrapServers,
+            group: group,
+            instanceId: instanceId,
+            raw: ["fetch.wait.max.ms": "5"]
+        )
     }
 
     package func createTopic(_ topic: String, partitions: Int) throws(Fault) {

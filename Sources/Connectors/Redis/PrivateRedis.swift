@@ -38,7 +38,8 @@ package final class PrivateRedis {
         guard process == 0 else { return }
         unlink(socket)
         process = try spawn([
-            program, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--daemonize", "no",
+            program, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--daemonize",
+            "no",
             "--dir", directory, "--logfile", directory + "/redis.log",
         ])
         let deadline = monotonicNanoseconds() + 10_000_000_000

@@ -14,7 +14,10 @@ package struct RedisAddress: Sendable, CustomStringConvertible {
 
     package init(_ url: String) throws(Fault) {
         // The message never repeats what may hold a password.
-        let wrong = Fault(.user, "a Redis address is redis://[:password@]host[:port][/db] or unix:/path/to.sock")
+        let wrong = Fault(
+            .user,
+            "a Redis address is redis://[:password@]host[:port][/db] or unix:/path/to.sock"
+        )
         if let path = Self.rest(of: url, after: "unix:") {
             guard path.hasPrefix("/"), path.utf8.count < 108 else { throw wrong }
             place = .socket(path: path)
@@ -27,7 +30,8 @@ package struct RedisAddress: Sendable, CustomStringConvertible {
         if let at = rest.lastIndex(of: "@") {
             let secret = rest[..<at].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
             rest = String(rest[rest.index(after: at)...])
-            guard secret.count == 2, let name = Self.decode(secret[0]), let word = Self.decode(secret[1]) else {
+            guard secret.count == 2, let name = Self.decode(secret[0]), let word = Self.decode(secret[1])
+            else {
                 throw wrong
             }
             user = name.isEmpty ? nil : name
@@ -80,7 +84,8 @@ package struct RedisAddress: Sendable, CustomStringConvertible {
                 result.append(byte)
                 continue
             }
-            guard bytes.count >= 2, let value = UInt8(String(decoding: bytes.prefix(2), as: UTF8.self), radix: 16)
+            guard bytes.count >= 2,
+                let value = UInt8(String(decoding: bytes.prefix(2), as: UTF8.self), radix: 16)
             else { return nil }
             result.append(value)
             bytes = bytes.dropFirst(2)

@@ -114,9 +114,15 @@ final class RedisConnection {
     private func failure() -> Fault {
         // An input or output error is in errno, of which this hiredis keeps a text; EAGAIN is the timeout.
         let code = errno
-        let text = withUnsafeBytes(of: context.pointee.errstr) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let text = withUnsafeBytes(of: context.pointee.errstr) {
+            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+        }
         let timedOut = context.pointee.err == REDIS_ERR_IO && (code == EAGAIN || code == EWOULDBLOCK)
-        return Fault(.external, "Redis at \(address): \(timedOut ? "no answer in time" : text)", retry: .withBackoff)
+        return Fault(
+            .external,
+            "Redis at \(address): \(timedOut ? "no answer in time" : text)",
+            retry: .withBackoff
+        )
     }
 
     private func line(_ kind: UInt8, _ count: Int) {
@@ -139,7 +145,10 @@ final class RedisConnection {
     }
 
     private static func text(_ reply: UnsafePointer<redisReply>) -> String {
-        String(decoding: UnsafeRawBufferPointer(start: reply.pointee.str, count: Int(reply.pointee.len)), as: UTF8.self)
+        String(
+            decoding: UnsafeRawBufferPointer(start: reply.pointee.str, count: Int(reply.pointee.len)),
+            as: UTF8.self
+        )
     }
 
     private static func value(_ reply: UnsafePointer<redisReply>) -> RedisValue {
@@ -151,7 +160,8 @@ final class RedisConnection {
             .array(
                 (0..<Int(reply.pointee.elements)).map { index in
                     reply.pointee.element[index].map { value($0) } ?? .null
-                })
+                }
+            )
         default: .null
         }
     }

@@ -92,7 +92,9 @@ struct RedisPending {
 
     private static func merge(_ old: Entry, under new: Entry) -> Entry {
         // A sink writes the same fields every time: then there is nothing to look up.
-        if old.fields.count == new.fields.count, zip(old.fields, new.fields).allSatisfy({ $0.name == $1.name }) {
+        if old.fields.count == new.fields.count,
+            zip(old.fields, new.fields).allSatisfy({ $0.name == $1.name })
+        {
             return new
         }
         var merged = new

@@ -6,7 +6,10 @@ package final class RedisReader {
 
     package init(_ address: RedisAddress, timeoutMilliseconds: Int = 5000) throws(Fault) {
         connection = try RedisConnection(
-            address, connectMilliseconds: timeoutMilliseconds, commandMilliseconds: timeoutMilliseconds)
+            address,
+            connectMilliseconds: timeoutMilliseconds,
+            commandMilliseconds: timeoutMilliseconds
+        )
     }
 
     package func command(_ words: String...) throws(Fault) -> RedisValue {

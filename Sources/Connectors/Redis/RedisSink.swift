@@ -52,12 +52,15 @@ package final class RedisSink: MetricsSink {
         let writer = Unmanaged.passRetained(RedisWriter(address, options, shared))
         var thread = pthread_t()
         let code = pthread_create(
-            &thread, nil,
+            &thread,
+            nil,
             { argument in
                 guard let argument else { return nil }
                 Unmanaged<RedisWriter>.fromOpaque(argument).takeRetainedValue().run()
                 return nil
-            }, writer.toOpaque())
+            },
+            writer.toOpaque()
+        )
         guard code == 0 else {
             writer.release()
             throw Fault(.external, "no thread for Redis: \(String(cString: strerror(code)))")
@@ -189,7 +192,9 @@ final class RedisShared: @unchecked Sendable {
     func gather(_ count: Int, _ milliseconds: Int) {
         let deadline = monotonicNanoseconds() + Int64(milliseconds) * 1_000_000
         locked {
-            while closesAt == nil, pending.keys < count, monotonicNanoseconds() < deadline { wait(until: deadline) }
+            while closesAt == nil, pending.keys < count, monotonicNanoseconds() < deadline {
+                wait(until: deadline)
+            }
         }
     }
 

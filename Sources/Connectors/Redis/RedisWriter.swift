@@ -30,8 +30,10 @@ final class RedisWriter: @unchecked Sendable {
     private func connect() -> Bool {
         do throws(Fault) {
             let made = try RedisConnection(
-                address, connectMilliseconds: options.connectMilliseconds,
-                commandMilliseconds: options.commandMilliseconds)
+                address,
+                connectMilliseconds: options.connectMilliseconds,
+                commandMilliseconds: options.commandMilliseconds
+            )
             // A server that was stopped would go through the old connection's commands now, and could put
             // their old values over new ones. A refusal (no such connection, not allowed) does no harm.
             if abandoned != 0 { _ = try made.command(["CLIENT", "KILL", "ID", "\(abandoned)"]) }
@@ -95,7 +97,9 @@ final class RedisWriter: @unchecked Sendable {
     /// Sets first, and times to live in a second round for the keys that took them: a key of another type
     /// belongs to somebody else and must not be made to expire.
     private func pipeline(
-        _ entries: [RedisPending.Entry], _ connection: RedisConnection, _ outcome: inout Outcome
+        _ entries: [RedisPending.Entry],
+        _ connection: RedisConnection,
+        _ outcome: inout Outcome
     ) throws(Fault) {
         connection.begin()
         for entry in entries {
@@ -136,7 +140,8 @@ final class RedisWriter: @unchecked Sendable {
 
     private func note(_ reason: String, _ entry: RedisPending.Entry, _ outcome: inout Outcome) {
         let passing = [
-            "OOM", "MISCONF", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "BUSY", "TRYAGAIN", "CLUSTERDOWN",
+            "OOM", "MISCONF", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "BUSY", "TRYAGAIN",
+            "CLUSTERDOWN",
             "NOAUTH",
         ]
         if passing.contains(where: { reason.hasPrefix($0) }) {

@@ -1,0 +1,1 @@
+../KafkaTests/KafkaFixture.swift
