@@ -85,7 +85,9 @@ let package = Package(
         tests("TopologyTests", uses: ["Base", "Records", "Topology"]),
         tests("KafkaTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors"]),
         tests("RedisTests", uses: ["Base", "Connectors"]),
-        tests("IntegrationTests", uses: ["Base", "Topology", "Dataflow", "Connectors"]),
+        tests("EngineTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine"]),
+        tests("IntegrationTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine"]),
+        tests("ArchitectureTests", uses: []),
     ],
     cxxLanguageStandard: .cxx17
 )
