@@ -31,7 +31,11 @@ func tests(_ name: String, uses: [String]) -> Target {
 
 let package = Package(
     name: "millrace",
-    products: [.executable(name: "millrace", targets: ["millrace"])],
+    products: [
+        .executable(name: "millrace", targets: ["millrace"]),
+        // Preloaded by `millrace bench allocations`.
+        .library(name: "AllocationCount", type: .dynamic, targets: ["CAllocationCount"]),
+    ],
     targets: [
         // Layer 0: C. Each has exactly one Swift importer.
         system("CYaml", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
@@ -46,6 +50,7 @@ let package = Package(
             dependencies: ["CSimdjsonLibrary"],
             path: "Sources/CModules/CSimdjson"
         ),
+        .target(name: "CAllocationCount", path: "Sources/CModules/CAllocationCount"),
         // Layer 1: vocabulary.
         library("Base"),
         library("Records", uses: ["Base"]),

@@ -1,0 +1,63 @@
+import Base
+import Connectors
+import Engine
+import Glibc
+
+extension Command {
+    static let bench = Command(
+        name: "bench",
+        summary: "every figure of the README, each with its reference and its answer checked",
+        help: """
+            usage: millrace bench NAME [OPTIONS]
+
+              operators     windows alone: 10,000 keys, 5 min / 10 s (--keys, --slide, --records)
+              decode        JSON to columns
+              kafka         a full topic drained: the engine over a bare loop that decodes the same fields
+                            (--bootstrap-server, --records)
+              latency       from a record's scheduled send to its alert read, at a fixed rate
+                            (--bootstrap-server, --rate, --seconds)
+              allocations   of memory, per record at steady state
+              redis         hot metrics of merchants per second
+
+              --json        one JSON object instead of text
+
+            example: millrace bench operators --slide 1
+            """,
+        options: [
+            "--json": .flag, "--bootstrap-server": .value, "--records": .value, "--keys": .value, "--slide": .value,
+            "--rate": .value, "--seconds": .value,
+        ],
+        run: { (arguments: Arguments) throws(Fault) -> Int32 in
+            guard arguments.files.count == 1 else { throw Fault(.user, "one bench is expected: operators, decode, kafka, latency, allocations or redis") }
+            let report = try report(arguments.files[0], arguments)
+            print(arguments.has("--json") ? report.json : report.text)
+            return ExitCode.done
+        }
+    )
+
+    private static func report(_ name: String, _ arguments: Arguments) throws(Fault) -> BenchReport {
+        let records = try arguments.integer("--records", in: 1000...1_000_000_000)
+        func servers() throws(Fault) -> KafkaSettings {
+            guard let servers = arguments.value("--bootstrap-server") else {
+                throw Fault(.user, "bench \(name) needs a broker: --bootstrap-server 127.0.0.1:9092")
+            }
+            return KafkaSettings(bootstrapServers: servers)
+        }
+        switch name {
+        case "operators":
+            return try BenchOperators.run(
+                records: records ?? 4_000_000,
+                keys: try arguments.integer("--keys", in: 1...10_000_000) ?? 10_000,
+                slideSeconds: try arguments.integer("--slide", in: 1...300) ?? 10)
+        case "decode": return try BenchDecode.run(records: records ?? 2_000_000)
+        case "kafka": return try BenchKafka.run(try servers(), records: records ?? 3_000_000)
+        case "latency":
+            return try BenchLatency.run(
+                try servers(), rate: try arguments.integer("--rate", in: 100...10_000_000) ?? 50_000,
+                seconds: try arguments.integer("--seconds", in: 1...3600) ?? 15)
+        case "allocations": return try BenchAllocations.run(records: records ?? 2_000_000)
+        case "redis": return try BenchRedis.run(keys: records ?? 100_000)
+        default: throw Fault(.user, "unknown bench '\(name)'; there is operators, decode, kafka, latency, allocations, redis")
+        }
+    }
+}
