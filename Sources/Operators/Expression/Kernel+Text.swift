@@ -44,6 +44,7 @@ extension Kernel {
         case .date(let zone):
             var cursor = zone.cursor()
             map(a, output, rows) { time in
+                guard isDated(time) else { return (0, 2) }
                 let day = zone.localDay(containing: time, &cursor)
                 return (arena.append(CivilTime.dateString(day: day)).packed, 1)
             }
@@ -83,8 +84,9 @@ extension Kernel {
         if case .substring = self { return substring(operands, output, arena, rows) }
         for index in 0..<rows.count {
             let row = rows[index]
-            guard operands.allSatisfy({ $0.valid[row] == 1 }) else {
-                output.valid[row] = 0
+            let state = operands.reduce(1) { both($0, $1.valid[row]) }
+            guard state == 1 else {
+                output.valid[row] = state
                 continue
             }
             let count = operands.reduce(0) { $0 + TextReference(packed: $1.values[row]).count }
@@ -108,8 +110,9 @@ extension Kernel {
         let (source, from, length) = (operands[0], operands[1], operands[2])
         for index in 0..<rows.count {
             let row = rows[index]
-            guard source.valid[row] == 1, from.valid[row] == 1, length.valid[row] == 1 else {
-                output.valid[row] = 0
+            let state = both(both(source.valid[row], from.valid[row]), length.valid[row])
+            guard state == 1 else {
+                output.valid[row] = state
                 continue
             }
             let text = TextReference(packed: source.values[row])
@@ -138,6 +141,9 @@ extension Kernel {
         func local(_ time: Int64) -> Int64 { time + zone.offset(atMilliseconds: time, &cursor) }
         let hour: Int64 = 3_600_000
         let day = 24 * hour
+        @inline(__always) func map(_ a: Column, _ output: Column, _ rows: Selection, _ body: (Int64) -> (Int64, UInt8)) {
+            self.map(a, output, rows) { isDated($0) ? body($0) : (0, 2) }
+        }
         switch part {
         case .hour: map(a, output, rows) { (positiveRemainder(local($0), day) / hour, 1) }
         case .minute: map(a, output, rows) { (positiveRemainder(local($0), hour) / 60_000, 1) }
@@ -149,6 +155,12 @@ extension Kernel {
         case .startOfDay: map(a, output, rows) { (zone.startOfDay(containing: $0, &cursor), 1) }
         }
     }
+}
+
+/// False for the numbers that no calendar gives a date.
+@inline(__always)
+private func isDated(_ time: Int64) -> Bool {
+    time >= -CivilTime.millisecondsMax && time <= CivilTime.millisecondsMax
 }
 
 @inline(__always)

@@ -30,7 +30,7 @@ enum Kernel {
 
 /// The two states of `valid` that are not a value: plain null and overflow, which wins.
 @inline(__always)
-private func both(_ a: UInt8, _ b: UInt8) -> UInt8 { a & b & 1 != 0 ? 1 : (a | b) & 2 }
+func both(_ a: UInt8, _ b: UInt8) -> UInt8 { a & b & 1 != 0 ? 1 : (a | b) & 2 }
 
 extension Kernel {
     func run(_ a: Column, into output: Column, arena: Arena, rows: Selection) {
@@ -63,7 +63,7 @@ extension Kernel {
             map(a, output, rows) { (floorDivide($0, unit), 1) }
         case .ceil(let scale):
             let unit = Decimal.powerOfTen(scale)
-            map(a, output, rows) { (-floorDivide(-$0, unit), 1) }
+            map(a, output, rows) { (floorDivide($0, unit) + ($0 % unit == 0 ? 0 : 1), 1) }
         case .durationIn(let unit): map(a, output, rows) { (floorDivide($0, unit), 1) }
         case .timePart(let part, let zone): timePart(part, zone, a, output, rows)
         case .inTexts, .length, .lower, .upper, .trim, .text, .parseNumber, .date:
@@ -80,9 +80,9 @@ extension Kernel {
         case .or: or(a, b, output, rows)
         case .compare(let operation, let scales): compare(operation, scales, a, b, output, rows)
         case .add(let scales):
-            arithmetic(a, b, output, rows, scales) { $0.addingReportingOverflow($1) }
+            arithmetic(a, b, output, rows, scales, { $0.addingReportingOverflow($1) }, { $0 + $1 })
         case .subtract(let scales):
-            arithmetic(a, b, output, rows, scales) { $0.subtractingReportingOverflow($1) }
+            arithmetic(a, b, output, rows, scales, { $0.subtractingReportingOverflow($1) }, { $0 - $1 })
         case .multiply:
             map(a, b, output, rows) {
                 let (value, overflow) = $0.multipliedReportingOverflow(by: $1)
@@ -203,14 +203,21 @@ extension Kernel {
         _ output: Column,
         _ rows: Selection,
         _ scales: ScalePair,
-        _ body: (Int64, Int64) -> (partialValue: Int64, overflow: Bool)
+        _ narrow: (Int64, Int64) -> (partialValue: Int64, overflow: Bool),
+        _ wide: (Int128, Int128) -> Int128
     ) {
-        let (left, right) = (scales.left, scales.right)
+        if scales.isSame {
+            map(a, b, output, rows) { x, y in
+                let (value, overflow) = narrow(x, y)
+                return (value, overflow ? 2 : 1)
+            }
+            return
+        }
+        // 128 bits: an operand may not fit at the common scale where the result does.
+        let (left, right) = (Int128(scales.left), Int128(scales.right))
         map(a, b, output, rows) { x, y in
-            let (scaledX, overflowX) = x.multipliedReportingOverflow(by: left)
-            let (scaledY, overflowY) = y.multipliedReportingOverflow(by: right)
-            let (value, overflow) = body(scaledX, scaledY)
-            return (value, overflowX || overflowY || overflow ? 2 : 1)
+            guard let value = Int64(exactly: wide(Int128(x) * left, Int128(y) * right)) else { return (0, 2) }
+            return (value, 1)
         }
     }
 
@@ -276,15 +283,15 @@ extension Kernel {
         for index in 0..<rows.count {
             let row = rows[index]
             var state: UInt8 = 1
-            var best: Int64 = 0
+            var best: Int128 = 0
             for (position, operand) in operands.enumerated() {
                 state = both(state, operand.valid[row])
-                let (value, overflow) = operand.values[row].multipliedReportingOverflow(by: factors[position])
-                if overflow { state = 2 }
+                // 128 bits: only the one that wins must fit, and what stands behind a null is anything.
+                let value = Int128(operand.values[row]) * Int128(factors[position])
                 if position == 0 || (isLeast ? value < best : value > best) { best = value }
             }
-            output.values[row] = best
-            output.valid[row] = state
+            output.values[row] = Int64(truncatingIfNeeded: best)
+            output.valid[row] = state == 1 && Int64(exactly: best) == nil ? 2 : state
         }
     }
 }

@@ -1,6 +1,8 @@
 /// Dates of the proleptic Gregorian calendar, and timestamps as ISO 8601 texts.
 package enum CivilTime {
     package static let dayMilliseconds: Int64 = 86_400_000
+    /// A hundred million days on either side of 1970 (ECMAScript's range): far from where sums overflow.
+    package static let millisecondsMax: Int64 = 8_640_000_000_000_000
 
     /// Days since 1970-01-01 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil).
     package static func day(year: Int64, month: Int64, day: Int64) -> Int64 {
@@ -121,7 +123,8 @@ package enum CivilTime {
     /// `2011-01-05T10:15:00Z`, with `.123` where the milliseconds are not 0.
     package static func string(_ milliseconds: Int64) -> String {
         let dayNumber = floorDivide(milliseconds, dayMilliseconds)
-        let time = milliseconds - dayNumber * dayMilliseconds
+        // The first day of the 64-bit range begins before it; the difference is small all the same.
+        let time = milliseconds &- dayNumber &* dayMilliseconds
         let (hour, minute, second) = (time / 3_600_000, time / 60_000 % 60, time / 1000 % 60)
         let fraction = time % 1000
         let clock = "\(two(hour)):\(two(minute)):\(two(second))"
