@@ -113,7 +113,7 @@ struct ColumnReader {
             if let value = plainDecimal(start, Int(token.count), scale: scale, factor: factor) {
                 return .success(value)
             }
-            return number(start, Int(token.count), scale: scale)
+            return number(token, start, scale: scale)
         }
     }
 
@@ -154,19 +154,17 @@ struct ColumnReader {
     }
 
     @inline(never)
-    private func number(_ start: UnsafePointer<UInt8>, _ count: Int, scale: Int) -> Result<Int64, RowFailure> {
-        switch Decimal.parse(start, count, scale: scale) {
+    private func number(_ token: Token, _ start: UnsafePointer<UInt8>, scale: Int) -> Result<Int64, RowFailure> {
+        let count = Int(token.count)
+        // JSON's numbers have no leading zeros; what stands in a text may.
+        let first = count > 0 && start[0] == 0x2D ? 1 : 0
+        if token.kind == Token.Kind.number.rawValue, count > first + 1, start[first] == 0x30, start[first + 1] &- 0x30 <= 9 {
+            return .failure(.wrongType)
+        }
+        let parsed = column.isRounded
+            ? Decimal.parseRounded(start, count, scale: scale) : Decimal.parse(start, count, scale: scale)
+        switch parsed {
         case .success(let value): return .success(value)
-        case .failure(.tooManyPlaces) where column.isRounded:
-            // Read with as many places as fit, then round once.
-            for finer in stride(from: 18, to: scale, by: -1) {
-                if case .success(let value) = Decimal.parse(start, min(count, 64), scale: finer),
-                    let rounded = Decimal.rescale(value, from: finer, to: scale)
-                {
-                    return .success(rounded)
-                }
-            }
-            return .failure(.outOfRange)
         case .failure(.notANumber): return .failure(.wrongType)
         case .failure: return .failure(.outOfRange)
         }
@@ -183,7 +181,11 @@ struct ColumnReader {
         guard let start = token.start else { return .failure(.wrongType) }
         let count = Int(token.count)
         if token.kind == Token.Kind.number.rawValue {
-            return number(start, count, scale: 0)
+            let value = number(token, start, scale: 0)
+            if case .success(let time) = value, time.magnitude > CivilTime.millisecondsMax.magnitude {
+                return .failure(.outOfRange)
+            }
+            return value
         }
         guard token.kind == Token.Kind.string.rawValue, let parsed = CivilTime.parse(start, count) else {
             return .failure(.wrongType)

@@ -157,6 +157,51 @@ package enum Decimal {
         return .success(Int64(scaled))
     }
 
+    /// The same, but more places than `scale` are rounded half to even, however many there are.
+    package static func parseRounded(
+        _ bytes: UnsafePointer<UInt8>,
+        _ count: Int,
+        scale: Int
+    ) -> Result<Int64, ParseFailure> {
+        let exact = parse(bytes, count, scale: scale)
+        if case .success = exact { return exact }
+        if case .failure(.notANumber) = exact { return exact }
+        // The grammar is right. How many digits, counted from the first, are kept:
+        let text = UnsafeBufferPointer(start: bytes, count: count)
+        let mantissa = text.prefix { $0 | 0x20 != 0x65 }
+        let digits = mantissa.lazy.filter { $0 &- 0x30 <= 9 }
+        let whole = mantissa.prefix { $0 != 0x2E }.lazy.filter { $0 &- 0x30 <= 9 }.count
+        var exponent = 0
+        for byte in text[mantissa.endIndex...] where byte &- 0x30 <= 9 {
+            exponent = min(exponent * 10 + Int(byte &- 0x30), 10_000_000)
+        }
+        if text[mantissa.endIndex...].contains(0x2D) { exponent = -exponent }
+        let kept = whole + exponent + scale
+        var magnitude: Int128 = 0
+        // What is dropped: its first digit, and whether anything stands behind that.
+        var half: UInt8 = 0
+        var hasMore = false
+        var position = 0
+        for digit in digits {
+            if position < kept {
+                magnitude = magnitude * 10 + Int128(digit &- 0x30)
+                guard magnitude <= Int128(Int64.max) + 1 else { return .failure(.outOfRange) }
+            } else if position == kept {
+                half = digit &- 0x30
+            } else {
+                hasMore = hasMore || digit != 0x30
+            }
+            position += 1
+        }
+        while position < kept, magnitude != 0 {
+            magnitude *= 10
+            guard magnitude <= Int128(Int64.max) + 1 else { return .failure(.outOfRange) }
+            position += 1
+        }
+        if half > 5 || (half == 5 && (hasMore || magnitude & 1 == 1)) { magnitude += 1 }
+        return Int64(exactly: text.first == 0x2D ? -magnitude : magnitude).map { .success($0) } ?? .failure(.outOfRange)
+    }
+
     package static func parse(_ text: String, scale: Int) -> Result<Int64, ParseFailure> {
         let bytes = Array(text.utf8)
         return bytes.withUnsafeBufferPointer { buffer in
