@@ -88,7 +88,6 @@ let package = Package(
         tests("StateTests", uses: ["Base", "Records", "State"]),
         tests("OperatorsTests", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Operators"]),
         tests("TopologyTests", uses: ["Base", "Records", "Topology"]),
-        tests("OperatorsTests", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Operators"]),
         tests("KafkaTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors"]),
         tests("RedisTests", uses: ["Base", "Connectors"]),
         tests("EngineTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine"]),
