@@ -7,6 +7,7 @@ package final class WindowScratch {
     let blocks: UnsafeMutablePointer<UnsafeMutablePointer<Int64>>
     let panes: UnsafeMutablePointer<UnsafeMutablePointer<Int64>>
     let slots: UnsafeMutablePointer<Int32>
+    let ids: UnsafeMutablePointer<UInt32>
     let actions: UnsafeMutablePointer<UInt8>
     /// The key's newest and oldest pane before and after the row: a later row of the same stretch may have
     /// moved the block's own by the time a pass comes to this one.
@@ -40,6 +41,8 @@ package final class WindowScratch {
         panes.initialize(repeating: Self.nowhere, count: capacity)
         slots = .allocate(capacity: capacity)
         slots.initialize(repeating: 0, count: capacity)
+        ids = .allocate(capacity: capacity)
+        ids.initialize(repeating: 0, count: capacity)
         actions = .allocate(capacity: capacity)
         actions.initialize(repeating: 0, count: capacity)
         newestBefore = .allocate(capacity: capacity)
@@ -61,6 +64,7 @@ package final class WindowScratch {
         blocks.deallocate()
         panes.deallocate()
         slots.deallocate()
+        ids.deallocate()
         actions.deallocate()
         newestBefore.deallocate()
         newest.deallocate()

@@ -10,46 +10,67 @@ extension WindowStore {
     /// True if closing windows one by one makes a difference.
     package var hasClosedTotals: Bool { options.keepsClosed && !live.isEmpty }
 
-    /// Closes the next window: its totals can then be read.
+    /// Closes the next window: its totals can then be read, and `changed` holds the keys for which they are
+    /// not what they were. Visits only keys with records in the pane that enters or in the one that leaves.
     package func closeNext() {
         closedAnchor += 1
-        if options.keepsClosed { for id in live { moveClosedTotals(block(of: id)) } }
+        guard options.keepsClosed else { return }
+        let (low, high) = panes(at: closedAnchor)
+        for id in touched[slot(high)] {
+            let block = block(of: id)
+            guard high >= block[Self.oldest], high <= block[Self.newest], paneWords(block, high)[0] > 0 else { continue }
+            for index in aggregates.indices where !aggregates[index].isSketch {
+                aggregates[index].merge(
+                    paneWords(block, high) + offsets[index], into: block + closed + offsets[index])
+            }
+            noteChange(of: id)
+        }
+        let leaving = low - 1
+        let slot = slot(leaving)
+        for id in touched[slot] { leave(leaving, low, high, id) }
+        left.removeAll(keepingCapacity: true)
+        swap(&left, &touched[slot])
+    }
+
+    /// Takes a pane out of a key's closed totals.
+    private func leave(_ leaving: Int64, _ low: Int64, _ high: Int64, _ id: UInt32) {
+        let block = block(of: id)
+        let (newest, oldest) = (block[Self.newest], block[Self.oldest])
+        guard leaving >= oldest, leaving <= newest else { return }
+        for index in aggregates.indices where !aggregates[index].isSketch {
+            let aggregate = aggregates[index]
+            let total = block + closed + offsets[index]
+            if aggregate.subtract(paneWords(block, leaving) + offsets[index], outOf: total) {
+                rescan(index, block, total, max(low, oldest), min(high, newest))
+            }
+        }
+        noteChange(of: id)
     }
 
     /// Takes every window up to `watermark` as closed, without totals. Only where `hasClosedTotals` is false.
     package func skip(to watermark: Int64) {
-        closedAnchor = max(closedAnchor, watermarkClock.pane(of: watermark) - 1)
+        let anchor = watermarkClock.pane(of: watermark) - 1
+        guard anchor > closedAnchor else { return }
+        closedAnchor = anchor
+        for slot in touched.indices where !touched[slot].isEmpty { touched[slot].removeAll(keepingCapacity: true) }
     }
 
-    private func moveClosedTotals(_ block: UnsafeMutablePointer<Int64>) {
-        let (low, high) = panes(at: closedAnchor)
-        let (newest, oldest) = (block[Self.newest], block[Self.oldest])
-        let leaving = low - 1
-        let enters = high >= oldest && high <= newest
-        let leaves = leaving >= oldest && leaving <= newest
-        if !enters && !leaves { return }
-        for index in aggregates.indices where !aggregates[index].isSketch {
-            let aggregate = aggregates[index]
-            let total = block + closed + offsets[index]
-            if enters { aggregate.merge(paneWords(block, high) + offsets[index], into: total) }
-            if leaves, aggregate.subtract(paneWords(block, leaving) + offsets[index], outOf: total) {
-                rescan(index, block, total, max(low, oldest), min(high, newest))
-            }
-        }
-    }
-
-    /// Forgets the keys whose records have all left the windows, and hands them to `onForgotten`. Without
-    /// closed totals that is done once in a while: what it frees is memory, not meaning.
+    /// Forgets the keys whose records have all left the windows, and hands them to `onForgotten`: those that
+    /// the last close emptied, and, once in a while, whatever else is empty.
     package func forget(_ onForgotten: (_ id: UInt32) -> Void) {
-        if !options.keepsClosed, closedAnchor < sweepDue { return }
+        forgetChanges()
+        for id in left { forgetIfEmpty(id, onForgotten) }
+        left.removeAll(keepingCapacity: true)
+        if closedAnchor < sweepDue { return }
         sweepDue = closedAnchor + Int64(options.span)
-        for position in stride(from: live.count - 1, through: 0, by: -1) {
-            let id = live[position]
-            if lastAnchor(covering: block(of: id)[Self.newest]) <= closedAnchor {
-                remove(id)
-                onForgotten(id)
-            }
-        }
+        for position in stride(from: live.count - 1, through: 0, by: -1) { forgetIfEmpty(live[position], onForgotten) }
+    }
+
+    private func forgetIfEmpty(_ id: UInt32, _ onForgotten: (UInt32) -> Void) {
+        let block = block(of: id)
+        guard block != emptyBlock, lastAnchor(covering: block[Self.newest]) <= closedAnchor else { return }
+        remove(id)
+        onForgotten(id)
     }
 
     // MARK: Reading

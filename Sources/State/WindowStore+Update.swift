@@ -29,6 +29,7 @@ extension WindowStore {
             var isUpdate = updates[row] != 0
             var block = block(of: ids[row])
             scratch.blocks[index] = block
+            scratch.ids[index] = ids[row]
             scratch.actions[index] = 0
             scratch.newest[index] = pane
             if isUpdate, (excludes ? pane + span : pane + span - 1) < current {
@@ -100,6 +101,8 @@ extension WindowStore {
         let condition = condition ?? scratch.always
         let aggregate = aggregates[index]
         switch aggregate {
+        case .records where options.keepsClosed:
+            countRecords(index, rows, output, scratch)
         case .records, .count:
             pass(index, rows, argument, condition, output, scratch, { words, _, _ in words[0] &+= 1 }) {
                 words, _ in (words[0], 1)
@@ -138,6 +141,28 @@ extension WindowStore {
                 default: aggregate.read(words, arena: arena)
                 }
             }
+        }
+    }
+
+    /// The pass for the records themselves, which also lists the keys that have their first record in a pane.
+    private func countRecords(_ index: Int, _ rows: Selection, _ output: Column?, _ scratch: WindowScratch) {
+        let closed = self.closed
+        for position in 0..<rows.count {
+            let action = scratch.actions[position]
+            let block = scratch.blocks[position]
+            if action & WindowScratch.Action.transition != 0 { transition(position, index, scratch) }
+            if action & WindowScratch.Action.adds != 0 {
+                let pane = scratch.panes[position]
+                if pane[0] == 0 { touched[Int(scratch.slots[position])].append(scratch.ids[position]) }
+                pane[0] &+= 1
+                if action & WindowScratch.Action.inRunning != 0 { block[Self.running] &+= 1 }
+                if action & WindowScratch.Action.inClosed != 0 {
+                    block[closed] &+= 1
+                    noteChange(of: scratch.ids[position])
+                }
+            }
+            output?.values[rows[position]] = block[Self.running]
+            output?.valid[rows[position]] = 1
         }
     }
 
@@ -258,7 +283,8 @@ extension WindowStore {
         }
     }
 
-    /// Moves the running total of one aggregate from the window at `from` to the one at `to`.
+    /// Moves the running total of one aggregate from the window at `from` to the one at `to`. The common
+    /// aggregates have their loops written out for them: at short slides a key moves many panes at a time.
     private func advance(
         _ index: Int,
         _ block: UnsafeMutablePointer<Int64>,
@@ -267,30 +293,76 @@ extension WindowStore {
         oldest: Int64
     ) {
         let aggregate = aggregates[index]
-        let (offset, old, new) = (offsets[index], panes(at: from), panes(at: to))
-        if !aggregate.isSketch {
-            let total = block + Self.running + offset
-            var mustRescan = false
-            if new.low > old.high {
-                aggregate.clear(total)
-            } else {
-                var pane = max(old.low, oldest)
+        switch aggregate {
+        case .records, .count:
+            move(index, block, from, to, oldest, clear: { $0[0] = 0 }) { pane, total in
+                total[0] &-= pane[0]
+                return false
+            }
+        case .sum:
+            move(index, block, from, to, oldest, clear: { store128(0, $0) }) { pane, total in
+                store128(load128(total) &- load128(pane), total)
+                return false
+            }
+        case .minimum:
+            move(index, block, from, to, oldest, clear: { $0[0] = .max }) { pane, total in
+                pane[0] == total[0] && pane[0] != .max
+            }
+        case .maximum:
+            move(index, block, from, to, oldest, clear: { $0[0] = .min }) { pane, total in
+                pane[0] == total[0] && pane[0] != .min
+            }
+        case .distinct, .quantile: clearPanes(index, block, max(from + 1, to - Int64(ringCount) + 1), to)
+        default:
+            move(index, block, from, to, oldest, clear: { aggregate.clear($0) }) { pane, total in
+                aggregate.subtract(pane, outOf: total)
+            }
+        }
+    }
+
+    @inline(__always)
+    private func move(
+        _ index: Int,
+        _ block: UnsafeMutablePointer<Int64>,
+        _ from: Int64,
+        _ to: Int64,
+        _ oldest: Int64,
+        clear: (Accumulator) -> Void,
+        subtract: (Accumulator, Accumulator) -> Bool
+    ) {
+        let offset = offsets[index]
+        let (old, new) = (panes(at: from), panes(at: to))
+        let total = block + Self.running + offset
+        let first = block + ring + offset
+        let (ringCount, paneWords) = (ringCount, paneWords)
+        var mustRescan = false
+        if new.low > old.high {
+            clear(total)
+        } else {
+            var pane = max(old.low, oldest)
+            if pane < new.low {
+                var slot = slot(pane)
                 while pane < new.low {
-                    if aggregate.subtract(paneWords(block, pane) + offset, outOf: total) { mustRescan = true }
-                    pane += 1
+                    if subtract(first + slot &* paneWords, total) { mustRescan = true }
+                    slot = slot &+ 1 == ringCount ? 0 : slot &+ 1
+                    pane &+= 1
                 }
             }
-            // Only `until: previous` windows take in panes that already hold records.
-            var pane = max(old.high + 1, max(new.low, oldest))
-            while pane <= min(new.high, from) {
-                aggregate.merge(paneWords(block, pane) + offset, into: total)
-                pane += 1
-            }
-            clearPanes(index, block, max(from + 1, to - Int64(ringCount) + 1), to)
-            if mustRescan { rescan(index, block, total, max(new.low, oldest), new.high) }
-        } else {
-            clearPanes(index, block, max(from + 1, to - Int64(ringCount) + 1), to)
         }
+        // Only `until: previous` windows take in panes that already hold records.
+        var entering = max(old.high + 1, max(new.low, oldest))
+        while entering <= min(new.high, from) {
+            aggregates[index].merge(first + slot(entering) * paneWords, into: total)
+            entering += 1
+        }
+        var pane = max(from + 1, to - Int64(ringCount) + 1)
+        var slot = slot(pane)
+        while pane <= to {
+            clear(first + slot &* paneWords)
+            slot = slot &+ 1 == ringCount ? 0 : slot &+ 1
+            pane &+= 1
+        }
+        if mustRescan { rescan(index, block, total, max(new.low, oldest), new.high) }
     }
 
     func rescan(

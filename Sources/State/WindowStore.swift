@@ -57,6 +57,13 @@ package final class WindowStore {
     var quantiles: [QuantileSketch?] = []
     /// Keys with a block, in no particular order but the same one in every run.
     package private(set) var live: [UInt32] = []
+    /// Keys with records in each pane, by pane slot: a close visits just those whose window changes.
+    var touched: [[UInt32]]
+    /// Keys whose closed window is not what it was at the close before, each once.
+    package internal(set) var changed: [UInt32] = []
+    private var isChanged: [Bool] = []
+    /// Keys that had records in the pane that the last close took out.
+    var left: [UInt32] = []
     /// Windows up to this anchor are closed.
     package internal(set) var closedAnchor = Int64.min
     /// Anchor at which keys without records are looked for again.
@@ -97,6 +104,7 @@ package final class WindowStore {
         let lead = Int((options.outOfOrder + paneMilliseconds - 1) / paneMilliseconds) + 1
         ringCount = options.span + lead + (options.excludesCurrent ? 2 : 1)
         blockWords = Self.running + words * (options.keepsClosed ? 2 : 1) + words * ringCount
+        touched = Array(repeating: [], count: options.keepsClosed ? ringCount : 0)
         // About a quarter of a megabyte a chunk: large enough to be given back to the system whole.
         keysPerChunk = max(1, (1 << 15) / blockWords)
         emptyBlock = .allocate(capacity: blockWords)
@@ -208,6 +216,20 @@ package final class WindowStore {
 
     /// When the window at `anchor` can no longer change: the end of its last slide.
     package func closesAt(_ anchor: Int64) -> Int64 { clock.startOfPane(anchor + 1) }
+
+    // MARK: Changes
+
+    func noteChange(of id: UInt32) {
+        if Int(id) >= isChanged.count { isChanged.append(contentsOf: repeatElement(false, count: Int(id) + 64 - isChanged.count)) }
+        guard !isChanged[Int(id)] else { return }
+        isChanged[Int(id)] = true
+        changed.append(id)
+    }
+
+    func forgetChanges() {
+        for id in changed { isChanged[Int(id)] = false }
+        changed.removeAll(keepingCapacity: true)
+    }
 
     // MARK: Sketches
 

@@ -15,7 +15,8 @@ import Testing
         for part in manifest.components(separatedBy: "library(").dropFirst() {
             let call = part.components(separatedBy: "library(")[0].components(separatedBy: "        // ")[0]
             let names = call.components(separatedBy: "\"").enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
-            guard let name = names.first, name.allSatisfy(\.isLetter), name.first?.isUppercase == true else { continue }
+            // `.library(` is a product.
+            guard let name = names.first, FileManager.default.fileExists(atPath: root.path + "/Sources/\(name)"), name.allSatisfy(\.isLetter), name.first?.isUppercase == true else { continue }
             let end = call.range(of: ".executableTarget")?.lowerBound ?? call.endIndex
             let uses = call[..<end].components(separatedBy: "\"").enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
             table[name] = Set(uses.dropFirst())

@@ -83,7 +83,8 @@ extension Pipeline {
         var ids = task.rules[rule.index].raisedIds.sorted { keys.key(of: $0).lexicographicallyPrecedes(keys.key(of: $1)) }
         if rule.spec.at == .close, let store = task.stores[rule.spec.on[0]] {
             let raised = ids
-            ids = store.live.filter { store.hasRecords($0, .closed) }
+            // A window that did not change has the truth that it had, unless another window is compared with it.
+            ids = (rule.readsOneWindow ? store.changed : store.live).filter { store.hasRecords($0, .closed) }
             ids += raised.filter { !store.hasRecords($0, .closed) }
         }
         inChunks(of: ids) { ids in

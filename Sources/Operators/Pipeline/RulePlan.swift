@@ -19,6 +19,8 @@ final class RulePlan {
     let clear: Program?
     let message: [(text: String, program: Program?)]
     let hasWindow: Bool
+    /// True if the condition depends on nothing but the records of one window.
+    let readsOneWindow: Bool
     /// Sinks that take this rule's alerts.
     let sinks: [Int]
     /// `"rule":…` to `"severity":…`, and the condition and measure, ready to be copied.
@@ -37,6 +39,9 @@ final class RulePlan {
         self.index = index
         let first = steps[spec.on[0]]
         hasWindow = first.window != nil
+        readsOneWindow =
+            spec.on.count == 1
+            && first.spec.aggregates.allSatisfy { ![.days, .windowStart, .windowEnd].contains($0.function) }
         keyNames = first.spec.key.map { first.spec.schema.fields[$0].name }
         group = first.key?.group ?? 0
         if hasWindow {
