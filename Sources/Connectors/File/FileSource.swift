@@ -22,7 +22,9 @@ package final class FileSource {
     private var start = 0
     private var isAtEnd = false
     private var offset: Int64 = 0
+    /// The header of the file being read, and the one that the last block with a header gave.
     private var header: [String]?
+    private var announcedHeader: [String]?
     private var needsHeader = false
     package private(set) var bytesRead: Int64 = 0
     package let bytesTotal: Int64
@@ -73,23 +75,21 @@ package final class FileSource {
                 buffer.removeAll()
                 needsHeader = format == .csv
             }
-            var newHeader: [String]?
             if needsHeader {
                 guard let (bytes, count, _) = try nextRecord() else {
                     reader = nil
                     continue
                 }
-                let names = Self.fields(UnsafeBufferPointer(start: bytes, count: count))
+                header = Self.fields(UnsafeBufferPointer(start: bytes, count: count))
                 needsHeader = false
-                if names != header { newHeader = names }
-                header = names
             }
             let count = try fill()
             if count > 0 {
+                let newHeader = header == announcedHeader ? nil : header
+                announcedHeader = header
                 return Block(records: RawRecords(at: storage, from: 0, count: count), header: newHeader)
             }
             reader = nil
-            if let newHeader { header = newHeader }
         }
     }
 
@@ -99,7 +99,8 @@ package final class FileSource {
         while count < storage.capacity {
             if count > 0, !hasRecord() { break }
             guard let (bytes, length, trueLength) = try nextRecord() else { break }
-            if format == .jsonLines, length == 0 { continue }
+            // An empty line is a record only where a record has one column.
+            if length == 0, format == .jsonLines || (header?.count ?? 0) > 1 { continue }
             storage.values[count] = bytes
             storage.valueCounts[count] = Int32(clamping: trueLength)
             storage.keys[count] = nil
@@ -122,12 +123,20 @@ package final class FileSource {
             guard let found = memchr(base + from, 0x0A, buffer.count - from) else { return nil }
             return base.distance(to: found.assumingMemoryBound(to: UInt8.self))
         }
+        // Quotation marks count where they open a field; a stray one ends with its line.
         var at = from
         var isQuoted = false
         while at < buffer.count {
             let byte = base[at]
-            if byte == 0x22 { isQuoted.toggle() }
-            if byte == 0x0A && !isQuoted { return at }
+            if isQuoted {
+                if byte == 0x22 {
+                    if at + 1 < buffer.count, base[at + 1] == 0x22 { at += 1 } else { isQuoted = false }
+                }
+            } else if byte == 0x0A {
+                return at
+            } else if byte == 0x22, at == from || base[at - 1] == 0x2C {
+                isQuoted = true
+            }
             at += 1
         }
         return nil
@@ -149,7 +158,8 @@ package final class FileSource {
                 let length = buffer.count - start
                 return (UnsafePointer(buffer.base + start), length, length)
             }
-            if buffer.count - start > Limits.recordBytesMax { return try skipOverlong() }
+            // One byte more may be the return of a line end that is not here yet.
+            if buffer.count - start > Limits.recordBytesMax + 1 { return try skipOverlong() }
             try read()
         }
     }
@@ -201,10 +211,24 @@ package final class FileSource {
         var bytes = line[...]
         // Spreadsheets put a byte order mark in front.
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = bytes.dropFirst(3) }
-        return bytes.split(separator: 0x2C, omittingEmptySubsequences: false).map { field in
-            var field = field
-            if field.first == 0x22, field.last == 0x22, field.count >= 2 { field = field.dropFirst().dropLast() }
-            return String(decoding: field, as: UTF8.self)
+        var names: [String] = []
+        var name: [UInt8] = []
+        var isQuoted = false
+        var wasQuoted = false
+        for byte in bytes {
+            if byte == 0x22 {
+                // A doubled mark closes the quotes and opens them again.
+                if !isQuoted && wasQuoted { name.append(byte) }
+                isQuoted.toggle()
+                wasQuoted = true
+            } else if byte == 0x2C, !isQuoted {
+                names.append(String(decoding: name, as: UTF8.self))
+                name = []
+                wasQuoted = false
+            } else {
+                name.append(byte)
+            }
         }
+        return names + [String(decoding: name, as: UTF8.self)]
     }
 }
