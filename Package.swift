@@ -88,6 +88,8 @@ let package = Package(
         tests("StateTests", uses: ["Base", "Records", "State"]),
         tests("OperatorsTests", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Operators"]),
         tests("TopologyTests", uses: ["Base", "Records", "Topology"]),
+        tests("FormatsTests", uses: ["Base", "Records", "Dataflow", "Formats"]),
+        tests("FileTests", uses: ["Base", "Records", "Connectors"]),
         tests("KafkaTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors"]),
         tests("RedisTests", uses: ["Base", "Connectors"]),
         tests("EngineTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine"]),
