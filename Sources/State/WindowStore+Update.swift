@@ -17,6 +17,7 @@ extension WindowStore {
         scratch: WindowScratch
     ) {
         let (span, excludes, emptyBlock) = (Int64(options.span), options.excludesCurrent, emptyBlock)
+        let keepsRunning = options.keepsRunning
         let lead = Int64(ringCount) - span - (excludes ? 2 : 1)
         let closedRange =
             options.keepsClosed && closedAnchor != Self.none ? panes(at: closedAnchor) : (low: 0, high: -1)
@@ -72,7 +73,7 @@ extension WindowStore {
             scratch.panes[index] = block + ring + slot * paneWords
             let low = excludes ? anchor - span : anchor - span + 1
             let high = excludes ? anchor - 1 : anchor
-            if pane >= low && pane <= high { action |= WindowScratch.Action.inRunning }
+            if keepsRunning, pane >= low, pane <= high { action |= WindowScratch.Action.inRunning }
             if pane >= closedRange.low && pane <= closedRange.high { action |= WindowScratch.Action.inClosed }
             scratch.actions[index] = action
         }
@@ -336,7 +337,9 @@ extension WindowStore {
         let first = block + ring + offset
         let (ringCount, paneWords) = (ringCount, paneWords)
         var mustRescan = false
-        if new.low > old.high {
+        if !options.keepsRunning {
+            // Only the panes move.
+        } else if new.low > old.high {
             clear(total)
         } else {
             var pane = max(old.low, oldest)
@@ -351,7 +354,7 @@ extension WindowStore {
         }
         // Only `until: previous` windows take in panes that already hold records.
         var entering = max(old.high + 1, max(new.low, oldest))
-        while entering <= min(new.high, from) {
+        while options.keepsRunning, entering <= min(new.high, from) {
             aggregates[index].merge(first + slot(entering) * paneWords, into: total)
             entering += 1
         }

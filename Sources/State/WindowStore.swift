@@ -23,17 +23,20 @@ package final class WindowStore {
         /// How far event time may run ahead of the watermark, milliseconds.
         package var outOfOrder: Int64
         package var keepsClosed: Bool
+        /// False where nobody reads the window before it closes: the running totals are then left out.
+        package var keepsRunning: Bool
         package var aggregates: [Aggregate]
 
         package init(
             length: PaneClock.Length, span: Int, excludesCurrent: Bool, outOfOrder: Int64, keepsClosed: Bool,
-            aggregates: [Aggregate]
+            keepsRunning: Bool = true, aggregates: [Aggregate]
         ) {
             self.length = length
             self.span = span
             self.excludesCurrent = excludesCurrent
             self.outOfOrder = outOfOrder
             self.keepsClosed = keepsClosed
+            self.keepsRunning = keepsRunning
             self.aggregates = aggregates
         }
     }

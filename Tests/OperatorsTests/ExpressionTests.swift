@@ -33,7 +33,7 @@ import Topology
                     if expected == .overflow { overflows += 1 }
                     if expected != .null { values += 1 }
                     guard found == expected else {
-                        Issue.record("\(Printed.text(expression)) of \(table.cells(row)): \(found), not \(expected)")
+                        Issue.record("\(expression.description) of \(table.cells(row)): \(found), not \(expected)")
                         return
                     }
                 }

@@ -251,7 +251,9 @@ extension Pipeline {
             let one = Selection(dense.rows, count: 1)
             for index in rule.spec.on {
                 guard let store = task.stores[index], let window = steps[index].window else { continue }
-                window.gather(store, ids: ids, count: 1, .running, at: end, rows: one, arena: closeArena)
+                window.gather(
+                    store, ids: ids, count: 1, rule.spec.at == .close ? .closed : .running, at: end, rows: one,
+                    arena: closeArena)
             }
         }
         let key = task.groups[rule.group].keys.key(of: id)

@@ -200,7 +200,7 @@ package final class Pipeline {
             }
             for rule in spec.rules where steps[rule.on[0]].window != nil {
                 for step in rule.on {
-                    steps[step].window?.isRead = true
+                    if rule.at == .record { steps[step].window?.isRead = true }
                     for other in rule.on where other != step {
                         let source = steps[other].source
                         if steps[step].window?.readers[source]?.contains(other) != true {
@@ -220,10 +220,13 @@ package final class Pipeline {
                 if case .redis = sinkSpec.target { redis.append(sink) } else { emission.append(sink) }
             }
             let closes = spec.rules.contains { $0.at == .close && $0.on.contains(index) }
+            // Rules on several windows read the others as they run, also when one closes.
+            let runs = spec.rules.contains { $0.on.contains(index) && ($0.at == .record || $0.on.count > 1) }
             let plan = WindowPlan(
                 step,
                 outOfOrder: spec.sources[source].outOfOrder,
                 keepsClosed: closes || !emission.isEmpty,
+                keepsRunning: runs || !redis.isEmpty,
                 capacity: capacity,
                 zones: zones
             )
