@@ -90,6 +90,7 @@ let package = Package(
         tests("TopologyTests", uses: ["Base", "Records", "Topology"]),
         tests("FormatsTests", uses: ["Base", "Records", "Dataflow", "Formats"]),
         tests("FileTests", uses: ["Base", "Records", "Connectors"]),
+        tests("GeneratorTests", uses: ["Base", "Records", "Connectors"]),
         tests("KafkaTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors"]),
         tests("RedisTests", uses: ["Base", "Connectors"]),
         tests("EngineTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine"]),
