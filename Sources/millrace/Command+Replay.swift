@@ -25,7 +25,6 @@ extension Command {
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             guard let spec = try topology(try arguments.file(), arguments) else { return ExitCode.usage }
             let inputs = try inputs(arguments)
-            guard !inputs.isEmpty else { throw Fault(.user, "--input NAME=PATH is missing; sources: \(spec.sources.map(\.name).joined(separator: ", "))") }
             let rows = try arguments.integer("--batch", in: 1...Limits.rowsPerBatchMax) ?? Limits.rowsPerBatchMax
             let folder = arguments.value("--output")
             var replay = try Replay(spec, inputs: inputs, rowsMax: rows, keepsResults: folder != nil)

@@ -64,6 +64,14 @@ package struct Replay {
         let bound = clock.nowMilliseconds + (spec.sources.map(\.ahead).max() ?? 0)
         (pipeline, decoders) = planner.pipeline(Pipeline.Options(rowsMax: rowsMax, clock: nil, timeMax: bound))
         task = pipeline.makeTask(partition: 0)
+        // A source that names a file needs no --input.
+        var inputs = inputs
+        for source in spec.sources where !inputs.contains(where: { $0.source == source.name }) {
+            if case .file(let path) = source.origin { inputs.append((source.name, [path])) }
+        }
+        if inputs.isEmpty {
+            throw Fault(.user, "--input NAME=PATH is missing; sources: \(spec.sources.map(\.name).joined(separator: ", "))")
+        }
         for (name, paths) in inputs {
             guard let index = spec.sources.firstIndex(where: { $0.name == name }) else {
                 let names = spec.sources.map(\.name).joined(separator: ", ")

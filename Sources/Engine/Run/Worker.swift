@@ -85,7 +85,7 @@ package final class Worker: Sendable {
         try admin.create(Self.topics(of: spec, partitions: partitions))
         try openRedis()
         defer { for sink in redisSinks.values { sink.close() } }
-        laneCount = options.lanes > 0 ? options.lanes : max(1, min(partitions, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        laneCount = topics.isEmpty ? 1 : options.lanes > 0 ? options.lanes : max(1, min(partitions, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         try serve()
         Log.info("\(spec.name): \(laneCount) lanes, \(partitions) partitions, group \(options.kafka.group)")
         runLanes(topics)
@@ -96,10 +96,12 @@ package final class Worker: Sendable {
     private func sourceTopics() throws(Fault) -> [KafkaSourceTopic] {
         var topics: [KafkaSourceTopic] = []
         for (index, source) in spec.sources.enumerated() {
-            guard case .kafka(let topic, let start) = source.origin else {
-                throw Fault(.user, "source '\(source.name)' is no Kafka topic; `millrace replay` reads files")
+            switch source.origin {
+            case .kafka(let topic, let start): topics.append(KafkaSourceTopic(topic: topic, source: index, start: start))
+            case .file: throw Fault(.user, "source '\(source.name)' is a file; `millrace replay` reads files")
+            case .generate where spec.sources.count == 1: break
+            case .generate: throw Fault(.user, "source '\(source.name)' generates; it must be the only source")
             }
-            topics.append(KafkaSourceTopic(topic: topic, source: index, start: start))
         }
         return topics
     }
@@ -196,7 +198,16 @@ package final class Worker: Sendable {
         kafka.prefetchBytes = options.kafka.prefetchBytes / laneCount
         let planner = try Planner(spec)
         let (pipeline, _) = planner.pipeline(Pipeline.Options(clock: SystemClock()))
-        let source = try KafkaSource(kafka, topics: topics)
+        let source: any LaneSource
+        var lag: (SourcePartition) -> Int64? = { _ in nil }
+        if case .generate(let generate) = spec.sources[0].origin {
+            source = try MarketplaceSource(
+                source: 0, rate: generate.rate, merchants: generate.merchants, seed: generate.seed, clock: SystemClock())
+        } else {
+            let consumer = try KafkaSource(kafka, topics: topics)
+            lag = { consumer.lag(of: $0) }
+            source = consumer
+        }
         // The sink reports latencies to the lane that is made after it.
         let latencies = LatencyRelay()
         let sink = try KafkaSink(
@@ -212,7 +223,7 @@ package final class Worker: Sendable {
             pipeline: pipeline,
             metricsMilliseconds: options.redisMilliseconds,
             metrics: { [redisSinks] in redisSinks[$0] },
-            lag: { source.lag(of: $0) }
+            lag: lag
         )
         var wasReady = false
         let lane = Lane(
