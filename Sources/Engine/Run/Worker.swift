@@ -39,6 +39,7 @@ package final class Worker: Sendable {
     nonisolated(unsafe) private var redisSinks: [Int: RedisSink] = [:]
     nonisolated(unsafe) private var server: MetricsServer?
     nonisolated(unsafe) private var laneCount = 0
+    nonisolated(unsafe) private var partitionCount = 1
 
     package init(_ spec: TopologySpec, _ options: Options) {
         self.spec = spec
@@ -81,6 +82,7 @@ package final class Worker: Sendable {
             }
             partitions = max(partitions, count)
         }
+        partitionCount = partitions
         try checkKeys(partitions: partitions)
         try admin.create(Self.topics(of: spec, partitions: partitions))
         try openRedis()
@@ -197,7 +199,10 @@ package final class Worker: Sendable {
         kafka.instanceId = options.kafka.instanceId.map { "\($0)-\(number)" }
         kafka.prefetchBytes = options.kafka.prefetchBytes / laneCount
         let planner = try Planner(spec)
-        let (pipeline, _) = planner.pipeline(Pipeline.Options(clock: SystemClock()))
+        let (pipeline, _) = planner.pipeline(
+            Pipeline.Options(
+                clock: SystemClock(),
+                requiresKeys: partitionCount > 1 && spec.steps.contains { $0.window != nil }))
         let source: any LaneSource
         var lag: (SourcePartition) -> Int64? = { _ in nil }
         if case .generate(let generate) = spec.sources[0].origin {

@@ -87,7 +87,9 @@ extension Pipeline {
 
     private func reason(_ plan: SourcePlan, _ row: Int, _ status: RowStatus, _ step: Int) -> String {
         switch status {
-        case .nullKey where step >= 0: "step \(steps[step].spec.name): the key is null"
+        case .nullKey where step < 0:
+            "the record has no key, and its topic has several partitions: windows need a key's records in one"
+        case .nullKey: "step \(steps[step].spec.name): the key is null"
         case .futureTime:
             "the event time \(CivilTime.string(plan.columns[plan.spec.timeField].values[row])) lies too far ahead"
         case .outOfRange where step >= 0: "step \(steps[step].spec.name): a number does not fit in 64 bits"

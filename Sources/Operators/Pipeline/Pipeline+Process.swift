@@ -80,6 +80,11 @@ extension Pipeline {
     /// Derived fields of the source, event times, their bound, and the watermark after each row.
     private func deriveAndTime(_ plan: SourcePlan, _ task: TaskState, _ source: Int) {
         let batch = plan.batch
+        if options.requiresKeys {
+            for row in 0..<batch.count where batch.status[row] == 0 && batch.raw.keys[row] == nil {
+                batch.status[row] = RowStatus.nullKey.rawValue
+            }
+        }
         selectGood(plan)
         for (program, field) in plan.derived {
             let column = program.run(plan.columns, arena: batch.arena, rows: plan.good.selection)

@@ -18,11 +18,20 @@ package final class Pipeline {
         package var clock: (any Clock)?
         /// Event times beyond this are refused where there is no clock.
         package var timeMax: Int64
+        /// Records without a key are refused: of a topic with several partitions they lie anywhere, and a
+        /// merchant's window would be cut up among tasks.
+        package var requiresKeys: Bool
 
-        package init(rowsMax: Int = Limits.rowsPerBatchMax, clock: (any Clock)?, timeMax: Int64 = .max) {
+        package init(
+            rowsMax: Int = Limits.rowsPerBatchMax,
+            clock: (any Clock)?,
+            timeMax: Int64 = .max,
+            requiresKeys: Bool = false
+        ) {
             self.rowsMax = rowsMax
             self.clock = clock
             self.timeMax = timeMax
+            self.requiresKeys = requiresKeys
         }
     }
 
