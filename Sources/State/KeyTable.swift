@@ -71,10 +71,39 @@ package final class KeyTable {
             hashes[index] = hash
             touched[index] = slots[Int(truncatingIfNeeded: hash) & mask]
         }
+        // Found keys, which are nearly all, are looked up through locals: a property of a class is checked for
+        // exclusive access each time.
+        var entries = self.entries
+        var bytes = self.bytes.base
         for index in 0..<rows.count {
             let row = rows[index]
             let key = TextReference(packed: keys[row])
-            ids[row] = intern(base + key.offset, key.count, hash: hashes[index])
+            let start = base + key.offset
+            let hash = hashes[index]
+            let tag = hash >> 32
+            var slot = Int(truncatingIfNeeded: hash) & mask
+            var found: UInt32?
+            while slots[slot] != 0 {
+                let candidate = slots[slot]
+                if candidate >> 32 == tag {
+                    let id = UInt32(truncatingIfNeeded: candidate) &- 1
+                    let entry = entries[Int(id)]
+                    if entry.hash == hash, Int(entry.count) == key.count,
+                        memcmp(bytes + entry.offset, start, key.count) == 0
+                    {
+                        found = id
+                        break
+                    }
+                }
+                slot = (slot &+ 1) & mask
+            }
+            if let found {
+                ids[row] = found
+            } else {
+                ids[row] = insert(start, key.count, hash: hash, at: slot)
+                entries = self.entries
+                bytes = self.bytes.base
+            }
         }
     }
 
