@@ -14,7 +14,6 @@ package enum Destination: Equatable, Sendable {
 package struct Outbox {
     package struct Record {
         package var destination: Destination
-        /// Source of the record, for dead letters and late records.
         package var keyOffset: Int
         /// -1: null key.
         package var keyCount: Int

@@ -47,12 +47,11 @@ package enum BenchLatency {
             usleep(10_000)
         }
         let reader = try KafkaReader(settings, topic: alerts)
-        let marked = Atomic2()
+        let marked = Marks()
         let sender = Background { () throws(Fault) in
             try send(settings, orders, rate: rate, seconds: seconds, marked)
         }
         var latency = Histogram()
-        var warm = 0
         var seen = 0
         var quiet = 0
         while quiet < 100 {
@@ -61,9 +60,8 @@ package enum BenchLatency {
                 // The alert carries the time at which its order was due: the event time.
                 guard let value = record.valueText, let due = eventTime(value) else { return }
                 // The first two seconds warm clients and caches up.
-                if due < stampOfStart(marked) + 2000 { warm += 1 } else {
-                    latency.record(seconds: Double(SystemClock().nowMilliseconds - due) / 1000)
-                }
+                guard due >= marked.begin + 2000 else { return }
+                latency.record(seconds: Double(SystemClock().nowMilliseconds - due) / 1000)
             }
             if let fault = workerThread.fault ?? sender.fault { throw fault }
             quiet = sender.isFinished && count == 0 ? quiet + 1 : 0
@@ -82,15 +80,13 @@ package enum BenchLatency {
     }
 
     /// How many orders were marked, and when sending began.
-    final class Atomic2: Sendable {
+    final class Marks: Sendable {
         private let state = Mutex((count: 0, begin: Int64(0)))
         var count: Int { state.withLock { $0.count } }
         var begin: Int64 { state.withLock { $0.begin } }
         func start(_ time: Int64) { state.withLock { $0.begin = time } }
         func add() { state.withLock { $0.count += 1 } }
     }
-
-    private static func stampOfStart(_ marked: Atomic2) -> Int64 { marked.begin }
 
     private static func eventTime(_ alert: String) -> Int64? {
         guard let node = YamlText.read(alert)?.mapping?.first(where: { $0.key == "event_time" }),
@@ -99,7 +95,7 @@ package enum BenchLatency {
         return CivilTime.parse(text)?.milliseconds
     }
 
-    private static func send(_ settings: KafkaSettings, _ topic: String, rate: Int, seconds: Int, _ marked: Atomic2) throws(Fault) {
+    private static func send(_ settings: KafkaSettings, _ topic: String, rate: Int, seconds: Int, _ marked: Marks) throws(Fault) {
         let feeder = try KafkaFeeder(settings)
         let target = try feeder.topic(topic)
         var orders = BenchOrders(keys: 10_000, recordsPerSecond: 1000, seed: 5)

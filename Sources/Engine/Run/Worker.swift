@@ -61,8 +61,6 @@ package final class Worker: Sendable {
 
     package var statuses: [LaneStatus] { board.lanes }
 
-    package var metricsPort: UInt16? { server?.port }
-
     /// Runs until `stop`, or until a lane fails.
     package func run() throws(Fault) {
         guard spec.guarantee == .atLeastOnce else {

@@ -1,0 +1,81 @@
+import Base
+import Dataflow
+import Foundation
+import Testing
+import Topology
+
+@testable import Engine
+
+/// Goal: what Prometheus and a supervisor read is there. Method: a plain socket.
+@Suite struct MetricsTests {
+    /// The status line and the body of one request.
+    static func request(_ method: String, _ path: String, port: UInt16) throws -> (status: String, body: String) {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        inet_pton(AF_INET, "127.0.0.1", &address.sin_addr)
+        let isConnected = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+        try #require(isConnected)
+        let text = Array("\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".utf8)
+        try #require(send(descriptor, text, text.count, 0) == text.count)
+        var response: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = recv(descriptor, &chunk, chunk.count, 0)
+            if count <= 0 { break }
+            response += chunk[..<count]
+        }
+        let parts = String(decoding: response, as: UTF8.self).components(separatedBy: "\r\n\r\n")
+        return (parts[0].components(separatedBy: "\r\n")[0], parts.dropFirst().joined(separator: "\r\n\r\n"))
+    }
+
+    @Test func pagesAnswer() throws {
+        let server = try MetricsServer(
+            port: 0,
+            pages: MetricsServer.Pages(metrics: { "a_metric 1\n" }, isHealthy: { true }, isReady: { false }))
+        #expect(server.port != 0)
+        #expect(try Self.request("GET", "/metrics", port: server.port) == ("HTTP/1.1 200 OK", "a_metric 1\n"))
+        #expect(try Self.request("GET", "/health", port: server.port).status == "HTTP/1.1 200 OK")
+        #expect(try Self.request("GET", "/ready", port: server.port).status == "HTTP/1.1 503 Service Unavailable")
+        #expect(try Self.request("GET", "/nothing", port: server.port).status == "HTTP/1.1 404 Not Found")
+        #expect(try Self.request("DELETE", "/metrics", port: server.port).status == "HTTP/1.1 405 Method Not Allowed")
+        #expect(try Self.request("HEAD", "/metrics", port: server.port).body == "")
+        #expect(throws: Fault.self) {
+            try MetricsServer(port: server.port, pages: MetricsServer.Pages(metrics: { "" }, isHealthy: { true }, isReady: { true }))
+        }
+    }
+
+    @Test func textNamesWhoHoldsTimeBack() throws {
+        var status = LaneStatus()
+        status.records = 7
+        status.dead = ["WrongType": 2]
+        for partition in Int32(0)..<3 {
+            var entry = LaneStatus.Partition(source: 0, partition: partition)
+            entry.watermark = 5000 - Int64(partition) * 1000
+            entry.lagRecords = 10
+            status.partitions.append(entry)
+        }
+        status.alertSeconds.record(seconds: 0.004)
+        status.alertSeconds.record(seconds: 4)
+        let spec = try ReplayTests.spec("marketplace")
+        let text = MetricsText.render(spec, lanes: [status, LaneStatus()], redis: [], now: 9000)
+        for line in [
+            "millrace_records_in_total 7", "millrace_dead_letters_total{reason=\"WrongType\"} 2",
+            "millrace_watermark_holder{source=\"orders\",partition=\"2\"} 1",
+            "millrace_watermark_seconds{source=\"orders\",partition=\"1\"} 4.000",
+            "millrace_consumer_lag_seconds{source=\"orders\",partition=\"0\"} 4.000",
+            "millrace_alert_latency_seconds_bucket{le=\"0.005\"} 1", "millrace_alert_latency_seconds_bucket{le=\"5.0\"} 2",
+            "millrace_alert_latency_seconds_count 2",
+        ] {
+            #expect(text.contains(line + "\n"), "\(line)")
+        }
+        #expect(status.alertSeconds.quantile(0.5) == 0.004)
+        #expect(status.alertSeconds.quantile(1) == 4)
+    }
+}
