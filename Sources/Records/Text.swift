@@ -17,27 +17,50 @@ package struct TextReference: Hashable, Sendable {
     package var count: Int { Int(packed & 0xFFFF_FFFF) }
 }
 
-/// Bytes that grow by appending and are emptied all at once. Text of a batch lives here.
+/// Bytes that grow by appending and are emptied all at once. Text of a batch lives here, and what is written.
+///
+/// The fields stand behind a pointer instead of in the class: a class's variables are checked for exclusive
+/// access at run time, which here cost more than the copying.
 package final class Arena {
-    package private(set) var base: UnsafeMutablePointer<UInt8>
-    @usableFromInline package var count = 0
-    package private(set) var capacity: Int
-
-    package init(capacity: Int) {
-        self.capacity = max(capacity, 64)
-        base = .allocate(capacity: self.capacity)
+    @usableFromInline
+    struct Fields {
+        @usableFromInline var base: UnsafeMutablePointer<UInt8>
+        @usableFromInline var count: Int
+        @usableFromInline var capacity: Int
     }
 
-    deinit { base.deallocate() }
+    @usableFromInline let fields: UnsafeMutablePointer<Fields>
+
+    @inlinable package var base: UnsafeMutablePointer<UInt8> { fields.pointee.base }
+
+    /// Bytes in use.
+    @inlinable package var count: Int {
+        get { fields.pointee.count }
+        set { fields.pointee.count = newValue }
+    }
+
+    @inlinable package var capacity: Int { fields.pointee.capacity }
+
+    package init(capacity: Int) {
+        let capacity = max(capacity, 64)
+        fields = .allocate(capacity: 1)
+        fields.initialize(to: Fields(base: .allocate(capacity: capacity), count: 0, capacity: capacity))
+    }
+
+    deinit {
+        fields.pointee.base.deallocate()
+        fields.deallocate()
+    }
 
     /// Makes room for `bytes` more. Invalidates `base`.
     @inline(never)
     package func grow(by bytes: Int) {
-        capacity = max(capacity * 2, count + bytes)
+        let capacity = max(fields.pointee.capacity * 2, count + bytes)
         let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
         larger.update(from: base, count: count)
         base.deallocate()
-        base = larger
+        fields.pointee.base = larger
+        fields.pointee.capacity = capacity
     }
 
     @inlinable @inline(__always)
