@@ -7,6 +7,10 @@ package enum Destination: Equatable, Sendable {
     case sink(Int)
     case deadLetter
     case late
+    /// The state of the record's partition.
+    case changelog
+    /// A repartition topic of the topology, by index.
+    case repartition(Int)
 }
 
 /// Output records of one lane between two commits, flat: tasks append, sinks read, the commit empties.
@@ -14,6 +18,8 @@ package enum Destination: Equatable, Sendable {
 package struct Outbox {
     package struct Record {
         package var destination: Destination
+        /// -1: as the key says.
+        package var partition: Int32
         package var keyOffset: Int
         /// -1: null key.
         package var keyCount: Int
@@ -42,9 +48,15 @@ package struct Outbox {
     }
 
     /// Begins a record; write its parts with the functions below, in any order, then `end`.
-    package func begin(_ destination: Destination, timestamp: Int64, causedAt: Int64 = -1) -> Record {
+    package func begin(
+        _ destination: Destination,
+        partition: Int32 = -1,
+        timestamp: Int64,
+        causedAt: Int64 = -1
+    ) -> Record {
         Record(
             destination: destination,
+            partition: partition,
             keyOffset: 0,
             keyCount: -1,
             valueOffset: 0,

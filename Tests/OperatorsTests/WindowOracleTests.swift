@@ -253,7 +253,7 @@ import Topology
                 }
                 output.results.append(result)
             case .late: output.late += 1
-            case .deadLetter: Issue.record("a dead letter: \(text)")
+            case .deadLetter, .changelog, .repartition: Issue.record("neither result nor alert: \(text)")
             }
         }
     }

@@ -125,6 +125,7 @@ package final class KafkaSink: LaneSink {
         case .sink(let index): index < sinkTopics.count ? sinkTopics[index] : nil
         case .deadLetter: deadLetterTopic
         case .late: lateTopic
+        case .changelog, .repartition: nil
         }
     }
 
@@ -140,6 +141,7 @@ package final class KafkaSink: LaneSink {
         // Brokers refuse records that are ahead of their clock; the event time stands in the value as well.
         message.timestamp = min(record.timestamp, now)
         message.cause = record.causedAt
+        message.partition = record.partition
         if record.headersCount > 0 { message.headers = headers(of: record, outbox) }
         var code = try producer.send(message, to: topic)
         if code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,

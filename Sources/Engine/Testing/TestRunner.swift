@@ -107,6 +107,7 @@ private struct CaseRun {
             switch record.destination {
             case .deadLetter: dead += 1
             case .late: late += 1
+            case .changelog, .repartition: break
             case .sink:
                 guard let value = outbox.value(of: record) else { continue }
                 let text = String(decoding: value, as: UTF8.self)
