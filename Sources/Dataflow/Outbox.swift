@@ -29,7 +29,7 @@ package struct Outbox {
         /// Headers stand one after the other as (name count, name, value count, value), counts in 4 bytes.
         package var headersOffset: Int
         package var headersCount: Int
-        /// Event time, milliseconds.
+        /// Event time, milliseconds; 0 or less: none.
         package var timestamp: Int64
         /// When the broker appended the record that caused this one, for the latency histogram; -1: unknown.
         package var causedAt: Int64
@@ -69,6 +69,36 @@ package struct Outbox {
     }
 
     package mutating func end(_ record: Record) { records.append(record) }
+
+    /// Adds a record whose parts stand in `bytes` already. `value` nil: null.
+    package mutating func add(_ destination: Destination, partition: Int32, key: Range<Int>, value: Range<Int>?) {
+        records.append(
+            Record(
+                destination: destination,
+                partition: partition,
+                keyOffset: key.lowerBound,
+                keyCount: key.count,
+                valueOffset: value?.lowerBound ?? 0,
+                valueCount: value?.count ?? -1,
+                headersOffset: 0,
+                headersCount: 0,
+                timestamp: 0,
+                causedAt: -1
+            ))
+    }
+
+    /// Adds copies of all records of another outbox.
+    package mutating func add(_ other: borrowing Outbox) {
+        let start = bytes.count
+        bytes.reserve(other.bytes.count)
+        _ = bytes.append(other.bytes.base, other.bytes.count)
+        for var record in other.records {
+            record.keyOffset += start
+            record.valueOffset += start
+            record.headersOffset += start
+            records.append(record)
+        }
+    }
 
     package func setKey(_ key: UnsafePointer<UInt8>?, _ count: Int, of record: inout Record) {
         guard let key, count >= 0 else { return }

@@ -164,4 +164,62 @@ final class DistinctSet {
         let estimate = raw <= 2.5 * size && unionZeros > 0 ? size * log(size / Double(unionZeros)) : raw
         return Int64(estimate.rounded())
     }
+
+    // MARK: As bytes
+
+    /// 0: nothing; 1: hashes; 2: pairs of register and rank.
+    private enum Form {
+        static let empty: UInt8 = 0
+        static let hashes: UInt8 = 1
+        static let registers: UInt8 = 2
+        /// Nothing in this slot, but the set counts by sketch.
+        static let emptySketch: UInt8 = 3
+    }
+
+    /// Appends what was seen in one slot.
+    func write(slot: Int, to bytes: Arena) {
+        if let sketches {
+            let registers = sketches[slot]
+            guard !registers.isEmpty else { return bytes.appendByte(Form.emptySketch) }
+            bytes.appendByte(Form.registers)
+            bytes.appendVarint(UInt64(registers.reduce(0) { $0 + ($1 == 0 ? 0 : 1) }))
+            var before = 0
+            for register in registers.indices where registers[register] != 0 {
+                bytes.appendVarint(UInt64(register - before))
+                bytes.appendByte(registers[register])
+                before = register
+            }
+            return
+        }
+        let (word, bit) = (slot >> 6, UInt64(1) << UInt64(slot & 63))
+        let seen = hashes.indices.filter { masks[$0 * wordsPerValue + word] & bit != 0 }
+        bytes.appendByte(seen.isEmpty ? Form.empty : Form.hashes)
+        guard !seen.isEmpty else { return }
+        bytes.appendVarint(UInt64(seen.count))
+        for index in seen { bytes.appendWord(hashes[index]) }
+    }
+
+    /// Replaces what one slot holds by what `write` appended.
+    func read(slot: Int, _ reader: inout BinaryReader) {
+        clear(slot: slot)
+        switch reader.byte() {
+        case Form.empty: break
+        case Form.hashes:
+            for _ in 0..<reader.count(below: Limits.distinctExactMax + 1) { add(reader.word64(), slot: slot) }
+        case Form.registers:
+            if sketches == nil { turnToSketch() }
+            var registers = [UInt8](repeating: 0, count: Self.registers)
+            var register = 0
+            for _ in 0..<reader.count(below: Self.registers + 1) {
+                register += reader.count(below: Self.registers)
+                let rank = reader.byte()
+                guard register < Self.registers, rank <= 64 - Self.indexBits + 1 else { return reader.fail() }
+                registers[register] = rank
+            }
+            sketches?[slot] = registers
+            unionCount = 0
+        case Form.emptySketch: if sketches == nil { turnToSketch() }
+        default: reader.fail()
+        }
+    }
 }

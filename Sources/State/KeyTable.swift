@@ -131,6 +131,11 @@ package final class KeyTable {
         return UnsafeBufferPointer(start: bytes.base + entry.offset, count: Int(entry.count))
     }
 
+    /// Calls `body` with every id that has a key, ascending.
+    package func forEach(_ body: (_ id: UInt32) -> Void) {
+        for id in 0..<idLimit where entries[id].count >= 0 { body(UInt32(id)) }
+    }
+
     /// Forgets a key; its id may be given to another.
     package func remove(_ id: UInt32) {
         let entry = entries[Int(id)]

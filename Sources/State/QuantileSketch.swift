@@ -37,6 +37,24 @@ final class QuantileSketch {
         return nil
     }
 
+    /// Appends one slot's buckets.
+    func write(slot: Int, to bytes: Arena) {
+        let bins = panes[slot]
+        bytes.appendVarint(UInt64(bins.buckets.count))
+        for (bucket, count) in zip(bins.buckets, bins.counts) {
+            bytes.appendZigzag(Int64(bucket))
+            bytes.appendVarint(UInt64(count))
+        }
+    }
+
+    /// Replaces what one slot holds by what `write` appended.
+    func read(slot: Int, _ reader: inout BinaryReader) {
+        panes[slot].removeAll()
+        for _ in 0..<reader.count(below: 1 << 16) {
+            panes[slot].add(Int16(truncatingIfNeeded: reader.zigzag()), UInt32(truncatingIfNeeded: reader.varint()))
+        }
+    }
+
     /// Buckets ascend with the value; negative values have negative buckets.
     static func bucket(of value: Int64) -> Int16 {
         let magnitude = value.magnitude

@@ -81,7 +81,7 @@ extension WindowStore {
     /// True if the key has records in the window.
     package func hasRecords(_ id: UInt32, _ totals: Totals) -> Bool {
         let block = block(of: id)
-        return (totals == .running ? block + Self.running : block + closed)[0] > 0
+        return (totals == .running ? block + running : block + closed)[0] > 0
     }
 
     /// Moves the keys' current windows on to the one that is current at `time`.
@@ -110,7 +110,7 @@ extension WindowStore {
         let aggregate = aggregates[index]
         for row in 0..<count {
             let block = block(of: ids[row])
-            let words = (totals == .running ? block + Self.running : block + closed) + offsets[index]
+            let words = (totals == .running ? block + running : block + closed) + offsets[index]
             let value: (value: Int64, valid: UInt8)
             switch aggregate {
             case .distinct, .quantile:

@@ -17,7 +17,7 @@ extension WindowStore {
         scratch: WindowScratch
     ) {
         let (span, excludes, emptyBlock) = (Int64(options.span), options.excludesCurrent, emptyBlock)
-        let keepsRunning = options.keepsRunning
+        let (keepsRunning, tracksChanges) = (options.keepsRunning, options.tracksChanges)
         let lead = Int64(ringCount) - span - (excludes ? 2 : 1)
         let closedRange =
             options.keepsClosed && closedAnchor != Self.none ? panes(at: closedAnchor) : (low: 0, high: -1)
@@ -71,6 +71,7 @@ extension WindowStore {
             let slot = slot(pane)
             scratch.slots[index] = Int32(truncatingIfNeeded: slot)
             scratch.panes[index] = block + ring + slot * paneWords
+            if tracksChanges, action != 0 { noteDirty(block, ids[row], slot) }
             let low = excludes ? anchor - span : anchor - span + 1
             let high = excludes ? anchor - 1 : anchor
             if keepsRunning, pane >= low, pane <= high { action |= WindowScratch.Action.inRunning }
@@ -147,7 +148,7 @@ extension WindowStore {
 
     /// The pass for the records themselves, which also lists the keys that have their first record in a pane.
     private func countRecords(_ index: Int, _ rows: Selection, _ output: Column?, _ scratch: WindowScratch) {
-        let closed = self.closed
+        let (running, closed) = (self.running, self.closed)
         for position in 0..<rows.count {
             let action = scratch.actions[position]
             let block = scratch.blocks[position]
@@ -156,13 +157,13 @@ extension WindowStore {
                 let pane = scratch.panes[position]
                 if pane[0] == 0 { touched[Int(scratch.slots[position])].append(scratch.ids[position]) }
                 pane[0] &+= 1
-                if action & WindowScratch.Action.inRunning != 0 { block[Self.running] &+= 1 }
+                if action & WindowScratch.Action.inRunning != 0 { block[running] &+= 1 }
                 if action & WindowScratch.Action.inClosed != 0 {
                     block[closed] &+= 1
                     noteChange(of: scratch.ids[position])
                 }
             }
-            output?.values[rows[position]] = block[Self.running]
+            output?.values[rows[position]] = block[running]
             output?.valid[rows[position]] = 1
         }
     }
@@ -181,7 +182,7 @@ extension WindowStore {
         _ read: (Accumulator, Int) -> (Int64, UInt8)
     ) {
         let offset = offsets[index]
-        let running = Self.running + offset
+        let running = self.running + offset
         let closed = self.closed + offset
         let (values, valid) = (argument.values, argument.valid)
         let (conditions, conditionsValid) = (condition.values, condition.valid)
@@ -269,7 +270,7 @@ extension WindowStore {
         }
     }
 
-    private func clearPanes(_ index: Int, _ block: UnsafeMutablePointer<Int64>, _ low: Int64, _ high: Int64) {
+    func clearPanes(_ index: Int, _ block: UnsafeMutablePointer<Int64>, _ low: Int64, _ high: Int64) {
         let aggregate = aggregates[index]
         if low > high { return }
         for pane in low...high {
@@ -333,7 +334,7 @@ extension WindowStore {
     ) {
         let offset = offsets[index]
         let (old, new) = (panes(at: from), panes(at: to))
-        let total = block + Self.running + offset
+        let total = block + self.running + offset
         let first = block + ring + offset
         let (ringCount, paneWords) = (ringCount, paneWords)
         var mustRescan = false
@@ -388,6 +389,7 @@ extension WindowStore {
         for index in aggregates.indices { advance(index, block, from: newest, to: anchor, oldest: oldest) }
         block[Self.newest] = anchor
         block[Self.oldest] = max(oldest, anchor - Int64(ringCount) + 1)
+        if options.tracksChanges { noteDirty(block, live[Int(block[Self.position])], slot(anchor)) }
     }
 }
 

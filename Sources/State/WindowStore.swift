@@ -25,11 +25,13 @@ package final class WindowStore {
         package var keepsClosed: Bool
         /// False where nobody reads the window before it closes: the running totals are then left out.
         package var keepsRunning: Bool
+        /// True where changed panes are asked for, to be kept elsewhere as well.
+        package var tracksChanges: Bool
         package var aggregates: [Aggregate]
 
         package init(
             length: PaneClock.Length, span: Int, excludesCurrent: Bool, outOfOrder: Int64, keepsClosed: Bool,
-            keepsRunning: Bool = true, aggregates: [Aggregate]
+            keepsRunning: Bool = true, tracksChanges: Bool = false, aggregates: [Aggregate]
         ) {
             self.length = length
             self.span = span
@@ -37,6 +39,7 @@ package final class WindowStore {
             self.outOfOrder = outOfOrder
             self.keepsClosed = keepsClosed
             self.keepsRunning = keepsRunning
+            self.tracksChanges = tracksChanges
             self.aggregates = aggregates
         }
     }
@@ -69,6 +72,10 @@ package final class WindowStore {
     var left: [UInt32] = []
     /// Windows up to this anchor are closed.
     package internal(set) var closedAnchor = Int64.min
+    /// Keys with panes that changed since they were last asked for, each once.
+    var dirty: [UInt32] = []
+    /// Words of a mask with a bit for every pane slot; 0 where changes are not tracked.
+    let maskWords: Int
     /// Anchor at which keys without records are looked for again.
     var sweepDue = Int64.min
 
@@ -79,8 +86,11 @@ package final class WindowStore {
     static let position = 2
     /// Index + 1 of the key's first sketch, 0 for none.
     static let sketch = 3
-    static let running = 4
-    var closed: Int { Self.running + paneWords }
+    /// Where changes are tracked: 1 while the key is in `dirty`; then two masks of pane slots.
+    static let listed = 4
+    static let masks = 5
+    let running: Int
+    var closed: Int { running + paneWords }
     var ring: Int { options.keepsClosed ? closed + paneWords : closed }
 
     /// No pane yet.
@@ -106,7 +116,9 @@ package final class WindowStore {
         }
         let lead = Int((options.outOfOrder + paneMilliseconds - 1) / paneMilliseconds) + 1
         ringCount = options.span + lead + (options.excludesCurrent ? 2 : 1)
-        blockWords = Self.running + words * (options.keepsClosed ? 2 : 1) + words * ringCount
+        maskWords = options.tracksChanges ? (ringCount + 63) / 64 : 0
+        running = options.tracksChanges ? Self.masks + 2 * maskWords : Self.listed
+        blockWords = running + words * (options.keepsClosed ? 2 : 1) + words * ringCount
         touched = Array(repeating: [], count: options.keepsClosed ? ringCount : 0)
         // About a quarter of a megabyte a chunk: large enough to be given back to the system whole.
         keysPerChunk = max(1, (1 << 15) / blockWords)
@@ -140,6 +152,12 @@ package final class WindowStore {
         return block[Self.position] < 0 ? emptyBlock : block
     }
 
+    /// The memory of a key that has or had a block.
+    func rawBlock(of id: UInt32) -> UnsafeMutablePointer<Int64> {
+        let chunk = Int(id) / keysPerChunk
+        return chunks[chunk] + (Int(id) - chunk * keysPerChunk) * blockWords
+    }
+
     /// The key's block, made if there is none. The caller sets its first pane.
     @inline(never)
     func makeBlock(of id: UInt32) -> UnsafeMutablePointer<Int64> {
@@ -155,6 +173,7 @@ package final class WindowStore {
         block[Self.newest] = Self.none
         block[Self.oldest] = Self.none
         block[Self.sketch] = 0
+        for word in Self.listed..<running { block[word] = 0 }
         block[Self.position] = Int64(live.count)
         live.append(id)
         clearTotals(block)
@@ -177,7 +196,7 @@ package final class WindowStore {
 
     private func clearTotals(_ block: UnsafeMutablePointer<Int64>) {
         for (aggregate, offset) in zip(aggregates, offsets) {
-            aggregate.clear(block + Self.running + offset)
+            aggregate.clear(block + running + offset)
             if options.keepsClosed { aggregate.clear(block + closed + offset) }
         }
     }
@@ -236,7 +255,7 @@ package final class WindowStore {
 
     // MARK: Sketches
 
-    private var sketchesPerKey: Int { aggregates.reduce(0) { $0 + ($1.isSketch ? 1 : 0) } }
+    var sketchesPerKey: Int { aggregates.reduce(0) { $0 + ($1.isSketch ? 1 : 0) } }
 
     /// Position of a sketch aggregate among the sketches of a key.
     func sketchIndex(_ block: UnsafeMutablePointer<Int64>, _ aggregate: Int) -> Int {

@@ -226,13 +226,16 @@ extension Pipeline {
         guard let store = task.stores[step.index], let keyPlan = step.key else { return }
         let group = task.groups[keyPlan.group]
         var gone: [UInt32] = []
-        store.forget { id in if group.release(id) { gone.append(id) } }
+        store.forget { id in
+            noteRemoval(of: id, step, store, group, task)
+            if group.release(id) { gone.append(id) }
+        }
         for id in gone {
             for rule in rules where rule.hasWindow && rule.group == keyPlan.group {
                 if task.rules[rule.index].isRaised(id) {
                     clearForgotten(rule, id, at: end, source: source, task: task, outbox: &outbox)
                 }
-                task.rules[rule.index].edges[id] = nil
+                if task.rules[rule.index].removeEdge(id) { noteRemoval(of: id, rule, group, task) }
             }
             group.keys.remove(id)
         }

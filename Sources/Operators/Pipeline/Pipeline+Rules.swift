@@ -88,9 +88,9 @@ extension Pipeline {
             let start = plan.batch.arena.base + text.offset
             let hash = hashBytes(start, text.count, seed: UInt64(bitPattern: time))
             let ordinal = task.rules[rule.index].seen[hash]?.count ?? 0
-            task.rules[rule.index].seen[hash] = (time, ordinal + 1)
+            task.rules[rule.index].setSeen(hash, time: time, count: ordinal + 1)
             if task.rules[rule.index].seen.count > Limits.recordAlertsRemembered {
-                task.rules[rule.index].seen = task.rules[rule.index].seen.filter { $0.value.time >= watermark }
+                task.rules[rule.index].removeSeen(before: watermark)
             }
             let edge = newEdge(rule, UnsafeBufferPointer(start: start, count: text.count), time, ordinal)
             pending.append(PendingAlert(row: row, rule: rule.index, id: 0, edge: edge))
@@ -110,16 +110,14 @@ extension Pipeline {
         if isRaised {
             guard isCleared, var edge = task.rules[rule.index].edges[id] else { return nil }
             edge.isRaised = false
-            task.rules[rule.index].setRaised(id, false)
-            task.rules[rule.index].edges[id] = edge
+            task.rules[rule.index].setEdge(id, edge)
             return edge
         }
         guard isTrue else { return nil }
         let last = task.rules[rule.index].edges[id]
         let ordinal = last.map { $0.eventTime == time ? $0.ordinal + 1 : 0 } ?? 0
         let edge = newEdge(rule, task.groups[rule.group].keys.key(of: id), time, ordinal)
-        task.rules[rule.index].setRaised(id, true)
-        task.rules[rule.index].edges[id] = edge
+        task.rules[rule.index].setEdge(id, edge)
         return edge
     }
 

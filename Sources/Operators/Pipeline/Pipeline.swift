@@ -21,13 +21,21 @@ package final class Pipeline {
         /// Records without a key are refused: of a topic with several partitions they lie anywhere, and a
         /// merchant's window would be cut up among tasks.
         package var requiresKeys: Bool
+        /// What changes is kept apart, so that `collectChanges` can hand it to a changelog.
+        package var tracksChanges: Bool
+        /// Of every source: task p has partition p of each.
+        package var partitionCount: Int
 
         package init(
             rowsMax: Int = Limits.rowsPerBatchMax,
             clock: (any Clock)?,
             timeMax: Int64 = .max,
-            requiresKeys: Bool = false
+            requiresKeys: Bool = false,
+            tracksChanges: Bool = false,
+            partitionCount: Int = 1
         ) {
+            self.tracksChanges = tracksChanges
+            self.partitionCount = partitionCount
             self.rowsMax = rowsMax
             self.clock = clock
             self.timeMax = timeMax
@@ -56,6 +64,8 @@ package final class Pipeline {
     var keyScratch: [Column] = []
     var pending: [PendingAlert] = []
     package var counters = PipelineCounters()
+    /// Of steps with a window and of rules: names under which their state is kept.
+    let identities: StateIdentities
 
     /// What is computed from the rows of one source.
     final class SourcePlan {
@@ -133,7 +143,7 @@ package final class Pipeline {
         sources = zip(spec.sources, decoders).map {
             SourcePlan($0, decoder: $1, capacity: capacity, zones: zones)
         }
-        var builder = Builder(spec: spec, capacity: capacity, zones: zones)
+        var builder = Builder(spec: spec, capacity: capacity, zones: zones, tracksChanges: options.tracksChanges)
         builder.build(sources: sources)
         steps = builder.steps
         keyPlans = builder.keyPlans
@@ -154,6 +164,7 @@ package final class Pipeline {
                     .map { RecordSink(sink: sink, step: $0) }
             }
         }
+        identities = StateIdentities(spec, steps: steps, rules: rules, partitionCount: options.partitionCount)
         scratch = WindowScratch(capacity: capacity)
         dense = SelectionBuffer(capacity: capacity)
         for row in 0..<capacity { dense.rows[row] = Int32(row) }
@@ -166,7 +177,8 @@ package final class Pipeline {
             groups: groupCount,
             stores: steps.map { $0.window?.makeStore() },
             rules: rules.count,
-            sources: sources.count
+            sources: sources.count,
+            tracksChanges: options.tracksChanges
         )
     }
 
@@ -175,15 +187,17 @@ package final class Pipeline {
         let spec: TopologySpec
         let capacity: Int
         let zones: ZoneTables
+        let tracksChanges: Bool
         var steps: [StepPlan] = []
         var keyPlans: [KeyPlan] = []
         /// Names of the key fields of each group.
         var groups: [[String]] = []
 
-        init(spec: TopologySpec, capacity: Int, zones: ZoneTables) {
+        init(spec: TopologySpec, capacity: Int, zones: ZoneTables, tracksChanges: Bool) {
             self.spec = spec
             self.capacity = capacity
             self.zones = zones
+            self.tracksChanges = tracksChanges
         }
 
         mutating func build(sources: [SourcePlan]) {
@@ -236,6 +250,7 @@ package final class Pipeline {
                 outOfOrder: spec.sources[source].outOfOrder,
                 keepsClosed: closes || !emission.isEmpty,
                 keepsRunning: runs || !redis.isEmpty,
+                tracksChanges: tracksChanges,
                 capacity: capacity,
                 zones: zones
             )

@@ -94,13 +94,43 @@ struct RuleState {
     /// 1 for keys whose alert is raised, by id.
     private(set) var raised: [UInt8] = []
     private(set) var raisedCount = 0
-    var edges: [UInt32: Edge] = [:]
+    private(set) var edges: [UInt32: Edge] = [:]
     /// Alerts of a rule on records: how many a key has had at an event time.
-    var seen: [UInt64: (time: Int64, count: Int)] = [:]
+    private(set) var seen: [UInt64: (time: Int64, count: Int)] = [:]
+    /// What changed since it was last collected; with repeats.
+    var dirtyEdges: [UInt32] = []
+    var dirtySeen: [UInt64] = []
+    private let tracksChanges: Bool
+
+    init(tracksChanges: Bool) { self.tracksChanges = tracksChanges }
+
+    mutating func setEdge(_ id: UInt32, _ edge: Edge) {
+        edges[id] = edge
+        setRaised(id, edge.isRaised)
+        if tracksChanges { dirtyEdges.append(id) }
+    }
+
+    /// True if there was one.
+    mutating func removeEdge(_ id: UInt32) -> Bool {
+        setRaised(id, false)
+        return edges.removeValue(forKey: id) != nil
+    }
+
+    mutating func setSeen(_ hash: UInt64, time: Int64, count: Int) {
+        seen[hash] = (time, count)
+        if tracksChanges { dirtySeen.append(hash) }
+    }
+
+    mutating func removeSeen(_ hash: UInt64) { seen[hash] = nil }
+
+    mutating func removeSeen(before watermark: Int64) {
+        if tracksChanges { dirtySeen += seen.filter { $0.value.time < watermark }.keys }
+        seen = seen.filter { $0.value.time >= watermark }
+    }
 
     func isRaised(_ id: UInt32) -> Bool { Int(id) < raised.count && raised[Int(id)] != 0 }
 
-    mutating func setRaised(_ id: UInt32, _ isRaised: Bool) {
+    private mutating func setRaised(_ id: UInt32, _ isRaised: Bool) {
         if Int(id) >= raised.count {
             raised.append(contentsOf: repeatElement(0, count: Int(id) + 1 - raised.count + raised.count / 2))
         }

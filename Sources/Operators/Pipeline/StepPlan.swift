@@ -177,7 +177,10 @@ final class WindowPlan {
     var redisSinks: [Int] = []
     var emissionSinks: [Int] = []
 
-    init(_ spec: StepSpec, outOfOrder: Int64, keepsClosed: Bool, keepsRunning: Bool, capacity: Int, zones: ZoneTables) {
+    init(
+        _ spec: StepSpec, outOfOrder: Int64, keepsClosed: Bool, keepsRunning: Bool, tracksChanges: Bool,
+        capacity: Int, zones: ZoneTables
+    ) {
         guard let window = spec.window else { unreachable("step \(spec.name) has no window") }
         anchors = .allocate(capacity: capacity)
         anchors.initialize(repeating: 0, count: capacity)
@@ -211,6 +214,7 @@ final class WindowPlan {
             outOfOrder: outOfOrder,
             keepsClosed: keepsClosed,
             keepsRunning: keepsRunning,
+            tracksChanges: tracksChanges,
             aggregates: aggregates
         )
         arguments = spec.aggregates.map { call in

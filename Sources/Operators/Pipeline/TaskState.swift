@@ -17,12 +17,24 @@ package final class TaskState {
     package internal(set) var lateCount = 0
     /// Keys whose metrics changed since they were last collected, by step.
     var dirty: [DirtyKeys]
+    /// What was forgotten since changes were last collected, as records for the changelog.
+    var removals = Outbox()
+    /// By source: the offset of the next record, as of the last commit; -1 before the first.
+    package internal(set) var positions: [Int64]
+    /// Commits so far, and what the last one said about the task as a whole.
+    var sequence: UInt64 = 0
+    var lastMeta: [UInt8] = []
+    /// The definitions under which the state was kept, as far as the changelog knows.
+    var definitions: [UInt8] = []
 
-    init(partition: Int32, groups: Int, stores: [WindowStore?], rules: Int, sources: Int) {
+    init(
+        partition: Int32, groups: Int, stores: [WindowStore?], rules: Int, sources: Int, tracksChanges: Bool
+    ) {
         self.partition = partition
         self.groups = (0..<groups).map { _ in KeyGroup() }
         self.stores = stores
-        self.rules = Array(repeating: RuleState(), count: rules)
+        self.rules = Array(repeating: RuleState(tracksChanges: tracksChanges), count: rules)
+        positions = Array(repeating: -1, count: sources)
         times = Array(repeating: .min, count: sources)
         watermarks = Array(repeating: .min, count: sources)
         dirty = stores.map { _ in DirtyKeys() }

@@ -1,0 +1,61 @@
+import Glibc
+
+/// Faults that tests plant to prove that they would be found, and points at which they kill the process. Both
+/// come from the environment, in debug builds only: `MILLRACE_PLANT=delta-skipped`,
+/// `MILLRACE_KILL_AT=commit-sent:3` (SIGKILL at the third pass).
+package enum Plant {
+    package enum Mistake: String, CaseIterable, Sendable {
+        /// Positions become durable before the outputs do.
+        case offsetsFirst = "offsets-first"
+        /// Some changed panes do not reach the changelog.
+        case deltaSkipped = "delta-skipped"
+        /// A snapshot claims more of the changelog than it holds.
+        case snapshotAhead = "snapshot-ahead"
+        /// A commit of unknown outcome is taken for a success, and its producer goes on.
+        case producerKept = "producer-kept"
+        /// Watermarks are not restored.
+        case watermarkLost = "watermark-lost"
+        /// The first record after a restore is left out.
+        case offByOne = "off-by-one"
+    }
+
+    package enum Point: String, Sendable {
+        case restore
+        case commitBegin = "commit-begin"
+        case commitSent = "commit-sent"
+        case commitOffsets = "commit-offsets"
+        case committed
+        case snapshotWrite = "snapshot-write"
+        case snapshotRename = "snapshot-rename"
+    }
+
+    #if DEBUG
+        private static let mistake = getenv("MILLRACE_PLANT").flatMap { Mistake(rawValue: String(cString: $0)) }
+        private static let kill: (point: Point, pass: Int)? = getenv("MILLRACE_KILL_AT").flatMap { text in
+            let parts = String(cString: text).split(separator: ":")
+            guard parts.count == 2, let point = Point(rawValue: String(parts[0])), let pass = Int(parts[1]) else { return nil }
+            return (point, pass)
+        }
+        private static let passes = Passes()
+
+        package static func isOn(_ wanted: Mistake) -> Bool { mistake == wanted }
+
+        /// One of the points was reached.
+        package static func pass(_ point: Point) {
+            guard let kill, kill.point == point, passes.next() == kill.pass else { return }
+            Glibc.kill(getpid(), SIGKILL)
+        }
+    #else
+        @inlinable package static func isOn(_ wanted: Mistake) -> Bool { false }
+        @inlinable package static func pass(_ point: Point) {}
+    #endif
+}
+
+#if DEBUG
+    import Synchronization
+
+    private final class Passes: Sendable {
+        private let count = Atomic<Int>(0)
+        func next() -> Int { count.add(1, ordering: .relaxed).newValue }
+    }
+#endif

@@ -1,0 +1,196 @@
+import Base
+import Dataflow
+import Records
+import State
+import Topology
+
+/// The kinds of records in a changelog; the first byte of their keys.
+enum ChangeKind {
+    /// The task as a whole: positions, watermarks, what was closed. One record, the last of each commit.
+    static let meta: UInt8 = 0
+    /// step, slot, key -> a pane.
+    static let pane: UInt8 = 1
+    /// rule, key -> whether its alert is raised.
+    static let edge: UInt8 = 2
+    /// rule, hash of key and event time -> alerts on records so far.
+    static let seen: UInt8 = 3
+    /// Under which definitions the state is kept. One record.
+    static let definitions: UInt8 = 4
+}
+
+extension Pipeline {
+    /// Appends what changed in a task since the last call: panes, edges, what was forgotten, and, if there is
+    /// anything or the task moved on at all, the task's own record with `positions` (by source, the offset of
+    /// the next record; those that are missing stay as they were). Returns the number of records.
+    @discardableResult
+    package func collectChanges(_ task: TaskState, positions: [Int: Int64], into outbox: inout Outbox) -> Int {
+        let before = outbox.records.count
+        for (source, position) in positions { task.positions[source] = position }
+        if task.definitions != identities.bytes {
+            task.definitions = identities.bytes
+            let start = outbox.bytes.count
+            outbox.bytes.appendByte(ChangeKind.definitions)
+            let value = outbox.bytes.count
+            for byte in identities.bytes { outbox.bytes.appendByte(byte) }
+            outbox.add(.changelog, partition: task.partition, key: start..<value, value: value..<outbox.bytes.count)
+        }
+        if !task.removals.isEmpty {
+            outbox.add(task.removals)
+            task.removals.removeAll()
+        }
+        for step in steps { collectPanes(step, task, &outbox) }
+        for rule in rules { collectEdges(rule, task, &outbox) }
+        let meta = meta(task)
+        if outbox.records.count > before || meta != task.lastMeta {
+            task.lastMeta = meta
+            task.sequence += 1
+            let start = outbox.bytes.count
+            outbox.bytes.appendByte(ChangeKind.meta)
+            let value = outbox.bytes.count
+            outbox.bytes.appendVarint(task.sequence)
+            for byte in meta { outbox.bytes.appendByte(byte) }
+            outbox.add(.changelog, partition: task.partition, key: start..<value, value: value..<outbox.bytes.count)
+        }
+        return outbox.records.count - before
+    }
+
+    private func collectPanes(_ step: StepPlan, _ task: TaskState, _ outbox: inout Outbox) {
+        guard let store = task.stores[step.index], store.hasChanges, let identity = identities.steps[step.index],
+            let keyPlan = step.key
+        else { return }
+        let keys = task.groups[keyPlan.group].keys
+        let bytes = outbox.bytes
+        store.drainChanges(into: bytes) { id, slot, start in
+            if Plant.isOn(.deltaSkipped), id % 7 == 3 { return }
+            let key = bytes.count
+            Self.appendPaneKey(identity.id, slot, keys.key(of: id), to: bytes)
+            outbox.add(.changelog, partition: task.partition, key: key..<bytes.count, value: start..<key)
+        }
+    }
+
+    private static func appendPaneKey(_ step: UInt32, _ slot: Int, _ key: UnsafeBufferPointer<UInt8>, to bytes: Arena) {
+        bytes.appendByte(ChangeKind.pane)
+        bytes.appendWord(step)
+        bytes.appendVarint(UInt64(slot))
+        bytes.reserve(key.count)
+        if let start = key.baseAddress { _ = bytes.append(start, key.count) }
+    }
+
+    private static func appendEdgeKey(_ rule: UInt32, _ key: UnsafeBufferPointer<UInt8>, to bytes: Arena) {
+        bytes.appendByte(ChangeKind.edge)
+        bytes.appendWord(rule)
+        bytes.reserve(key.count)
+        if let start = key.baseAddress { _ = bytes.append(start, key.count) }
+    }
+
+    private func collectEdges(_ rule: RulePlan, _ task: TaskState, _ outbox: inout Outbox) {
+        let bytes = outbox.bytes
+        let identity = identities.rules[rule.index]
+        let state = task.rules[rule.index]
+        guard !state.dirtyEdges.isEmpty || !state.dirtySeen.isEmpty else { return }
+        let keys = task.groups[rule.group].keys
+        for id in Set(state.dirtyEdges).sorted() {
+            guard let edge = state.edges[id] else { continue }
+            let start = bytes.count
+            Self.append(edge, to: bytes)
+            let key = bytes.count
+            Self.appendEdgeKey(identity, keys.key(of: id), to: bytes)
+            outbox.add(.changelog, partition: task.partition, key: key..<bytes.count, value: start..<key)
+        }
+        for hash in Set(state.dirtySeen).sorted() {
+            let key = bytes.count
+            bytes.appendByte(ChangeKind.seen)
+            bytes.appendWord(identity)
+            bytes.appendWord(hash)
+            let value = bytes.count
+            if let seen = state.seen[hash] {
+                bytes.appendZigzag(seen.time)
+                bytes.appendVarint(UInt64(seen.count))
+            }
+            outbox.add(
+                .changelog, partition: task.partition, key: key..<value,
+                value: state.seen[hash] == nil ? nil : value..<bytes.count)
+        }
+        task.rules[rule.index].dirtyEdges.removeAll(keepingCapacity: true)
+        task.rules[rule.index].dirtySeen.removeAll(keepingCapacity: true)
+    }
+
+    static func append(_ edge: RuleState.Edge, to bytes: Arena) {
+        bytes.appendWord(edge.alertId)
+        bytes.appendWord(edge.secondHalf)
+        bytes.appendZigzag(edge.eventTime)
+        bytes.appendVarint(UInt64(edge.ordinal))
+        bytes.appendByte(edge.isRaised ? 1 : 0)
+    }
+
+    static func edge(_ reader: inout BinaryReader) -> RuleState.Edge {
+        RuleState.Edge(
+            alertId: reader.word64(),
+            secondHalf: reader.word64(),
+            eventTime: reader.zigzag(),
+            ordinal: reader.count(below: Int(Int32.max)),
+            isRaised: reader.byte() != 0
+        )
+    }
+
+    /// A key has left a step's windows: its panes leave the changelog.
+    func noteRemoval(of id: UInt32, _ step: StepPlan, _ store: WindowStore, _ group: KeyGroup, _ task: TaskState) {
+        guard let identity = identities.steps[step.index] else { return }
+        let bytes = task.removals.bytes
+        store.forgetDrained(id) { slot in
+            let start = bytes.count
+            Self.appendPaneKey(identity.id, slot, group.keys.key(of: id), to: bytes)
+            task.removals.add(.changelog, partition: task.partition, key: start..<bytes.count, value: nil)
+        }
+    }
+
+    /// A rule has forgotten a key.
+    func noteRemoval(of id: UInt32, _ rule: RulePlan, _ group: KeyGroup, _ task: TaskState) {
+        guard options.tracksChanges else { return }
+        let bytes = task.removals.bytes
+        let start = bytes.count
+        Self.appendEdgeKey(identities.rules[rule.index], group.keys.key(of: id), to: bytes)
+        task.removals.add(.changelog, partition: task.partition, key: start..<bytes.count, value: nil)
+    }
+
+    // MARK: The task as a whole
+
+    private func meta(_ task: TaskState) -> [UInt8] {
+        let bytes = Arena(capacity: 256)
+        bytes.appendVarint(UInt64(task.lateCount))
+        bytes.appendVarint(UInt64(sources.count))
+        for source in sources.indices {
+            bytes.appendWord(identities.sources[source])
+            bytes.appendZigzag(task.positions[source])
+            bytes.appendZigzag(task.times[source])
+            bytes.appendZigzag(task.watermarks[source])
+        }
+        let stores = steps.filter { task.stores[$0.index] != nil }
+        bytes.appendVarint(UInt64(stores.count))
+        for step in stores {
+            guard let store = task.stores[step.index], let identity = identities.steps[step.index] else { continue }
+            bytes.appendWord(identity.id)
+            bytes.appendZigzag(store.closing.closed)
+            bytes.appendZigzag(store.closing.sweepDue)
+        }
+        return Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count))
+    }
+
+    func restoreMeta(_ reader: inout BinaryReader, _ task: TaskState) {
+        task.lateCount = reader.count(below: Int.max)
+        for _ in 0..<reader.count(below: Limits.nodesMax + 1) {
+            let source = identities.source(reader.word32())
+            let (position, time, watermark) = (reader.zigzag(), reader.zigzag(), reader.zigzag())
+            guard let source else { continue }
+            task.positions[source] = position
+            task.times[source] = time
+            task.watermarks[source] = Plant.isOn(.watermarkLost) ? .min : watermark
+        }
+        for _ in 0..<reader.count(below: Limits.nodesMax + 1) {
+            let step = identities.step(reader.word32())
+            let closing = (closed: reader.zigzag(), sweepDue: reader.zigzag())
+            if let step { task.stores[step]?.closing = closing }
+        }
+        task.lastMeta = meta(task)
+    }
+}

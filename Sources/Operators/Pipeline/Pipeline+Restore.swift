@@ -1,0 +1,204 @@
+import Base
+import Dataflow
+import Records
+import State
+import Topology
+
+/// Puts a task's state back: first a snapshot, if there is one, then the changelog's records in their order, then
+/// `finishRestore`.
+extension Pipeline {
+    /// Takes one record of the task's changelog; `value` nil: a tombstone. Throws if it is not one of ours.
+    package func restore(
+        key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?, task: TaskState
+    ) throws(Fault) {
+        var keyReader = BinaryReader(key)
+        var reader = BinaryReader(value ?? UnsafeBufferPointer(start: nil, count: 0))
+        switch keyReader.byte() {
+        case ChangeKind.meta:
+            task.sequence = reader.varint()
+            restoreMeta(&reader, task)
+        case ChangeKind.definitions: task.definitions = value.map { Array($0) } ?? []
+        case ChangeKind.pane: restorePane(&keyReader, &reader, isRemoval: value == nil, task)
+        case ChangeKind.edge: restoreEdge(&keyReader, &reader, isRemoval: value == nil, task)
+        case ChangeKind.seen:
+            let rule = identities.rule(keyReader.word32())
+            let hash = keyReader.word64()
+            guard let rule, keyReader.isValid else { break }
+            if value == nil { task.rules[rule].removeSeen(hash) } else {
+                task.rules[rule].setSeen(hash, time: reader.zigzag(), count: reader.count(below: Int(Int32.max)))
+            }
+        default: keyReader.fail()
+        }
+        guard keyReader.isValid, value == nil || reader.isValid else {
+            throw Fault(.external, "a record that no version of this program wrote")
+        }
+    }
+
+    private func restorePane(
+        _ keyReader: inout BinaryReader, _ reader: inout BinaryReader, isRemoval: Bool, _ task: TaskState
+    ) {
+        let identity = keyReader.word32()
+        let slot = keyReader.count(below: Int(Int32.max))
+        let key = keyReader.bytes(keyReader.left)
+        guard keyReader.isValid else { return }
+        // A step that the topology has no more.
+        guard let index = identities.step(identity), let store = task.stores[index], let keyPlan = steps[index].key
+        else { return }
+        let group = task.groups[keyPlan.group]
+        if isRemoval {
+            guard let id = group.find(key), store.restoreRemoval(id, slot: slot) else { return }
+            if group.release(id) { forget(id, group, task) }
+            return
+        }
+        let id = group.intern(key)
+        let liveBefore = store.live.count
+        if !store.restorePane(id, slot: slot, &reader) { reader.fail() }
+        if store.live.count > liveBefore { group.retain(id) }
+    }
+
+    private func restoreEdge(
+        _ keyReader: inout BinaryReader, _ reader: inout BinaryReader, isRemoval: Bool, _ task: TaskState
+    ) {
+        guard let index = identities.rule(keyReader.word32()) else { return }
+        let group = task.groups[rules[index].group]
+        let key = keyReader.bytes(keyReader.left)
+        guard keyReader.isValid else { return }
+        if isRemoval {
+            if let id = group.find(key) { _ = task.rules[index].removeEdge(id) }
+        } else {
+            task.rules[index].setEdge(group.intern(key), Self.edge(&reader))
+        }
+    }
+
+    /// Makes the task whole after its last record. Throws if the state was kept under other definitions;
+    /// `place`: where it was found.
+    package func finishRestore(_ task: TaskState, place: String) throws(Fault) {
+        if !task.definitions.isEmpty {
+            try identities.check(task.definitions, partitionCount: options.partitionCount, place: place)
+        }
+        for store in task.stores { store?.finishRestore() }
+        for index in rules.indices {
+            task.rules[index].dirtyEdges.removeAll()
+            task.rules[index].dirtySeen.removeAll()
+        }
+        for group in task.groups {
+            group.keys.forEach { id in if !group.isUsed(id) { forget(id, group, task) } }
+        }
+        // Metrics that were committed but not written yet when the task was left.
+        for step in steps where step.window?.redisSinks.isEmpty == false {
+            for id in task.stores[step.index]?.live ?? [] { task.dirty[step.index].insert(id) }
+        }
+    }
+
+    /// A key without windows, and what rules remember of it.
+    private func forget(_ id: UInt32, _ group: KeyGroup, _ task: TaskState) {
+        for rule in rules where rule.hasWindow && task.groups[rule.group] === group {
+            _ = task.rules[rule.index].removeEdge(id)
+        }
+        group.keys.remove(id)
+    }
+
+    // MARK: Snapshots
+
+    /// Appends the task's whole state to `bytes`. Only right after `collectChanges`, with nothing in between.
+    package func writeSnapshot(_ task: TaskState, to bytes: Arena) {
+        bytes.appendByte(StateIdentities.format)
+        identities.bytes.withUnsafeBufferPointer { bytes.appendBlob($0) }
+        bytes.appendVarint(task.sequence)
+        task.lastMeta.withUnsafeBufferPointer { bytes.appendBlob($0) }
+        var numbers: [[UInt32]] = []
+        for group in task.groups {
+            var numberOf = [UInt32](repeating: 0, count: group.keys.idLimit)
+            var next: UInt32 = 0
+            bytes.appendVarint(UInt64(group.keys.count))
+            group.keys.forEach { id in
+                numberOf[Int(id)] = next
+                next += 1
+                bytes.appendBlob(group.keys.key(of: id))
+            }
+            numbers.append(numberOf)
+        }
+        for step in steps {
+            guard let store = task.stores[step.index], let keyPlan = step.key else { continue }
+            numbers[keyPlan.group].withUnsafeBufferPointer { numbers in
+                guard let start = numbers.baseAddress else { return bytes.appendVarint(0) }
+                store.writeSnapshot(numbers: start, to: bytes)
+            }
+        }
+        for rule in rules { write(task.rules[rule.index], numbers[rule.group], identities.rules[rule.index], to: bytes) }
+    }
+
+    private func write(_ state: RuleState, _ numbers: [UInt32], _ identity: UInt32, to bytes: Arena) {
+        bytes.appendWord(identity)
+        bytes.appendVarint(UInt64(state.edges.count))
+        for (id, edge) in state.edges {
+            bytes.appendWord(numbers[Int(id)])
+            Self.append(edge, to: bytes)
+        }
+        bytes.appendVarint(UInt64(state.seen.count))
+        for (hash, seen) in state.seen {
+            bytes.appendWord(hash)
+            bytes.appendZigzag(seen.time)
+            bytes.appendVarint(UInt64(seen.count))
+        }
+    }
+
+    /// Reads what `writeSnapshot` wrote into an empty task. False if it was written under other definitions
+    /// or is no snapshot; the task is then of no use.
+    package func readSnapshot(_ snapshot: UnsafeBufferPointer<UInt8>, task: TaskState) -> Bool {
+        var reader = BinaryReader(snapshot)
+        guard reader.byte() == StateIdentities.format else { return false }
+        let definitions = Array(reader.blob())
+        guard definitions == identities.bytes else { return false }
+        task.definitions = definitions
+        task.sequence = reader.varint()
+        let metaBytes = reader.blob()
+        var ids: [[UInt32]] = []
+        for group in task.groups {
+            let count = reader.count(below: snapshot.count + 1)
+            ids.append((0..<count).map { _ in group.intern(reader.blob()) })
+            guard reader.isValid else { return false }
+        }
+        for step in steps {
+            guard let store = task.stores[step.index], let keyPlan = step.key else { continue }
+            guard store.readSnapshot(&reader, ids: ids[keyPlan.group]) else { return false }
+            for id in store.live { task.groups[keyPlan.group].retain(id) }
+        }
+        // Rules come and go without the steps' definitions changing.
+        while !reader.isAtEnd {
+            let index = identities.rule(reader.word32())
+            for _ in 0..<reader.count(below: snapshot.count) {
+                let number = Int(reader.word32())
+                let edge = Self.edge(&reader)
+                guard let index, ids[rules[index].group].indices.contains(number) else { continue }
+                task.rules[index].setEdge(ids[rules[index].group][number], edge)
+            }
+            for _ in 0..<reader.count(below: snapshot.count) {
+                let hash = reader.word64()
+                let (time, count) = (reader.zigzag(), reader.count(below: Int(Int32.max)))
+                if let index { task.rules[index].setSeen(hash, time: time, count: count) }
+            }
+        }
+        guard reader.isValid else { return false }
+        var metaReader = BinaryReader(metaBytes)
+        restoreMeta(&metaReader, task)
+        return metaReader.isValid
+    }
+}
+
+extension KeyGroup {
+    fileprivate func find(_ key: UnsafeBufferPointer<UInt8>) -> UInt32? {
+        withKey(key) { keys.find($0, $1) }
+    }
+
+    fileprivate func intern(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
+        withKey(key) { keys.intern($0, $1) }
+    }
+
+    /// The empty text is a key like any other, but has no address.
+    private func withKey<T>(_ key: UnsafeBufferPointer<UInt8>, _ body: (UnsafePointer<UInt8>, Int) -> T) -> T {
+        if let start = key.baseAddress { return body(start, key.count) }
+        var nothing: UInt8 = 0
+        return body(&nothing, 0)
+    }
+}

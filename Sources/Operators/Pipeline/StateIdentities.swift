@@ -1,0 +1,121 @@
+import Base
+import Records
+import Topology
+
+/// The names under which the state of a topology's windows and rules is kept, so that a changed topology finds
+/// what still fits and refuses what does not.
+///
+/// A step's id is a hash of its name and of all that gives its panes their meaning; two ids under one name are
+/// two definitions. A rule's is a hash of its name and key: its condition may change while alerts are raised.
+struct StateIdentities {
+    struct Step {
+        var id: UInt32
+        var name: String
+        /// What a person would have to compare.
+        var definition: String
+    }
+
+    /// By step; nil for steps without a window.
+    let steps: [Step?]
+    let rules: [UInt32]
+    let sources: [UInt32]
+    /// The definitions as they are kept beside the state.
+    let bytes: [UInt8]
+
+    static let format: UInt8 = 1
+
+    init(_ spec: TopologySpec, steps: [StepPlan], rules: [RulePlan], partitionCount: Int) {
+        self.steps = steps.map { step in
+            guard let window = step.window else { return nil }
+            let definition = Self.definition(step.spec, window.options.outOfOrder)
+            return Step(id: Self.hash(step.spec.name + "\n" + definition), name: step.spec.name, definition: definition)
+        }
+        self.rules = rules.map { Self.hash("\($0.spec.name)\n\($0.keyNames)\n\($0.hasWindow)") }
+        sources = spec.sources.map { Self.hash($0.name) }
+        let arena = Arena(capacity: 1024)
+        arena.appendByte(Self.format)
+        arena.appendVarint(UInt64(partitionCount))
+        let kept = self.steps.compactMap { $0 }
+        arena.appendVarint(UInt64(kept.count))
+        for step in kept {
+            arena.appendWord(step.id)
+            arena.appendBlob(step.name)
+            arena.appendBlob(step.definition)
+        }
+        bytes = Array(UnsafeBufferPointer(start: arena.base, count: arena.count))
+        let ids = kept.map(\.id) + self.rules
+        require(Set(ids).count == ids.count, "two steps or rules whose names have one hash")
+    }
+
+    private static func hash(_ text: String) -> UInt32 {
+        var text = text
+        return text.withUTF8 { bytes in
+            bytes.baseAddress.map { UInt32(truncatingIfNeeded: hashBytes($0, bytes.count)) } ?? 0
+        }
+    }
+
+    private static func definition(_ step: StepSpec, _ outOfOrder: Int64) -> String {
+        var text = "key " + step.key.map { "\(step.schema.fields[$0].name): \(step.schema.fields[$0].type)" }
+            .joined(separator: ", ")
+        if let window = step.window {
+            switch window.length {
+            case .milliseconds(let size, let slide):
+                text += "; window \(ValueText.duration(size)) by \(ValueText.duration(slide))"
+            case .days(let size, let slide, let zone): text += "; window \(size)d by \(slide)d in \(zone)"
+            }
+            if window.excludesCurrent { text += " until the current" }
+        }
+        text += "; out of order \(ValueText.duration(outOfOrder))"
+        text += "; " + step.aggregates.map { named($0.description, step.schema) }.joined(separator: ", ")
+        return text
+    }
+
+    /// Columns by their names: their numbers change when another rule uses another field.
+    private static func named(_ text: String, _ schema: Schema) -> String {
+        var result = ""
+        var rest = text[...]
+        while let dollar = rest.firstIndex(of: "$") {
+            let digits = rest[rest.index(after: dollar)...].prefix { $0.isNumber }
+            result += rest[..<dollar]
+            if let index = Int(digits), schema.fields.indices.contains(index) { result += schema.fields[index].name }
+            rest = rest[digits.endIndex...]
+        }
+        return result + rest
+    }
+
+    /// Throws if state that was kept under `kept` cannot be gone on with. `place`: where it was found.
+    func check(_ kept: [UInt8], partitionCount: Int, place: String) throws(Fault) {
+        let problem: Fault? = kept.withUnsafeBufferPointer { bytes in
+            var reader = BinaryReader(bytes)
+            let format = reader.byte()
+            guard format == Self.format else {
+                return Fault(.user, "\(place): its format is \(format), and this program reads format \(Self.format)")
+            }
+            let partitions = Int(truncatingIfNeeded: reader.varint())
+            if partitions != partitionCount {
+                return Fault(
+                    .user,
+                    "\(place) was kept for \(partitions) partitions, and the sources have \(partitionCount): keys have "
+                        + "moved between partitions, and their windows cannot follow. Begin under a new topology name, or "
+                        + "stop every worker, delete the topology's changelog topic and reset the group")
+            }
+            for _ in 0..<reader.count(below: Limits.nodesMax + 1) {
+                let id = reader.word32()
+                let name = reader.text()
+                let definition = reader.text()
+                guard let step = steps.compactMap({ $0 }).first(where: { $0.name == name }), step.id != id else { continue }
+                return Fault(
+                    .user,
+                    "\(place): step '\(name)' was kept as \(definition); the topology now says \(step.definition). Panes of "
+                        + "one cannot be read as panes of the other: give the step another name (it then begins empty), "
+                        + "or put its definition back")
+            }
+            return reader.isValid ? nil : Fault(.external, "\(place): its definitions cannot be read")
+        }
+        if let problem { throw problem }
+    }
+
+    func step(_ id: UInt32) -> Int? { steps.firstIndex { $0?.id == id } }
+    func rule(_ id: UInt32) -> Int? { rules.firstIndex(of: id) }
+    func source(_ id: UInt32) -> Int? { sources.firstIndex(of: id) }
+}

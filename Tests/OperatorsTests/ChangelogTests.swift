@@ -1,0 +1,281 @@
+import Base
+import Dataflow
+import Foundation
+import Records
+import Testing
+import Topology
+
+@testable import Operators
+
+/// Goal: a task that is lost at any commit and put back from its changelog, or from a snapshot and the changelog's
+/// tail, goes on as if nothing had happened. Method: random streams, random crashes, a changelog that is compacted
+/// at random as Kafka may, against the same stream without a crash.
+@Suite struct ChangelogTests {
+    /// A compacted topic of one partition.
+    struct Log {
+        struct Record {
+            var offset: Int
+            var key: [UInt8]
+            var value: [UInt8]?
+        }
+
+        var records: [Record] = []
+        var end = 0
+
+        mutating func append(_ outbox: borrowing Outbox) {
+            for record in outbox.records where record.destination == .changelog {
+                let key = outbox.key(of: record).map { Array($0) } ?? []
+                records.append(Record(offset: end, key: key, value: outbox.value(of: record).map { Array($0) }))
+                end += 1
+            }
+        }
+
+        /// Leaves out what a newer record of the same key replaced, and perhaps tombstones that every reader has
+        /// seen: Kafka keeps them for `delete.retention.ms`, and an older snapshot is not used.
+        mutating func compact(_ random: inout SplitMix64, seen offset: Int) {
+            var newest: [[UInt8]: Int] = [:]
+            for record in records { newest[record.key] = record.offset }
+            let dropsTombstones = random.next() % 2 == 0
+            records = records.filter { record in
+                newest[record.key] == record.offset
+                    && !(dropsTombstones && record.value == nil && record.offset < offset)
+            }
+        }
+
+        var liveKeys: Int { Set(records.map(\.key)).count }
+    }
+
+    struct Saved {
+        var bytes: [UInt8]
+        var offset: Int
+    }
+
+    static let windows: [(text: String, disorder: Int64)] = [
+        ("{ size: 5m, slide: 10s }", 4000), ("{ size: 60s }", 0), ("{ size: 90s, slide: 1s }", 3000),
+        ("{ size: 60s, slide: 20s, until: previous }", 4000),
+    ]
+
+    @Test(arguments: 0..<4) func aRestoredTaskGoesOnAsIfNothingHadHappened(window: Int) throws {
+        for seed in UInt64(1)...6 {
+            let (text, disorder) = Self.windows[window]
+            print("seed \(seed), window \(text)")
+            var random = SplitMix64(seed: seed &* 77)
+            let spec = Self.spec(window: text, outOfOrder: "\(disorder)ms")
+            let events = WindowOracleTests.events(&random, count: 1500, disorder: disorder * 2, step: 4000)
+            let expected = try Self.run(spec, events, &random, crashesPerMille: 0).output
+            let found = try Self.run(spec, events, &random, crashesPerMille: 150)
+            #expect(found.crashes > 5)
+            for key in 0..<5 {
+                let name = "\"key\":{\"key\":\"k\(key)\"}"
+                let wanted = expected.filter { $0.contains(name) }
+                let had = found.output.filter { $0.contains(name) }
+                let first = Self.difference(wanted, had)
+                let isSame = wanted == had
+                #expect(
+                    isSame,
+                    "seed \(seed), k\(key): \(had.count) of \(wanted.count); \(first.prefix(1400))")
+            }
+        }
+    }
+
+    /// Goal: what is forgotten leaves the changelog too.
+    @Test func tombstonesEmptyTheChangelog() throws {
+        var random = SplitMix64(seed: 5)
+        print("seed 5")
+        // Its rule clears at every second look: an alert that stays raised would keep its key.
+        let spec = WindowOracleTests.spec(window: "{ size: 60s, slide: 10s }", outOfOrder: "0s")
+        var events = WindowOracleTests.events(&random, count: 400, disorder: 0, step: 4000)
+        let last = events.map(\.time).max() ?? 0
+        for minute in Int64(100)..<110 {
+            events.append(WindowOracleTests.Event(key: "z", value: 1, flag: true, time: last + minute * 60_000))
+        }
+        var run = try Self.run(spec, events, &random, crashesPerMille: 0)
+        #expect(run.log.liveKeys > 50)
+        run.log.compact(&random, seen: .max)
+        let alive = run.log.records.filter { $0.value != nil }
+        // Definitions, the task, and z's panes and edges; alerts on records are remembered up to a limit.
+        let others = alive.filter { $0.key.count > 1 && $0.key[0] != 3 && $0.key.last != UInt8(ascii: "z") }
+        #expect(others.count == 0)
+        #expect(alive.contains { $0.key.last == UInt8(ascii: "z") })
+    }
+
+    /// Goal: a snapshot that lost or changed any byte is never mistaken for a whole one without a crash of the
+    /// program. (The file that carries it has checksums of its own.)
+    @Test func readingADamagedSnapshotEndsWell() throws {
+        var random = SplitMix64(seed: 9)
+        print("seed 9")
+        let spec = Self.spec(window: "{ size: 60s, slide: 10s }", outOfOrder: "0s")
+        let events = WindowOracleTests.events(&random, count: 300, disorder: 0, step: 4000)
+        let saved = try #require(try Self.run(spec, events, &random, crashesPerMille: 0, snapshotsPerMille: 900).saved)
+        for round in 0..<2000 {
+            var bytes = saved.bytes
+            if round % 2 == 0 {
+                bytes.removeLast(Int(random.next() % UInt64(bytes.count)))
+            } else {
+                bytes[Int(random.next() % UInt64(bytes.count))] ^= 1 << UInt8(random.next() % 8)
+            }
+            let pipeline = Self.pipeline(spec, events)
+            _ = bytes.withUnsafeBufferPointer {
+                pipeline.readSnapshot($0, task: pipeline.makeTask(partition: 0))
+            }
+        }
+    }
+
+    /// Goal: windows that cannot be read as they were kept are refused by name; what fits goes on.
+    @Test func changedDefinitionsAreRefused() throws {
+        var random = SplitMix64(seed: 3)
+        let events = WindowOracleTests.events(&random, count: 200, disorder: 0, step: 4000)
+        let run = try Self.run(Self.spec(window: "{ size: 60s, slide: 10s }", outOfOrder: "0s"), events, &random, crashesPerMille: 0)
+        let other = Self.pipeline(Self.spec(window: "{ size: 60s, slide: 20s }", outOfOrder: "0s"), events)
+        #expect {
+            let task = other.makeTask(partition: 0)
+            try Self.restore(other, task, run.log, from: 0)
+        } throws: { error in
+            "\(error)".contains("step 'w'") && "\(error)".contains("window 1m by 10s") && "\(error)".contains("window 1m by 20s")
+                && "\(error)".contains("give the step another name")
+        }
+    }
+
+    /// Where two lists first part, and what only one of them has, shortly.
+    static func difference(_ wanted: [String], _ found: [String]) -> String {
+        func short(_ text: String?) -> String {
+            guard let text else { return "none" }
+            let names = ["rule", "step", "state", "event_time", "start", "values"]
+            return names.compactMap { name in WindowOracleTests.member(text, name).map { "\(name) \($0)" } }.joined(separator: " ")
+        }
+        let index = zip(wanted, found).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(wanted.count, found.count)
+        let missing = wanted.first { !found.contains($0) }
+        let strange = found.first { !wanted.contains($0) }
+        return "at \(index): \(short(index < wanted.count ? wanted[index] : nil)) | \(short(index < found.count ? found[index] : nil)); "
+            + "missing \(short(missing)); strange \(short(strange))"
+    }
+
+    // MARK: Running
+
+    static func spec(window: String, outOfOrder: String) -> TopologySpec {
+        let text = """
+            topology: t
+            sources:
+              in:
+                kafka: { topic: in }
+                time: { field: time, out_of_order: \(outOfOrder) }
+                schema: { key: text, value: int?, flag: bool, time: timestamp }
+            steps:
+              w:
+                from: in
+                key: key
+                window: \(window)
+                aggregate: \(WindowOracleTests.aggregates)
+              flagged:
+                from: in
+                where: flag
+                key: key
+                window: { size: 40s, slide: 20s }
+                aggregate: { n: count(), s: sum(value) }
+              records: { from: in, key: key, where: value == 7 }
+            rules:
+              every:
+                on: w
+                when: n >= 0 and f >= 0 and s > -1000000 and lo is not null or hi is null or a is null or fi is null or la is null or d >= 0 or dev is null or q is null or to > from
+                clear: s > 100
+                risk: r
+                severity: low
+              both: { on: { w, flagged }, when: flagged.n > 2 and w.n > 6, clear: flagged.n < 2, risk: r, severity: low }
+              closing: { on: flagged, when: s > 60, at: close, risk: r, severity: low }
+              seven: { on: records, when: flag, risk: r, severity: low }
+            sinks:
+              alerts: { kafka: { topic: alerts } }
+              results: { kafka: { topic: results }, from: [w, flagged] }
+            """
+        let (spec, diagnostics) = TopologyReader.read(text, file: "t.yaml")
+        if spec == nil { Issue.record("\(diagnostics)") }
+        return spec!
+    }
+
+    static func pipeline(_ spec: TopologySpec, _ events: [WindowOracleTests.Event]) -> Pipeline {
+        let decoder = WindowOracleTests.FixedDecoder()
+        decoder.events = events
+        return Pipeline(
+            spec, decoders: [decoder], zones: ZoneTables([:]),
+            options: Pipeline.Options(rowsMax: 64, clock: nil, tracksChanges: true))
+    }
+
+    static func restore(_ pipeline: Pipeline, _ task: TaskState, _ log: Log, from offset: Int) throws {
+        for record in log.records where record.offset >= offset {
+            try record.key.withUnsafeBufferPointer { key in
+                if let value = record.value {
+                    try value.withUnsafeBufferPointer { try pipeline.restore(key: key, value: $0, task: task) }
+                } else {
+                    try pipeline.restore(key: key, value: nil, task: task)
+                }
+            }
+        }
+        try pipeline.finishRestore(task, place: "the log")
+    }
+
+    struct Run {
+        var output: [String] = []
+        var log = Log()
+        var saved: Saved?
+        var crashes = 0
+    }
+
+    static func run(
+        _ spec: TopologySpec, _ events: [WindowOracleTests.Event], _ random: inout SplitMix64, crashesPerMille: UInt64,
+        snapshotsPerMille: UInt64 = 200
+    ) throws -> Run {
+        var run = Run()
+        var pipeline = pipeline(spec, events)
+        var task = pipeline.makeTask(partition: 0)
+        let storage = RawRecordStorage(capacity: 64)
+        var outbox = Outbox()
+        var next = 0
+        var committed = 0
+        var pending: [String] = []
+        while committed < events.count {
+            let count = min(1 + Int(random.next() % 20), events.count - next)
+            for row in 0..<count {
+                storage.offsets[row] = Int64(next + row)
+                storage.valueCounts[row] = -1
+                storage.keyCounts[row] = -1
+            }
+            pipeline.process(RawRecords(at: storage, from: 0, count: count), source: 0, task: task, outbox: &outbox)
+            next += count
+            for record in outbox.records {
+                pending.append(outbox.value(of: record).map { String(decoding: $0, as: UTF8.self) } ?? "")
+            }
+            outbox.removeAll()
+            if random.next() % 1000 < crashesPerMille {
+                run.crashes += 1
+                pending = []
+                if random.next() % 2 == 0 { run.log.compact(&random, seen: run.saved?.offset ?? .max) }
+                // The older pipeline may be gone with its process, or not.
+                if random.next() % 2 == 0 { pipeline = self.pipeline(spec, events) }
+                task = pipeline.makeTask(partition: 0)
+                var from = 0
+                if let saved = run.saved, random.next() % 2 == 0 {
+                    let isRead = saved.bytes.withUnsafeBufferPointer { pipeline.readSnapshot($0, task: task) }
+                    #expect(isRead)
+                    from = saved.offset
+                }
+                try restore(pipeline, task, run.log, from: from)
+                next = max(0, Int(task.positions[0]))
+                #expect(next == committed)
+            } else if random.next() % 3 == 0 || next == events.count {
+                pipeline.collectChanges(task, positions: [0: Int64(next)], into: &outbox)
+                run.log.append(outbox)
+                outbox.removeAll()
+                run.output += pending
+                pending = []
+                committed = next
+                if random.next() % 1000 < snapshotsPerMille {
+                    let bytes = Arena(capacity: 1024)
+                    pipeline.writeSnapshot(task, to: bytes)
+                    run.saved = Saved(
+                        bytes: Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count)), offset: run.log.end)
+                }
+            }
+        }
+        return run
+    }
+}
