@@ -24,8 +24,9 @@ package struct SourcePartition: Hashable, Sendable {
 
 /// What a lane learns from its source besides records.
 package enum SourceEvent: Equatable, Sendable {
+    /// All partitions that the lane now has; they are read once `start` was called.
     case assigned([SourcePartition])
-    /// Given up; what was not committed will be read again by another lane.
+    /// About to be given up; what is not committed now will be read again by whoever gets them.
     case revoked([SourcePartition])
     /// Every record up to the end of the partition has been read.
     case caughtUp(SourcePartition)
@@ -41,8 +42,13 @@ package protocol LaneSource: AnyObject {
         _ body: (SourcePartition, RawRecords) -> Void,
         onEvent: (SourceEvent) -> Void
     )
-    /// Makes the positions durable: for each partition the offset of the next record to read.
-    func commit(_ positions: [SourcePartition: Int64]) throws(Fault)
+    /// The positions that were committed of assigned partitions; missing: none was. Waits for commits under way.
+    func committed(_ partitions: [SourcePartition]) throws(Fault) -> [SourcePartition: Int64]
+    /// Begins to read every assigned partition, at its offset in `positions`, or where the source's
+    /// configuration says. Returns where each begins. Called once after each `.assigned`.
+    func start(at positions: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: Int64]
+    /// Records between the position and the end of the partition, as far as is known.
+    func lag(of partition: SourcePartition) -> Int64?
     /// Leaves the group and frees what it holds.
     func close()
 }
@@ -51,8 +57,49 @@ package protocol LaneSource: AnyObject {
 package protocol LaneSink: AnyObject {
     /// Hands the records of `outbox` on; returns before they are durable.
     func send(_ outbox: borrowing Outbox) throws(Fault)
-    /// Waits until everything sent before is durable.
-    func flush() throws(Fault)
+    /// Makes what was sent, the tasks' `changes` and the positions (for each partition the offset of the next
+    /// record to read) durable: all at once or, at least once, in this order. After it threw, nothing is known of
+    /// any of them.
+    func commit(_ changes: borrowing Outbox, _ positions: [SourcePartition: Int64]) throws(Fault)
+    /// The end of a task's changelog after the last commit; nil while nothing was committed to it.
+    func changelogEnd(of task: Int32) -> Int64?
+    func close()
+}
+
+/// The changelogs of tasks. Used by one thread.
+package protocol ChangelogReader: AnyObject {
+    /// Hands over the records of each task from its offset (nil: the first) to the end as of now, and returns
+    /// the ends. `body` gets task, key, value (nil: null).
+    func read(
+        _ tasks: [Int32: Int64?],
+        _ body: (Int32, UnsafeBufferPointer<UInt8>, UnsafeBufferPointer<UInt8>?) throws(Fault) -> Void
+    ) throws(Fault) -> [Int32: ChangelogEnd]
+    /// What a fault calls a task's changelog.
+    func place(of task: Int32) -> String
+}
+
+package struct ChangelogEnd: Equatable, Sendable {
+    /// The offset after the last record that was read.
+    package var offset: Int64
+    /// Behind it stands a transaction whose end is not known yet.
+    package var isOpen: Bool
+
+    package init(offset: Int64, isOpen: Bool) {
+        self.offset = offset
+        self.isOpen = isOpen
+    }
+}
+
+/// Snapshots of tasks on this machine. Used by one thread.
+package protocol SnapshotStore: AnyObject {
+    /// Calls `body` with the newest whole snapshot of the task and the changelog offset it stands at, and, while
+    /// that returns false, with the one before.
+    func load(_ task: Int32, _ body: (UnsafeBufferPointer<UInt8>, _ changelogEnd: Int64) -> Bool)
+    /// True while the last `save` is under way.
+    var isSaving: Bool { get }
+    /// Writes a snapshot in the background. A failure is logged; the older ones stay.
+    func save(_ task: Int32, _ snapshot: Arena, changelogEnd: Int64)
+    /// Waits for what is under way.
     func close()
 }
 
@@ -64,21 +111,39 @@ package protocol MetricsSink: AnyObject {
     func close()
 }
 
-/// The computation of one lane: tasks, one for each partition, that turn records into outputs. Used by
+/// The computation of one lane: tasks, one for each partition number, that turn records into outputs. Used by
 /// one thread.
 package protocol LaneGraph: AnyObject {
-    /// The lane was given a partition: its task begins or goes on.
+    /// The lane was given a partition: its task begins, or goes on if it is there.
     func open(_ partition: SourcePartition)
-    /// The lane lost it: what the task holds goes.
-    func close(_ partition: SourcePartition)
+    /// What a task holds goes.
+    func drop(task: Int32)
     func process(_ partition: SourcePartition, _ raw: RawRecords, into outbox: inout Outbox)
     /// No record can come before this much time after the greatest event time of the partition, since it
     /// was read to its end and has been quiet for `milliseconds`.
     func idle(_ partition: SourcePartition, forMilliseconds milliseconds: Int64, into outbox: inout Outbox)
     /// How long a partition must be quiet before `idle` is called for it.
     func idleMilliseconds(of partition: SourcePartition) -> Int64
+    /// Appends what must reach other tasks with this commit: how far event time has come.
+    func carryWatermarks(into outbox: inout Outbox)
+    /// Appends what changed in a task since the last call, `positions` (by source) included.
+    func collectChanges(task: Int32, positions: [Int: Int64], into changes: inout Outbox)
     /// Everything sent before is durable: caches may be brought up to date, and must be if it is the last time.
     func committed(isLast: Bool)
     /// Adds what the graph knows to a status.
     func describe(into status: inout LaneStatus)
+
+    // Restoring a task: `open`, a snapshot, records of its changelog, `finishRestore`.
+
+    /// False if the snapshot is not of this graph; the task is then empty again.
+    func restore(task: Int32, snapshot: UnsafeBufferPointer<UInt8>) -> Bool
+    func restore(
+        task: Int32, key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?
+    ) throws(Fault)
+    /// Throws if the state was kept under other definitions; `place`: where it was.
+    func finishRestore(task: Int32, place: String) throws(Fault)
+    /// The task's positions by source, as of its last record; nil if it was never committed.
+    func positions(task: Int32) -> [Int: Int64]?
+    /// The task's whole state, right after a commit.
+    func snapshot(task: Int32) -> Arena
 }

@@ -2,43 +2,79 @@ import Base
 import Dataflow
 import Records
 
-/// One thread's loop: poll, process, send, and every `commitMilliseconds` a commit cycle. At least once:
-/// positions are committed after every output that came from the records before them is acknowledged.
+/// One thread's loop: poll, process, send, and every `commitMilliseconds` a commit cycle, in which outputs, the
+/// tasks' changes and the positions become durable.
 ///
-/// The cycle has one place, `commit()`: outputs durable, then positions, then caches. A transaction would
-/// begin after it and end in it.
+/// After a fault the lane is of no more use: its tasks may hold what was never committed. Whoever runs it makes
+/// another, which restores them.
 package final class Lane {
     package struct Options: Sendable {
         package var commitMilliseconds: Int64
+        /// Between commits while the lane lags far behind: nobody waits for the next alert, and panes that change
+        /// again and again are written once.
+        package var commitMillisecondsBehind: Int64
         /// Records after which a cycle is due whatever the time.
         package var commitRecordsMax: Int64
         package var pollMilliseconds: Int
+        /// A task's snapshot is written when its changelog has grown by as many records since the last, or that
+        /// was so long ago.
+        package var snapshotRecords: Int64
+        package var snapshotMilliseconds: Int64
 
-        package init(commitMilliseconds: Int64 = 100, commitRecordsMax: Int64 = 1_000_000, pollMilliseconds: Int = 10) {
+        package init(
+            commitMilliseconds: Int64 = 100, commitMillisecondsBehind: Int64 = 500, commitRecordsMax: Int64 = 1_000_000,
+            pollMilliseconds: Int = 10, snapshotRecords: Int64 = 200_000, snapshotMilliseconds: Int64 = 30_000
+        ) {
             self.commitMilliseconds = commitMilliseconds
+            self.commitMillisecondsBehind = commitMillisecondsBehind
             self.commitRecordsMax = commitRecordsMax
             self.pollMilliseconds = pollMilliseconds
+            self.snapshotRecords = snapshotRecords
+            self.snapshotMilliseconds = snapshotMilliseconds
         }
     }
 
-    private let source: any LaneSource
-    private let sink: any LaneSink
-    private let graph: any LaneGraph
-    private let options: Options
+    /// How a lane's tasks survive it; without, they begin empty.
+    package struct Storage {
+        package var changelog: any ChangelogReader
+        /// nil: the changelog alone.
+        package var snapshots: (any SnapshotStore)?
+        /// Positions and state are committed at once, so they must agree.
+        package var isAtomic: Bool
+
+        package init(changelog: any ChangelogReader, snapshots: (any SnapshotStore)?, isAtomic: Bool) {
+            self.changelog = changelog
+            self.snapshots = snapshots
+            self.isAtomic = isAtomic
+        }
+    }
+
+    let source: any LaneSource
+    let sink: any LaneSink
+    let graph: any LaneGraph
+    let storage: Storage?
+    let options: Options
     private var outbox = Outbox()
-    private var partitions: [SourcePartition: Position] = [:]
+    private var changes = Outbox()
+    var partitions: [SourcePartition: Position] = [:]
+    /// Tasks whose state is in memory, as of the last commit.
+    var held: [Int32: Held] = [:]
     private var committedAt: Int64
     private var uncommitted: Int64 = 0
+    private var recordsPerSecond: Double = 0
+    private var assigned: [SourcePartition]?
     private var fault: Fault?
     private var status = LaneStatus()
     private var publishedAt: Int64 = 0
     private static let publishMilliseconds: Int64 = 250
     /// Called with a fresh status after commit cycles, a few times a second at most.
     private let publish: (LaneStatus) -> Void
+    /// What the lane is about to do, for whoever watches it.
+    let phase: LanePhase
 
-    private struct Position {
-        /// Offset of the next record to read; nil before the first.
-        var next: Int64?
+    struct Position {
+        /// Offset of the next record to read.
+        var next: Int64
         var committed: Int64?
         var records: Int64 = 0
         var isCaughtUp = false
@@ -46,50 +82,66 @@ package final class Lane {
         var lastRecordAt: Int64
     }
 
+    struct Held {
+        var changelogEnd: Int64?
+        var snapshotEnd: Int64?
+        var snapshotAt: Int64
+    }
+
     package init(
         source: any LaneSource,
         sink: any LaneSink,
         graph: any LaneGraph,
+        storage: Storage? = nil,
         options: Options,
+        phase: LanePhase = LanePhase(),
         publish: @escaping (LaneStatus) -> Void
     ) {
         self.source = source
         self.sink = sink
         self.graph = graph
+        self.storage = storage
         self.options = options
+        self.phase = phase
         self.publish = publish
         committedAt = Self.now
     }
 
-    private static var now: Int64 { monotonicNanoseconds() / 1_000_000 }
+    static var now: Int64 { monotonicNanoseconds() / 1_000_000 }
 
-    /// Runs until `shouldStop`, then drains: a last commit, and the group is left.
+    /// Runs until `shouldStop`, then drains: a last commit, snapshots, and the group is left.
     package func run(until shouldStop: () -> Bool) throws(Fault) {
         defer {
+            phase.enter(.closing)
+            storage?.snapshots?.close()
             source.close()
             sink.close()
         }
         while !shouldStop() { try step() }
         try commit(isLast: true)
+        saveAll()
         publish(describe())
     }
 
     /// One turn of the loop.
     package func step() throws(Fault) {
+        phase.enter(.polling)
         source.poll(
             timeoutMilliseconds: options.pollMilliseconds,
             { partition, records in self.process(partition, records) },
             onEvent: { self.handle($0) }
         )
         if let fault { throw fault }
-        advanceIdle()
-        if !outbox.isEmpty {
-            try sink.send(outbox)
-            status.outputs += Int64(outbox.records.count)
-            outbox.removeAll()
+        if let assigned {
+            self.assigned = nil
+            try begin(assigned)
+            status.isReady = true
         }
-        if Self.now - committedAt >= options.commitMilliseconds || uncommitted >= options.commitRecordsMax {
+        advanceIdle()
+        try sendOutputs()
+        if isCommitDue {
             try commit(isLast: false)
+            saveNext()
             if Self.now - publishedAt >= Self.publishMilliseconds {
                 publishedAt = Self.now
                 publish(describe())
@@ -98,12 +150,11 @@ package final class Lane {
     }
 
     private func process(_ partition: SourcePartition, _ records: RawRecords) {
-        guard records.count > 0 else { return }
+        guard records.count > 0, var position = partitions[partition] else { return }
+        phase.enter(.processing)
         graph.process(partition, records, into: &outbox)
         uncommitted += Int64(records.count)
-        let last = records.offsets[records.count - 1]
-        var position = partitions[partition] ?? Position(lastRecordAt: 0)
-        position.next = last + 1
+        position.next = records.offsets[records.count - 1] + 1
         position.records += Int64(records.count)
         position.isCaughtUp = false
         position.lastRecordAt = Self.now
@@ -112,36 +163,35 @@ package final class Lane {
 
     private func handle(_ event: SourceEvent) {
         switch event {
-        case .assigned(let added):
-            for partition in added where partitions[partition] == nil {
-                partitions[partition] = Position(lastRecordAt: Self.now)
-                graph.open(partition)
-            }
-            status.isReady = true
-        case .revoked(let removed):
-            // What was read is made durable while the partitions are still ours.
+        case .assigned(let partitions): assigned = partitions
+        case .revoked:
+            // What was read is made durable while the partitions are still ours. Tasks stay as they are: most of
+            // them come back with the next assignment.
+            assigned = nil
             do throws(Fault) {
-                if !outbox.isEmpty {
-                    try sink.send(outbox)
-                    outbox.removeAll()
-                }
-                try commit(isLast: false)
+                try sendOutputs()
+                if !partitions.isEmpty { try commit(isLast: false) }
             } catch {
                 fault = error
             }
-            for partition in removed {
-                partitions[partition] = nil
-                graph.close(partition)
-            }
+            partitions = [:]
         case .caughtUp(let partition): partitions[partition]?.isCaughtUp = true
-        case .failed(let fault): self.fault = fault
+        case .failed(let fault): self.fault = self.fault ?? fault
         }
+    }
+
+    private func sendOutputs() throws(Fault) {
+        guard !outbox.isEmpty else { return }
+        phase.enter(.sending)
+        try sink.send(outbox)
+        status.outputs += Int64(outbox.records.count)
+        outbox.removeAll()
     }
 
     /// A partition that was read to its end and stays quiet must not hold event time back.
     private func advanceIdle() {
         let now = Self.now
-        for (partition, position) in partitions where position.isCaughtUp && position.next != nil {
+        for (partition, position) in partitions where position.isCaughtUp {
             let quiet = now - position.lastRecordAt
             if quiet >= graph.idleMilliseconds(of: partition) {
                 graph.idle(partition, forMilliseconds: quiet, into: &outbox)
@@ -149,26 +199,92 @@ package final class Lane {
         }
     }
 
-    /// The commit cycle.
+    // MARK: The commit cycle
+
+    private var isCommitDue: Bool {
+        let since = Self.now - committedAt
+        if since >= options.commitMillisecondsBehind || uncommitted >= options.commitRecordsMax { return true }
+        return since >= options.commitMilliseconds && !isBehind
+    }
+
+    /// More than a second's work is waiting.
+    private var isBehind: Bool {
+        guard Double(uncommitted) > 0, recordsPerSecond > 10_000 else { return false }
+        let lag = partitions.keys.reduce(0) { $0 + (source.lag(of: $1) ?? 0) }
+        return Double(lag) > recordsPerSecond
+    }
+
     private func commit(isLast: Bool) throws(Fault) {
         let start = monotonicNanoseconds()
+        graph.carryWatermarks(into: &outbox)
+        try sendOutputs()
         var positions: [SourcePartition: Int64] = [:]
-        for (partition, position) in partitions {
-            if let next = position.next, next != position.committed { positions[partition] = next }
+        for (partition, position) in partitions where position.next != position.committed {
+            positions[partition] = position.next
         }
-        try sink.flush()
+        phase.enter(.committing)
+        Plant.pass(.commitBegin)
+        if storage != nil { collectChanges(positions) }
+        try sink.commit(changes, positions)
+        Plant.pass(.committed)
+        changes.removeAll()
+        for (partition, next) in positions { partitions[partition]?.committed = next }
+        for task in held.keys {
+            if let end = sink.changelogEnd(of: task) { held[task]?.changelogEnd = end }
+        }
         if !positions.isEmpty {
-            try source.commit(positions)
-            for (partition, next) in positions { partitions[partition]?.committed = next }
             status.commits += 1
             status.commitSeconds.record(seconds: Double(monotonicNanoseconds() - start) / 1e9)
         }
+        let elapsed = max(1, Self.now - committedAt)
+        recordsPerSecond = 0.7 * recordsPerSecond + 0.3 * Double(uncommitted) * 1000 / Double(elapsed)
         uncommitted = 0
         committedAt = Self.now
         graph.committed(isLast: isLast)
     }
 
-    /// The milliseconds from the append of a record to the acknowledgement of the alert that it caused.
+    private func collectChanges(_ positions: [SourcePartition: Int64]) {
+        for task in Set(partitions.keys.map(\.partition)).sorted() {
+            var own: [Int: Int64] = [:]
+            for (partition, next) in positions where partition.partition == task { own[partition.source] = next }
+            graph.collectChanges(task: task, positions: own, into: &changes)
+        }
+    }
+
+    // MARK: Snapshots
+
+    /// Starts to write the snapshot of one task that is due, if the last one is written.
+    private func saveNext() {
+        guard let snapshots = storage?.snapshots, !snapshots.isSaving else { return }
+        let now = Self.now
+        let due = held.first { _, held in
+            guard let end = held.changelogEnd, end != held.snapshotEnd else { return false }
+            return now - held.snapshotAt >= options.snapshotMilliseconds
+                || end - (held.snapshotEnd ?? 0) >= options.snapshotRecords
+        }
+        if let task = due?.key { save(task, snapshots) }
+    }
+
+    private func saveAll() {
+        guard let snapshots = storage?.snapshots else { return }
+        phase.enter(.saving)
+        for (task, held) in held where held.changelogEnd != nil && held.changelogEnd != held.snapshotEnd {
+            snapshots.close()
+            save(task, snapshots)
+        }
+    }
+
+    private func save(_ task: Int32, _ snapshots: any SnapshotStore) {
+        guard let end = held[task]?.changelogEnd else { return }
+        let claimed = Plant.isOn(.snapshotAhead) ? end + 40 : end
+        snapshots.save(task, graph.snapshot(task: task), changelogEnd: claimed)
+        held[task]?.snapshotEnd = end
+        held[task]?.snapshotAt = Self.now
+    }
+
+    // MARK: Status
+
+    /// The milliseconds from the append of a record to when the alert that it caused could be read.
     package func recordAlertLatency(milliseconds: Int64) {
         status.alertSeconds.record(seconds: Double(max(0, milliseconds)) / 1000)
     }
@@ -180,6 +296,7 @@ package final class Lane {
             var entry = LaneStatus.Partition(source: partition.source, partition: partition.partition)
             entry.records = position.records
             entry.isCaughtUp = position.isCaughtUp
+            entry.lagRecords = source.lag(of: partition)
             return entry
         }
         graph.describe(into: &status)

@@ -16,12 +16,16 @@ extension Command {
 
               --bootstrap-server LIST   Kafka brokers
               --group NAME              consumer group instead of the topology's name
-              --instance-id NAME        static membership: after a restart the same partitions at once
+              --state DIR               snapshots of the state, and the worker's name; default $STATE_DIRECTORY, else
+                                        ./millrace-state. Workers of one machine may share it
+              --instance-id NAME        the worker's name in its group instead of the one in --state: after a restart
+                                        it has its partitions back at once
               --lanes N                 threads; default: cores, at most as many as partitions
               --redis URL               for Redis sinks that name none: redis://host:port or unix:/path
               --metrics-port PORT       /metrics, /health and /ready on 127.0.0.1; 0 takes a free port
               --metrics-address IP      listen elsewhere
               --commit-interval MS      milliseconds between commit cycles; default 100
+              --snapshot-interval S     seconds between snapshots of a task; default 30
               --kafka NAME=VALUE        a librdkafka setting; unknown ones are refused
               --dry-run                 print the topics that would be made, and stop
               --set name=value          a parameter of the topology
@@ -30,7 +34,7 @@ extension Command {
                        --redis redis://127.0.0.1:6379 --metrics-port 9464
             """,
         options: [
-            "--bootstrap-server": .value, "--group": .value, "--instance-id": .value, "--lanes": .value,
+            "--bootstrap-server": .value, "--group": .value, "--instance-id": .value, "--state": .value, "--snapshot-interval": .value, "--lanes": .value,
             "--redis": .value, "--metrics-port": .value, "--metrics-address": .value, "--commit-interval": .value,
             "--kafka": .values, "--dry-run": .flag, "--execute": .flag, "--set": .values,
         ],
@@ -48,11 +52,13 @@ extension Command {
             }
             if arguments.has("--dry-run") {
                 print("topics that must exist or are made (partitions as the sources have):")
-                for plan in Worker.topics(of: spec, partitions: 1) { print("  \(plan.name)") }
+                for plan in Worker.topics(of: spec, group: settings.group, partitions: 1) { print("  \(plan.name)") }
                 return ExitCode.done
             }
             var options = Worker.Options(kafka: settings)
             if let url = arguments.value("--redis") { options.redis = try RedisAddress(url) }
+            options.stateDirectory = arguments.value("--state") ?? environment("STATE_DIRECTORY") ?? "millrace-state"
+            options.snapshotMilliseconds = Int64(try arguments.integer("--snapshot-interval", in: 1...86_400) ?? 30) * 1000
             options.lanes = try arguments.integer("--lanes", in: 1...256) ?? 0
             options.metricsPort = try arguments.integer("--metrics-port", in: 0...65_535).map { UInt16($0) }
             options.metricsAddress = arguments.value("--metrics-address") ?? options.metricsAddress
@@ -65,6 +71,8 @@ extension Command {
         }
     )
 }
+
+private func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
 /// SIGTERM and SIGINT as a callback on a thread of its own, so that it may do what a signal handler may not.
 enum Signals {

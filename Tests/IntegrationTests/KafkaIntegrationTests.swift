@@ -80,9 +80,7 @@ import Topology
             var latencies: [Int64] = []
             let sink = try KafkaSink(
                 cluster.settings(group: group),
-                sinks: [output],
-                deadLetter: nil,
-                late: nil,
+                topics: KafkaSink.Topics(sinks: [output]),
                 clock: SystemClock(),
                 onDelivery: { latencies.append($0) }
             )
@@ -119,9 +117,7 @@ import Topology
         let keys = (0..<300).map { "M\($0 * 7919)" } + ["ключ", "商户", "a"]
         let sink = try KafkaSink(
             cluster.settings(group: ""),
-            sinks: [ours],
-            deadLetter: nil,
-            late: nil,
+            topics: KafkaSink.Topics(sinks: [ours]),
             clock: SystemClock()
         )
         var outbox = Outbox()
@@ -176,9 +172,7 @@ import Topology
         let topic = try cluster.makeTopic("alerts", partitions: 1)
         let sink = try KafkaSink(
             cluster.settings(group: ""),
-            sinks: [topic],
-            deadLetter: nil,
-            late: nil,
+            topics: KafkaSink.Topics(sinks: [topic]),
             clock: SystemClock(),
             flushMilliseconds: 60_000
         )

@@ -20,6 +20,9 @@ final class Intake {
     let source: KafkaSource
     var records: [Seen] = []
     var events: [SourceEvent] = []
+    /// Where each partition of the assignment began.
+    var started: [SourcePartition: Int64] = [:]
+    private var assigned: [SourcePartition]?
     /// Called for each event, after it was noted.
     var onEvent: (SourceEvent) -> Void = { _ in }
 
@@ -51,7 +54,15 @@ final class Intake {
             }
         } onEvent: { event in
             events.append(event)
+            if case .assigned(let partitions) = event { assigned = partitions }
             onEvent(event)
+        }
+        guard let assigned else { return }
+        self.assigned = nil
+        do throws(Fault) {
+            started = try source.start(at: source.committed(assigned))
+        } catch {
+            events.append(.failed(error))
         }
     }
 

@@ -12,9 +12,7 @@ import Testing
         var latencies: [Int64] = []
         let sink = try KafkaSink(
             broker.settings(),
-            sinks: [nil, "alerts"],
-            deadLetter: "dead",
-            late: "late",
+            topics: KafkaSink.Topics(sinks: [nil, "alerts"], deadLetter: "dead", late: "late"),
             clock: clock,
             onDelivery: { latencies.append($0) }
         )
@@ -90,9 +88,7 @@ import Testing
         settings.raw["queue.buffering.max.messages"] = "100"
         let sink = try KafkaSink(
             settings,
-            sinks: ["alerts"],
-            deadLetter: nil,
-            late: nil,
+            topics: KafkaSink.Topics(sinks: ["alerts"]),
             clock: SystemClock()
         )
         var outbox = Outbox()
@@ -109,9 +105,7 @@ import Testing
         for topic in ["alerts", "dead"] { try broker.createTopic(topic, partitions: 1) }
         let sink = try KafkaSink(
             broker.settings(),
-            sinks: ["alerts"],
-            deadLetter: "dead",
-            late: nil,
+            topics: KafkaSink.Topics(sinks: ["alerts"], deadLetter: "dead", late: nil),
             clock: SystemClock()
         )
         let large = String(repeating: "x", count: 2 << 20)
@@ -138,9 +132,7 @@ import Testing
     private func sink(_ broker: MockBroker, flushMilliseconds: Int64 = 10_000) throws(Fault) -> KafkaSink {
         try KafkaSink(
             broker.settings(),
-            sinks: ["alerts"],
-            deadLetter: nil,
-            late: nil,
+            topics: KafkaSink.Topics(sinks: ["alerts"]),
             clock: SystemClock(),
             flushMilliseconds: flushMilliseconds
         )

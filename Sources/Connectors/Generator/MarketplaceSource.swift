@@ -59,7 +59,13 @@ package final class MarketplaceSource: LaneSource {
         body(partition, RawRecords(at: storage, from: 0, count: count))
     }
 
-    package func commit(_ positions: [SourcePartition: Int64]) throws(Fault) {}
+    package func committed(_ partitions: [SourcePartition]) throws(Fault) -> [SourcePartition: Int64] { [:] }
+
+    package func start(at positions: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: Int64] {
+        [partition: 0]
+    }
+
+    package func lag(of partition: SourcePartition) -> Int64? { nil }
 
     package func close() {}
 }

@@ -36,6 +36,15 @@ package final class KafkaAdmin {
         try client.checkReachable(deadlineMilliseconds: deadlineMilliseconds)
     }
 
+    /// The cluster's own name.
+    package func clusterId() throws(Fault) -> String {
+        guard let text = rd_kafka_clusterid(client.handle, 10_000) else {
+            throw Fault(.external, "\(client.bootstrapServers) does not tell its cluster's id", retry: .withBackoff)
+        }
+        defer { rd_kafka_mem_free(client.handle, text) }
+        return String(cString: text)
+    }
+
     /// Number of partitions, nil if there is no such topic.
     package func partitionCount(of topic: String, deadlineMilliseconds: Int = 30_000) throws(Fault) -> Int? {
         try client.partitionCount(of: topic, deadlineMilliseconds: deadlineMilliseconds)

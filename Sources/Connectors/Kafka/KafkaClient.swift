@@ -5,6 +5,7 @@ import CRdkafka
 final class KafkaClient {
     let handle: OpaquePointer
     let bootstrapServers: String
+    let transactionalId: String?
     let reports: UnsafeMutablePointer<KafkaReports>
     private let isMember: Bool
     private var lastLogged: Int64 = 0
@@ -12,6 +13,7 @@ final class KafkaClient {
     /// `reportsDeliveries`: count delivery reports in `reports`.
     init(_ settings: KafkaSettings, _ role: KafkaRole, reportsDeliveries: Bool = false) throws(Fault) {
         bootstrapServers = settings.bootstrapServers
+        transactionalId = settings.transactionalId
         isMember = role == .consumer
         let configuration = try settings.configuration(role)
         reports = .allocate(capacity: 1)
@@ -39,7 +41,8 @@ final class KafkaClient {
             }
         }
         var reason = [CChar](repeating: 0, count: 512)
-        let type = role == .consumer || role == .reader ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER
+        let isConsumer = [KafkaRole.consumer, .reader, .inquirer].contains(role)
+        let type = isConsumer ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER
         guard let made = rd_kafka_new(type, configuration, &reason, reason.count) else {
             rd_kafka_conf_destroy(configuration)
             reports.deinitialize(count: 1)
@@ -132,16 +135,16 @@ final class KafkaClient {
         )
     }
 
-    /// Asks for the end of a partition, waiting up to 30 s.
-    func endOffset(_ topic: String, _ partition: Int32) throws(Fault) -> Int64 {
+    /// The range of a partition's offsets, as this client's isolation level lets it see, waiting up to 30 s.
+    func offsets(_ topic: String, _ partition: Int32) throws(Fault) -> Range<Int64> {
         var low: Int64 = -1
         var high: Int64 = -1
         let code = rd_kafka_query_watermark_offsets(handle, topic, partition, &low, &high, 30_000)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
-            let problem = KafkaProblem(code: code, "end of topic '\(topic)', partition \(partition)")
+            let problem = KafkaProblem(code: code, "offsets of topic '\(topic)', partition \(partition)")
             throw Fault(.external, "Kafka: \(problem.text)", retry: problem.retry)
         }
-        return high
+        return max(low, 0)..<max(low, high, 0)
     }
 
     /// The fault for a topic that does not exist.
@@ -166,6 +169,9 @@ struct KafkaReports {
     var undelivered = 0
     var firstUndelivered: KafkaProblem?
     var onDelivery: ((Int64) -> Void)?
+    /// A topic of which the greatest acknowledged offset of each partition is kept.
+    var watched: OpaquePointer?
+    var acknowledged: [Int32: Int64] = [:]
 
     static func at(_ opaque: UnsafeMutableRawPointer?) -> UnsafeMutablePointer<KafkaReports>? {
         opaque?.assumingMemoryBound(to: KafkaReports.self)
@@ -201,6 +207,9 @@ struct KafkaReports {
     fileprivate mutating func delivery(_ message: UnsafePointer<rd_kafka_message_t>) {
         if message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR {
             delivered &+= 1
+            if let watched, message.pointee.rkt == watched {
+                acknowledged[message.pointee.partition] = message.pointee.offset
+            }
             // The opaque is the causing record's time + 1, so that nil means unknown.
             if let onDelivery, let cause = message.pointee._private {
                 onDelivery(Int64(Int(bitPattern: cause)) - 1)

@@ -70,7 +70,7 @@ package final class KafkaReader {
             // An explicit end: a logical one is looked up later, and records would slip in between.
             let from =
                 start == .beginning
-                ? Int64(RD_KAFKA_OFFSET_BEGINNING) : try client.endOffset(topic, partition)
+                ? Int64(RD_KAFKA_OFFSET_BEGINNING) : try client.offsets(topic, partition).upperBound
             rd_kafka_topic_partition_list_add(list, topic, partition).pointee.offset = from
         }
         rd_kafka_assign(client.handle, list)

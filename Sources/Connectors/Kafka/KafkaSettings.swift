@@ -10,6 +10,9 @@ package struct KafkaSettings: Sendable {
     package var clientId: String
     /// Static membership: a worker that restarts under the same name gets its partitions back at once.
     package var instanceId: String?
+    /// Of the producer whose transactions hold the results; nil: none. Who opens a transaction under a name ends
+    /// those that its last owner left open.
+    package var transactionalId: String?
     /// librdkafka settings by name, without the `kafka.` in front. Values may be secrets: never printed.
     package var raw: [String: String]
     /// Bytes that one consumer may hold of records that were fetched ahead.
@@ -43,6 +46,8 @@ enum KafkaRole {
     case consumer
     /// Reads partitions that it was told to, outside of any group.
     case reader
+    /// Asks for positions of a group that transactions under way are about to change.
+    case inquirer
     /// Idempotent, for what the topology publishes.
     case producer
     /// Fast, for load.
@@ -81,6 +86,8 @@ extension KafkaSettings {
         "enable.partition.eof": "idle partitions are recognised by it",
         "partition.assignment.strategy": "equal partitions of topics that are joined must meet in one lane",
         "enable.idempotence": "alerts must not be repeated or reordered",
+        "transactional.id": "each lane has its own",
+        "isolation.level": "results of transactions that were given up must not be read",
         "partitioner": "keys must go to the partitions that other Kafka clients choose",
     ]
 
@@ -94,10 +101,10 @@ extension KafkaSettings {
             ("log.connection.close", "false"),
         ]
         switch role {
-        case .consumer, .reader:
+        case .consumer, .reader, .inquirer:
             settings += [
                 // A reader joins no group, but librdkafka wants a name.
-                ("group.id", role == .reader && group.isEmpty ? "none" : group),
+                ("group.id", role == .consumer || !group.isEmpty ? group : "none"),
                 // A full queue makes the fetcher of 2.0.2 sleep a whole second: bound it by bytes instead.
                 ("queued.min.messages", "2000000"),
                 ("queued.max.messages.kbytes", "\(max(prefetchBytes >> 10, 1024))"),
@@ -108,19 +115,32 @@ extension KafkaSettings {
                 ("enable.auto.offset.store", "false"),
                 ("auto.offset.reset", "error"),
                 ("enable.partition.eof", "true"),
-                ("isolation.level", "read_committed"),
+                ("isolation.level", role == .inquirer ? "read_uncommitted" : "read_committed"),
             ]
             if role == .consumer {
                 settings += [
                     ("partition.assignment.strategy", "range"),
                     ("session.timeout.ms", "6000"),
                     ("heartbeat.interval.ms", "1500"),
+                    // Restoring a large state from its changelog takes minutes, in which nothing is polled.
+                    ("max.poll.interval.ms", "1800000"),
                 ]
                 if let instanceId { settings.append(("group.instance.id", instanceId)) }
             }
         case .producer:
             settings +=
-                Self.producing + [("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "5")]
+                Self.producing + [
+                    ("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "5"),
+                    // Changes of a commit are handed over at once.
+                    ("queue.buffering.max.messages", "1000000"), ("batch.num.messages", "100000"),
+                ]
+            if let transactionalId {
+                settings += [
+                    ("transactional.id", transactionalId),
+                    // What a killed worker left open holds its readers up for as long.
+                    ("transaction.timeout.ms", "10000"), ("message.timeout.ms", "10000"),
+                ]
+            }
         case .feeder:
             settings +=
                 Self.producing + [

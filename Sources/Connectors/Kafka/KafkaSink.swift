@@ -2,10 +2,13 @@ import Base
 import CRdkafka
 import Dataflow
 
-/// Publishes an outbox's records with one idempotent producer.
+/// Publishes an outbox's records with one idempotent producer. With a transactional id everything between two
+/// commits is one transaction, the group's positions included; without, outputs become durable first, then the
+/// changes, then the positions.
 ///
-/// After `send` or `flush` threw, records may or may not have been published: close the sink, make
-/// another, and start again from the last commit.
+/// After a call threw, records may or may not have been published: close the sink, make another, and start
+/// again from the last commit. A transaction whose outcome is unknown is thereby ended either way before
+/// anything else is sent: the new producer's epoch fences the old one's requests.
 package final class KafkaSink: LaneSink {
     /// Records since the start.
     package struct Counts: Equatable, Sendable {
@@ -23,19 +26,49 @@ package final class KafkaSink: LaneSink {
     private var sinkTopics: [OpaquePointer?] = []
     private var deadLetterTopic: OpaquePointer?
     private var lateTopic: OpaquePointer?
-    private let flushMilliseconds: Int64
+    private var changelogTopic: OpaquePointer?
+    private var repartitionTopics: [OpaquePointer?] = []
+    /// The member of the group whose positions are committed with the results.
+    private let group: KafkaSource?
+    private let isTransactional: Bool
+    private var isInTransaction = false
+    /// When the records were appended that caused what this transaction publishes.
+    private var causes: [Int64] = []
+    private let onDelivery: ((Int64) -> Void)?
+    private var commits = 0
+    private var flushMilliseconds: Int64
     private var sent = 0
     private var shortened = 0
     private var isOpen = true
 
-    /// `sinks`: topic of each of the topology's sinks, nil for those that are not Kafka's. `onDelivery` gets
-    /// the milliseconds from the append of the causing record to the acknowledgement of its result, on this
-    /// sink's thread. Throws if no broker answers or a topic is missing after `deadlineMilliseconds`.
+    /// Topics by what goes there; nil: nothing does.
+    package struct Topics: Sendable {
+        /// Of each of the topology's sinks, nil for those that are not Kafka's.
+        package var sinks: [String?]
+        package var deadLetter: String?
+        package var late: String?
+        package var changelog: String?
+        package var repartitions: [String]
+
+        package init(
+            sinks: [String?], deadLetter: String? = nil, late: String? = nil, changelog: String? = nil,
+            repartitions: [String] = []
+        ) {
+            self.sinks = sinks
+            self.deadLetter = deadLetter
+            self.late = late
+            self.changelog = changelog
+            self.repartitions = repartitions
+        }
+    }
+
+    /// `group`: commits the positions; nil: there are none. `onDelivery` gets the milliseconds from the append of
+    /// the causing record to when its result can be read, on this sink's thread. Throws if no broker answers or
+    /// a topic is missing after `deadlineMilliseconds`.
     package init(
         _ settings: KafkaSettings,
-        sinks: [String?],
-        deadLetter: String?,
-        late: String?,
+        topics: Topics,
+        group: KafkaSource? = nil,
         clock: any Clock,
         flushMilliseconds: Int64 = 30_000,
         deadlineMilliseconds: Int = 30_000,
@@ -44,20 +77,30 @@ package final class KafkaSink: LaneSink {
         client = try KafkaClient(settings, .producer, reportsDeliveries: true)
         self.clock = clock
         self.flushMilliseconds = flushMilliseconds
+        self.group = group
+        self.onDelivery = onDelivery
+        isTransactional = settings.transactionalId != nil
         producer = KafkaProducing(client)
-        if let onDelivery {
+        if let onDelivery, !isTransactional {
             client.reports.pointee.onDelivery = { onDelivery(clock.nowMilliseconds - $0) }
         }
-        for topic in Set((sinks + [deadLetter, late]).compactMap { $0 }) {
+        let names = topics.sinks + [topics.deadLetter, topics.late, topics.changelog] + topics.repartitions
+        for topic in Set(names.compactMap { $0 }) {
             let count = try client.partitionCount(of: topic, deadlineMilliseconds: deadlineMilliseconds)
             if count == nil { throw client.missing(topic) }
         }
         func handle(_ topic: String?) -> OpaquePointer? {
             topic.flatMap { rd_kafka_topic_new(client.handle, $0, nil) }
         }
-        sinkTopics = sinks.map(handle)
-        deadLetterTopic = handle(deadLetter)
-        lateTopic = handle(late)
+        sinkTopics = topics.sinks.map(handle)
+        deadLetterTopic = handle(topics.deadLetter)
+        lateTopic = handle(topics.late)
+        changelogTopic = handle(topics.changelog)
+        repartitionTopics = topics.repartitions.map(handle)
+        client.reports.pointee.watched = changelogTopic
+        if isTransactional {
+            try check(rd_kafka_init_transactions(client.handle, Int32(deadlineMilliseconds)), "opening transactions")
+        }
     }
 
     deinit { close() }
@@ -78,6 +121,8 @@ package final class KafkaSink: LaneSink {
     /// Records for a destination without a topic are left out.
     package func send(_ outbox: borrowing Outbox) throws(Fault) {
         guard isOpen else { throw Fault(.defect, "the sink is closed") }
+        if outbox.isEmpty { return }
+        try beginTransaction()
         let now = clock.nowMilliseconds
         for index in outbox.records.indices {
             let record = outbox.records[index]
@@ -86,6 +131,78 @@ package final class KafkaSink: LaneSink {
         }
         rd_kafka_poll(client.handle, 0)
         try checkDeliveries()
+    }
+
+    package func commit(_ changes: borrowing Outbox, _ positions: [SourcePartition: Int64]) throws(Fault) {
+        if Plant.isOn(.offsetsFirst) { try group?.commit(positions) }
+        guard isTransactional else {
+            // What the changes say has been published must have been.
+            try flush()
+            try send(changes)
+            Plant.pass(.commitSent)
+            try flush()
+            Plant.pass(.commitOffsets)
+            try group?.commit(positions)
+            return
+        }
+        try send(changes)
+        Plant.pass(.commitSent)
+        if !positions.isEmpty, let group {
+            try beginTransaction()
+            if !Plant.isOn(.offsetsFirst) { try sendOffsets(positions, group) }
+        }
+        guard isInTransaction else { return }
+        Plant.pass(.commitOffsets)
+        commits += 1
+        if Plant.isOn(.producerKept), commits % 10 == 0 {
+            rd_kafka_abort_transaction(client.handle, Self.transactionMilliseconds)
+        } else {
+            try check(rd_kafka_commit_transaction(client.handle, Self.transactionMilliseconds), "commit")
+        }
+        isInTransaction = false
+        try checkDeliveries()
+        if let onDelivery {
+            let now = clock.nowMilliseconds
+            for cause in causes { onDelivery(now - cause) }
+        }
+        causes.removeAll(keepingCapacity: true)
+    }
+
+    package func changelogEnd(of task: Int32) -> Int64? {
+        client.reports.pointee.acknowledged[task].map { $0 + 1 }
+    }
+
+    /// A commit takes milliseconds; while its coordinator moves, seconds.
+    private static let transactionMilliseconds: Int32 = 15_000
+
+    private func beginTransaction() throws(Fault) {
+        guard isTransactional, !isInTransaction else { return }
+        try check(rd_kafka_begin_transaction(client.handle), "begin")
+        isInTransaction = true
+    }
+
+    private func sendOffsets(_ positions: [SourcePartition: Int64], _ group: KafkaSource) throws(Fault) {
+        guard let list = group.list(of: positions, metadata: client.transactionalId),
+            let member = rd_kafka_consumer_group_metadata(group.client.handle)
+        else { return }
+        defer {
+            rd_kafka_topic_partition_list_destroy(list)
+            rd_kafka_consumer_group_metadata_destroy(member)
+        }
+        try check(
+            rd_kafka_send_offsets_to_transaction(client.handle, list, member, Self.transactionMilliseconds),
+            "positions of the group")
+    }
+
+    /// Any error leaves the transaction in doubt or lost: a new producer starts clean.
+    private func check(_ error: OpaquePointer?, _ call: String) throws(Fault) {
+        guard let error else { return }
+        defer { rd_kafka_error_destroy(error) }
+        let text = rd_kafka_error_string(error).map { String(cString: $0) } ?? ""
+        let problem = KafkaProblem(code: rd_kafka_error_code(error), "transaction: \(call)")
+        let mayHelp = rd_kafka_error_is_fatal(error) != 0 || !problem.isFinal
+        throw Fault(
+            .external, "Kafka: \(problem.text)\(text.isEmpty ? "" : " (\(text))")", retry: mayHelp ? .withBackoff : .never)
     }
 
     package func flush() throws(Fault) {
@@ -111,13 +228,21 @@ package final class KafkaSink: LaneSink {
     package func close() {
         guard isOpen else { return }
         isOpen = false
+        if isInTransaction {
+            // Frees readers at once; if it fails, the transaction's timeout does.
+            if let error = rd_kafka_abort_transaction(client.handle, 2000) { rd_kafka_error_destroy(error) }
+        }
+        client.reports.pointee.watched = nil
         rd_kafka_purge(client.handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
         rd_kafka_flush(client.handle, 1000)
         client.reports.pointee.onDelivery = nil
-        for case let topic? in sinkTopics + [deadLetterTopic, lateTopic] { rd_kafka_topic_destroy(topic) }
+        let topics = sinkTopics + [deadLetterTopic, lateTopic, changelogTopic] + repartitionTopics
+        for case let topic? in topics { rd_kafka_topic_destroy(topic) }
         sinkTopics = []
         deadLetterTopic = nil
         lateTopic = nil
+        changelogTopic = nil
+        repartitionTopics = []
     }
 
     private func topic(of destination: Destination) -> OpaquePointer? {
@@ -125,7 +250,8 @@ package final class KafkaSink: LaneSink {
         case .sink(let index): index < sinkTopics.count ? sinkTopics[index] : nil
         case .deadLetter: deadLetterTopic
         case .late: lateTopic
-        case .changelog, .repartition: nil
+        case .changelog: changelogTopic
+        case .repartition(let index): index < repartitionTopics.count ? repartitionTopics[index] : nil
         }
     }
 
@@ -140,7 +266,11 @@ package final class KafkaSink: LaneSink {
         message.value = outbox.value(of: record)
         // Brokers refuse records that are ahead of their clock; the event time stands in the value as well.
         message.timestamp = min(record.timestamp, now)
-        message.cause = record.causedAt
+        if isTransactional, record.causedAt >= 0, onDelivery != nil {
+            causes.append(record.causedAt)
+        } else {
+            message.cause = record.causedAt
+        }
         message.partition = record.partition
         if record.headersCount > 0 { message.headers = headers(of: record, outbox) }
         var code = try producer.send(message, to: topic)

@@ -1,81 +1,141 @@
 import Base
 import CRdkafka
 import Dataflow
+import Glibc
 
 extension KafkaSource {
-    /// How long committed positions may take to be found, and a commit to be confirmed.
+    /// How long a commit may take to be confirmed.
     private static let answerMilliseconds: Int64 = 30_000
+    /// Brokers look for transactions that ran out every ten seconds; theirs is ten seconds too.
+    private static let committedMilliseconds: Int64 = 60_000
 
     func rebalance(_ rebalance: KafkaReports.Rebalance, _ onEvent: (SourceEvent) -> Void) {
         switch rebalance {
         case .assign(let partitions):
             let list = rd_kafka_topic_partition_list_new(Int32(partitions.count))
-            defer { rd_kafka_topic_partition_list_destroy(list) }
             for element in partitions {
                 rd_kafka_topic_partition_list_add(list, element.topic, element.partition)
             }
-            do throws(Fault) {
-                try findPositions(list)
-                let code = rd_kafka_assign(client.handle, list)
-                guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
-                    throw Fault(
-                        .external,
-                        "Kafka: \(KafkaProblem(code: code, "assign").text)",
-                        retry: .withBackoff
-                    )
-                }
-                slots.assign(entries(list).map { (String(cString: $0.topic), $0.partition, $0.offset) })
-                onEvent(.assigned(slots.assigned))
-            } catch {
-                onEvent(.failed(error))
-            }
+            if let waiting { rd_kafka_topic_partition_list_destroy(waiting) }
+            waiting = list
+            onEvent(.assigned(partitions.compactMap { partition(of: $0.topic, $0.partition) }))
         case .revoke:
             let given = slots.assigned
-            if !given.isEmpty { onEvent(.revoked(given)) }
+            if !given.isEmpty || waiting != nil { onEvent(.revoked(given)) }
+            if let waiting { rd_kafka_topic_partition_list_destroy(waiting) }
+            waiting = nil
             slots.removeAll()
             rd_kafka_assign(client.handle, nil)
         }
     }
 
-    /// Fills in where each partition is to be read from: its committed position, or its source's start.
-    private func findPositions(
-        _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
-    ) throws(Fault) {
-        guard let list, list.pointee.cnt > 0 else { return }
-        try findCommitted(list)
-        let latest = rd_kafka_topic_partition_list_new(0)
-        defer { rd_kafka_topic_partition_list_destroy(latest) }
-        for index in 0..<Int(list.pointee.cnt) where list.pointee.elems[index].offset < 0 {
-            let topic = String(cString: list.pointee.elems[index].topic)
-            let partition = list.pointee.elems[index].partition
-            if topics.first(where: { $0.topic == topic })?.start == .latest {
-                let end = try client.endOffset(topic, partition)
-                list.pointee.elems[index].offset = end
-                rd_kafka_topic_partition_list_add(latest, topic, partition).pointee.offset = end
-            } else {
-                list.pointee.elems[index].offset = Int64(RD_KAFKA_OFFSET_BEGINNING)
-            }
-        }
-        // Made durable at once: a crash before the first commit must not move the start further on.
-        if let latest, latest.pointee.cnt > 0 { try commit(latest) }
+    private func partition(of topic: String, _ partition: Int32) -> SourcePartition? {
+        topics.first { $0.topic == topic }.map { SourcePartition(source: $0.source, partition: partition) }
     }
 
-    private func findCommitted(
-        _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>
-    ) throws(Fault) {
-        let deadline = monotonicNanoseconds() + Self.answerMilliseconds * 1_000_000
+    /// A list of these offsets; the caller destroys it. `metadata` stands beside each in the group.
+    func list(
+        of positions: [SourcePartition: Int64], metadata: String?
+    ) -> UnsafeMutablePointer<rd_kafka_topic_partition_list_t>? {
+        let list = rd_kafka_topic_partition_list_new(Int32(positions.count))
+        for (partition, offset) in positions {
+            guard let topic = topics.first(where: { $0.source == partition.source }),
+                let element = rd_kafka_topic_partition_list_add(list, topic.topic, partition.partition)
+            else { continue }
+            element.pointee.offset = offset
+            if let metadata {
+                // The list frees it.
+                element.pointee.metadata = UnsafeMutableRawPointer(strdup(metadata))
+                element.pointee.metadata_size = metadata.utf8.count
+            }
+        }
+        return list
+    }
+
+    package func committed(_ partitions: [SourcePartition]) throws(Fault) -> [SourcePartition: Int64] {
+        guard !partitions.isEmpty else { return [:] }
+        let list = list(of: Dictionary(uniqueKeysWithValues: partitions.map { ($0, 0) }), metadata: nil)
+        defer { rd_kafka_topic_partition_list_destroy(list) }
+        guard let list else { return [:] }
+        let begin = monotonicNanoseconds()
+        var mustFence = true
         while true {
-            var code = rd_kafka_committed(client.handle, list, 5000)
+            var code = rd_kafka_committed(client.handle, list, 1000)
             if code == RD_KAFKA_RESP_ERR_NO_ERROR {
                 code = entries(list).map(\.err).first { $0 != RD_KAFKA_RESP_ERR_NO_ERROR } ?? code
             }
-            if code == RD_KAFKA_RESP_ERR_NO_ERROR { return }
-            let problem = KafkaProblem(code: code, "committed positions of group")
-            if problem.isFinal || monotonicNanoseconds() > deadline {
+            if code == RD_KAFKA_RESP_ERR_NO_ERROR { break }
+            let problem = KafkaProblem(code: code, "committed positions of group '\(settings.group)'")
+            let waited = (monotonicNanoseconds() - begin) / 1_000_000
+            if problem.isFinal || waited > Self.committedMilliseconds {
                 throw Fault(.external, "Kafka: \(problem.text)", retry: problem.retry)
+            }
+            if mustFence, waited > 500 {
+                mustFence = false
+                fenceLastOwners(partitions)
             }
             client.log(problem)
         }
+        var result: [SourcePartition: Int64] = [:]
+        for element in entries(list) where element.offset >= 0 {
+            if let partition = partition(of: String(cString: element.topic), element.partition) {
+                result[partition] = element.offset
+            }
+        }
+        return result
+    }
+
+    /// A worker that was killed within a commit leaves a transaction open, and nobody may know the group's
+    /// positions until it has ended: by its timeout, or at once, when somebody takes over its producer's name.
+    /// The partitions are ours now, so whoever committed them last has no business with them any more.
+    private func fenceLastOwners(_ partitions: [SourcePartition]) {
+        do throws(Fault) {
+            var owners: Set<String> = []
+            let inquirer = try KafkaClient(settings, .inquirer)
+            let list = list(of: Dictionary(uniqueKeysWithValues: partitions.map { ($0, 0) }), metadata: nil)
+            defer { rd_kafka_topic_partition_list_destroy(list) }
+            _ = rd_kafka_committed(inquirer.handle, list, 5000)
+            for element in entries(list) {
+                guard let metadata = element.metadata, element.metadata_size > 0 else { continue }
+                let bytes = UnsafeRawBufferPointer(start: metadata, count: element.metadata_size)
+                owners.insert(String(decoding: bytes, as: UTF8.self))
+            }
+            owners.remove(settings.transactionalId ?? "")
+            for owner in owners.sorted() {
+                Log.info("restore: ending the transaction that '\(owner)' left open")
+                var name = settings
+                name.transactionalId = owner
+                let fence = try KafkaClient(name, .producer)
+                if let error = rd_kafka_init_transactions(fence.handle, 10_000) { rd_kafka_error_destroy(error) }
+            }
+        } catch {
+            Log.warning("restore: \(error.detail)")
+        }
+    }
+
+    package func start(at positions: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: Int64] {
+        guard let list = waiting else { return [:] }
+        waiting = nil
+        defer { rd_kafka_topic_partition_list_destroy(list) }
+        var started: [SourcePartition: Int64] = [:]
+        for index in 0..<Int(list.pointee.cnt) {
+            let name = String(cString: list.pointee.elems[index].topic)
+            guard let partition = partition(of: name, list.pointee.elems[index].partition) else { continue }
+            var offset = positions[partition] ?? -1
+            if offset < 0 {
+                let range = try client.offsets(name, partition.partition)
+                let isLatest = topics.first { $0.source == partition.source }?.start == .latest
+                offset = isLatest ? range.upperBound : range.lowerBound
+            }
+            list.pointee.elems[index].offset = offset
+            started[partition] = offset
+        }
+        let code = rd_kafka_assign(client.handle, list)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw Fault(.external, "Kafka: \(KafkaProblem(code: code, "assign").text)", retry: .withBackoff)
+        }
+        slots.assign(entries(list).map { (String(cString: $0.topic), $0.partition, $0.offset) })
+        return started
     }
 
     /// Commits and waits for the answer, which a plain synchronous commit could wait for without end.

@@ -34,6 +34,9 @@ package final class KafkaSource: LaneSource {
     private let capacity = Limits.rowsPerBatchMax
     private var ended: [SourcePartition] = []
     private var faults: [Fault] = []
+    /// An assignment that was told of but not begun.
+    var waiting: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
+    let settings: KafkaSettings
 
     /// Joins the group. Throws if no broker answers or a topic does not exist after `deadlineMilliseconds`.
     package init(
@@ -46,6 +49,7 @@ package final class KafkaSource: LaneSource {
             throw Fault(.user, "two sources read topic '\(topic.topic)'; read it once and use two steps")
         }
         client = try KafkaClient(settings, .consumer)
+        self.settings = settings
         self.topics = topics
         for topic in topics {
             let count = try client.partitionCount(of: topic.topic, deadlineMilliseconds: deadlineMilliseconds)
@@ -98,14 +102,11 @@ package final class KafkaSource: LaneSource {
         faults.removeAll()
     }
 
+    /// Commits positions by themselves, outside of any transaction.
     package func commit(_ positions: [SourcePartition: Int64]) throws(Fault) {
         guard !positions.isEmpty, queue != nil else { return }
-        let list = rd_kafka_topic_partition_list_new(Int32(positions.count))
+        let list = list(of: positions, metadata: nil)
         defer { rd_kafka_topic_partition_list_destroy(list) }
-        for (partition, offset) in positions {
-            guard let topic = topics.first(where: { $0.source == partition.source }) else { continue }
-            rd_kafka_topic_partition_list_add(list, topic.topic, partition.partition).pointee.offset = offset
-        }
         try commit(list)
     }
 
@@ -117,6 +118,8 @@ package final class KafkaSource: LaneSource {
         self.queue = nil
         rd_kafka_consumer_close(client.handle)
         slots.removeAll()
+        if let waiting { rd_kafka_topic_partition_list_destroy(waiting) }
+        waiting = nil
     }
 
     // MARK: What the source knows without asking a broker

@@ -22,34 +22,53 @@ package enum BenchKafka {
         let highest = try fill(settings, admin, topic, records)
         let limit = highest.sorted()[highest.count * 9 / 10]
         let expected = highest.filter { $0 > limit }.count
-        let spec = try spec(topic: topic, limit: limit, stamp: stamp)
-        try admin.create(Worker.topics(of: spec, partitions: partitions))
-        var engine: [Double] = []
-        var engineCpu: [Double] = []
         var bare: [Double] = []
         var bareCpu: [Double] = []
+        var engines = Mode.allCases.map { _ in (rates: [Double](), cpu: [Double]()) }
         for round in 0..<3 {
-            let drained = try drain(settings, spec, topic, records)
-            bare.append(drained.rate)
-            bareCpu.append(drained.cpu)
-            var group = settings
-            group.group = "bench-\(stamp)-\(round)"
-            let run = try engineRun(group, spec, records)
-            engine.append(run.rate)
-            engineCpu.append(run.cpu)
-            guard run.alerts == Int64(expected), run.dead == 0, run.late == 0 else {
-                throw Fault(
-                    .defect, "bench kafka: \(run.alerts) alerts, \(run.dead) dead, \(run.late) late; \(expected) alerts are right")
+            for (index, mode) in Mode.allCases.enumerated() {
+                let spec = try spec(topic: topic, limit: limit, name: "bench-\(stamp)-\(round)-\(index)", mode.guarantee)
+                try admin.create(Worker.topics(of: spec, group: spec.name, partitions: partitions))
+                if index == 0 {
+                    let drained = try drain(settings, spec, topic, records)
+                    bare.append(drained.rate)
+                    bareCpu.append(drained.cpu)
+                }
+                var group = settings
+                group.group = spec.name
+                let run = try engineRun(group, spec, records, keepsState: mode != .memory)
+                engines[index].rates.append(run.rate)
+                engines[index].cpu.append(run.cpu)
+                guard run.alerts == Int64(expected), run.dead == 0, run.late == 0 else {
+                    throw Fault(
+                        .defect, "bench kafka: \(run.alerts) alerts, \(run.dead) dead, \(run.late) late; \(expected) alerts are right")
+                }
             }
         }
         var report = BenchReport("kafka: \(records) records of \(topicBytes) bytes, lz4, \(partitions) partitions, \(keys) merchants, one lane")
-        report.add("engine records per second", median(engine), "records/s")
         report.add("bare loop records per second", median(bare), "records/s (librdkafka and the same decoding)")
-        report.add("ratio", median(engine) / median(bare), "engine / bare loop")
-        report.add("engine CPU per record", median(engineCpu), "ns, all threads")
+        for (mode, engine) in zip(Mode.allCases, engines) {
+            report.add("\(mode.rawValue) records per second", median(engine.rates), "records/s")
+        }
+        report.add("ratio", median(engines[Mode.exactlyOnce.index].rates) / median(bare), "exactly once / bare loop")
+        report.add("ratio in memory", median(engines[Mode.memory.index].rates) / median(bare), "without changelog / bare loop")
+        report.add(
+            "ratio of guarantees", median(engines[Mode.exactlyOnce.index].rates) / median(engines[Mode.atLeastOnce.index].rates),
+            "exactly once / at least once")
+        report.add("exactly-once CPU per record", median(engines[Mode.exactlyOnce.index].cpu), "ns, all threads")
         report.add("bare loop CPU per record", median(bareCpu), "ns, all threads")
-        report.add("checked", "\(expected) alerts in each of 3 runs, as the plain loop finds")
+        report.add("checked", "\(expected) alerts in each of \(3 * engines.count) runs, as the plain loop finds")
         return report
+    }
+
+    private enum Mode: String, CaseIterable {
+        /// No changelog: what the operators and the client cost by themselves.
+        case memory = "engine in memory"
+        case atLeastOnce = "engine at least once"
+        case exactlyOnce = "engine exactly once"
+
+        var guarantee: TopologySpec.Guarantee { self == .exactlyOnce ? .exactlyOnce : .atLeastOnce }
+        var index: Int { Self.allCases.firstIndex(of: self) ?? 0 }
     }
 
     nonisolated(unsafe) private static var topicBytes = 0
@@ -97,10 +116,12 @@ package enum BenchKafka {
         return highest
     }
 
-    private static func spec(topic: String, limit: Int64, stamp: Int64) throws(Fault) -> TopologySpec {
+    private static func spec(
+        topic: String, limit: Int64, name: String, _ guarantee: TopologySpec.Guarantee
+    ) throws(Fault) -> TopologySpec {
         let text = """
-            topology: bench-\(stamp)
-            guarantee: at-least-once
+            topology: \(name)
+            guarantee: \(guarantee.rawValue)
             sources:
               orders:
                 kafka: { topic: \(topic) }
@@ -121,7 +142,7 @@ package enum BenchKafka {
                 risk: bench
                 severity: low
             sinks:
-              alerts: { kafka: { topic: bench-alerts-\(stamp) } }
+              alerts: { kafka: { topic: \(name)-alerts } }
             """
         let (spec, diagnostics) = TopologyReader.read(text, file: "bench")
         guard let spec else { throw Fault(.defect, diagnostics.map(\.description).joined(separator: "; ")) }
@@ -142,19 +163,14 @@ package enum BenchKafka {
         return (result.recordsPerSecond, result.cpuNanosecondsPerRecord)
     }
 
-    private static func engineRun(_ settings: KafkaSettings, _ spec: TopologySpec, _ records: Int) throws(Fault)
+    private static func engineRun(_ settings: KafkaSettings, _ spec: TopologySpec, _ records: Int, keepsState: Bool) throws(Fault)
         -> (rate: Double, cpu: Double, alerts: Int64, dead: Int64, late: Int64)
     {
-        guard case .kafka(let topic, _) = spec.sources[0].origin, case .kafka(let alerts) = spec.sinks[0].target else {
-            throw Fault(.defect, "bench topology")
-        }
-        let (pipeline, _) = try Planner(spec).pipeline(Pipeline.Options(clock: SystemClock()))
-        let source = try KafkaSource(settings, topics: [KafkaSourceTopic(topic: topic, source: 0, start: .earliest)])
-        let sink = try KafkaSink(
-            settings, sinks: [alerts], deadLetter: "\(spec.name)-dead-letter", late: "\(spec.name)-late", clock: SystemClock())
-        let graph = PipelineGraph(
-            spec, pipeline: pipeline, metricsMilliseconds: 1000, metrics: { _ in nil }, lag: { source.lag(of: $0) })
-        let lane = Lane(source: source, sink: sink, graph: graph, options: Lane.Options(), publish: { _ in })
+        guard case .kafka(let topic, _) = spec.sources[0].origin else { throw Fault(.defect, "bench topology") }
+        let factory = LaneFactory(
+            spec: spec, kafka: settings, topics: [KafkaSourceTopic(topic: topic, source: 0, start: .earliest)],
+            partitionCount: partitions, keepsState: keepsState)
+        let (lane, pipeline) = try factory.make(0) { _ in }
         // The clock starts with the first records: joining the group is not what is measured.
         while pipeline.counters.records == 0 { try lane.step() }
         let first = pipeline.counters.records

@@ -10,5 +10,7 @@ package final class StatusBoard: Sendable {
 
     package func publish(_ status: LaneStatus, lane: Int) { statuses.withLock { $0[lane] = status } }
 
+    package func lane(_ lane: Int) -> LaneStatus? { statuses.withLock { $0[lane] } }
+
     package var lanes: [LaneStatus] { statuses.withLock { $0.sorted { $0.key < $1.key }.map(\.value) } }
 }

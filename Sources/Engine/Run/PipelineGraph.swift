@@ -10,53 +10,89 @@ final class PipelineGraph: LaneGraph {
     private let pipeline: Pipeline
     private let metrics: (Int) -> (any MetricsSink)?
     private let metricsMilliseconds: Int64
-    private let lag: (SourcePartition) -> Int64?
-    private var tasks: [Int32: (task: TaskState, open: Set<Int>)] = [:]
+    private var tasks: [Int32: TaskState] = [:]
+    /// Tasks that got state which is not whole yet.
+    private var restoring: Set<Int32> = []
     private var metricsAt: Int64 = 0
 
     init(
         _ spec: TopologySpec,
         pipeline: Pipeline,
         metricsMilliseconds: Int64,
-        metrics: @escaping (Int) -> (any MetricsSink)?,
-        lag: @escaping (SourcePartition) -> Int64?
+        metrics: @escaping (Int) -> (any MetricsSink)?
     ) {
         self.spec = spec
         self.pipeline = pipeline
         self.metricsMilliseconds = metricsMilliseconds
         self.metrics = metrics
-        self.lag = lag
     }
 
     func open(_ partition: SourcePartition) {
-        var entry = tasks[partition.partition] ?? (pipeline.makeTask(partition: partition.partition), [])
-        entry.open.insert(partition.source)
-        tasks[partition.partition] = entry
+        if tasks[partition.partition] == nil {
+            tasks[partition.partition] = pipeline.makeTask(partition: partition.partition)
+        }
     }
 
-    func close(_ partition: SourcePartition) {
-        tasks[partition.partition]?.open.remove(partition.source)
-        if tasks[partition.partition]?.open.isEmpty == true { tasks[partition.partition] = nil }
-    }
+    func drop(task: Int32) { tasks[task] = nil }
 
     func process(_ partition: SourcePartition, _ raw: RawRecords, into outbox: inout Outbox) {
-        if tasks[partition.partition] == nil { open(partition) }
-        guard let task = tasks[partition.partition]?.task else { return }
+        guard let task = tasks[partition.partition] else { return }
         pipeline.process(raw, source: partition.source, task: task, outbox: &outbox)
     }
 
     func idle(_ partition: SourcePartition, forMilliseconds milliseconds: Int64, into outbox: inout Outbox) {
-        guard let task = tasks[partition.partition]?.task else { return }
+        guard let task = tasks[partition.partition] else { return }
         pipeline.idle(source: partition.source, forMilliseconds: milliseconds, task: task, outbox: &outbox)
     }
 
     func idleMilliseconds(of partition: SourcePartition) -> Int64 { spec.sources[partition.source].idle }
 
+    func carryWatermarks(into outbox: inout Outbox) {}
+
+    func collectChanges(task: Int32, positions: [Int: Int64], into changes: inout Outbox) {
+        guard let task = tasks[task] else { return }
+        pipeline.collectChanges(task, positions: positions, into: &changes)
+    }
+
+    // MARK: Restoring
+
+    func restore(task: Int32, snapshot: UnsafeBufferPointer<UInt8>) -> Bool {
+        let state = pipeline.makeTask(partition: task)
+        guard pipeline.readSnapshot(snapshot, task: state) else { return false }
+        tasks[task] = state
+        restoring.insert(task)
+        return true
+    }
+
+    func restore(task: Int32, key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?) throws(Fault) {
+        guard let state = tasks[task] else { return }
+        restoring.insert(task)
+        try pipeline.restore(key: key, value: value, task: state)
+    }
+
+    func finishRestore(task: Int32, place: String) throws(Fault) {
+        guard let state = tasks[task], restoring.remove(task) != nil else { return }
+        try pipeline.finishRestore(state, place: place)
+    }
+
+    func positions(task: Int32) -> [Int: Int64]? {
+        guard let state = tasks[task], state.isKept else { return nil }
+        return Dictionary(uniqueKeysWithValues: state.positions.enumerated().map { ($0.offset, $0.element) })
+    }
+
+    func snapshot(task: Int32) -> Arena {
+        let bytes = Arena(capacity: 1 << 16)
+        if let state = tasks[task] { pipeline.writeSnapshot(state, to: bytes) }
+        return bytes
+    }
+
+    // MARK: After commits
+
     func committed(isLast: Bool) {
         let now = monotonicNanoseconds() / 1_000_000
         guard isLast || now - metricsAt >= metricsMilliseconds else { return }
         metricsAt = now
-        for entry in tasks.values { pipeline.collectMetrics(entry.task, into: metrics) }
+        for task in tasks.values { pipeline.collectMetrics(task, into: metrics) }
     }
 
     func describe(into status: inout LaneStatus) {
@@ -70,12 +106,10 @@ final class PipelineGraph: LaneGraph {
         }
         for index in status.partitions.indices {
             let entry = status.partitions[index]
-            let partition = SourcePartition(source: entry.source, partition: entry.partition)
-            status.partitions[index].lagRecords = lag(partition)
-            let watermark = tasks[entry.partition]?.task.watermarks[entry.source] ?? .min
+            let watermark = tasks[entry.partition]?.watermarks[entry.source] ?? .min
             status.partitions[index].watermark = watermark == .min ? nil : watermark
         }
-        status.keys = tasks.values.reduce(0) { $0 + $1.task.keyCount }
-        status.stateBytes = tasks.values.reduce(0) { $0 + $1.task.memoryBytes }
+        status.keys = tasks.values.reduce(0) { $0 + $1.keyCount }
+        status.stateBytes = tasks.values.reduce(0) { $0 + $1.memoryBytes }
     }
 }

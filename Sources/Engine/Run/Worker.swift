@@ -13,6 +13,9 @@ import Topology
 package final class Worker: Sendable {
     package struct Options: Sendable {
         package var kafka: KafkaSettings
+        /// Snapshots of this machine's workers; nil: none are written.
+        package var stateDirectory: String?
+        package var snapshotMilliseconds: Int64 = 30_000
         /// Redis of sinks that name none; nil: such sinks are left out, with a warning.
         package var redis: RedisAddress?
         /// 0: as many as there are cores, at most as many as partitions.
@@ -23,6 +26,8 @@ package final class Worker: Sendable {
         package var redisMilliseconds: Int64 = 500
         /// The cluster is the mock inside librdkafka.
         package var isMock = false
+        /// How long a lane may fail to commit anything before the worker gives up.
+        package var recoveryMilliseconds: Int64 = 300_000
         /// No progress for this long makes `/health` fail.
         package var stallMilliseconds: Int64 = 30_000
 
@@ -34,12 +39,14 @@ package final class Worker: Sendable {
     private let board = StatusBoard()
     private let shouldStop = Atomic<Bool>(false)
     private let faults = Mutex<[Fault]>([])
-    private let readyLanes = Atomic<Int>(0)
     /// Put together once before the lanes start; their own locks guard what is inside.
     nonisolated(unsafe) private var redisSinks: [Int: RedisSink] = [:]
     nonisolated(unsafe) private var server: MetricsServer?
     nonisolated(unsafe) private var laneCount = 0
     nonisolated(unsafe) private var partitionCount = 1
+    nonisolated(unsafe) private var folder: StateFolder?
+    nonisolated(unsafe) private var cluster = ""
+    private let phases = Mutex<[Int: LanePhase]>([:])
 
     package init(_ spec: TopologySpec, _ options: Options) {
         self.spec = spec
@@ -47,28 +54,40 @@ package final class Worker: Sendable {
     }
 
     /// The topics that the topology needs besides its sources.
-    package static func topics(of spec: TopologySpec, partitions: Int) -> [KafkaTopicPlan] {
+    package static func topics(of spec: TopologySpec, group: String, partitions: Int) -> [KafkaTopicPlan] {
         var names: [String] = []
         for sink in spec.sinks { if case .kafka(let topic) = sink.target, !names.contains(topic) { names.append(topic) } }
         names += ["\(spec.name)-dead-letter", "\(spec.name)-late"]
-        return names.map { KafkaTopicPlan(name: $0, partitions: partitions) }
+        return names.map { KafkaTopicPlan(name: $0, partitions: partitions) } + [changelog(group: group, partitions: partitions)]
+    }
+
+    /// The compacted topic with the state of the topology's tasks.
+    private static func changelog(group: String, partitions: Int) -> KafkaTopicPlan {
+        KafkaTopicPlan(
+            name: LaneFactory.changelogTopic(group: group), partitions: partitions,
+            // Tombstones are kept a day (Kafka's default, relied on: see SnapshotFiles), segments are made small enough
+            // that compaction keeps a restore short.
+            configuration: [
+                "cleanup.policy": "compact", "delete.retention.ms": "86400000", "segment.bytes": "\(64 << 20)",
+                "min.cleanable.dirty.ratio": "0.3",
+            ])
+    }
+
+    /// True if tasks outlive the process. A generated source cannot be read again, and the mock cluster forgets.
+    private var keepsState: Bool {
+        if options.isMock { return false }
+        return spec.sources.allSatisfy { if case .kafka = $0.origin { true } else { false } }
     }
 
     /// Asks the lanes to drain, commit and leave.
     package func stop() { shouldStop.store(true, ordering: .relaxed) }
 
-    package var isReady: Bool { readyLanes.load(ordering: .relaxed) >= max(1, laneCount) }
+    package var isReady: Bool { board.lanes.count { $0.isReady } >= max(1, laneCount) }
 
     package var statuses: [LaneStatus] { board.lanes }
 
     /// Runs until `stop`, or until a lane fails.
     package func run() throws(Fault) {
-        guard spec.guarantee == .atLeastOnce else {
-            throw Fault(
-                .user,
-                "this version runs at least once, with alert ids that let a consumer drop repeats; say so in the topology: "
-                    + "guarantee: at-least-once")
-        }
         let topics = try sourceTopics()
         try options.kafka.check()
         let admin = try KafkaAdmin(options.kafka, isMock: options.isMock)
@@ -82,7 +101,14 @@ package final class Worker: Sendable {
         }
         partitionCount = partitions
         try checkKeys(partitions: partitions)
-        try admin.create(Self.topics(of: spec, partitions: partitions))
+        try admin.create(Self.topics(of: spec, group: options.kafka.group, partitions: partitions).filter { keepsState || !$0.name.hasSuffix("-changelog") })
+        if keepsState {
+            cluster = try admin.clusterId()
+            if let directory = options.stateDirectory {
+                folder = try StateFolder(
+                    directory, group: options.kafka.group, instanceId: options.kafka.instanceId)
+            }
+        }
         try openRedis()
         defer { for sink in redisSinks.values { sink.close() } }
         laneCount = topics.isEmpty ? 1 : options.lanes > 0 ? options.lanes : max(1, min(partitions, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
@@ -97,7 +123,8 @@ package final class Worker: Sendable {
         var topics: [KafkaSourceTopic] = []
         for (index, source) in spec.sources.enumerated() {
             switch source.origin {
-            case .kafka(let topic, let start): topics.append(KafkaSourceTopic(topic: topic, source: index, start: start))
+            case .kafka(let topic, let start):
+                topics.append(KafkaSourceTopic(topic: topic, source: index, start: start))
             case .file: throw Fault(.user, "source '\(source.name)' is a file; `millrace replay` reads files")
             case .generate where spec.sources.count == 1: break
             case .generate: throw Fault(.user, "source '\(source.name)' generates; it must be the only source")
@@ -180,7 +207,7 @@ package final class Worker: Sendable {
         let threads = (0..<laneCount).map { lane in
             Background { [self] () throws(Fault) in
                 do throws(Fault) {
-                    try makeLane(lane, topics).run(until: { shouldStop.load(ordering: .relaxed) })
+                    try runLane(lane, topics)
                 } catch {
                     // The other lanes drain; a supervisor starts the worker again.
                     stop()
@@ -191,60 +218,49 @@ package final class Worker: Sendable {
         for thread in threads { if let fault = thread.join() { faults.withLock { $0.append(fault) } } }
     }
 
-    private func makeLane(_ number: Int, _ topics: [KafkaSourceTopic]) throws(Fault) -> Lane {
-        var kafka = options.kafka
-        kafka.clientId = "\(spec.name)-\(number)"
-        kafka.instanceId = options.kafka.instanceId.map { "\($0)-\(number)" }
-        kafka.prefetchBytes = options.kafka.prefetchBytes / laneCount
-        let planner = try Planner(spec)
-        let (pipeline, _) = planner.pipeline(
-            Pipeline.Options(
-                clock: SystemClock(),
-                requiresKeys: partitionCount > 1 && spec.steps.contains { $0.window != nil }))
-        let source: any LaneSource
-        var lag: (SourcePartition) -> Int64? = { _ in nil }
-        if case .generate(let generate) = spec.sources[0].origin {
-            source = try MarketplaceSource(
-                source: 0, rate: generate.rate, merchants: generate.merchants, seed: generate.seed, clock: SystemClock())
-        } else {
-            let consumer = try KafkaSource(kafka, topics: topics)
-            lag = { consumer.lag(of: $0) }
-            source = consumer
-        }
-        // The sink reports latencies to the lane that is made after it.
-        let latencies = LatencyRelay()
-        let sink = try KafkaSink(
-            kafka,
-            sinks: spec.sinks.map { sink in if case .kafka(let topic) = sink.target { topic } else { nil } },
-            deadLetter: "\(spec.name)-dead-letter",
-            late: "\(spec.name)-late",
-            clock: SystemClock(),
-            onDelivery: { latencies.lane?.recordAlertLatency(milliseconds: $0) }
-        )
-        let graph = PipelineGraph(
-            spec,
-            pipeline: pipeline,
-            metricsMilliseconds: options.redisMilliseconds,
-            metrics: { [redisSinks] in redisSinks[$0] },
-            lag: lag
-        )
-        var wasReady = false
-        let lane = Lane(
-            source: source,
-            sink: sink,
-            graph: graph,
-            options: Lane.Options(commitMilliseconds: options.commitMilliseconds),
-            publish: { [self] status in
-                board.publish(status, lane: number)
-                if status.isReady, !wasReady {
-                    wasReady = true
-                    readyLanes.add(1, ordering: .relaxed)
+    /// Runs one lane after the other under the same name. A fault that a fresh start may mend loses nothing: the next
+    /// lane restores the tasks as of the last commit.
+    private func runLane(_ number: Int, _ topics: [KafkaSourceTopic]) throws(Fault) {
+        var backoff: Int64 = 100
+        var failingSince: Int64?
+        while true {
+            let phase = LanePhase()
+            phases.withLock { $0[number] = phase }
+            let commitsBefore = commits(of: number)
+            do throws(Fault) {
+                return try makeLane(number, topics, phase).run(until: { shouldStop.load(ordering: .relaxed) })
+            } catch {
+                let now = monotonicNanoseconds() / 1_000_000
+                if commits(of: number) > commitsBefore {
+                    failingSince = nil
+                    backoff = 100
                 }
+                let since = failingSince ?? now
+                failingSince = since
+                guard keepsState, error.retry == .withBackoff, !shouldStop.load(ordering: .relaxed),
+                    now - since < options.recoveryMilliseconds
+                else { throw error }
+                Log.warning("lane \(number): \(error.detail); going back to the last commit")
+                usleep(UInt32(backoff * 1000))
+                backoff = min(backoff * 2, 5000)
             }
-        )
-        latencies.lane = lane
-        return lane
+        }
     }
 
-    private final class LatencyRelay { weak var lane: Lane? }
+    private func commits(of lane: Int) -> Int64 { board.lane(lane)?.commits ?? 0 }
+
+    private func makeLane(_ number: Int, _ topics: [KafkaSourceTopic], _ phase: LanePhase) throws(Fault) -> Lane {
+        var factory = LaneFactory(
+            spec: spec, kafka: options.kafka, topics: topics, partitionCount: partitionCount, keepsState: keepsState)
+        factory.laneCount = laneCount
+        factory.instanceId = folder?.instanceId ?? options.kafka.instanceId
+        factory.snapshots = folder.map { SnapshotFiles(folder: $0.path, cluster: cluster, clock: SystemClock()) }
+        factory.metrics = { [redisSinks] in redisSinks[$0] }
+        factory.metricsMilliseconds = options.redisMilliseconds
+        factory.lane = Lane.Options(
+            commitMilliseconds: options.commitMilliseconds,
+            commitMillisecondsBehind: max(500, options.commitMilliseconds),
+            snapshotMilliseconds: options.snapshotMilliseconds)
+        return try factory.make(number, phase: phase) { [board] in board.publish($0, lane: number) }.lane
+    }
 }

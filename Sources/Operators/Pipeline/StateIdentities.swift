@@ -96,8 +96,8 @@ struct StateIdentities {
                 return Fault(
                     .user,
                     "\(place) was kept for \(partitions) partitions, and the sources have \(partitionCount): keys have "
-                        + "moved between partitions, and their windows cannot follow. Begin under a new topology name, or "
-                        + "stop every worker, delete the topology's changelog topic and reset the group")
+                        + "moved between partitions, and their windows cannot follow. Begin anew under another --group, "
+                        + "or stop every worker, delete this topic and the group's positions")
             }
             for _ in 0..<reader.count(below: Limits.nodesMax + 1) {
                 let id = reader.word32()

@@ -40,6 +40,9 @@ package final class TaskState {
         dirty = stores.map { _ in DirtyKeys() }
     }
 
+    /// True once its state was committed somewhere.
+    package var isKept: Bool { sequence > 0 }
+
     /// Bytes of keys and windows.
     package var memoryBytes: Int {
         groups.reduce(0) { $0 + $1.keys.memoryBytes } + stores.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }

@@ -1,0 +1,110 @@
+import Base
+import Connectors
+import Dataflow
+import Glibc
+import Operators
+import Runtime
+import Topology
+
+/// Puts a lane together: its clients, its pipeline, and where its tasks are kept.
+struct LaneFactory {
+    let spec: TopologySpec
+    let kafka: KafkaSettings
+    /// None: the topology's only source generates.
+    let topics: [KafkaSourceTopic]
+    let partitionCount: Int
+    /// False: tasks live in memory only, and results are published at least once.
+    let keepsState: Bool
+    var laneCount = 1
+    /// Stable over restarts; nil: none is known.
+    var instanceId: String?
+    var snapshots: SnapshotFiles?
+    var metrics: (Int) -> (any MetricsSink)? = { _ in nil }
+    var metricsMilliseconds: Int64 = 500
+    var lane = Lane.Options()
+
+    init(
+        spec: TopologySpec, kafka: KafkaSettings, topics: [KafkaSourceTopic], partitionCount: Int, keepsState: Bool
+    ) {
+        self.spec = spec
+        self.kafka = kafka
+        self.topics = topics
+        self.partitionCount = partitionCount
+        self.keepsState = keepsState
+    }
+
+    /// State belongs to a group: `--group` gives a second run of a topology state of its own.
+    static func changelogTopic(group: String) -> String { "\(group)-state-changelog" }
+
+    private var isTransactional: Bool { keepsState && spec.guarantee == .exactlyOnce }
+
+    func make(
+        _ number: Int, phase: LanePhase = LanePhase(), publish: @escaping (LaneStatus) -> Void
+    ) throws(Fault) -> (lane: Lane, pipeline: Pipeline) {
+        let settings = settings(number)
+        let (pipeline, _) = try Planner(spec).pipeline(
+            Pipeline.Options(
+                clock: SystemClock(),
+                requiresKeys: partitionCount > 1 && spec.steps.contains { $0.window != nil },
+                tracksChanges: keepsState,
+                partitionCount: partitionCount))
+        let group = topics.isEmpty ? nil : try KafkaSource(settings, topics: topics)
+        // The sink reports latencies to the lane that is made after it.
+        let latencies = LatencyRelay()
+        let sink = try KafkaSink(
+            settings,
+            topics: KafkaSink.Topics(
+                sinks: spec.sinks.map { sink in if case .kafka(let topic) = sink.target { topic } else { nil } },
+                deadLetter: "\(spec.name)-dead-letter",
+                late: "\(spec.name)-late",
+                changelog: keepsState ? Self.changelogTopic(group: kafka.group) : nil),
+            group: group,
+            clock: SystemClock(),
+            onDelivery: { latencies.lane?.recordAlertLatency(milliseconds: $0) }
+        )
+        let source: any LaneSource
+        if let group { source = group } else { source = try marketplace() }
+        let lane = Lane(
+            source: source,
+            sink: sink,
+            graph: PipelineGraph(
+                spec, pipeline: pipeline, metricsMilliseconds: metricsMilliseconds, metrics: metrics),
+            storage: keepsState ? try storage(settings, number, phase) : nil,
+            options: lane,
+            phase: phase,
+            publish: publish
+        )
+        latencies.lane = lane
+        return (lane, pipeline)
+    }
+
+    private func settings(_ number: Int) -> KafkaSettings {
+        var settings = kafka
+        settings.clientId = "\(spec.name)-\(number)"
+        settings.instanceId = instanceId.map { "\($0)-\(number)" }
+        settings.prefetchBytes = kafka.prefetchBytes / laneCount
+        if isTransactional {
+            // Without a stable name a transaction that was left open ends by its timeout.
+            settings.transactionalId = "\(kafka.group)-\(settings.instanceId ?? "\(Self.processName)-\(number)")"
+        }
+        return settings
+    }
+
+    private static let processName = "worker-\(getpid())-\(SystemClock().nowMilliseconds)"
+
+    private func marketplace() throws(Fault) -> MarketplaceSource {
+        guard case .generate(let generate) = spec.sources[0].origin else { throw Fault(.defect, "a lane without a source") }
+        return try MarketplaceSource(
+            source: 0, rate: generate.rate, merchants: generate.merchants, seed: generate.seed, clock: SystemClock())
+    }
+
+    private func storage(_ settings: KafkaSettings, _ number: Int, _ phase: LanePhase) throws(Fault) -> Lane.Storage {
+        let progress = RestoreProgress(lane: number, phase: phase)
+        return Lane.Storage(
+            changelog: try KafkaChangelog(settings, topic: Self.changelogTopic(group: kafka.group)) { progress.show($0, of: $1) },
+            snapshots: snapshots,
+            isAtomic: isTransactional)
+    }
+
+    private final class LatencyRelay { weak var lane: Lane? }
+}

@@ -1,0 +1,133 @@
+import Base
+import Dataflow
+import Records
+
+extension Lane {
+    /// How long a transaction that somebody left open may stand in the way. Brokers end it after its timeout, and
+    /// look for such only every ten seconds.
+    private static let openTransactionMilliseconds: Int64 = 60_000
+
+    /// Takes over an assignment: tasks get their state back, then their partitions are read.
+    func begin(_ assigned: [SourcePartition]) throws(Fault) {
+        phase.enter(.restoring)
+        let tasks = Set(assigned.map(\.partition))
+        // Without a changelog there is no telling what another lane made of the partition meanwhile.
+        for task in held.keys where storage == nil || !tasks.contains(task) {
+            graph.drop(task: task)
+            held[task] = nil
+        }
+        for partition in assigned { graph.open(partition) }
+        var positions = try source.committed(assigned)
+        if let storage { try restore(tasks, assigned, storage, &positions) }
+        for task in tasks where held[task] == nil { held[task] = Held(snapshotAt: Self.now) }
+        let started = try source.start(at: positions)
+        partitions = [:]
+        for partition in assigned {
+            guard let next = started[partition] else { continue }
+            partitions[partition] = Position(
+                next: next,
+                committed: positions[partition],
+                lastRecordAt: Self.now
+            )
+        }
+    }
+
+    /// `positions`: the group's before, those to go on from after.
+    private func restore(
+        _ tasks: Set<Int32>,
+        _ assigned: [SourcePartition],
+        _ storage: Storage,
+        _ positions: inout [SourcePartition: Int64]
+    ) throws(Fault) {
+        var from: [Int32: Int64?] = [:]
+        for task in tasks.sorted() {
+            if held[task] == nil { held[task] = loadSnapshot(task, storage) }
+            from[task] = held[task]?.changelogEnd
+        }
+        let deadline = Self.now + Self.openTransactionMilliseconds
+        var isTold = false
+        while true {
+            let ends = try storage.changelog.read(from) { task, key, value throws(Fault) in
+                try self.graph.restore(task: task, key: key, value: value)
+            }
+            var behind: SourcePartition?
+            for (task, end) in ends {
+                from[task] = end.offset
+                held[task]?.changelogEnd = end.offset
+            }
+            for partition in assigned {
+                guard let end = ends[partition.partition], end.isOpen,
+                    let committed = positions[partition],
+                    committed > graph.positions(task: partition.partition)?[partition.source] ?? -1
+                else { continue }
+                behind = partition
+            }
+            guard let behind else { break }
+            guard Self.now < deadline else {
+                throw Fault(
+                    .external,
+                    "\(storage.changelog.place(of: behind.partition)): a transaction that another worker left stays open",
+                    retry: .withBackoff
+                )
+            }
+            if !isTold { Log.info("restore: waiting for the end of another worker's transaction") }
+            isTold = true
+        }
+        for task in tasks.sorted() {
+            let place = storage.changelog.place(of: task)
+            try graph.finishRestore(task: task, place: place)
+            try agree(task, assigned.filter { $0.partition == task }, place, storage, &positions)
+        }
+    }
+
+    private func loadSnapshot(_ task: Int32, _ storage: Storage) -> Held {
+        var end: Int64?
+        storage.snapshots?.load(task) { bytes, changelogEnd in
+            guard self.graph.restore(task: task, snapshot: bytes) else { return false }
+            end = changelogEnd
+            return true
+        }
+        Plant.pass(.restore)
+        return Held(changelogEnd: end, snapshotEnd: end, snapshotAt: Self.now)
+    }
+
+    /// The state says how far it has come; the group's position must not contradict it.
+    private func agree(
+        _ task: Int32,
+        _ assigned: [SourcePartition],
+        _ place: String,
+        _ storage: Storage,
+        _ positions: inout [SourcePartition: Int64]
+    ) throws(Fault) {
+        let kept = graph.positions(task: task)
+        for partition in assigned {
+            let committed = positions[partition]
+            guard let kept else {
+                guard let committed else { continue }
+                throw Fault(
+                    .user,
+                    "the group has read partition \(partition.partition) up to offset \(committed), but \(place) holds no "
+                        + "state: its windows are lost. To begin anew with empty windows, stop every worker and delete "
+                        + "the group's positions (kafka-consumer-groups --delete), or use another --group"
+                )
+            }
+            // A source that is new to the topology.
+            guard let position = kept[partition.source], position >= 0 else { continue }
+            positions[partition] = position
+            guard let committed, committed != position, storage.isAtomic || committed > position else { continue }
+            guard committed > position else {
+                throw Fault(
+                    .user,
+                    "the group's position of partition \(partition.partition) is \(committed), but \(place) holds what was "
+                        + "read up to \(position): reading those records again would count them twice. Set the position "
+                        + "to \(position) or later, or begin anew under another --group"
+                )
+            }
+            Log.warning(
+                "partition \(partition.partition): the group's position was set from \(position) to \(committed); the records "
+                    + "between are left out")
+            positions[partition] = committed
+        }
+        if Plant.isOn(.offByOne) { for partition in assigned { positions[partition]? += 1 } }
+    }
+}
