@@ -1,13 +1,17 @@
 import Base
 import Records
 
-/// Panes as bytes, for a changelog and for snapshots. A pane's bytes carry its key's newest and oldest pane as
-/// well, so that the last record of a key says which of the others still count. Totals are not kept: they are
-/// what the panes add up to.
+/// Panes as bytes, for a changelog and for snapshots. The unit is a segment of eight slots of a key's ring: a record
+/// costs a changelog more than the panes in it, and when a backlog is read many panes of a key change at once. A
+/// segment's bytes carry the key's newest and oldest pane as well, so that the last record of a key says which
+/// panes of the others still count. Totals are not kept: they are what the panes add up to.
 extension WindowStore {
+    static let slotsPerSegment = 8
+
     @inline(__always)
     func noteDirty(_ block: UnsafeMutablePointer<Int64>, _ id: UInt32, _ slot: Int) {
-        block[Self.masks + slot >> 6] |= Int64(bitPattern: 1 << UInt64(slot & 63))
+        let segment = slot >> 3
+        block[Self.masks + segment >> 6] |= Int64(bitPattern: 1 << UInt64(segment & 63))
         if block[Self.listed] == 0 {
             block[Self.listed] = 1
             dirty.append(id)
@@ -16,38 +20,32 @@ extension WindowStore {
 
     package var hasChanges: Bool { !dirty.isEmpty }
 
-    /// Appends every pane that changed since the last call to `bytes` and calls `body` with its key, its slot
+    /// Appends every segment that changed since the last call to `bytes` and calls `body` with its key, its number
     /// and where its bytes begin.
-    package func drainChanges(into bytes: Arena, _ body: (_ id: UInt32, _ slot: Int, _ start: Int) -> Void) {
+    package func drainChanges(into bytes: Arena, _ body: (_ id: UInt32, _ segment: Int, _ start: Int) -> Void) {
         for id in dirty {
             let block = block(of: id)
             guard block != emptyBlock else { continue }
             block[Self.listed] = 0
-            let newest = block[Self.newest]
-            let newestSlot = slot(newest)
             for word in 0..<maskWords {
                 var bits = UInt64(bitPattern: block[Self.masks + word])
                 block[Self.masks + word] = 0
+                block[Self.masks + maskWords + word] |= Int64(bitPattern: bits)
                 while bits != 0 {
-                    let slot = word << 6 + bits.trailingZeroBitCount
+                    let segment = word << 6 + bits.trailingZeroBitCount
                     bits &= bits &- 1
-                    let behind = newestSlot >= slot ? newestSlot - slot : newestSlot - slot + ringCount
-                    let pane = newest - Int64(behind)
-                    // Time has passed over it since.
-                    guard pane >= block[Self.oldest] else { continue }
-                    block[Self.masks + maskWords + word] |= Int64(bitPattern: 1 << UInt64(slot & 63))
                     let start = bytes.count
-                    write(block, pane, to: bytes)
-                    body(id, slot, start)
+                    write(block, segment, to: bytes)
+                    body(id, segment, start)
                 }
             }
         }
         dirty.removeAll(keepingCapacity: true)
     }
 
-    /// Calls `body` with the slots that were drained for a key, which is gone since and whose id has not been
+    /// Calls `body` with the segments that were drained for a key, which is gone since and whose id has not been
     /// given away yet.
-    package func forgetDrained(_ id: UInt32, _ body: (_ slot: Int) -> Void) {
+    package func forgetDrained(_ id: UInt32, _ body: (_ segment: Int) -> Void) {
         let block = rawBlock(of: id)
         for word in 0..<maskWords {
             var bits = UInt64(bitPattern: block[Self.masks + maskWords + word])
@@ -59,13 +57,35 @@ extension WindowStore {
         }
     }
 
-    private func write(_ block: UnsafeMutablePointer<Int64>, _ pane: Int64, to bytes: Arena) {
-        bytes.appendZigzag(block[Self.newest])
-        bytes.appendVarint(UInt64(block[Self.newest] - pane))
-        bytes.appendVarint(UInt64(block[Self.newest] - block[Self.oldest]))
-        let words = paneWords(block, pane)
-        for word in 0..<paneWords { bytes.appendZigzag(words[word]) }
-        writeSketches(block, pane, to: bytes)
+    /// The pane that a slot holds while `newest` is the newest one.
+    private func pane(at slot: Int, newest: Int64) -> Int64 {
+        let behind = self.slot(newest) - slot
+        return newest - Int64(behind < 0 ? behind + ringCount : behind)
+    }
+
+    private func slots(of segment: Int) -> Range<Int> {
+        let first = segment * Self.slotsPerSegment
+        return first..<max(first, min(first + Self.slotsPerSegment, ringCount))
+    }
+
+    /// Newest pane, how many panes to the oldest, a byte that says which slots of the segment hold records, and
+    /// those panes.
+    private func write(_ block: UnsafeMutablePointer<Int64>, _ segment: Int, to bytes: Arena) {
+        let (newest, oldest) = (block[Self.newest], block[Self.oldest])
+        bytes.appendZigzag(newest)
+        bytes.appendVarint(UInt64(newest - oldest))
+        let maskAt = bytes.count
+        var mask: UInt8 = 0
+        bytes.appendByte(0)
+        for slot in slots(of: segment) {
+            let pane = pane(at: slot, newest: newest)
+            let words = block + ring + slot * paneWords
+            guard pane >= oldest, words[0] != 0 else { continue }
+            mask |= 1 << UInt8(slot & 7)
+            for word in 0..<paneWords { bytes.appendZigzag(words[word]) }
+            if sketchesPerKey > 0 { writeSketches(block, pane, to: bytes) }
+        }
+        bytes.base[maskAt] = mask
     }
 
     private func writeSketches(_ block: UnsafeMutablePointer<Int64>, _ pane: Int64, to bytes: Arena) {
@@ -83,36 +103,46 @@ extension WindowStore {
 
     // MARK: Restoring
 
-    /// Puts a pane back that `drainChanges` wrote. Panes must come in the order in which they were drained;
-    /// `finishRestore` makes the store whole. False if the bytes are not a pane of this store.
-    package func restorePane(_ id: UInt32, slot: Int, _ reader: inout BinaryReader) -> Bool {
+    /// Puts a segment back that `drainChanges` wrote. Segments must come in the order in which they were drained;
+    /// `finishRestore` makes the store whole. False if the bytes are not of this store.
+    package func restoreSegment(_ id: UInt32, _ segment: Int, _ reader: inout BinaryReader) -> Bool {
         let newest = reader.zigzag()
-        let pane = newest &- Int64(truncatingIfNeeded: reader.varint())
-        let oldest = newest &- Int64(truncatingIfNeeded: reader.varint())
-        guard reader.isValid, oldest <= pane, pane <= newest, newest &- oldest < Int64(ringCount),
-            slot == self.slot(pane)
-        else { return false }
+        let count = reader.count(below: ringCount)
+        let mask = reader.byte()
+        guard reader.isValid, newest > Int64.min + Int64(ringCount), segment < (ringCount + 7) / 8 else { return false }
+        let oldest = newest - Int64(count)
         let block = restoreBlock(id, newest: newest, oldest: oldest)
-        return read(block, pane, &reader)
-    }
-
-    private func read(_ block: UnsafeMutablePointer<Int64>, _ pane: Int64, _ reader: inout BinaryReader) -> Bool {
-        let words = paneWords(block, pane)
-        for word in 0..<paneWords { words[word] = reader.zigzag() }
-        let slot = slot(pane)
-        if maskWords > 0 {
-            block[Self.masks + maskWords + slot >> 6] |= Int64(bitPattern: 1 << UInt64(slot & 63))
-        }
-        for index in aggregates.indices where aggregates[index].isSketch {
-            if case .quantile = aggregates[index] {
-                let sketch = sketchIndex(block, index)
-                quantiles[sketch]?.read(slot: slot, &reader)
+        setDrained(block, segment, true)
+        for slot in slots(of: segment) {
+            let pane = pane(at: slot, newest: newest)
+            guard pane >= oldest else {
+                if mask & 1 << UInt8(slot & 7) != 0 { return false }
+                continue
+            }
+            if mask & 1 << UInt8(slot & 7) == 0 {
+                for index in aggregates.indices { clearPanes(index, block, pane, pane) }
             } else {
-                let sketch = sketchIndex(block, index)
-                sketches[sketch]?.read(slot: slot, &reader)
+                let words = paneWords(block, pane)
+                for word in 0..<paneWords { words[word] = reader.zigzag() }
+                readSketches(block, slot, &reader)
             }
         }
         return reader.isValid
+    }
+
+    private func setDrained(_ block: UnsafeMutablePointer<Int64>, _ segment: Int, _ isDrained: Bool) {
+        guard maskWords > 0 else { return }
+        let word = Self.masks + maskWords + segment >> 6
+        let bit = Int64(bitPattern: 1 << UInt64(segment & 63))
+        block[word] = isDrained ? block[word] | bit : block[word] & ~bit
+    }
+
+    private func readSketches(_ block: UnsafeMutablePointer<Int64>, _ slot: Int, _ reader: inout BinaryReader) {
+        for index in aggregates.indices where aggregates[index].isSketch {
+            let sketch = sketchIndex(block, index)
+            quantiles[sketch]?.read(slot: slot, &reader)
+            sketches[sketch]?.read(slot: slot, &reader)
+        }
     }
 
     /// The key's block with these newest and oldest panes; panes that it did not have before are empty.
@@ -133,13 +163,12 @@ extension WindowStore {
         return block
     }
 
-    /// A slot of a key was taken back; true if that was its last one and the key is gone.
-    package func restoreRemoval(_ id: UInt32, slot: Int) -> Bool {
+    /// A segment of a key was taken back; true if that was its last one and the key is gone.
+    package func restoreRemoval(_ id: UInt32, _ segment: Int) -> Bool {
         let block = block(of: id)
-        guard block != emptyBlock, slot < ringCount else { return false }
-        let mask = Self.masks + maskWords
-        block[mask + slot >> 6] &= ~Int64(bitPattern: 1 << UInt64(slot & 63))
-        guard (0..<maskWords).allSatisfy({ block[mask + $0] == 0 }) else { return false }
+        guard block != emptyBlock, segment < (ringCount + 7) / 8 else { return false }
+        setDrained(block, segment, false)
+        guard (0..<maskWords).allSatisfy({ block[Self.masks + maskWords + $0] == 0 }) else { return false }
         remove(id)
         return true
     }
@@ -183,7 +212,7 @@ extension WindowStore {
 
     // MARK: Snapshots
 
-    /// Appends the panes of every key: the key's number, newest and oldest pane, the drained slots, then the
+    /// Appends the panes of every key: the key's number, newest and oldest pane, the drained segments, then the
     /// panes' words as they stand in memory. Only while nothing is dirty.
     package func writeSnapshot(numbers: UnsafePointer<UInt32>, to bytes: Arena) {
         require(dirty.isEmpty, "a snapshot between commits")
@@ -228,13 +257,7 @@ extension WindowStore {
             copy(&reader, to: block + ring + first * paneWords, straight * paneWords)
             copy(&reader, to: block + ring, (count - straight) * paneWords)
             guard sketchesPerKey > 0 else { continue }
-            for pane in oldest...newest {
-                for index in aggregates.indices where aggregates[index].isSketch {
-                    let sketch = sketchIndex(block, index)
-                    quantiles[sketch]?.read(slot: slot(pane), &reader)
-                    sketches[sketch]?.read(slot: slot(pane), &reader)
-                }
-            }
+            for pane in oldest...newest { readSketches(block, slot(pane), &reader) }
         }
         return reader.isValid
     }

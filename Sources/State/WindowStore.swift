@@ -72,9 +72,9 @@ package final class WindowStore {
     var left: [UInt32] = []
     /// Windows up to this anchor are closed.
     package internal(set) var closedAnchor = Int64.min
-    /// Keys with panes that changed since they were last asked for, each once.
+    /// Keys with panes that changed since they were last drained, each once.
     var dirty: [UInt32] = []
-    /// Words of a mask with a bit for every pane slot; 0 where changes are not tracked.
+    /// Words of a mask with a bit for every segment of the ring; 0 where changes are not tracked.
     let maskWords: Int
     /// Anchor at which keys without records are looked for again.
     var sweepDue = Int64.min
@@ -86,7 +86,8 @@ package final class WindowStore {
     static let position = 2
     /// Index + 1 of the key's first sketch, 0 for none.
     static let sketch = 3
-    /// Where changes are tracked: 1 while the key is in `dirty`; then two masks of pane slots.
+    /// Where changes are tracked: 1 while the key is in `dirty`; then the masks of segments that changed and of
+    /// those that were drained.
     static let listed = 4
     static let masks = 5
     let running: Int
@@ -116,7 +117,8 @@ package final class WindowStore {
         }
         let lead = Int((options.outOfOrder + paneMilliseconds - 1) / paneMilliseconds) + 1
         ringCount = options.span + lead + (options.excludesCurrent ? 2 : 1)
-        maskWords = options.tracksChanges ? (ringCount + 63) / 64 : 0
+        let segments = (ringCount + Self.slotsPerSegment - 1) / Self.slotsPerSegment
+        maskWords = options.tracksChanges ? (segments + 63) / 64 : 0
         running = options.tracksChanges ? Self.masks + 2 * maskWords : Self.listed
         blockWords = running + words * (options.keepsClosed ? 2 : 1) + words * ringCount
         touched = Array(repeating: [], count: options.keepsClosed ? ringCount : 0)

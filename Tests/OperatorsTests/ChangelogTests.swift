@@ -56,7 +56,7 @@ import Topology
     ]
 
     @Test(arguments: 0..<4) func aRestoredTaskGoesOnAsIfNothingHadHappened(window: Int) throws {
-        for seed in UInt64(1)...6 {
+        for seed in UInt64(1)...3 {
             let (text, disorder) = Self.windows[window]
             print("seed \(seed), window \(text)")
             var random = SplitMix64(seed: seed &* 77)
@@ -90,7 +90,7 @@ import Topology
             events.append(WindowOracleTests.Event(key: "z", value: 1, flag: true, time: last + minute * 60_000))
         }
         var run = try Self.run(spec, events, &random, crashesPerMille: 0)
-        #expect(run.log.liveKeys > 50)
+        #expect(run.log.liveKeys > 8)
         run.log.compact(&random, seen: .max)
         let alive = run.log.records.filter { $0.value != nil }
         // Definitions, the task, and z's panes and edges; alerts on records are remembered up to a limit.

@@ -135,16 +135,21 @@ final class KafkaClient {
         )
     }
 
-    /// The range of a partition's offsets, as this client's isolation level lets it see, waiting up to 30 s.
+    /// The range of a partition's offsets, as this client's isolation level lets it see. Asks again for up to 30 s:
+    /// a topic that was just made, or whose leader just moved, has none for a moment.
     func offsets(_ topic: String, _ partition: Int32) throws(Fault) -> Range<Int64> {
-        var low: Int64 = -1
-        var high: Int64 = -1
-        let code = rd_kafka_query_watermark_offsets(handle, topic, partition, &low, &high, 30_000)
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+        let deadline = monotonicNanoseconds() + 30_000_000_000
+        while true {
+            var low: Int64 = -1
+            var high: Int64 = -1
+            let code = rd_kafka_query_watermark_offsets(handle, topic, partition, &low, &high, 5000)
+            if code == RD_KAFKA_RESP_ERR_NO_ERROR { return max(low, 0)..<max(low, high, 0) }
             let problem = KafkaProblem(code: code, "offsets of topic '\(topic)', partition \(partition)")
-            throw Fault(.external, "Kafka: \(problem.text)", retry: problem.retry)
+            if problem.isFinal || monotonicNanoseconds() > deadline {
+                throw Fault(.external, "Kafka: \(problem.text)", retry: problem.retry)
+            }
+            rd_kafka_poll(handle, 50)
         }
-        return max(low, 0)..<max(low, high, 0)
     }
 
     /// The fault for a topic that does not exist.

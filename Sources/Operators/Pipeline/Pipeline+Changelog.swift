@@ -8,8 +8,8 @@ import Topology
 enum ChangeKind {
     /// The task as a whole: positions, watermarks, what was closed. One record, the last of each commit.
     static let meta: UInt8 = 0
-    /// step, slot, key -> a pane.
-    static let pane: UInt8 = 1
+    /// step, segment, key -> the panes of a segment.
+    static let panes: UInt8 = 1
     /// rule, key -> whether its alert is raised.
     static let edge: UInt8 = 2
     /// rule, hash of key and event time -> alerts on records so far.
@@ -60,18 +60,18 @@ extension Pipeline {
         else { return }
         let keys = task.groups[keyPlan.group].keys
         let bytes = outbox.bytes
-        store.drainChanges(into: bytes) { id, slot, start in
+        store.drainChanges(into: bytes) { id, segment, start in
             if Plant.isOn(.deltaSkipped), id % 7 == 3 { return }
             let key = bytes.count
-            Self.appendPaneKey(identity.id, slot, keys.key(of: id), to: bytes)
+            Self.appendPanesKey(identity.id, segment, keys.key(of: id), to: bytes)
             outbox.add(.changelog, partition: task.partition, key: key..<bytes.count, value: start..<key)
         }
     }
 
-    private static func appendPaneKey(_ step: UInt32, _ slot: Int, _ key: UnsafeBufferPointer<UInt8>, to bytes: Arena) {
-        bytes.appendByte(ChangeKind.pane)
+    private static func appendPanesKey(_ step: UInt32, _ segment: Int, _ key: UnsafeBufferPointer<UInt8>, to bytes: Arena) {
+        bytes.appendByte(ChangeKind.panes)
         bytes.appendWord(step)
-        bytes.appendVarint(UInt64(slot))
+        bytes.appendVarint(UInt64(segment))
         bytes.reserve(key.count)
         if let start = key.baseAddress { _ = bytes.append(start, key.count) }
     }
@@ -137,9 +137,9 @@ extension Pipeline {
     func noteRemoval(of id: UInt32, _ step: StepPlan, _ store: WindowStore, _ group: KeyGroup, _ task: TaskState) {
         guard let identity = identities.steps[step.index] else { return }
         let bytes = task.removals.bytes
-        store.forgetDrained(id) { slot in
+        store.forgetDrained(id) { segment in
             let start = bytes.count
-            Self.appendPaneKey(identity.id, slot, group.keys.key(of: id), to: bytes)
+            Self.appendPanesKey(identity.id, segment, group.keys.key(of: id), to: bytes)
             task.removals.add(.changelog, partition: task.partition, key: start..<bytes.count, value: nil)
         }
     }

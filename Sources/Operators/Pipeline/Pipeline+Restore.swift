@@ -18,7 +18,7 @@ extension Pipeline {
             task.sequence = reader.varint()
             restoreMeta(&reader, task)
         case ChangeKind.definitions: task.definitions = value.map { Array($0) } ?? []
-        case ChangeKind.pane: restorePane(&keyReader, &reader, isRemoval: value == nil, task)
+        case ChangeKind.panes: restorePanes(&keyReader, &reader, isRemoval: value == nil, task)
         case ChangeKind.edge: restoreEdge(&keyReader, &reader, isRemoval: value == nil, task)
         case ChangeKind.seen:
             let rule = identities.rule(keyReader.word32())
@@ -34,11 +34,11 @@ extension Pipeline {
         }
     }
 
-    private func restorePane(
+    private func restorePanes(
         _ keyReader: inout BinaryReader, _ reader: inout BinaryReader, isRemoval: Bool, _ task: TaskState
     ) {
         let identity = keyReader.word32()
-        let slot = keyReader.count(below: Int(Int32.max))
+        let segment = keyReader.count(below: Int(Int32.max))
         let key = keyReader.bytes(keyReader.left)
         guard keyReader.isValid else { return }
         // A step that the topology has no more.
@@ -46,13 +46,13 @@ extension Pipeline {
         else { return }
         let group = task.groups[keyPlan.group]
         if isRemoval {
-            guard let id = group.find(key), store.restoreRemoval(id, slot: slot) else { return }
+            guard let id = group.find(key), store.restoreRemoval(id, segment) else { return }
             if group.release(id) { forget(id, group, task) }
             return
         }
         let id = group.intern(key)
         let liveBefore = store.live.count
-        if !store.restorePane(id, slot: slot, &reader) { reader.fail() }
+        if !store.restoreSegment(id, segment, &reader) { reader.fail() }
         if store.live.count > liveBefore { group.retain(id) }
     }
 
