@@ -39,15 +39,23 @@ extension Lane {
         _ storage: Storage,
         _ positions: inout [SourcePartition: Int64]
     ) throws(Fault) {
+        let begin = Self.now
         var from: [Int32: Int64?] = [:]
+        var fromSnapshots = 0
+        var fromMemory = 0
+        var changes = 0
         for task in tasks.sorted() {
-            if held[task] == nil { held[task] = loadSnapshot(task, storage) }
+            if held[task] != nil { fromMemory += 1 } else {
+                held[task] = loadSnapshot(task, storage)
+                if held[task]?.snapshotEnd != nil { fromSnapshots += 1 }
+            }
             from[task] = held[task]?.changelogEnd
         }
         let deadline = Self.now + Self.openTransactionMilliseconds
         var isTold = false
         while true {
             let ends = try storage.changelog.read(from) { task, key, value throws(Fault) in
+                changes += 1
                 try self.graph.restore(task: task, key: key, value: value)
             }
             var behind: SourcePartition?
@@ -78,6 +86,10 @@ extension Lane {
             try graph.finishRestore(task: task, place: place)
             try agree(task, assigned.filter { $0.partition == task }, place, storage, &positions)
         }
+        let numbers = tasks.sorted().map(String.init).joined(separator: ", ")
+        Log.info(
+            "restored \(tasks.count) tasks (\(numbers)) in \(Self.now - begin) ms: \(fromMemory) were in memory, "
+                + "\(fromSnapshots) in snapshots; \(changes) changes read")
     }
 
     private func loadSnapshot(_ task: Int32, _ storage: Storage) -> Held {

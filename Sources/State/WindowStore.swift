@@ -136,6 +136,9 @@ package final class WindowStore {
         emptyBlock.deallocate()
     }
 
+    /// Panes that each key has room for.
+    package var panesPerKey: Int { ringCount }
+
     /// Bytes of all blocks and sketches.
     package var memoryBytes: Int {
         chunks.count * keysPerChunk * blockWords * 8

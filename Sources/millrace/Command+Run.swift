@@ -44,12 +44,8 @@ extension Command {
                 throw Fault(.user, "--bootstrap-server is missing, like --bootstrap-server 127.0.0.1:9092")
             }
             var settings = KafkaSettings(bootstrapServers: servers, group: arguments.value("--group") ?? spec.name)
-            settings.raw = spec.kafka
+            settings.raw = try kafkaSettings(spec, arguments)
             settings.instanceId = arguments.value("--instance-id")
-            for text in arguments.all("--kafka") {
-                guard let equals = text.firstIndex(of: "=") else { throw Fault(.user, "--kafka takes NAME=VALUE, not '\(text)'") }
-                settings.raw[String(text[..<equals])] = String(text[text.index(after: equals)...])
-            }
             if arguments.has("--dry-run") {
                 print("topics that must exist or are made (partitions as the sources have):")
                 for plan in Worker.topics(of: spec, group: settings.group, partitions: 1) { print("  \(plan.name)") }

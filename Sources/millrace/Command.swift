@@ -18,7 +18,7 @@ struct Command: Sendable {
     var options: [String: Arguments.Kind]
     var run: @Sendable (Arguments) throws(Fault) -> Int32
 
-    static let all: [Command] = [run, replay, lint, explain, test, demo, generate, bench]
+    static let all: [Command] = [run, replay, lint, explain, test, state, demo, generate, bench]
 
     /// Runs the program; `words` without its own name.
     static func main(_ words: [String]) -> Int32 {
@@ -60,6 +60,16 @@ struct Command: Sendable {
 
             millrace COMMAND --help shows the options and an example.
             """
+    }
+
+    /// The topology's librdkafka settings, then those of `--kafka NAME=VALUE`.
+    static func kafkaSettings(_ spec: TopologySpec, _ arguments: Arguments) throws(Fault) -> [String: String] {
+        var settings = spec.kafka
+        for text in arguments.all("--kafka") {
+            guard let equals = text.firstIndex(of: "=") else { throw Fault(.user, "--kafka takes NAME=VALUE, not '\(text)'") }
+            settings[String(text[..<equals])] = String(text[text.index(after: equals)...])
+        }
+        return settings
     }
 
     /// The topology of a file, or nil after its diagnostics were printed.

@@ -88,11 +88,16 @@ final class PipelineGraph: LaneGraph {
 
     // MARK: After commits
 
+    /// About 20 ms of work.
+    private static let metricsKeysMax = 10_000
+
     func committed(isLast: Bool) {
         let now = monotonicNanoseconds() / 1_000_000
         guard isLast || now - metricsAt >= metricsMilliseconds else { return }
         metricsAt = now
-        for task in tasks.values { pipeline.collectMetrics(task, into: metrics) }
+        for task in tasks.values {
+            pipeline.collectMetrics(task, keysMax: isLast ? .max : Self.metricsKeysMax, into: metrics)
+        }
     }
 
     func describe(into status: inout LaneStatus) {

@@ -28,6 +28,8 @@ package final class Worker: Sendable {
         package var isMock = false
         /// How long a lane may fail to commit anything before the worker gives up.
         package var recoveryMilliseconds: Int64 = 300_000
+        /// A lane that stands still for this long is reported.
+        package var watchdogMilliseconds: Int64 = 10_000
         /// No progress for this long makes `/health` fail.
         package var stallMilliseconds: Int64 = 30_000
 
@@ -114,7 +116,13 @@ package final class Worker: Sendable {
         laneCount = topics.isEmpty ? 1 : options.lanes > 0 ? options.lanes : max(1, min(partitions, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         try serve()
         Log.info("\(spec.name): \(laneCount) lanes, \(partitions) partitions, group \(options.kafka.group)")
+        let watchdog = Watchdog(
+            everyMilliseconds: options.watchdogMilliseconds,
+            phases: { [self] in phases.withLock { $0 } }, statuses: { [board] in board.lanes })
+        let watching = Background { () throws(Fault) in watchdog.run() }
         runLanes(topics)
+        watchdog.stop()
+        _ = watching.join()
         server = nil
         if let fault = faults.withLock({ $0.first }) { throw fault }
     }
@@ -197,8 +205,9 @@ package final class Worker: Sendable {
     /// Every lane has turned within the last while.
     private var isHealthy: Bool {
         guard faults.withLock({ $0.isEmpty }) else { return false }
-        let now = monotonicNanoseconds()
-        return board.lanes.allSatisfy { now - $0.progressedAt < options.stallMilliseconds * 1_000_000 }
+        return phases.withLock { phases in
+            phases.values.allSatisfy { $0.current.milliseconds < options.stallMilliseconds }
+        }
     }
 
     // MARK: Lanes

@@ -131,21 +131,22 @@ extension Pipeline {
         outbox.addHeader("__streams.errors.offset", String(batch.raw.offsets[row]), to: &record)
     }
 
-    /// Hands the metrics of the keys that changed since the last call to the Redis sinks.
-    package func collectMetrics(_ task: TaskState, into sink: (Int) -> (any MetricsSink)?) {
+    /// Hands the metrics of keys that changed since they were last handed over to the Redis sinks: all, or at most
+    /// `keysMax` of each step, so that the many keys of a task that was just restored do not hold the lane up.
+    package func collectMetrics(_ task: TaskState, keysMax: Int, into sink: (Int) -> (any MetricsSink)?) {
         for step in steps {
             guard let window = step.window, let store = task.stores[step.index], let keyPlan = step.key,
                 !window.redisSinks.isEmpty
             else { continue }
             let group = task.groups[keyPlan.group]
-            let ids = task.dirty[step.index].ids.filter { group.isUsed($0) }
-            task.dirty[step.index].removeAll()
             let keyFields = step.spec.key.map { step.spec.schema.fields[$0].name }
-            var start = 0
-            while start < ids.count {
-                let end = min(start + options.rowsMax, ids.count)
-                putMetrics(step, window, store, group, keyFields, Array(ids[start..<end]), task, sink)
-                start = end
+            var left = keysMax
+            while left > 0 {
+                let taken = task.dirty[step.index].removeFirst(min(options.rowsMax, left))
+                if taken.isEmpty { break }
+                left -= taken.count
+                let ids = taken.filter { group.isUsed($0) }
+                putMetrics(step, window, store, group, keyFields, ids, task, sink)
             }
         }
     }

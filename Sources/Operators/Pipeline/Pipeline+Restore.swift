@@ -143,6 +143,16 @@ extension Pipeline {
         }
     }
 
+    /// The partitions that the sources had when a snapshot was written; nil if it is none.
+    package static func partitionCount(of snapshot: UnsafeBufferPointer<UInt8>) -> Int? {
+        var reader = BinaryReader(snapshot)
+        guard reader.byte() == StateIdentities.format else { return nil }
+        var definitions = BinaryReader(reader.blob())
+        _ = definitions.byte()
+        let count = definitions.count(below: Int(Int32.max))
+        return definitions.isValid ? count : nil
+    }
+
     /// Reads what `writeSnapshot` wrote into an empty task. False if it was written under other definitions
     /// or is no snapshot; the task is then of no use.
     package func readSnapshot(_ snapshot: UnsafeBufferPointer<UInt8>, task: TaskState) -> Bool {

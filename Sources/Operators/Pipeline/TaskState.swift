@@ -88,8 +88,11 @@ struct DirtyKeys {
         }
     }
 
-    mutating func removeAll() {
-        for id in ids { flags[Int(id)] = 0 }
-        ids.removeAll(keepingCapacity: true)
+    /// Takes out up to `count` keys, those first that have waited longest.
+    mutating func removeFirst(_ count: Int) -> [UInt32] {
+        let taken = Array(ids.prefix(count))
+        for id in taken { flags[Int(id)] = 0 }
+        ids.removeFirst(taken.count)
+        return taken
     }
 }

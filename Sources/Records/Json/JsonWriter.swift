@@ -84,6 +84,12 @@ package struct JsonWriter {
         raw(members)
     }
 
+    /// A value that was written before.
+    package mutating func written(_ json: String) {
+        raw(json)
+        needsComma = true
+    }
+
     /// A column's value. Decimals, which JSON's readers would round, are text where `exactly` is true.
     package mutating func value(_ value: Int64, valid: Bool, _ type: ValueType, arena: Arena, exactly: Bool) {
         guard valid else { return null() }

@@ -1,0 +1,114 @@
+import Base
+import Records
+import State
+import Topology
+
+/// One key's windows of one step, or what one rule remembers of it, for people and tests.
+package struct StateEntry: Sendable {
+    /// Name of the step or the rule.
+    package var store: String
+    /// The key's fields as JSON, by which entries are compared and found.
+    package var key: String
+    /// The values of the key's fields as text, with commas between.
+    package var text: String
+    /// One line of JSON.
+    package var json: String
+}
+
+/// What a store of a task takes.
+package struct StoreSummary: Sendable {
+    package var store: String
+    package var keys: Int
+    package var bytes: Int
+    package var panes: Int
+    /// Up to here windows are closed, milliseconds; nil: none yet.
+    package var closedUntil: Int64?
+}
+
+extension Pipeline {
+    package func summaries(_ task: TaskState) -> [StoreSummary] {
+        steps.compactMap { step in
+            guard let store = task.stores[step.index] else { return nil }
+            let closed = store.closing.closed
+            return StoreSummary(
+                store: step.spec.name, keys: store.live.count, bytes: store.memoryBytes, panes: store.panesPerKey,
+                closedUntil: closed == .min ? nil : store.bounds(at: closed).end)
+        }
+    }
+
+    /// Calls `body` with everything that a task holds, step by step, then rule by rule; keys in no particular order.
+    package func describe(_ task: TaskState, _ body: (StateEntry) -> Void) {
+        for step in steps { describe(step, task, body) }
+        for rule in rules where rule.hasWindow {
+            let keys = task.groups[rule.group].keys
+            for (id, edge) in task.rules[rule.index].edges {
+                closeArena.removeAll()
+                KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: 0, arena: closeArena)
+                let (key, text) = keyTexts(Array(zip(rule.keyNames, rule.keyColumns)))
+                json.removeAll()
+                json.beginObject()
+                json.member("rule", rule.spec.name)
+                json.name("key")
+                json.written(key)
+                json.member("state", edge.isRaised ? "raised" : "cleared")
+                json.member("alert_id", hexadecimal(edge.alertId) + hexadecimal(edge.secondHalf))
+                json.name("event_time")
+                json.timestamp(edge.eventTime)
+                json.endObject()
+                body(StateEntry(store: rule.spec.name, key: key, text: text, json: json.string))
+            }
+        }
+    }
+
+    private func describe(_ step: StepPlan, _ task: TaskState, _ body: (StateEntry) -> Void) {
+        guard let store = task.stores[step.index], let window = step.window, let keyPlan = step.key else { return }
+        let totals: WindowStore.Totals = store.options.keepsRunning ? .running : .closed
+        let keys = emissionKeys(keyPlan.columns)
+        let names = step.spec.key.map { step.spec.schema.fields[$0].name }
+        let watermark = task.watermarks[step.source]
+        for id in store.live {
+            closeArena.removeAll()
+            let one = Selection(dense.rows, count: 1)
+            withUnsafePointer(to: id) {
+                window.gather(store, ids: $0, count: 1, totals, at: watermark, rows: one, arena: closeArena)
+            }
+            KeyCoding.decode(task.groups[keyPlan.group].keys.key(of: id), into: keys, row: 0, arena: closeArena)
+            let (key, text) = keyTexts(Array(zip(names, keys)))
+            let bounds = store.bounds(at: store.anchor(of: id, totals, otherwise: store.anchor(at: watermark)))
+            json.removeAll()
+            json.beginObject()
+            json.member("step", step.spec.name)
+            json.name("key")
+            json.written(key)
+            json.member("totals", totals == .running ? "running" : "closed")
+            json.name("window")
+            json.beginObject()
+            json.name("start")
+            json.timestamp(bounds.start)
+            json.name("end")
+            json.timestamp(bounds.end)
+            json.endObject()
+            json.name("values")
+            json.beginObject()
+            for (field, column) in zip(window.outputFields, window.outputColumns) {
+                json.name(field.name)
+                json.value(column.values[0], valid: column.valid[0] == 1, column.type, arena: closeArena, exactly: true)
+            }
+            json.endObject()
+            json.endObject()
+            body(StateEntry(store: step.spec.name, key: key, text: text, json: json.string))
+        }
+    }
+
+    private func keyTexts(_ fields: [(name: String, column: Column)]) -> (json: String, text: String) {
+        json.removeAll()
+        json.beginObject()
+        for (name, column) in fields {
+            json.name(name)
+            json.value(column.values[0], valid: true, column.type, arena: closeArena, exactly: true)
+        }
+        json.endObject()
+        let texts = fields.map { ValueText.string($0.column.values[0], $0.column.type, arena: closeArena) }
+        return (json.string, texts.joined(separator: ","))
+    }
+}
