@@ -65,7 +65,9 @@ extension Command {
 
     /// Compares a topology with the cluster of the command line and prints what was found; false after an error.
     private static func checkCluster(_ spec: TopologySpec, _ path: String, _ arguments: Arguments) throws(Fault) -> Bool {
-        let servers = arguments.value("--bootstrap-server") ?? ""
+        guard let servers = arguments.value("--bootstrap-server"), !servers.isEmpty else {
+            throw Fault(.user, "--bootstrap-server is empty; it takes a list like 127.0.0.1:9092")
+        }
         let principal = arguments.value("--principal") ?? "User:millrace"
         guard principal.contains(":") else {
             throw Fault(.user, "--principal takes a type and a name, like User:millrace, not '\(principal)'")
@@ -77,7 +79,7 @@ extension Command {
             settings.raw[String(text[..<equals])] = String(text[text.index(after: equals)...])
         }
         try settings.check()
-        let facts = try KafkaAdmin(settings).describe { ClusterCheck.needs($0, spec) }
+        let facts = try KafkaAdmin(settings).describe(deadlineMilliseconds: 10_000) { ClusterCheck.needs($0, spec) }
         let check = ClusterCheck(spec, group: settings.group, facts: facts)
         print(
             arguments.has("--json")

@@ -91,7 +91,17 @@ package final class KafkaAdmin {
     /// left as they are.
     package func create(_ plans: [KafkaTopicPlan], deadlineMilliseconds: Int = 30_000) throws(Fault) {
         guard !plans.isEmpty else { return }
-        if !isMock { try request(plans, deadlineMilliseconds) }
+        if !isMock {
+            // Brokers refuse to make a topic to those who may not, even if it exists: ask for the others only.
+            var names: Set<String> = []
+            try list(deadlineMilliseconds) { metadata in
+                for index in 0..<Int(metadata.topic_cnt) where metadata.topics[index].err == RD_KAFKA_RESP_ERR_NO_ERROR {
+                    names.insert(String(cString: metadata.topics[index].topic))
+                }
+            }
+            let missing = plans.filter { !names.contains($0.name) }
+            if !missing.isEmpty { try request(missing, deadlineMilliseconds) }
+        }
         let deadline = monotonicNanoseconds() + Int64(deadlineMilliseconds) * 1_000_000
         for plan in plans {
             while try partitionCount(of: plan.name, deadlineMilliseconds: deadlineMilliseconds) == nil {
@@ -175,6 +185,34 @@ package final class KafkaAdmin {
         _ isWanted: (String) -> Bool
     ) throws(Fault) -> KafkaClusterFacts {
         try checkReachable(deadlineMilliseconds: deadlineMilliseconds)
+        var facts = KafkaClusterFacts(brokers: [], topics: [:])
+        try list(deadlineMilliseconds) { metadata in
+            for index in 0..<Int(metadata.broker_cnt) {
+                let broker = KafkaClusterFacts.Broker(id: Int(metadata.brokers[index].id), configuration: nil)
+                facts.brokers.append(broker)
+            }
+            facts.brokers.sort { $0.id < $1.id }
+            for index in 0..<Int(metadata.topic_cnt) {
+                let topic = metadata.topics[index]
+                let name = String(cString: topic.topic)
+                guard topic.err == RD_KAFKA_RESP_ERR_NO_ERROR, isWanted(name) else { continue }
+                let partitions = (0..<Int(topic.partition_cnt)).map { topic.partitions[$0] }
+                facts.topics[name] = KafkaTopicFacts(
+                    partitions: partitions.count,
+                    replication: Int(partitions.map(\.replica_cnt).min() ?? 0),
+                    leaderless: partitions.count { $0.leader < 0 }
+                )
+            }
+        }
+        addConfigurations(to: &facts, deadlineMilliseconds)
+        return facts
+    }
+
+    /// Calls `body` once with the brokers and all topics that the principal may see.
+    private func list(
+        _ deadlineMilliseconds: Int,
+        _ body: (rd_kafka_metadata) -> Void
+    ) throws(Fault) {
         var answer: UnsafePointer<rd_kafka_metadata>?
         let code = rd_kafka_metadata(client.handle, 1, nil, &answer, Int32(deadlineMilliseconds))
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else {
@@ -182,26 +220,7 @@ package final class KafkaAdmin {
             throw Fault(.external, "Kafka: \(problem.text)", retry: problem.retry)
         }
         defer { rd_kafka_metadata_destroy(answer) }
-        let metadata = answer.pointee
-        var facts = KafkaClusterFacts(brokers: [], topics: [:])
-        for index in 0..<Int(metadata.broker_cnt) {
-            let broker = KafkaClusterFacts.Broker(id: Int(metadata.brokers[index].id), configuration: nil)
-            facts.brokers.append(broker)
-        }
-        facts.brokers.sort { $0.id < $1.id }
-        for index in 0..<Int(metadata.topic_cnt) {
-            let topic = metadata.topics[index]
-            let name = String(cString: topic.topic)
-            guard topic.err == RD_KAFKA_RESP_ERR_NO_ERROR, isWanted(name) else { continue }
-            let partitions = (0..<Int(topic.partition_cnt)).map { topic.partitions[$0] }
-            facts.topics[name] = KafkaTopicFacts(
-                partitions: partitions.count,
-                replication: Int(partitions.map(\.replica_cnt).min() ?? 0),
-                leaderless: partitions.count { $0.leader < 0 }
-            )
-        }
-        addConfigurations(to: &facts, deadlineMilliseconds)
-        return facts
+        body(answer.pointee)
     }
 
     /// Each broker answers for itself only, so it takes one request for each, and one for all topics.
