@@ -183,7 +183,26 @@ struct CrashComparison {
     }
 }
 
-extension CrashComparison.Topics {
+extension CrashComparison.Topics: CustomStringConvertible {
+    var description: String {
+        let counts = kinds.map { "\($0.outputs.values.reduce(0) { $0 + $1.count }) \($0.name)s" }
+        return counts.joined(separator: ", ")
+    }
+
+    /// What a comparison would be empty without.
+    var missing: String? {
+        if let kind = kinds.first(where: { $0.outputs.isEmpty }) { return kind.name }
+        let texts = alerts.values.joined()
+        for rule in ["burst", "few-buyers", "strong-hour", "refund-wave", "large-order"] {
+            let own = texts.filter { $0.contains("\"rule\":\"\(rule)\"") }
+            if own.isEmpty { return "alert of \(rule)" }
+            if rule != "large-order", !own.contains(where: { $0.contains("\"state\":\"cleared\"") }) {
+                return "cleared alert of \(rule)"
+            }
+        }
+        return nil
+    }
+
     mutating func add(_ output: CrashComparison.Output) {
         switch output.kind {
         case "alert": alerts[output.key, default: []].append(output.text)

@@ -48,6 +48,8 @@ final class CrashRun {
     private(set) var faults: [String] = []
     private(set) var kills = 0
     private(set) var pointsHit: [String] = []
+    /// What was compared, in words.
+    private(set) var compared = ""
 
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent()
@@ -81,7 +83,7 @@ final class CrashRun {
         redis = try PrivateRedis.start()
         let setup = WorkerProcess.Setup(
             topology: topology, folder: folder, bootstrapServers: cluster.bootstrapServers,
-            guarantee: options.guarantee, parameters: parameters, redis: redis?.address.description,
+            guarantee: options.guarantee, parameters: parameters, redis: redis.map { "unix:\($0.address)" },
             plant: options.plant)
         workers = ["a", "b"].map { WorkerProcess($0, setup) }
         away = workers.map { _ in .distantPast }
@@ -106,10 +108,12 @@ final class CrashRun {
         try pump(seconds: seconds, "the workers to be ready") { workers.allSatisfy(\.isReady) }
     }
 
-    /// `kill -9`; it comes back at once, or after `awaySeconds`, with a point at which it kills itself.
-    func kill(_ number: Int, awaySeconds: Double = 0, then point: String? = nil) {
+    /// `kill -9`; it comes back at once, or after `awaySeconds`, with a point at which it kills itself, without
+    /// what it kept on disk where `losesDisk`.
+    func kill(_ number: Int, awaySeconds: Double = 0, losesDisk: Bool = false, then point: String? = nil) {
         workers[number].kill()
         kills += 1
+        if losesDisk { try? FileManager.default.removeItem(atPath: workers[number].state) }
         away[number] = Date().addingTimeInterval(awaySeconds)
         killPoints[number] = point
     }
@@ -232,6 +236,8 @@ final class CrashRun {
         for number in workers.indices { try stop(number) }
         let (_, texts) = try topic(markers: settled + end)
         let expected = try CrashComparison.replay(spec, texts, folder: folder)
+        compared = expected.description
+        if let missing = expected.missing { throw Fault(.defect, "the stream brings no \(missing)") }
         differences += CrashComparison.differences(expected: expected, live: try CrashComparison.live(settings, names))
         return faults + differences
     }

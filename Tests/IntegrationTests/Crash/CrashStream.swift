@@ -81,8 +81,8 @@ struct CrashStream {
         if chance(0.004) { order.amount = 500_000 + Int64(pick(100_000)) }
         let reached = greatest[Int(partition)]
         let luck = pick(10_000)
-        if luck < 600, reached > now - Self.outOfOrderMilliseconds {
-            order.time = max(now - Int64(pick(1900)), reached - Self.outOfOrderMilliseconds)
+        if luck < 600, reached != .min {
+            order.time = reached - Int64(pick(Int(Self.outOfOrderMilliseconds) + 1))
         } else if luck < 615 {
             // Late for the windows of five minutes, not always for the hour and the day.
             order.time = now - 400_000 - Int64(pick(1_500_000))

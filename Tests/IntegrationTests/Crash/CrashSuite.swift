@@ -12,6 +12,7 @@ import Testing
     static let kills = number("MILLRACE_KILLS", otherwise: 20)
     static let orders = number("MILLRACE_CRASH_ORDERS", otherwise: 200_000)
     static let seed = UInt64(number("MILLRACE_SEED", otherwise: Int.random(in: 1...1_000_000)))
+    /// Named points of a worker's life, and at which time that it passes there it kills itself.
     static let points = [
         "restore:1", "commit-begin:3", "commit-sent:2", "commit-offsets:2", "committed:3", "snapshot-write:1",
         "snapshot-rename:1",
@@ -35,45 +36,31 @@ import Testing
             try KafkaCluster.shared(),
             CrashRun.Options(seed: Self.seed, orders: 20_000, guarantee: .atLeastOnce))
         defer { run.close() }
-        try Self.feed(run, kills: 3, points: [])
+        try CrashKills(kills: 3).feed(run)
         let differences = try run.finish()
         #expect(!differences.isEmpty)
         print("crash suite: \(differences.count) differences, such as \(differences[0])")
     }
 
+    /// Goal: two workers of two lanes on 8 partitions are killed at random instants, and at every named point
+    /// of restore, commit and snapshot; nothing is lost, nothing comes twice, nothing is wrong.
+    @Test(.enabled(if: WorkerProcess.isExactlyOnce, "this worker keeps nothing"))
+    func nothingIsLostOrRepeatedHoweverOftenWorkersDie() throws {
+        let run = try CrashRun(try KafkaCluster.shared(), CrashRun.Options(seed: Self.seed, orders: Self.orders))
+        defer { run.close() }
+        try CrashKills(kills: Self.kills, points: Self.points, wipes: 0.1).feed(run)
+        Self.expectNone(try run.finish(), run)
+        for point in Self.points { #expect(run.pointsHit.contains(point), "no worker died at \(point)") }
+    }
+
     static func expectNone(_ differences: [String], _ run: CrashRun) {
         print(
-            "crash suite: seed \(run.options.seed), \(run.options.orders) orders, \(run.kills) kills, "
-                + "at points: \(run.pointsHit.sorted().joined(separator: " "))")
+            "crash suite: seed \(run.options.seed), \(run.options.orders) orders, \(run.compared); \(run.kills) kills, "
+                + "\(run.pointsHit.count) of them at points")
         for line in run.refusals.prefix(3) { print("crash suite: started again: \(line)") }
         let first = differences.first ?? ""
         #expect(
             differences.isEmpty,
             "seed \(run.options.seed), \(run.kills) kills, \(differences.count) differences, the first: \(first)")
-    }
-
-    /// Feeds the stream while workers are killed at random instants: as they start, restore, process and
-    /// commit; every fourth or so comes back to kill itself at one of the points in turn.
-    static func feed(_ run: CrashRun, kills: Int, points: [String]) throws {
-        var random = SplitMix64(seed: run.options.seed &+ 1)
-        func chance(_ share: Double) -> Bool { Double(random.next() >> 11) * 0x1p-53 < share }
-        func seconds(_ most: Double) -> Double { Double(random.next() >> 11) * 0x1p-53 * most }
-        try run.start()
-        try run.waitUntilReady()
-        var nextPoint = 0
-        while run.kills < kills {
-            run.allow(Double(run.kills + 1) / Double(kills + 1))
-            let victim = Int(random.next() % 2)
-            // Mostly while it works, sometimes while it starts.
-            if chance(0.8) { try run.pumps(seconds: 15) { run.workers[victim].isReady } }
-            try run.pumps(seconds: seconds(2))
-            let point = !points.isEmpty && chance(0.4) ? points[nextPoint % points.count] : nil
-            if point != nil { nextPoint += 1 }
-            // Away for long enough, the other one takes over.
-            run.kill(victim, awaySeconds: chance(0.1) ? 9 : 0, then: point)
-            guard point != nil else { continue }
-            let before = run.pointsHit.count
-            try run.pumps(seconds: 15) { run.pointsHit.count > before }
-        }
     }
 }

@@ -61,11 +61,14 @@ final class WorkerProcess {
     /// What it says since its last start.
     var log: String { "\(setup.folder)/\(name)-\(starts).log" }
 
+    /// The folder of its snapshots.
+    var state: String { "\(setup.folder)/state-\(name)" }
+
     private var arguments: [String] {
         var words = ["run", setup.topology, "--bootstrap-server", setup.bootstrapServers]
         words += ["--instance-id", name, "--lanes", "2", "--metrics-port", "0"]
         if let redis = setup.redis { words += ["--redis", redis] }
-        if setup.guarantee == .exactlyOnce { words += ["--state", "\(setup.folder)/state-\(name)"] }
+        if setup.guarantee == .exactlyOnce { words += ["--state", state] }
         for (name, value) in setup.parameters.sorted(by: { $0.key < $1.key }) { words += ["--set", "\(name)=\(value)"] }
         return words
     }
