@@ -33,23 +33,45 @@ struct CrashComparison {
         for key in Set(expected.keys).union(live.keys).sorted() {
             let (wanted, got) = (expected[key] ?? [], live[key] ?? [])
             if wanted == got { continue }
-            let wantedCounts = counts(wanted)
-            let gotCounts = counts(got)
-            for (text, count) in wantedCounts.sorted(by: { $0.key < $1.key }) where gotCounts[text] == nil {
-                found.append(short("lost \(kind) of \(key)\(count > 1 ? ", \(count) times" : ""): \(text)"))
-            }
-            for (text, count) in gotCounts.sorted(by: { $0.key < $1.key }) {
-                guard let due = wantedCounts[text] else {
-                    found.append(short("wrong \(kind) of \(key): \(text)"))
-                    continue
+            let (wantedCounts, gotCounts) = (counts(wanted), counts(got))
+            // One that came, but not as it should, is told once, with the first place that differs.
+            var strange = Dictionary(grouping: gotCounts.keys.filter { wantedCounts[$0] == nil }.sorted(), by: identity)
+            for text in wantedCounts.keys.filter({ gotCounts[$0] == nil }).sorted() {
+                if let other = strange[identity(text)]?.popLast() {
+                    found.append(short("wrong \(kind) of \(key): \(place(other, text))"))
+                } else {
+                    found.append(short("lost \(kind) of \(key): \(text)"))
                 }
-                if count != due { found.append(short("\(kind) of \(key) \(count) times instead of \(due): \(text)")) }
+            }
+            for text in strange.values.joined().sorted() { found.append(short("wrong \(kind) of \(key): \(text)")) }
+            for (text, count) in gotCounts.sorted(by: { $0.key < $1.key }) {
+                guard let due = wantedCounts[text], count != due else { continue }
+                found.append(short("\(kind) of \(key) \(count) times instead of \(due): \(text)"))
             }
             if wantedCounts == gotCounts, let at = wanted.indices.first(where: { wanted[$0] != got[$0] }) {
                 found.append(short("\(kind) of \(key) out of order at number \(at): \(got[at])"))
             }
         }
         return found
+    }
+
+    /// What two outputs have in common that are meant to be the same one: an alert's id and state, a result's
+    /// window; of one key there is only one refused record.
+    private static func identity(_ text: String) -> String {
+        ["alert_id", "state", "start"].map { member in
+            guard let place = text.range(of: "\"\(member)\":\"") else { return "" }
+            // An alert's window is part of what must be right.
+            if member == "start", text.contains("\"alert_id\"") { return "" }
+            return String(text[place.upperBound...].prefix { $0 != "\"" })
+        }.joined(separator: " ")
+    }
+
+    /// The place where two texts begin to differ.
+    private static func place(_ got: String, _ wanted: String) -> String {
+        let (got, wanted) = (Array(got), Array(wanted))
+        let at = zip(got, wanted).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(got.count, wanted.count)
+        let before = String(got[max(0, at - 60)..<at])
+        return "\(identity(String(wanted))): …\(before) then '\(String(got[at...].prefix(60)))', not '\(String(wanted[at...].prefix(60)))'"
     }
 
     private static func counts(_ texts: [String]) -> [String: Int] {
@@ -129,6 +151,18 @@ struct CrashComparison {
             json.replaceSubrange(place, with: "\"partition\":\(partition),")
         }
         return json
+    }
+
+    /// Partition and offset of the order that caused an alert, as "partition/offset"; nil if time did.
+    static func cause(ofAlert json: String) -> String? {
+        func number(_ member: String, from: String.Index) -> Int64? {
+            guard let place = json.range(of: "\"\(member)\":", range: from..<json.endIndex) else { return nil }
+            return Int64(json[place.upperBound...].prefix { $0.isNumber })
+        }
+        guard let cause = json.range(of: "\"cause\":{")?.upperBound,
+            let partition = number("partition", from: cause), let offset = number("offset", from: cause)
+        else { return nil }
+        return "\(partition)/\(offset)"
     }
 
     /// A refused record by where it came from, with its reason; `partition` where a replay knows none.

@@ -4,8 +4,8 @@ import Foundation
 /// Feeds a stream while workers die at random instants: as they start, restore, process and commit.
 struct CrashKills {
     var kills: Int
-    /// Points at which a worker that came back kills itself: each in turn, after every other kill, and once all
-    /// had their turn now and then.
+    /// Points at which a worker that came back kills itself: after every other kill, until one died at each,
+    /// then now and then.
     var points: [String] = []
     /// Share of the kills after which the worker comes back without its disk.
     var wipes = 0.0
@@ -21,11 +21,16 @@ struct CrashKills {
         while run.kills < kills {
             run.allow(Double(run.kills + 1) / Double(kills + 1))
             let victim = Int(random.next() % 2)
-            // Mostly while it works, sometimes while it starts.
-            if chance(0.8) { try run.pumps(seconds: 15) { run.workers[victim].isReady } }
+            // Mostly while it works, sometimes while it starts; and all over the stream.
+            if chance(0.8) {
+                let share = Double(run.kills) / Double(kills + 1)
+                try run.pumps(seconds: 15) { run.processed >= share - 0.02 && run.workers[victim].isReady }
+            }
             try run.pumps(seconds: seconds(2))
-            isTurn = armed < points.count ? !isTurn : !points.isEmpty && chance(0.3)
-            let point = isTurn ? points[armed % points.count] : nil
+            let missing = points.filter { !run.pointsHit.contains($0) }
+            isTurn = missing.isEmpty ? !points.isEmpty && chance(0.3) : !isTurn
+            let choice = missing.isEmpty ? points : missing
+            let point = isTurn ? choice[armed % choice.count] : nil
             // Away for long enough, the other one takes over.
             let away = point == nil && chance(0.15) ? 9.0 : 0
             run.kill(victim, awaySeconds: away, losesDisk: chance(wipes), then: point)

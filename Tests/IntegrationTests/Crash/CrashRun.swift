@@ -12,7 +12,7 @@ final class CrashRun {
     struct Options {
         var seed: UInt64
         var orders: Int
-        var guarantee = Guarantee.exactlyOnce
+        var guarantee = WorkerProcess.isExactlyOnce ? Guarantee.exactlyOnce : .atLeastOnce
         var ordersPerSecond = 4000
         /// A fault that the workers plant in themselves.
         var plant: String?
@@ -33,6 +33,7 @@ final class CrashRun {
     let spec: TopologySpec
     let folder: String
     private let redis: PrivateRedis?
+    private let progress: CrashProgress
     private let feeder: KafkaFeeder
     private let target: KafkaFeeder.Topic
     /// Orders of the stream that were sent, and up to which they may be.
@@ -88,14 +89,16 @@ final class CrashRun {
         workers = ["a", "b"].map { WorkerProcess($0, setup) }
         away = workers.map { _ in .distantPast }
         killPoints = workers.map { _ in nil }
+        progress = CrashProgress(settings, alerts: names.alerts)
         feeder = try KafkaFeeder(settings)
         target = try feeder.topic(names.orders)
     }
 
-    /// Ends what it started and removes its folder.
+    /// Ends what it started and removes its folder, unless `MILLRACE_CRASH_KEEP` is set.
     func close() {
         for worker in workers { worker.kill() }
         redis?.stop()
+        guard getenv("MILLRACE_CRASH_KEEP") == nil else { return print("crash suite: \(folder) is kept") }
         try? FileManager.default.removeItem(atPath: folder)
     }
 
@@ -144,7 +147,7 @@ final class CrashRun {
                 // To give up with a message is allowed; to crash is not.
                 if case .signal = ending { faults.append(line) } else { refusals.append(line) }
                 guard refusals.count + faults.count < Self.refusalsMax else {
-                    throw Fault(.external, "workers do not go on: \(line)")
+                    throw fault("workers do not go on: \(line)")
                 }
             } else if worker.ending == .signal(SIGKILL), worker.startedWith != nil, !worker.wasKilled {
                 kills += 1
@@ -168,8 +171,12 @@ final class CrashRun {
     func pump(seconds: Double, _ what: String, until condition: () throws -> Bool) throws {
         guard try pumps(seconds: seconds, until: condition) else {
             let words = workers.map { "\($0.name): \($0.lastWords)" }.joined(separator: "; ")
-            throw Fault(.external, CrashComparison.short("waited \(seconds) s for \(what); \(words)"))
+            throw fault("waited \(seconds) s for \(what); \(words)")
         }
+    }
+
+    private func fault(_ text: String) -> Fault {
+        Fault(.external, CrashComparison.short("seed \(options.seed), \(kills) kills: \(text)"))
     }
 
     /// Feeds and supervises for a while, or until `condition`: then true.
@@ -181,9 +188,12 @@ final class CrashRun {
             try feed()
             if try condition() { return true }
             if Date() > deadline { return false }
-            usleep(10_000)
+            try progress.watch(milliseconds: 10)
         }
     }
+
+    /// Share of the stream that was processed, as far as alerts tell.
+    var processed: Double { Double(progress.orders) / Double(stream.orders.count) }
 
     private func feed() throws {
         let due = sendsFrom + Int(Date().timeIntervalSince(sendsSince) * Double(options.ordersPerSecond))
@@ -208,16 +218,8 @@ final class CrashRun {
     private func mark(_ orders: [CrashStream.Order], seconds: Double) throws {
         for order in orders { try send(order) }
         try feeder.flush()
-        var reader = try KafkaReader(settings, topic: names.alerts)
-        var waiting = Set(orders.map(\.merchantName))
-        try pump(seconds: seconds, "alerts of \(orders[0].id) and others") {
-            do {
-                try reader.poll(timeoutMilliseconds: 20) { if let key = $0.keyText { waiting.remove(key) } }
-            } catch {
-                reader = try KafkaReader(settings, topic: names.alerts)
-            }
-            return waiting.isEmpty
-        }
+        let wanted = Set(orders.map(\.merchantName))
+        try pump(seconds: seconds, "alerts of \(orders[0].id) and others") { wanted.isSubset(of: progress.merchants) }
     }
 
     // MARK: The end

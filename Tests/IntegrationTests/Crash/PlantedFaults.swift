@@ -32,7 +32,8 @@ struct PlantedFaults {
     /// Goal: each planted fault leaves at least one difference, or a worker that refuses to go on.
     @Test(arguments: scenarios) func isCaught(_ scenario: Scenario) throws {
         let (found, run) = try Self.run(scenario)
-        #expect(!found.isEmpty, "\(scenario) was not caught, seed \(run.options.seed), \(run.compared)")
+        let isCaught = !found.isEmpty
+        #expect(isCaught, "\(scenario) was not caught, seed \(run.options.seed), \(run.compared)")
         print("planted fault \(scenario): \(found.count) differences, the first: \(found.first ?? "")")
     }
 
