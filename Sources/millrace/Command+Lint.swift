@@ -1,4 +1,5 @@
 import Base
+import Connectors
 import Engine
 import Topology
 
@@ -7,16 +8,35 @@ extension Command {
         name: "lint",
         summary: "check topology files and prove their bounds",
         help: """
-            usage: millrace lint FILE... [--set name=value]...
+            usage: millrace lint FILE... [--set name=value]... [--bootstrap-server LIST [OPTIONS]]
 
             Reports every mistake as file:line:column, proves the latency bound of each source-to-alert path
             term by term, and bounds the state of each step. Exit code 1 if any file has an error.
 
+            With --bootstrap-server it also compares each topology with a cluster, which it does not change:
+            topics and their settings, co-partitioning, state topics, transactions; and prints the rights that
+            a worker needs as kafka-acls commands.
+
+              --bootstrap-server LIST   Kafka brokers
+              --group NAME              consumer group instead of the topology's name
+              --principal NAME          who gets the rights; default User:millrace
+              --kafka NAME=VALUE        a librdkafka setting; unknown ones are refused
+              --json                    the comparison as one JSON object a file, and nothing else
+
             example: millrace lint Topologies/*/topology.yaml
+                     millrace lint Topologies/marketplace/topology.yaml --bootstrap-server 127.0.0.1:9092
             """,
-        options: ["--set": .values],
+        options: [
+            "--set": .values, "--bootstrap-server": .value, "--group": .value, "--principal": .value,
+            "--kafka": .values, "--json": .flag,
+        ],
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             guard !arguments.files.isEmpty else { throw Fault(.user, "at least one file is expected") }
+            if !arguments.has("--bootstrap-server") {
+                for name in ["--group", "--principal", "--kafka", "--json"] where arguments.has(name) {
+                    throw Fault(.user, "\(name) needs --bootstrap-server")
+                }
+            }
             var code = ExitCode.done
             for path in arguments.files where try !lint(path, arguments) { code = ExitCode.failed }
             return code
@@ -29,6 +49,7 @@ extension Command {
         let problems = LatencyProof.check(spec, file: path) + StateBound.check(spec, file: path)
         for problem in problems { say("\(problem)") }
         let hasErrors = problems.contains { $0.severity == .error }
+        if arguments.has("--json") { return try checkCluster(spec, path, arguments) && !hasErrors }
         print("\(path): \(hasErrors ? "the bounds do not hold" : "no errors")")
         let paths = LatencyProof.paths(spec)
         for (index, rule) in spec.rules.enumerated() {
@@ -38,7 +59,32 @@ extension Command {
             }
         }
         for bound in StateBound.all(spec) { print("  state of \(spec.steps[bound.step].name): \(bound.description)") }
-        return !hasErrors
+        guard arguments.has("--bootstrap-server") else { return !hasErrors }
+        return try checkCluster(spec, path, arguments) && !hasErrors
+    }
+
+    /// Compares a topology with the cluster of the command line and prints what was found; false after an error.
+    private static func checkCluster(_ spec: TopologySpec, _ path: String, _ arguments: Arguments) throws(Fault) -> Bool {
+        guard let servers = arguments.value("--bootstrap-server"), !servers.isEmpty else {
+            throw Fault(.user, "--bootstrap-server is empty; it takes a list like 127.0.0.1:9092")
+        }
+        let principal = arguments.value("--principal") ?? "User:millrace"
+        guard principal.contains(":") else {
+            throw Fault(.user, "--principal takes a type and a name, like User:millrace, not '\(principal)'")
+        }
+        var settings = KafkaSettings(bootstrapServers: servers, group: arguments.value("--group") ?? spec.name)
+        settings.raw = spec.kafka
+        for text in arguments.all("--kafka") {
+            guard let equals = text.firstIndex(of: "=") else { throw Fault(.user, "--kafka takes NAME=VALUE, not '\(text)'") }
+            settings.raw[String(text[..<equals])] = String(text[text.index(after: equals)...])
+        }
+        try settings.check()
+        let facts = try KafkaAdmin(settings).describe(deadlineMilliseconds: 10_000) { ClusterCheck.needs($0, spec) }
+        let check = ClusterCheck(spec, group: settings.group, facts: facts)
+        print(
+            arguments.has("--json")
+                ? check.json(file: path, servers, principal: principal) : check.text(servers, principal: principal))
+        return !check.hasErrors
     }
 
     static let explain = Command(

@@ -28,21 +28,30 @@ final class KafkaCluster: @unchecked Sendable {
 
     static func shared() throws -> KafkaCluster { try started.get() }
 
-    private init() throws {
+    /// A cluster of its own for one test, with so many brokers; `wipe` ends it.
+    static func own(brokers: Int) throws -> KafkaCluster { try KafkaCluster(brokers: brokers) }
+
+    private init(brokers: Int = 1) throws {
         guard let home = Self.home else { throw Fault(.external, "no Kafka") }
         script = home + "/kafka"
-        let directory = NSTemporaryDirectory() + "/millrace-kafka-\(getpid())"
+        let port = Self.freePort(brokers: brokers)
+        let directory = NSTemporaryDirectory() + "/millrace-kafka-\(getpid())-\(port)"
         var environment = ProcessInfo.processInfo.environment
         environment["KAFKA_DIR"] = directory
-        environment["KAFKA_PORT"] = "\(Self.freePort())"
+        environment["KAFKA_PORT"] = "\(port)"
+        // Several brokers share the memory of a small machine.
+        if brokers > 1 { environment["KAFKA_HEAP"] = "384m" }
         self.environment = environment
-        bootstrapServers = try Self.run(script, ["up"], environment, input: "")
+        bootstrapServers = try Self.run(script, ["up", "\(brokers)"], environment, input: "")
             .trimmingCharacters(in: .whitespacesAndNewlines)
         atexit {
             guard let cluster = try? KafkaCluster.started.get() else { return }
-            _ = try? cluster.run(["wipe"])
+            cluster.wipe()
         }
     }
+
+    /// Stops it and removes its data.
+    func wipe() { _ = try? run(["wipe"]) }
 
     /// Runs the script and returns what it printed.
     @discardableResult
@@ -109,11 +118,12 @@ final class KafkaCluster: @unchecked Sendable {
         return status
     }
 
-    /// A port that is free, with the one above it.
-    private static func freePort() -> Int {
+    /// A port that is free, with the one above it, and those of the other brokers.
+    private static func freePort(brokers: Int) -> Int {
         for _ in 0..<100 {
             let port = Int.random(in: 20_000..<32_000)
-            if isFree(port), isFree(port + 1) { return port }
+            let ports = (0..<brokers).flatMap { [port + 10 * $0, port + 10 * $0 + 1] }
+            if ports.allSatisfy(isFree) { return port }
         }
         return 19_192
     }

@@ -1,0 +1,267 @@
+import Base
+import Connectors
+import Records
+import Topology
+
+/// Compares a topology with the cluster that it is to run on: that topics exist, that what is joined is
+/// partitioned alike, that state is kept and that commits can succeed. Pure: facts in, findings out.
+package struct ClusterCheck: Sendable {
+    package enum Level: String, Sendable { case ok, warning, error }
+
+    package struct Finding: Equatable, Sendable {
+        package var level: Level
+        /// What was checked, for programs: `topic`, `co-partitioning`, `cleanup-policy`, …
+        package var check: String
+        /// The topic, rule or broker.
+        package var subject: String
+        package var message: String
+    }
+
+    package let spec: TopologySpec
+    package let group: String
+    package let facts: KafkaClusterFacts
+    package private(set) var findings: [Finding] = []
+
+    package init(_ spec: TopologySpec, group: String, facts: KafkaClusterFacts) {
+        self.spec = spec
+        self.group = group
+        self.facts = facts
+        checkBrokers()
+        checkSources()
+        checkCoPartitioning()
+        checkInternalTopics()
+        checkOutputs()
+    }
+
+    package var hasErrors: Bool { findings.contains { $0.level == .error } }
+
+    /// Whether the check of `spec` needs to know this topic of the cluster.
+    package static func needs(_ topic: String, _ spec: TopologySpec) -> Bool {
+        topic.hasPrefix("\(spec.name)-") || topic == transactionLog
+            || topics(of: spec).contains { $0.topic == topic }
+            || outputs(of: spec).contains(topic)
+    }
+
+    static let transactionLog = "__transaction_state"
+
+    // MARK: The topology's topics
+
+    var sourceTopics: [(topic: String, sources: [Int])] { Self.topics(of: spec) }
+
+    /// Each topic that sources read, once.
+    private static func topics(of spec: TopologySpec) -> [(topic: String, sources: [Int])] {
+        var topics: [(topic: String, sources: [Int])] = []
+        for (index, source) in spec.sources.enumerated() {
+            guard case .kafka(let topic, _) = source.origin else { continue }
+            if let known = topics.firstIndex(where: { $0.topic == topic }) {
+                topics[known].sources.append(index)
+            } else {
+                topics.append((topic, [index]))
+            }
+        }
+        return topics
+    }
+
+    /// Topics that only producers of the topology touch.
+    var outputs: [String] { Self.outputs(of: spec) }
+
+    private static func outputs(of spec: TopologySpec) -> [String] {
+        Worker.topics(of: spec, partitions: 1).map(\.name)
+            .filter { !$0.hasSuffix(changelogSuffix) && !$0.hasSuffix(repartitionSuffix) }
+    }
+
+    private static let changelogSuffix = "-state-changelog"
+    private static let repartitionSuffix = "-repartition"
+
+    var changelog: String { spec.name + Self.changelogSuffix }
+
+    /// Topics through which records may change their partition: those that exist, and those of steps whose
+    /// source feeds windows by different keys, of which at most one can be that of the source's topic.
+    var repartitionTopics: [String] {
+        var names: [String] = []
+        for (index, step) in spec.steps.enumerated() {
+            let name = "\(spec.name)-\(step.name)\(Self.repartitionSuffix)"
+            if facts.topics[name] != nil || mayRepartition(index) { names.append(name) }
+        }
+        return names
+    }
+
+    private func mayRepartition(_ step: Int) -> Bool {
+        guard spec.steps[step].window != nil else { return false }
+        let source = source(of: step)
+        return spec.steps.indices.contains { other in
+            spec.steps[other].window != nil && self.source(of: other) == source
+                && keyNames(other) != keyNames(step)
+        }
+    }
+
+    private func keyNames(_ step: Int) -> [String] {
+        spec.steps[step].key.map { spec.steps[step].schema.fields[$0].name }
+    }
+
+    private func source(of step: Int) -> Int {
+        switch spec.steps[step].input {
+        case .source(let index): index
+        case .step(let index): source(of: index)
+        }
+    }
+
+    /// How many partitions all sources have; nil if they differ or one does not exist.
+    var partitions: Int? {
+        let counts = sourceTopics.map { facts.topics[$0.topic]?.partitions }
+        guard let first = counts.first, counts.allSatisfy({ $0 == first }) else { return nil }
+        return first
+    }
+
+    // MARK: Findings
+
+    mutating func add(_ level: Level, _ check: String, _ subject: String, _ message: String) {
+        findings.append(Finding(level: level, check: check, subject: subject, message: message))
+    }
+
+    private mutating func checkSources() {
+        for (topic, sources) in sourceTopics {
+            let names = sources.map { "'\(spec.sources[$0].name)'" }.joined(separator: ", ")
+            guard let known = facts.topics[topic] else {
+                add(
+                    .error, "topic", topic,
+                    "topic '\(topic)' of source \(names) does not exist, or this principal may not describe it; "
+                        + "make it (kafka-topics --create --topic \(topic) --partitions N) or allow Describe")
+                continue
+            }
+            let keeps = known.retention.map { ", keeps records \($0)" } ?? ""
+            add(.ok, "topic", topic, "topic '\(topic)' of source \(names): \(known.size)\(keeps)")
+            checkHealth(topic, known)
+            if known.cleanupPolicy?.contains("compact") == true {
+                add(
+                    .warning, "cleanup-policy", topic,
+                    "topic '\(topic)' is compacted: of the records of a key only the last one is sure to be there "
+                        + "when they are read late; set its cleanup.policy to delete")
+            }
+        }
+        if sourceTopics.isEmpty { add(.ok, "topic", spec.name, "no source reads Kafka") }
+    }
+
+    /// A task takes partition p of every source, so their counts must be equal: first for the rules, whose
+    /// inputs must meet, then for the rest, whose task would otherwise be in two places.
+    private mutating func checkCoPartitioning() {
+        var blamed: Set<String> = []
+        for rule in spec.rules {
+            var inputs: [(topic: String, step: String, partitions: Int)] = []
+            for step in rule.on {
+                guard case .kafka(let topic, _) = spec.sources[source(of: step)].origin,
+                    let known = facts.topics[topic], !inputs.contains(where: { $0.topic == topic })
+                else { continue }
+                inputs.append((topic, spec.steps[step].name, known.partitions))
+            }
+            guard inputs.count > 1, let first = inputs.first else { continue }
+            let list = inputs.map { "step '\($0.step)' reads '\($0.topic)' of \(counted($0.partitions, "partition"))" }
+                .joined(separator: ", ")
+            if inputs.allSatisfy({ $0.partitions == first.partitions }) {
+                add(
+                    .ok, "co-partitioning", rule.name,
+                    "rule '\(rule.name)': \(list); producers must also choose partitions alike (murmur2 of the same key)"
+                )
+            } else {
+                blamed.formUnion(inputs.map(\.topic))
+                add(
+                    .error, "co-partitioning", rule.name,
+                    "rule '\(rule.name)' joins topics of different partition counts: \(list); equal keys would not "
+                        + "meet in one task. \(Self.wayOut(inputs.map { ($0.topic, $0.partitions) }))")
+            }
+        }
+        let known = sourceTopics.compactMap { source in
+            facts.topics[source.topic].map { (topic: source.topic, partitions: $0.partitions) }
+        }
+        let isAlike = known.allSatisfy { $0.partitions == known[0].partitions }
+        if !isAlike, known.contains(where: { !blamed.contains($0.topic) }) {
+            let list = known.map { "'\($0.topic)' has \($0.partitions)" }.joined(separator: ", ")
+            add(
+                .error, "co-partitioning", spec.name,
+                "the sources differ in partitions: \(list); a task takes the same partition of every source. "
+                    + "\(Self.wayOut(known)) Or split the topology, if no rule needs both.")
+        }
+    }
+
+    /// Adding partitions is no way out: it leaves the records that are there where they are.
+    private static func wayOut(_ topics: [(topic: String, partitions: Int)]) -> String {
+        let most = topics.map(\.partitions).max() ?? 1
+        let small = topics.filter { $0.partitions < most }.map { "'\($0.topic)'" }.joined(separator: ", ")
+        return "Make \(small) anew with \(counted(most, "partition")) and produce the records again "
+            + "(added partitions would leave old records where they are)."
+    }
+
+    private mutating func checkInternalTopics() {
+        if checkInternal(changelog, "state") {
+            let policy = facts.topics[changelog]?.cleanupPolicy
+            if let policy, policy != "compact" {
+                add(
+                    .error, "cleanup-policy", changelog,
+                    "topic '\(changelog)' has cleanup.policy \(policy): state older than its retention would be lost; "
+                        + "kafka-configs --alter --entity-type topics --entity-name \(changelog) "
+                        + "--add-config cleanup.policy=compact")
+            }
+        }
+        for topic in repartitionTopics where checkInternal(topic, "records on their way to another key") {
+            let policy = facts.topics[topic]?.cleanupPolicy
+            if let policy, policy.contains("compact") {
+                add(
+                    .error, "cleanup-policy", topic,
+                    "topic '\(topic)' has cleanup.policy \(policy): records of one key that wait together would be lost; "
+                        + "kafka-configs --alter --entity-type topics --entity-name \(topic) "
+                        + "--add-config cleanup.policy=delete")
+            }
+        }
+    }
+
+    /// False if there is no such topic yet.
+    private mutating func checkInternal(_ topic: String, _ use: String) -> Bool {
+        guard let known = facts.topics[topic] else {
+            addMissing(topic, use)
+            return false
+        }
+        add(.ok, "topic", topic, "topic '\(topic)' (\(use)): \(known.size)")
+        checkHealth(topic, known)
+        checkWriting(topic, known)
+        guard let partitions, partitions != known.partitions else { return true }
+        let found =
+            "topic '\(topic)' has \(counted(known.partitions, "partition")), the sources have \(partitions): "
+            + "a source was partitioned anew since, and "
+        let reset = "kafka-consumer-groups --group \(group) --reset-offsets --all-topics --to-earliest --execute"
+        add(
+            .error, "partitions", topic,
+            topic == changelog
+                ? found + "keys are no longer where their state is. Make the source with \(known.partitions) again; or "
+                    + "stop every worker, delete this topic and the workers' state directories, reset the group (\(reset)) "
+                    + "and start: state is then computed from the sources' records that are still there."
+                : found + "its tasks would not match theirs. Stop every worker, delete this topic and start: it is "
+                    + "made with \(partitions).")
+        return true
+    }
+
+    private mutating func checkOutputs() {
+        for topic in outputs {
+            guard let known = facts.topics[topic] else {
+                addMissing(topic, use(ofOutput: topic))
+                continue
+            }
+            add(.ok, "topic", topic, "topic '\(topic)' (\(use(ofOutput: topic))): \(known.size)")
+            checkHealth(topic, known)
+            checkWriting(topic, known)
+        }
+    }
+
+    func use(ofOutput topic: String) -> String {
+        let sinks = spec.sinks.filter { if case .kafka(topic) = $0.target { true } else { false } }
+        if !sinks.isEmpty { return "sink " + sinks.map { "'\($0.name)'" }.joined(separator: ", ") }
+        return topic == "\(spec.name)-late" ? "late records" : "dead letters"
+    }
+
+    private mutating func addMissing(_ topic: String, _ use: String) {
+        let size = partitions.map { " with \(counted($0, "partition"))" } ?? ""
+        add(.ok, "topic", topic, "topic '\(topic)' (\(use)) does not exist yet; the first start makes it\(size)")
+    }
+}
+
+/// `1 partition`, `4 partitions`
+func counted(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }

@@ -1,0 +1,70 @@
+import Base
+import Foundation
+import Testing
+
+/// The crash suite proves that it can fail: workers with a planted fault are each caught.
+@Suite(
+    .serialized, .enabled(if: KafkaCluster.isAvailable, KafkaCluster.missing),
+    .enabled(if: WorkerProcess.isExactlyOnce, "this worker keeps nothing")
+)
+struct PlantedFaults {
+    /// How a fault shows: where workers die, whether they lose their disk, and whether the broker is stopped for
+    /// so long that a commit ends in doubt.
+    struct Scenario: Sendable, CustomStringConvertible {
+        var fault: String?
+        var points: [String] = []
+        var wipes = 0.0
+        var stopsBroker = false
+        var description: String { fault ?? "none" }
+    }
+
+    static let scenarios = [
+        Scenario(fault: "offsets-first", points: ["commit-sent:2", "commit-offsets:2", "commit-begin:3"]),
+        Scenario(fault: "delta-skipped", points: ["committed:3"], wipes: 1),
+        Scenario(fault: "snapshot-ahead", points: ["committed:3", "commit-sent:4"]),
+        Scenario(fault: "producer-kept", stopsBroker: true),
+        Scenario(fault: "watermark-lost", points: ["committed:2"], wipes: 0.5),
+        Scenario(fault: "off-by-one", points: ["committed:2"], wipes: 0.5),
+    ]
+    static let orders = 20_000
+    static let brokerStopSeconds = 12.0
+
+    /// Goal: each planted fault leaves at least one difference, or a worker that refuses to go on.
+    @Test(arguments: scenarios) func isCaught(_ scenario: Scenario) throws {
+        let (found, run) = try Self.run(scenario)
+        let isCaught = !found.isEmpty
+        #expect(isCaught, "\(scenario) was not caught, seed \(run.options.seed), \(run.compared)")
+        print("planted fault \(scenario): \(found.count) differences, the first: \(found.first ?? "")")
+    }
+
+    /// Goal: the same troubles without a fault leave no difference, so it is the faults that are caught.
+    @Test func nothingIsFoundWithoutOne() throws {
+        let all = Scenario(points: Self.scenarios.flatMap(\.points), wipes: 0.5, stopsBroker: true)
+        let (found, run) = try Self.run(all)
+        CrashSuite.expectNone(found, run)
+    }
+
+    /// Runs a scenario; the differences, one of which may be that the workers did not go on.
+    private static func run(_ scenario: Scenario) throws -> (found: [String], run: CrashRun) {
+        let cluster = try KafkaCluster.shared()
+        var options = CrashRun.Options(seed: CrashSuite.seed, orders: orders)
+        options.plant = scenario.fault
+        let run = try CrashRun(cluster, options)
+        defer { run.close() }
+        do {
+            let kills = CrashKills(kills: max(4, 2 * scenario.points.count), points: scenario.points, wipes: scenario.wipes)
+            try kills.feed(run)
+            if scenario.stopsBroker {
+                run.allow(0.95)
+                try run.pumps(seconds: 1)
+                try cluster.run(["pause", "1"])
+                defer { _ = try? cluster.run(["resume", "1"]) }
+                try run.pumps(seconds: brokerStopSeconds)
+            }
+            return (try run.finish(seconds: 90), run)
+        } catch {
+            // Where no fault is planted that is a failure of its own.
+            return (["\(error)"], run)
+        }
+    }
+}
