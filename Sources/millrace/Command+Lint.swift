@@ -73,13 +73,9 @@ extension Command {
             throw Fault(.user, "--principal takes a type and a name, like User:millrace, not '\(principal)'")
         }
         var settings = KafkaSettings(bootstrapServers: servers, group: arguments.value("--group") ?? spec.name)
-        settings.raw = spec.kafka
-        for text in arguments.all("--kafka") {
-            guard let equals = text.firstIndex(of: "=") else { throw Fault(.user, "--kafka takes NAME=VALUE, not '\(text)'") }
-            settings.raw[String(text[..<equals])] = String(text[text.index(after: equals)...])
-        }
+        settings.raw = try kafkaSettings(spec, arguments)
         try settings.check()
-        let facts = try KafkaAdmin(settings).describe(deadlineMilliseconds: 10_000) { ClusterCheck.needs($0, spec) }
+        let facts = try KafkaAdmin(settings).describe(deadlineMilliseconds: 10_000) { ClusterCheck.needs($0, spec, group: settings.group) }
         let check = ClusterCheck(spec, group: settings.group, facts: facts)
         print(
             arguments.has("--json")

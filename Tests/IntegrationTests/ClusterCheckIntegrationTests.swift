@@ -36,7 +36,7 @@ import Topology
         let spec = try #require(read, "\(diagnostics)")
 
         for _ in 0..<2 {
-            let facts = try admin.describe { ClusterCheck.needs($0, spec) }
+            let facts = try admin.describe { ClusterCheck.needs($0, spec, group: spec.name) }
             #expect(facts.brokers.count == 1 && facts.refusals == [])
             #expect(facts.brokers[0].configuration?["transaction.max.timeout.ms"] != nil)
             #expect(facts.topics[source]?.partitions == 3)

@@ -36,8 +36,8 @@ package struct ClusterCheck: Sendable {
     package var hasErrors: Bool { findings.contains { $0.level == .error } }
 
     /// Whether the check of `spec` needs to know this topic of the cluster.
-    package static func needs(_ topic: String, _ spec: TopologySpec) -> Bool {
-        topic.hasPrefix("\(spec.name)-") || topic == transactionLog
+    package static func needs(_ topic: String, _ spec: TopologySpec, group: String) -> Bool {
+        topic.hasPrefix("\(spec.name)-") || topic.hasPrefix("\(group)-") || topic == transactionLog
             || topics(of: spec).contains { $0.topic == topic }
             || outputs(of: spec).contains(topic)
     }
@@ -66,14 +66,14 @@ package struct ClusterCheck: Sendable {
     var outputs: [String] { Self.outputs(of: spec) }
 
     private static func outputs(of spec: TopologySpec) -> [String] {
-        Worker.topics(of: spec, partitions: 1).map(\.name)
+        Worker.topics(of: spec, group: spec.name, partitions: 1).map(\.name)
             .filter { !$0.hasSuffix(changelogSuffix) && !$0.hasSuffix(repartitionSuffix) }
     }
 
     private static let changelogSuffix = "-state-changelog"
     private static let repartitionSuffix = "-repartition"
 
-    var changelog: String { spec.name + Self.changelogSuffix }
+    var changelog: String { LaneFactory.changelogTopic(group: group) }
 
     /// Topics through which records may change their partition: those that exist, and those of steps whose
     /// source feeds windows by different keys, of which at most one can be that of the source's topic.
