@@ -22,8 +22,16 @@ import Topology
                 time: { field: at, out_of_order: 1s, idle: 500ms }
                 schema: { merchant: text, amount: decimal(2), at: timestamp }
             steps:
-              sold: { from: orders, key: merchant, window: { size: 1h, slide: 1m }, aggregate: { amount: sum(amount) } }
-              back: { from: refunds, key: merchant, window: { size: 1h, slide: 1m }, aggregate: { amount: sum(amount) } }
+              sold:
+                from: orders
+                key: merchant
+                window: { size: 1h, slide: 1m }
+                aggregate: { amount: sum(amount) }
+              back:
+                from: refunds
+                key: merchant
+                window: { size: 1h, slide: 1m }
+                aggregate: { amount: sum(amount) }
             rules:
               wave:
                 on: { sold, back }
@@ -43,11 +51,13 @@ import Topology
     private static func sound(brokers: Int = 3, partitions: Int = 4) -> KafkaClusterFacts {
         func topic(_ policy: String) -> KafkaTopicFacts {
             KafkaTopicFacts(
-                partitions: partitions, replication: min(3, brokers),
+                partitions: partitions,
+                replication: min(3, brokers),
                 configuration: [
                     "cleanup.policy": policy, "retention.ms": "604800000", "retention.bytes": "-1",
                     "min.insync.replicas": brokers < 3 ? "1" : "2", "max.message.bytes": "1048588",
-                ])
+                ]
+            )
         }
         let settings = [
             "transaction.max.timeout.ms": "900000", "default.replication.factor": "\(min(3, brokers))",
@@ -61,11 +71,14 @@ import Topology
                 "orders": topic("delete"), "refunds": topic("delete"), "risk-alerts": topic("delete"),
                 "joined-dead-letter": topic("delete"), "joined-late": topic("delete"),
                 "joined-state-changelog": topic("compact"),
-            ])
+            ]
+        )
     }
 
     /// What is not ok, as `level check subject`.
-    private static func troubles(_ facts: KafkaClusterFacts, guarantee: String = "exactly-once") throws -> [String] {
+    private static func troubles(_ facts: KafkaClusterFacts, guarantee: String = "exactly-once") throws
+        -> [String]
+    {
         ClusterCheck(try spec(guarantee: guarantee), group: "joined", facts: facts).findings
             .filter { $0.level != .ok }.map { "\($0.level.rawValue) \($0.check) \($0.subject)" }
     }
@@ -79,7 +92,7 @@ import Topology
     }
 
     @Test func joinedTopicsOfDifferentCountsAreAnError() throws {
-        // Goal: the message names the rule, both steps, both topics, both counts and which topic to make anew.
+        // Goal: the message names the rule, steps, topics, counts and which topic to make anew.
         var facts = Self.sound()
         facts.topics["refunds"]?.partitions = 3
         facts.topics["joined-state-changelog"] = nil
@@ -93,6 +106,21 @@ import Topology
         ] {
             #expect(message.contains(part), "\(part) in: \(message)")
         }
+    }
+
+    @Test func sourcesThatNoRuleJoinsMustAgreeToo() throws {
+        // Goal: a task takes the same partition of every source, also where no rule needs both; once blamed
+        // by a rule, a topic is not blamed again.
+        var spec = try Self.spec()
+        spec.rules = []
+        var facts = Self.sound()
+        facts.topics["orders"]?.partitions = 8
+        facts.topics["joined-state-changelog"] = nil
+        let check = ClusterCheck(spec, group: "joined", facts: facts)
+        let errors = check.findings.filter { $0.level == .error }
+        #expect(errors.map { "\($0.check) \($0.subject)" } == ["co-partitioning joined"])
+        #expect(errors.first?.message.contains("'orders' has 8, 'refunds' has 4") == true)
+        #expect(try Self.troubles(facts) == ["error co-partitioning wave"])
     }
 
     @Test func changelogMustFitTheSourcesAndKeepEverything() throws {
@@ -114,11 +142,15 @@ import Topology
         // Goal: a repartition topic that exists must have the sources' count and must not be compacted.
         var facts = Self.sound()
         facts.topics["joined-sold-repartition"] = KafkaTopicFacts(
-            partitions: 2, replication: 3, configuration: ["cleanup.policy": "compact"])
+            partitions: 2,
+            replication: 3,
+            configuration: ["cleanup.policy": "compact"]
+        )
         #expect(
             try Self.troubles(facts) == [
                 "error partitions joined-sold-repartition", "error cleanup-policy joined-sold-repartition",
-            ])
+            ]
+        )
     }
 
     @Test func brokerSettingsAreChecked() throws {
@@ -129,14 +161,22 @@ import Topology
             return facts
         }
         #expect(
-            try Self.troubles(changed("transaction.max.timeout.ms", "9999")) == ["error transaction-timeout cluster"])
-        #expect(try Self.troubles(changed("transaction.max.timeout.ms", "9999"), guarantee: "at-least-once") == [])
+            try Self.troubles(changed("transaction.max.timeout.ms", "9999")) == [
+                "error transaction-timeout cluster"
+            ]
+        )
+        #expect(
+            try Self.troubles(changed("transaction.max.timeout.ms", "9999"), guarantee: "at-least-once") == []
+        )
         #expect(try Self.troubles(changed("transaction.state.log.replication.factor", "1")).count == 1)
         var single = Self.sound(brokers: 1)
         single.brokers[0].configuration?["transaction.state.log.replication.factor"] = "3"
         #expect(try Self.troubles(single) == ["error transaction-log cluster"])
         single.topics["__transaction_state"] = KafkaTopicFacts(
-            partitions: 8, replication: 1, configuration: ["min.insync.replicas": "1"])
+            partitions: 8,
+            replication: 1,
+            configuration: ["min.insync.replicas": "1"]
+        )
         #expect(try Self.troubles(single) == [])
     }
 
@@ -153,20 +193,25 @@ import Topology
         #expect(try changed("orders") { $0.replication = 1 } == ["warning replication orders"])
         #expect(try changed("orders") { $0.leaderless = 1 } == ["error leader orders"])
         #expect(
-            try changed("orders") { $0.configuration?["cleanup.policy"] = "compact" } == ["warning cleanup-policy orders"])
+            try changed("orders") { $0.configuration?["cleanup.policy"] = "compact" } == [
+                "warning cleanup-policy orders"
+            ]
+        )
         #expect(
             try changed("risk-alerts") { $0.configuration?["max.message.bytes"] = "1000" }
-                == ["warning record-bytes risk-alerts"])
+                == ["warning record-bytes risk-alerts"]
+        )
         for (inSync, level) in [("4", "error"), ("3", "warning"), ("1", "warning")] {
             #expect(
                 try changed("joined-late") { $0.configuration?["min.insync.replicas"] = inSync }
-                    == ["\(level) min-insync-replicas joined-late"])
+                    == ["\(level) min-insync-replicas joined-late"]
+            )
         }
     }
 
     @Test func missingTopicsAndUnknownSettings() throws {
-        // Goal: a missing source is an error, a missing topic of ours is not; settings that the brokers keep to
-        // themselves are one warning and no error.
+        // Goal: a missing source is an error, a missing topic of ours is not; settings that the brokers do
+        // not tell are one warning and no error.
         var facts = Self.sound()
         facts.topics["orders"] = nil
         facts.topics["risk-alerts"] = nil
@@ -183,7 +228,8 @@ import Topology
         // Goal: exactly these rights; Create only for what is missing.
         func rights(_ facts: KafkaClusterFacts, _ guarantee: String) throws -> [String] {
             ClusterCheck(try Self.spec(guarantee: guarantee), group: "desk", facts: facts).acls.map {
-                "\($0.resource.rawValue) \($0.name)\($0.isPrefix ? "*" : "") \($0.operations.joined(separator: " "))"
+                "\($0.resource.rawValue) \($0.name)\($0.isPrefix ? "*" : "") "
+                    + $0.operations.joined(separator: " ")
             }
         }
         let common = [
@@ -192,13 +238,16 @@ import Topology
             "topic joined-late Write Describe", "topic joined-state-changelog Read Write Describe",
         ]
         #expect(
-            try rights(Self.sound(), "exactly-once") == common + ["transactional-id desk-* Write Describe"])
+            try rights(Self.sound(), "exactly-once") == common + ["transactional-id desk-* Write Describe"]
+        )
         #expect(try rights(Self.sound(), "at-least-once") == common + ["cluster  IdempotentWrite"])
         var facts = Self.sound()
         facts.topics["risk-alerts"] = nil
         facts.topics["joined-late"] = nil
         let some = try rights(facts, "exactly-once")
-        #expect(some.contains("topic risk-alerts Write Describe Create") && some.contains("topic joined-* Create"))
+        #expect(
+            some.contains("topic risk-alerts Write Describe Create") && some.contains("topic joined-* Create")
+        )
     }
 
     @Test func commandsAreOneLineForAShell() throws {
@@ -206,8 +255,10 @@ import Topology
         let check = ClusterCheck(try Self.spec(), group: "desk", facts: Self.sound())
         let acl = try #require(check.acls.first { $0.resource == .transactionalId })
         #expect(
-            acl.command("h:9092", principal: "User:CN=it's a") == "kafka-acls --bootstrap-server h:9092 --add "
+            acl.command("h:9092", principal: "User:CN=it's a")
+                == "kafka-acls --bootstrap-server h:9092 --add "
                 + "--allow-principal 'User:CN=it'\\''s a' --operation Write --operation Describe "
-                + "--transactional-id desk- --resource-pattern-type prefixed")
+                + "--transactional-id desk- --resource-pattern-type prefixed"
+        )
     }
 }

@@ -6,8 +6,8 @@ import Topology
 
 @Suite(.enabled(if: KafkaCluster.isAvailable, KafkaCluster.missing)) struct ClusterCheckIntegrationTests {
     @Test func aClusterIsDescribedAndNotChanged() throws {
-        // Goal: partitions, replicas and settings as the broker has them; topics that do not exist are not made
-        // by looking, and the check finds what is planted: an uncompacted changelog of another count.
+        // Goal: partitions, replicas and settings as the broker has them; looking makes no topic, and the
+        // check finds what is planted: an uncompacted changelog of another count.
         let cluster = try KafkaCluster.shared()
         let number = UInt32.random(in: 0...UInt32.max)
         let source = try cluster.makeTopic("orders", partitions: 3)

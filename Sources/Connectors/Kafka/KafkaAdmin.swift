@@ -30,7 +30,10 @@ package struct KafkaTopicFacts: Equatable, Sendable {
     package var configuration: [String: String]?
 
     package init(
-        partitions: Int, replication: Int, leaderless: Int = 0, configuration: [String: String]? = nil
+        partitions: Int,
+        replication: Int,
+        leaderless: Int = 0,
+        configuration: [String: String]? = nil
     ) {
         self.partitions = partitions
         self.replication = replication
@@ -101,10 +104,11 @@ package final class KafkaAdmin {
     package func create(_ plans: [KafkaTopicPlan], deadlineMilliseconds: Int = 30_000) throws(Fault) {
         guard !plans.isEmpty else { return }
         if !isMock {
-            // Brokers refuse to make a topic to those who may not, even if it exists: ask for the others only.
+            // Brokers refuse those who may not make topics even if the topic exists: ask for the others.
             var names: Set<String> = []
             try list(deadlineMilliseconds) { metadata in
-                for index in 0..<Int(metadata.topic_cnt) where metadata.topics[index].err == RD_KAFKA_RESP_ERR_NO_ERROR {
+                for index in 0..<Int(metadata.topic_cnt)
+                where metadata.topics[index].err == RD_KAFKA_RESP_ERR_NO_ERROR {
                     names.insert(String(cString: metadata.topics[index].topic))
                 }
             }
@@ -268,7 +272,9 @@ package final class KafkaAdmin {
     }
 
     private func readConfigurations(_ event: OpaquePointer, into facts: inout KafkaClusterFacts) {
-        func refuse(_ reason: String) { if !facts.refusals.contains(reason) { facts.refusals.append(reason) } }
+        func refuse(_ reason: String) {
+            if !facts.refusals.contains(reason) { facts.refusals.append(reason) }
+        }
         guard rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR else {
             return refuse(rd_kafka_event_error_string(event).map { String(cString: $0) } ?? "no answer")
         }

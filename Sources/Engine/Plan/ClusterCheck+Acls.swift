@@ -4,7 +4,11 @@ import Topology
 extension ClusterCheck {
     /// What a principal must be allowed to do with one resource, as `kafka-acls` says it.
     package struct Acl: Equatable, Sendable {
-        package enum Resource: String, Sendable { case topic, group, transactionalId = "transactional-id", cluster }
+        package enum Resource: String, Sendable {
+            case topic, group
+            case transactionalId = "transactional-id"
+            case cluster
+        }
 
         package var resource: Resource
         /// Empty for the cluster.
@@ -20,36 +24,64 @@ extension ClusterCheck {
         var acls = sourceTopics.map { source in
             Acl(resource: .topic, name: source.topic, operations: ["Read", "Describe"], purpose: "sources")
         }
-        acls.append(Acl(resource: .group, name: group, operations: ["Read"], purpose: "positions of the sources"))
+        acls.append(
+            Acl(resource: .group, name: group, operations: ["Read"], purpose: "positions of the sources")
+        )
         for topic in outputs {
             let isOurs = topic.hasPrefix("\(spec.name)-")
             let create = facts.topics[topic] == nil && !isOurs ? ["Create"] : []
             acls.append(
-                Acl(resource: .topic, name: topic, operations: ["Write", "Describe"] + create, purpose: use(ofOutput: topic)))
+                Acl(
+                    resource: .topic,
+                    name: topic,
+                    operations: ["Write", "Describe"] + create,
+                    purpose: use(ofOutput: topic)
+                )
+            )
         }
         for topic in internalTopics {
             acls.append(
                 Acl(
-                    resource: .topic, name: topic, operations: ["Read", "Write", "Describe"],
-                    purpose: topic == changelog ? "state" : "records on their way to another key"))
+                    resource: .topic,
+                    name: topic,
+                    operations: ["Read", "Write", "Describe"],
+                    purpose: topic == changelog ? "state" : "records on their way to another key"
+                )
+            )
         }
-        if (outputs + internalTopics).contains(where: { $0.hasPrefix("\(spec.name)-") && facts.topics[$0] == nil }) {
+        if (outputs + internalTopics).contains(where: {
+            $0.hasPrefix("\(spec.name)-") && facts.topics[$0] == nil
+        }) {
             acls.append(
                 Acl(
-                    resource: .topic, name: "\(spec.name)-", isPrefix: true, operations: ["Create"],
-                    purpose: "topics that do not exist yet; not needed once they do"))
+                    resource: .topic,
+                    name: "\(spec.name)-",
+                    isPrefix: true,
+                    operations: ["Create"],
+                    purpose: "topics that do not exist yet; not needed once they do"
+                )
+            )
         }
         switch spec.guarantee {
         case .exactlyOnce:
             acls.append(
                 Acl(
-                    resource: .transactionalId, name: "\(group)-", isPrefix: true, operations: ["Write", "Describe"],
-                    purpose: "transactions"))
+                    resource: .transactionalId,
+                    name: "\(group)-",
+                    isPrefix: true,
+                    operations: ["Write", "Describe"],
+                    purpose: "transactions"
+                )
+            )
         case .atLeastOnce:
             acls.append(
                 Acl(
-                    resource: .cluster, name: "", operations: ["IdempotentWrite"],
-                    purpose: "idempotent producers; needed on brokers before 3.0 only"))
+                    resource: .cluster,
+                    name: "",
+                    operations: ["IdempotentWrite"],
+                    purpose: "idempotent producers; needed on brokers before 3.0 only"
+                )
+            )
         }
         return acls
     }
@@ -81,7 +113,8 @@ extension ClusterCheck.Acl {
             }
         }
         if isPlain, !word.isEmpty { return word }
-        return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+        return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''")
+            + "'"
     }
 }
 
@@ -93,7 +126,9 @@ extension ClusterCheck {
         var lines = ["  cluster \(bootstrapServers): \(counted(facts.brokers.count, "broker"))"]
         for finding in findings {
             let level = finding.level.rawValue
-            lines.append("  \(level)\(String(repeating: " ", count: max(1, 8 - level.count)))\(finding.message)")
+            lines.append(
+                "  \(level)\(String(repeating: " ", count: max(1, 8 - level.count)))\(finding.message)"
+            )
         }
         lines.append("  rights that \(principal) needs (nothing was changed):")
         var purpose = ""
@@ -118,8 +153,9 @@ extension ClusterCheck {
         json.bool(!hasErrors)
         json.name("checks")
         json.raw("[\(findings.map(Self.json).joined(separator: ","))]")
+        let rights = acls.map { Self.json($0, $0.command(bootstrapServers, principal: principal)) }
         json.name("acls")
-        json.raw("[\(acls.map { Self.json($0, $0.command(bootstrapServers, principal: principal)) }.joined(separator: ","))]")
+        json.raw("[\(rights.joined(separator: ","))]")
         json.endObject()
         return json.string
     }

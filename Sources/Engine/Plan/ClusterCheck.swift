@@ -124,9 +124,13 @@ package struct ClusterCheck: Sendable {
             let names = sources.map { "'\(spec.sources[$0].name)'" }.joined(separator: ", ")
             guard let known = facts.topics[topic] else {
                 add(
-                    .error, "topic", topic,
-                    "topic '\(topic)' of source \(names) does not exist, or this principal may not describe it; "
-                        + "make it (kafka-topics --create --topic \(topic) --partitions N) or allow Describe")
+                    .error,
+                    "topic",
+                    topic,
+                    "topic '\(topic)' of source \(names) does not exist, or this principal may not "
+                        + "describe it; "
+                        + "make it (kafka-topics --create --topic \(topic) --partitions N) or allow Describe"
+                )
                 continue
             }
             let keeps = known.retention.map { ", keeps records \($0)" } ?? ""
@@ -134,9 +138,13 @@ package struct ClusterCheck: Sendable {
             checkHealth(topic, known)
             if known.cleanupPolicy?.contains("compact") == true {
                 add(
-                    .warning, "cleanup-policy", topic,
-                    "topic '\(topic)' is compacted: of the records of a key only the last one is sure to be there "
-                        + "when they are read late; set its cleanup.policy to delete")
+                    .warning,
+                    "cleanup-policy",
+                    topic,
+                    "topic '\(topic)' is compacted: of the records of a key only the last one is sure "
+                        + "to be there "
+                        + "when they are read late; set its cleanup.policy to delete"
+                )
             }
         }
         if sourceTopics.isEmpty { add(.ok, "topic", spec.name, "no source reads Kafka") }
@@ -155,19 +163,28 @@ package struct ClusterCheck: Sendable {
                 inputs.append((topic, spec.steps[step].name, known.partitions))
             }
             guard inputs.count > 1, let first = inputs.first else { continue }
-            let list = inputs.map { "step '\($0.step)' reads '\($0.topic)' of \(counted($0.partitions, "partition"))" }
-                .joined(separator: ", ")
+            let list = inputs.map {
+                "step '\($0.step)' reads '\($0.topic)' of \(counted($0.partitions, "partition"))"
+            }
+            .joined(separator: ", ")
             if inputs.allSatisfy({ $0.partitions == first.partitions }) {
                 add(
-                    .ok, "co-partitioning", rule.name,
-                    "rule '\(rule.name)': \(list); producers must also choose partitions alike (murmur2 of the same key)"
+                    .ok,
+                    "co-partitioning",
+                    rule.name,
+                    "rule '\(rule.name)': \(list); producers must also choose partitions alike (murmur2 "
+                        + "of the same key)"
                 )
             } else {
                 blamed.formUnion(inputs.map(\.topic))
                 add(
-                    .error, "co-partitioning", rule.name,
-                    "rule '\(rule.name)' joins topics of different partition counts: \(list); equal keys would not "
-                        + "meet in one task. \(Self.wayOut(inputs.map { ($0.topic, $0.partitions) }))")
+                    .error,
+                    "co-partitioning",
+                    rule.name,
+                    "rule '\(rule.name)' joins topics of different partition counts: \(list); equal "
+                        + "keys would not "
+                        + "meet in one task. \(Self.wayOut(inputs.map { ($0.topic, $0.partitions) }))"
+                )
             }
         }
         let known = sourceTopics.compactMap { source in
@@ -177,9 +194,12 @@ package struct ClusterCheck: Sendable {
         if !isAlike, known.contains(where: { !blamed.contains($0.topic) }) {
             let list = known.map { "'\($0.topic)' has \($0.partitions)" }.joined(separator: ", ")
             add(
-                .error, "co-partitioning", spec.name,
+                .error,
+                "co-partitioning",
+                spec.name,
                 "the sources differ in partitions: \(list); a task takes the same partition of every source. "
-                    + "\(Self.wayOut(known)) Or split the topology, if no rule needs both.")
+                    + "\(Self.wayOut(known)) Or split the topology, if no rule needs both."
+            )
         }
     }
 
@@ -196,20 +216,28 @@ package struct ClusterCheck: Sendable {
             let policy = facts.topics[changelog]?.cleanupPolicy
             if let policy, policy != "compact" {
                 add(
-                    .error, "cleanup-policy", changelog,
-                    "topic '\(changelog)' has cleanup.policy \(policy): state older than its retention would be lost; "
+                    .error,
+                    "cleanup-policy",
+                    changelog,
+                    "topic '\(changelog)' has cleanup.policy \(policy): state older than its retention "
+                        + "would be lost; "
                         + "kafka-configs --alter --entity-type topics --entity-name \(changelog) "
-                        + "--add-config cleanup.policy=compact")
+                        + "--add-config cleanup.policy=compact"
+                )
             }
         }
         for topic in repartitionTopics where checkInternal(topic, "records on their way to another key") {
             let policy = facts.topics[topic]?.cleanupPolicy
             if let policy, policy.contains("compact") {
                 add(
-                    .error, "cleanup-policy", topic,
-                    "topic '\(topic)' has cleanup.policy \(policy): records of one key that wait together would be lost; "
+                    .error,
+                    "cleanup-policy",
+                    topic,
+                    "topic '\(topic)' has cleanup.policy \(policy): records of one key that wait "
+                        + "together would be lost; "
                         + "kafka-configs --alter --entity-type topics --entity-name \(topic) "
-                        + "--add-config cleanup.policy=delete")
+                        + "--add-config cleanup.policy=delete"
+                )
             }
         }
     }
@@ -227,15 +255,24 @@ package struct ClusterCheck: Sendable {
         let found =
             "topic '\(topic)' has \(counted(known.partitions, "partition")), the sources have \(partitions): "
             + "a source was partitioned anew since, and "
-        let reset = "kafka-consumer-groups --group \(group) --reset-offsets --all-topics --to-earliest --execute"
+        let reset =
+            "kafka-consumer-groups --group \(group) --reset-offsets --all-topics --to-earliest --execute"
         add(
-            .error, "partitions", topic,
+            .error,
+            "partitions",
+            topic,
             topic == changelog
-                ? found + "keys are no longer where their state is. Make the source with \(known.partitions) again; or "
-                    + "stop every worker, delete this topic and the workers' state directories, reset the group (\(reset)) "
+                ? found
+                    + "keys are no longer where their state is. Make the source with "
+                    + "\(known.partitions) again; or "
+                    + "stop every worker, delete this topic and the workers' state directories, reset "
+                    + "the group (\(reset)) "
                     + "and start: state is then computed from the sources' records that are still there."
-                : found + "its tasks would not match theirs. Stop every worker, delete this topic and start: it is "
-                    + "made with \(partitions).")
+                : found
+                    + "its tasks would not match theirs. Stop every worker, delete this topic and "
+                    + "start: it is "
+                    + "made with \(partitions)."
+        )
         return true
     }
 
@@ -259,7 +296,12 @@ package struct ClusterCheck: Sendable {
 
     private mutating func addMissing(_ topic: String, _ use: String) {
         let size = partitions.map { " with \(counted($0, "partition"))" } ?? ""
-        add(.ok, "topic", topic, "topic '\(topic)' (\(use)) does not exist yet; the first start makes it\(size)")
+        add(
+            .ok,
+            "topic",
+            topic,
+            "topic '\(topic)' (\(use)) does not exist yet; the first start makes it\(size)"
+        )
     }
 }
 
