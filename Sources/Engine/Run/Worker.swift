@@ -95,11 +95,19 @@ package final class Worker: Sendable {
         let admin = try KafkaAdmin(options.kafka, isMock: options.isMock)
         try admin.checkReachable()
         var partitions = 1
+        var counts: [(topic: String, count: Int)] = []
         for topic in topics {
             guard let count = try admin.partitionCount(of: topic.topic) else {
                 throw Fault(.user, "topic '\(topic.topic)' does not exist on \(options.kafka.bootstrapServers)")
             }
             partitions = max(partitions, count)
+            counts.append((topic.topic, count))
+        }
+        if let other = counts.first(where: { $0.count != partitions }), let most = counts.first(where: { $0.count == partitions }) {
+            throw Fault(
+                .user,
+                "topics '\(most.topic)' and '\(other.topic)' have \(most.count) and \(other.count) partitions: partition p of every "
+                    + "source belongs to one task, so all must have as many; make one of them anew")
         }
         partitionCount = partitions
         try checkKeys(partitions: partitions)

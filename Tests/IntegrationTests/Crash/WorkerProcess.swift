@@ -66,7 +66,7 @@ final class WorkerProcess {
 
     private var arguments: [String] {
         var words = ["run", setup.topology, "--bootstrap-server", setup.bootstrapServers]
-        words += ["--instance-id", name, "--lanes", "2", "--metrics-port", "0"]
+        words += ["--instance-id", name, "--lanes", "2", "--metrics-port", "0", "--snapshot-interval", "1"]
         if let redis = setup.redis { words += ["--redis", redis] }
         if setup.guarantee == .exactlyOnce { words += ["--state", state] }
         for (name, value) in setup.parameters.sorted(by: { $0.key < $1.key }) { words += ["--set", "\(name)=\(value)"] }
