@@ -76,14 +76,16 @@ import Topology
         return spec!
     }
 
-    static func events(_ random: inout SplitMix64, count: Int, disorder: Int64, step: Int64) -> [Event] {
+    static func events(
+        _ random: inout SplitMix64, count: Int, disorder: Int64, step: Int64, keys: UInt64 = 5
+    ) -> [Event] {
         var time: Int64 = 1_000_000
         return (0..<count).map { _ in
             // Now and then a long pause, in which everything leaves.
             time += random.next() % 200 == 0 ? step * 400 : Int64(random.next() % UInt64(step))
             let behind = disorder == 0 ? 0 : Int64(random.next() % UInt64(disorder))
             return Event(
-                key: "k\(random.next() % 5)", value: random.next() % 10 == 0 ? nil : Int64(random.next() % 90) - 20,
+                key: "k\(random.next() % keys)", value: random.next() % 10 == 0 ? nil : Int64(random.next() % 90) - 20,
                 flag: random.next() % 2 == 0, time: time - behind)
         }
     }

@@ -46,8 +46,9 @@ extension Pipeline {
         else { return }
         let group = task.groups[keyPlan.group]
         if isRemoval {
-            guard let id = group.find(key), store.restoreRemoval(id, segment) else { return }
-            if group.release(id) { forget(id, group, task) }
+            // The key stays for now: another of its windows may have begun before this one was forgotten, and comes
+            // with a later record of the same commit.
+            if let id = group.find(key), store.restoreRemoval(id, segment) { _ = group.release(id) }
             return
         }
         let id = group.intern(key)

@@ -21,6 +21,13 @@ struct CrashComparison {
         var kinds: [(name: String, outputs: Outputs)] {
             [("alert", alerts), ("result", results), ("dead letter", dead), ("late record", late)]
         }
+
+        /// Everything, by kind and key.
+        var lines: [String] {
+            kinds.flatMap { kind in
+                kind.outputs.sorted { $0.key < $1.key }.flatMap { key, texts in texts.map { "\(kind.name) \(key) \($0)" } }
+            }
+        }
     }
 
     /// 0 lost, 0 twice, 0 wrong, and the order of each key kept; each difference in at most 400 characters.

@@ -240,8 +240,13 @@ final class CrashRun {
         let expected = try CrashComparison.replay(spec, texts, folder: folder)
         compared = expected.description
         if let missing = expected.missing { throw Fault(.defect, "the stream brings no \(missing)") }
-        differences += CrashComparison.differences(expected: expected, live: try CrashComparison.live(settings, names))
-        return faults + differences
+        let live = try CrashComparison.live(settings, names)
+        differences = faults + differences + CrashComparison.differences(expected: expected, live: live)
+        // For whoever looks at a run that was kept.
+        for (name, lines) in [("differences", differences), ("expected", expected.lines), ("live", live.lines)] {
+            try lines.joined(separator: "\n").write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
+        }
+        return differences
     }
 
     /// Redis is written after a commit, so it has a while to become right.
