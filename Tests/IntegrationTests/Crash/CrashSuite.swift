@@ -48,7 +48,7 @@ import Testing
     func nothingIsLostOrRepeatedHoweverOftenWorkersDie() throws {
         let run = try CrashRun(try KafkaCluster.shared(), CrashRun.Options(seed: Self.seed, orders: Self.orders))
         defer { run.close() }
-        try CrashKills(kills: Self.kills, points: Self.points, wipes: 0.1).feed(run)
+        try CrashKills(kills: Self.kills, points: Self.points, wipes: 0.4).feed(run)
         Self.expectNone(try run.finish(), run)
         for point in Self.points { #expect(run.pointsHit.contains(point), "no worker died at \(point)") }
     }
