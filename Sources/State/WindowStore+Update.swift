@@ -26,7 +26,8 @@ extension WindowStore {
         for index in 0..<rows.count {
             let row = rows[index]
             var pane = clock.pane(of: times[row])
-            let current = watermarkClock.pane(of: watermarks[row])
+            // Without a watermark no pane is too old.
+            let current = watermarks[row] == .min ? Int64.min / 2 : watermarkClock.pane(of: watermarks[row])
             var isUpdate = updates[row] != 0
             var block = block(of: ids[row])
             scratch.blocks[index] = block

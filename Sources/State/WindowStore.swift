@@ -47,11 +47,11 @@ package final class WindowStore {
     let offsets: [Int]
     /// Words of one pane.
     let paneWords: Int
-    /// Panes of the ring.
-    let ringCount: Int
-    let blockWords: Int
-    private let keysPerChunk: Int
-    private var chunks: [UnsafeMutablePointer<Int64>] = []
+    /// Panes of the ring; grows only by `growRing`.
+    var ringCount: Int
+    var blockWords: Int
+    var keysPerChunk: Int
+    var chunks: [UnsafeMutablePointer<Int64>] = []
     /// Stands for every key that has no block; its totals are empty and never written.
     let emptyBlock: UnsafeMutablePointer<Int64>
     var clock: PaneClock
@@ -71,6 +71,9 @@ package final class WindowStore {
     package internal(set) var closedAnchor = Int64.min
     /// Anchor at which keys without records are looked for again.
     var sweepDue = Int64.min
+    /// The oldest and the newest pane that `makeRoom` was asked for.
+    var lowestPane = Int64.max
+    var highestPane = Int64.min
 
     // Header words.
     static let newest = 0
@@ -108,8 +111,7 @@ package final class WindowStore {
         ringCount = options.span + lead + (options.excludesCurrent ? 2 : 1)
         blockWords = Self.running + words * (options.keepsClosed ? 2 : 1) + words * ringCount
         touched = Array(repeating: [], count: options.keepsClosed ? ringCount : 0)
-        // About a quarter of a megabyte a chunk: large enough to be given back to the system whole.
-        keysPerChunk = max(1, (1 << 15) / blockWords)
+        keysPerChunk = Self.keysPerChunk(blockWords)
         emptyBlock = .allocate(capacity: blockWords)
         emptyBlock.initialize(repeating: 0, count: blockWords)
         clearTotals(emptyBlock)
@@ -121,6 +123,9 @@ package final class WindowStore {
         for chunk in chunks { chunk.deallocate() }
         emptyBlock.deallocate()
     }
+
+    /// About a quarter of a megabyte a chunk: large enough to be given back to the system whole.
+    static func keysPerChunk(_ blockWords: Int) -> Int { max(1, (1 << 15) / blockWords) }
 
     /// Bytes of all blocks and sketches.
     package var memoryBytes: Int {
@@ -144,13 +149,7 @@ package final class WindowStore {
     @inline(never)
     func makeBlock(of id: UInt32) -> UnsafeMutablePointer<Int64> {
         let chunk = Int(id) / keysPerChunk
-        while chunks.count <= chunk {
-            // Not initialised as a whole: panes are cleared when time reaches them, and pages that no
-            // key uses are never touched.
-            let memory = UnsafeMutablePointer<Int64>.allocate(capacity: keysPerChunk * blockWords)
-            for key in 0..<keysPerChunk { memory[key * blockWords + Self.position] = -1 }
-            chunks.append(memory)
-        }
+        addChunks(through: chunk)
         let block = chunks[chunk] + (Int(id) - chunk * keysPerChunk) * blockWords
         block[Self.newest] = Self.none
         block[Self.oldest] = Self.none
@@ -159,6 +158,16 @@ package final class WindowStore {
         live.append(id)
         clearTotals(block)
         return block
+    }
+
+    func addChunks(through last: Int) {
+        while chunks.count <= last {
+            // Not initialised as a whole: panes are cleared when time reaches them, and pages that no
+            // key uses are never touched.
+            let memory = UnsafeMutablePointer<Int64>.allocate(capacity: keysPerChunk * blockWords)
+            for key in 0..<keysPerChunk { memory[key * blockWords + Self.position] = -1 }
+            chunks.append(memory)
+        }
     }
 
     /// Forgets the key's windows.

@@ -1,0 +1,128 @@
+import Base
+import Records
+
+/// Room for records that lie further ahead of the watermark than the out-of-order bound says.
+///
+/// A source's own records lead its watermark by that bound at most, and the ring is made for it. Behind a
+/// repartition topic the watermark is that of the slowest partition upstream, and the records of a faster one
+/// can be ahead of it by hours, when all of them catch up. Their panes are kept until the watermark comes: the
+/// ring grows, within `Limits.ringBytesMax` and `Limits.ringPanesMax`, and stays as large.
+extension WindowStore {
+    /// Makes room for the panes of the selected rows. Returns the event times, inclusive, that there is room
+    /// for: a row outside of them must not be given to `prepare`, one inside of them may.
+    package func makeRoom(_ rows: Selection, times: UnsafePointer<Int64>) -> ClosedRange<Int64> {
+        guard rows.count > 0 else { return Int64.min...Int64.max }
+        var earliest = Int64.max
+        var latest = Int64.min
+        for index in 0..<rows.count {
+            earliest = min(earliest, times[rows[index]])
+            latest = max(latest, times[rows[index]])
+        }
+        findReach()
+        var low = closedAnchor
+        var first = Int64.min
+        if closedAnchor == Self.none {
+            // Nothing is closed, so the windows begin with the oldest record, which may be still to come.
+            var oldest = clock.pane(of: earliest)
+            if highestPane != .min { oldest = max(oldest, highestPane - Int64(ringMax - options.span) + 3) }
+            lowestPane = min(lowestPane, oldest)
+            first = clock.startOfPane(lowestPane)
+            low = lowestPane - 1
+        }
+        low = oldestNeeded(low)
+        let high = max(highestPane, clock.pane(of: latest))
+        let highMax = low + Int64(ringMax) - 1
+        let needed = min(high, highMax) - low + 1
+        if needed > Int64(ringCount) { growRing(to: min(ringMax, max(Int(needed), ringCount + ringCount / 2))) }
+        highestPane = max(highestPane, min(high, highMax))
+        return first...max(first, clock.startOfPane(highMax + 1) - 1)
+    }
+
+    /// The oldest pane that the close after `anchor` still looks at.
+    private func oldestNeeded(_ anchor: Int64) -> Int64 {
+        anchor + 1 - Int64(options.span) - (options.excludesCurrent ? 1 : 0)
+    }
+
+    /// After a restart the keys know it.
+    private func findReach() {
+        guard highestPane == .min else { return }
+        for id in live {
+            let block = block(of: id)
+            guard block[Self.newest] != Self.none else { continue }
+            highestPane = max(highestPane, block[Self.newest])
+            lowestPane = min(lowestPane, block[Self.oldest])
+        }
+    }
+
+    /// Panes that the ring may grow to with the keys that there are.
+    private var ringMax: Int {
+        max(ringCount, min(Limits.ringPanesMax, Limits.ringBytesMax / (8 * paneWords * max(live.count, 1))))
+    }
+
+    /// Lets the closes begin with the oldest record: the first watermark came after records.
+    package func beginClosing() {
+        guard closedAnchor == Self.none, !live.isEmpty else { return }
+        var oldest = Int64.max
+        for id in live { oldest = min(oldest, block(of: id)[Self.oldest]) }
+        closedAnchor = oldest - 1
+    }
+
+    /// Lays every key's panes out in a ring of at least `count`.
+    package func growRing(to count: Int) {
+        guard count > ringCount else { return }
+        let (oldCount, oldChunks, oldBlockWords, oldKeysPerChunk) = (ringCount, chunks, blockWords, keysPerChunk)
+        findReach()
+        ringCount = count
+        blockWords = ring + paneWords * count
+        keysPerChunk = Self.keysPerChunk(blockWords)
+        chunks = []
+        for id in live {
+            let chunk = Int(id) / oldKeysPerChunk
+            let old = oldChunks[chunk] + (Int(id) - chunk * oldKeysPerChunk) * oldBlockWords
+            move(id, from: old, oldCount)
+        }
+        for chunk in oldChunks { chunk.deallocate() }
+        moveTouched(from: oldCount)
+    }
+
+    private func move(_ id: UInt32, from old: UnsafeMutablePointer<Int64>, _ oldCount: Int) {
+        let new = rawBlock(of: id)
+        new.update(from: old, count: ring)
+        guard old[Self.newest] != Self.none else { return }
+        let (oldest, newest) = (old[Self.oldest], old[Self.newest])
+        for pane in oldest...newest {
+            paneWords(new, pane).update(from: old + ring + Self.slot(pane, oldCount) * paneWords, count: paneWords)
+        }
+        guard old[Self.sketch] != 0 else { return }
+        for index in aggregates.indices where aggregates[index].isSketch {
+            let sketch = sketchIndex(new, index)
+            sketches[sketch]?.grow(to: ringCount, oldest: oldest, newest: newest)
+            quantiles[sketch]?.grow(to: ringCount, oldest: oldest, newest: newest)
+        }
+    }
+
+    /// Where the block of a key stands or will stand, its chunk made if there is none.
+    private func rawBlock(of id: UInt32) -> UnsafeMutablePointer<Int64> {
+        let chunk = Int(id) / keysPerChunk
+        addChunks(through: chunk)
+        return chunks[chunk] + (Int(id) - chunk * keysPerChunk) * blockWords
+    }
+
+    /// The lists keep the order in which their keys came.
+    private func moveTouched(from oldCount: Int) {
+        guard !touched.isEmpty else { return }
+        let old = touched
+        touched = Array(repeating: [], count: ringCount)
+        guard highestPane != .min else { return }
+        for pane in highestPane - Int64(oldCount) + 1...highestPane {
+            touched[slot(pane)] = old[Self.slot(pane, oldCount)]
+        }
+    }
+
+    /// The place of a pane in a ring of `count`.
+    @inline(__always)
+    static func slot(_ pane: Int64, _ count: Int) -> Int {
+        let slot = Int(pane % Int64(count))
+        return slot < 0 ? slot + count : slot
+    }
+}
