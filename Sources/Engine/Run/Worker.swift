@@ -98,6 +98,7 @@ package final class Worker: Sendable {
         for (index, source) in spec.sources.enumerated() {
             switch source.origin {
             case .kafka(let topic, let start): topics.append(KafkaSourceTopic(topic: topic, source: index, start: start))
+            case .repartition(let topic): topics.append(KafkaSourceTopic(topic: topic, source: index, start: .earliest))
             case .file: throw Fault(.user, "source '\(source.name)' is a file; `millrace replay` reads files")
             case .generate where spec.sources.count == 1: break
             case .generate: throw Fault(.user, "source '\(source.name)' generates; it must be the only source")
