@@ -8,9 +8,12 @@ import Records
 /// can be ahead of it by hours, when all of them catch up. Their panes are kept until the watermark comes: the
 /// ring grows, within `Limits.ringBytesMax` and `Limits.ringPanesMax`, and stays as large.
 extension WindowStore {
-    /// Makes room for the panes of the selected rows. Returns the event times, inclusive, that there is room
+    /// Makes room for the panes of the selected rows, over which the watermark does not pass the end of a pane
+    /// (`watermark`: at the first of them, `.min` for none). Returns the event times, inclusive, that there is room
     /// for: a row outside of them must not be given to `prepare`, one inside of them may.
-    package func makeRoom(_ rows: Selection, times: UnsafePointer<Int64>) -> ClosedRange<Int64> {
+    package func makeRoom(_ rows: Selection, times: UnsafePointer<Int64>, watermark: Int64)
+        -> ClosedRange<Int64>
+    {
         guard rows.count > 0 else { return Int64.min...Int64.max }
         var earliest = Int64.max
         var latest = Int64.min
@@ -25,8 +28,12 @@ extension WindowStore {
             // Nothing is closed, so the windows begin with the oldest record, which may be still to come.
             var oldest = clock.pane(of: earliest)
             if highestPane != .min { oldest = max(oldest, highestPane - Int64(ringMax - options.span) + 3) }
+            if watermark != .min {
+                // What is older is late.
+                oldest = max(oldest, oldestNeeded(watermarkClock.pane(of: watermark) - 1))
+            }
             lowestPane = min(lowestPane, oldest)
-            first = clock.startOfPane(lowestPane)
+            if watermark == .min { first = clock.startOfPane(lowestPane) }
             low = lowestPane - 1
         }
         low = oldestNeeded(low)
@@ -59,12 +66,15 @@ extension WindowStore {
         max(ringCount, min(Limits.ringPanesMax, Limits.ringBytesMax / (8 * paneWords * max(live.count, 1))))
     }
 
-    /// Lets the closes begin with the oldest record: the first watermark came after records.
-    package func beginClosing() {
+    /// Records came before the first watermark: which window closes first is not known yet.
+    package var isWaiting: Bool { closedAnchor == Self.none && lowestPane != .max }
+
+    /// Lets the closes begin with the oldest record where there were records before the first watermark, as
+    /// soon as the watermark passes its pane: until then an older one may come.
+    package func beginClosing(at watermark: Int64) {
         guard closedAnchor == Self.none, !live.isEmpty else { return }
-        var oldest = Int64.max
-        for id in live { oldest = min(oldest, block(of: id)[Self.oldest]) }
-        closedAnchor = oldest - 1
+        findReach()
+        if clock.startOfPane(lowestPane + 1) <= watermark { closedAnchor = lowestPane - 1 }
     }
 
     /// Lays every key's panes out in a ring of at least `count`.

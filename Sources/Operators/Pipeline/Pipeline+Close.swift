@@ -5,11 +5,12 @@ import State
 import Topology
 
 extension Pipeline {
-    /// The watermark of a source at which the next of its windows closes.
+    /// The watermark of a source at which the next of its windows closes; `.min` where any row may change it.
     func nextClose(source: Int, task: TaskState) -> Int64 {
         var next = Int64.max
         for step in steps where step.source == source {
-            if let store = task.stores[step.index] { next = min(next, store.nextClose) }
+            guard let store = task.stores[step.index] else { continue }
+            next = min(next, store.isWaiting ? .min : store.nextClose)
         }
         return next
     }
@@ -18,7 +19,7 @@ extension Pipeline {
     /// that wait for it, the results that sinks take, and the rules that time alone clears.
     func close(source: Int, watermark: Int64, task: TaskState, outbox: inout Outbox) {
         let own = steps.filter { $0.source == source && $0.window != nil }
-        for step in own { task.stores[step.index]?.beginClosing() }
+        for step in own { task.stores[step.index]?.beginClosing(at: watermark) }
         while true {
             var end = Int64.max
             for step in own where mustStep(step, task) {

@@ -137,7 +137,8 @@ extension Pipeline {
     /// Rows that lie so far ahead of the slowest partition that the windows have no room for them are refused.
     func refuseAhead(_ step: StepPlan, _ plan: SourcePlan, _ store: WindowStore) {
         let selection = step.selection.selection
-        let room = store.makeRoom(selection, times: plan.batch.times)
+        guard selection.count > 0 else { return }
+        let room = store.makeRoom(selection, times: plan.batch.times, watermark: plan.watermarks[selection[0]])
         var count = 0
         for index in 0..<selection.count {
             let row = selection[index]
