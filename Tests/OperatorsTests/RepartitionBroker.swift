@@ -37,6 +37,8 @@ final class RepartitionBroker {
     /// Rows are given by the test, so nothing is parsed.
     final class FixedDecoder: RecordDecoder {
         var events: [Event] = []
+        /// Fields that nothing uses are not decoded.
+        var names: [String] = []
 
         func decode(_ raw: RawRecords, into batch: Batch) {
             batch.arena.removeAll()
@@ -44,15 +46,17 @@ final class RepartitionBroker {
             for row in 0..<raw.count {
                 let event = events[Int(raw.offsets[row])]
                 batch.status[row] = 0
-                let values = [
-                    batch.arena.append(event.shop).packed, batch.arena.append(event.buyer).packed, event.value ?? 0,
-                    event.flag ? 1 : 0, event.time,
-                ]
-                for (column, value) in zip(batch.columns, values) {
-                    column.values[row] = value
-                    column.valid[row] = 1
+                for (name, column) in zip(names, batch.columns) {
+                    column.valid[row] = name == "value" && event.value == nil ? 0 : 1
+                    column.values[row] =
+                        switch name {
+                        case "shop": batch.arena.append(event.shop).packed
+                        case "buyer": batch.arena.append(event.buyer).packed
+                        case "value": event.value ?? 0
+                        case "flag": event.flag ? 1 : 0
+                        default: event.time
+                        }
                 }
-                batch.columns[2].valid[row] = event.value == nil ? 0 : 1
             }
         }
 
@@ -86,6 +90,7 @@ final class RepartitionBroker {
         self.spec = spec
         self.partitions = partitions
         decoder.events = events
+        decoder.names = spec.sources[0].wire.map(\.field.name)
         let decoders: [any RecordDecoder] = spec.sources.indices.map { [decoder] index -> any RecordDecoder in
             if index == 0 { return decoder }
             return RepartitionDecoder(spec.sources[index].wire.map(\.field), partitions: partitions, capacity: 64)
@@ -172,6 +177,11 @@ final class RepartitionBroker {
         value.withUnsafeBufferPointer { buffer in
             buffer.baseAddress.map { arena.append($0, buffer.count) } ?? TextReference(offset: arena.count, count: 0)
         }
+    }
+
+    /// A record that no task wrote.
+    func put(_ topic: Int, _ task: Int, key: String?, value: [UInt8]) {
+        topics[topic][task].append(Record(key: key.map { Array($0.utf8) }, value: value, timestamp: 0))
     }
 
     /// What a lane does before a commit.
