@@ -84,7 +84,7 @@ final class RepartitionBroker {
     /// `place` gives the partition of an event; the split is left out where `isSplit` is false.
     init(
         _ spec: TopologySpec, _ events: [Event], partitions: Int, isSplit: Bool = true,
-        place: (Event) -> Int
+        zones: [String: TimeZoneTable] = [:], place: (Event) -> Int
     ) {
         let spec = isSplit ? spec.repartitioned() : spec
         self.spec = spec
@@ -96,7 +96,7 @@ final class RepartitionBroker {
             return RepartitionDecoder(spec.sources[index].wire.map(\.field), partitions: partitions, capacity: 64)
         }
         pipeline = Pipeline(
-            spec, decoders: decoders, zones: ZoneTables([:]),
+            spec, decoders: decoders, zones: ZoneTables(zones),
             options: Pipeline.Options(rowsMax: rowsMax, clock: nil, partitions: partitions))
         let pipeline = self.pipeline
         tasks = (0..<partitions).map { pipeline.makeTask(partition: Int32($0)) }

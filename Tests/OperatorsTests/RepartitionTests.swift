@@ -142,6 +142,67 @@ import Topology
         }
     }
 
+    /// Two windows of one key from different conditions come over two topics, each with a watermark of its own,
+    /// and a rule that compares them reads the one at rows and closes of the other.
+    @Test func rowsOfOneTopicDoNotMoveWindowsOfAnother() throws {
+        let text = """
+            topology: t
+            sources:
+              in:
+                kafka: { topic: in }
+                key: shop
+                time: { field: time, out_of_order: 12s }
+                schema: { shop: text, buyer: text, value: int?, flag: bool, time: timestamp }
+            steps:
+              all: { from: in, where: flag, key: buyer, window: { size: 90s, slide: 30s }, aggregate: { n: count(), d: distinct(value), q: "quantile(value, 0.9)" } }
+              good: { from: in, where: value > 0, key: buyer, window: { size: 2m, slide: 1m }, aggregate: { n: count(), hi: max(value) } }
+              old: { from: in, where: value > 5, key: buyer, window: { size: 2d, slide: 1d, zone: Europe/Berlin, until: yesterday }, aggregate: { n: count(), d: days() } }
+            rules:
+              now: { on: { all, good, old }, when: all.n > 1 and good.n > 1 or old.n > 3, clear: all.n == 1, risk: r, severity: low }
+              then: { on: { all, good }, at: close, when: all.n > good.n, risk: r, severity: low }
+              later: { on: { good, old }, at: close, when: good.n > 2 or old.d > 1, risk: r, severity: low }
+            sinks:
+              alerts: { kafka: { topic: alerts } }
+              results: { kafka: { topic: results }, from: [all, good, old] }
+
+            """
+        let (read, diagnostics) = TopologyReader.read(text, file: "t.yaml")
+        let spec = try #require(read, "\(diagnostics)")
+        let zones = ["Europe/Berlin": try TimeZoneTable.read("Europe/Berlin")]
+        for seed in UInt64(21)...23 {
+            print("seed \(seed)")
+            var random = SplitMix64(seed: seed)
+            var events = Self.events(&random, count: 1000, disorder: 3800)
+            // Days pass, so that those windows close too.
+            for index in events.indices where index > 600 { events[index].time += 86_400_000 }
+            let whole = RepartitionBroker(spec, events, partitions: 1, isSplit: false, zones: zones) { _ in 0 }
+            whole.finish(at: Self.end + 3 * 86_400_000)
+            let partitions = seed % 2 == 0 ? 3 : 1
+            let split = RepartitionBroker(
+                spec, events, partitions: partitions, zones: zones, place: Self.place(partitions, empty: nil))
+            #expect(split.topics.count == 3)
+            for task in 0..<partitions {
+                while !split.isRead(task) {
+                    split.read(task, 1 + Int(random.next() % 50))
+                    split.carry(task)
+                    // One topic far behind the others, another one each time.
+                    for topic in split.topics.indices where topic != Int(seed % 3) || random.next() % 50 == 0 {
+                        split.readTopic(topic, Int(random.next() % UInt64(partitions)), Int(random.next() % 100))
+                    }
+                }
+            }
+            split.finish(at: Self.end + 3 * 86_400_000)
+            #expect(whole.late.isEmpty && split.late.isEmpty && split.dead.isEmpty)
+            let (expected, found) = (Self.sequences(whole), Self.sequences(split))
+            #expect(split.outputs.contains { $0.sink == 0 })
+            for (key, sequence) in expected where key.hasPrefix("1 ") {
+                let difference = zip(sequence, found[key] ?? []).first { $0 != $1 }
+                #expect(difference == nil, "seed \(seed), \(key)")
+                #expect(sequence.count == found[key]?.count, "seed \(seed), \(key)")
+            }
+        }
+    }
+
     // MARK: The oracle
 
     /// Records of a topic's partition in order, as the format defines them.
