@@ -72,14 +72,14 @@ package final class RepartitionEncoder {
 
     /// `columns` hold the values of `fields`.
     package init(_ fields: [Field], columns owners: [Column]) {
-        require(fields.count == owners.count, "a repartition record of \(fields.count) fields, \(owners.count) columns")
+        require(fields.count == owners.count, "columns that are not those of the fields")
         self.owners = owners
         fingerprint = RepartitionFormat.fingerprint(fields)
         columnCount = owners.count
         columns = .allocate(capacity: max(1, owners.count))
         for (index, column) in owners.enumerated() {
-            let pointers = ColumnPointers(values: column.values, valid: column.valid, isText: column.type == .text)
-            (columns + index).initialize(to: pointers)
+            (columns + index).initialize(
+                to: ColumnPointers(values: column.values, valid: column.valid, isText: column.type == .text))
         }
     }
 
@@ -88,7 +88,7 @@ package final class RepartitionEncoder {
     /// Writes the columns at `row`; texts stand in `arena`.
     package func encode(_ row: Int, arena: Arena, _ origin: RepartitionOrigin) {
         let nullBytes = (columnCount + 7) >> 3
-        var bytesMax = 6 + 4 * RepartitionFormat.varintBytesMax + nullBytes + columnCount * RepartitionFormat.varintBytesMax
+        var bytesMax = 6 + (4 + columnCount) * RepartitionFormat.varintBytesMax + nullBytes
         for index in 0..<columnCount where columns[index].isText && columns[index].valid[row] == 1 {
             bytesMax &+= TextReference(packed: columns[index].values[row]).count
         }

@@ -99,7 +99,8 @@ extension Pipeline {
                 if !isClosed {
                     // Records that a window of another source still waits for must find their panes.
                     let time = rule.spec.at == .close ? end - 1 : end
-                    let bound = steps[index].source == source ? time : min(time, task.watermarks[steps[index].source])
+                    let own = steps[index].source
+                    let bound = own == source ? time : min(time, task.watermarks[own])
                     if bound != .min { store.advance(start, count: ids.count, to: bound) }
                 }
                 window.gather(

@@ -50,7 +50,9 @@ extension Pipeline {
             if batch.status[row] != 0 {
                 writeDead(plan, source, row, task, &outbox)
                 counters.dead[Int(batch.status[row])] += 1
-                if batch.status[row] == RowStatus.aheadOfOthers.rawValue { forgetUnused(plan, row, source, task) }
+                if batch.status[row] == RowStatus.aheadOfOthers.rawValue {
+                    forgetUnused(plan, row, source, task)
+                }
             } else if plan.late[row] != 0 {
                 writeLate(plan, source, row, task, &outbox)
                 task.lateCount += 1
@@ -104,8 +106,8 @@ extension Pipeline {
         case .futureTime:
             "the event time \(CivilTime.string(plan.columns[plan.spec.timeField].values[row])) lies too far ahead"
         case .aheadOfOthers:
-            "step \(steps[step].spec.name): the event time \(CivilTime.string(plan.batch.times[row])) lies too far from "
-                + "that of the slowest partition for the windows to hold both"
+            "step \(steps[step].spec.name): the event time \(CivilTime.string(plan.batch.times[row])) lies too "
+                + "far from that of the slowest partition for the windows to hold both"
         case .outOfRange where step >= 0: "step \(steps[step].spec.name): a number does not fit in 64 bits"
         case .missingField where step >= 0: "step \(steps[step].spec.name): a derived field has no value"
         default: plan.decoder.explain(row, of: plan.batch)

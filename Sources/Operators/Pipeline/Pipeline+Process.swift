@@ -29,7 +29,9 @@ extension Pipeline {
             if watermark != .min { close(source: source, watermark: watermark, task: task, outbox: &outbox) }
             let due = nextClose(source: source, task: task)
             var end = start + 1
-            while end < batch.count, plan.watermarks[end] < due || plan.watermarks[end] == watermark { end += 1 }
+            while end < batch.count, plan.watermarks[end] < due || plan.watermarks[end] == watermark {
+                end += 1
+            }
             processStretch(plan, source, task, from: start, to: end, &outbox)
             start = end
         }
