@@ -18,6 +18,7 @@ extension WindowStore {
     ) {
         let (span, excludes, emptyBlock) = (Int64(options.span), options.excludesCurrent, emptyBlock)
         let keepsRunning = options.keepsRunning
+        let (ringCount, keysPerChunk, blockWords) = (ringCount, keysPerChunk, blockWords)
         let lead = Int64(ringCount) - span - (excludes ? 2 : 1)
         let closedRange =
             options.keepsClosed && closedAnchor != Self.none ? panes(at: closedAnchor) : (low: 0, high: -1)
@@ -29,7 +30,7 @@ extension WindowStore {
             // Without a watermark no pane is too old.
             let current = watermarks[row] == .min ? Int64.min / 2 : watermarkClock.pane(of: watermarks[row])
             var isUpdate = updates[row] != 0
-            var block = block(of: ids[row])
+            var block = block(of: ids[row], keysPerChunk, blockWords)
             scratch.blocks[index] = block
             scratch.ids[index] = ids[row]
             scratch.actions[index] = 0
@@ -69,7 +70,7 @@ extension WindowStore {
             let anchor = block[Self.newest]
             scratch.newest[index] = anchor
             scratch.oldest[index] = block[Self.oldest]
-            let slot = slot(pane)
+            let slot = Self.slot(pane, ringCount)
             scratch.slots[index] = Int32(truncatingIfNeeded: slot)
             scratch.panes[index] = block + ring + slot * paneWords
             let low = excludes ? anchor - span : anchor - span + 1

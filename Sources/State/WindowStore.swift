@@ -138,7 +138,11 @@ package final class WindowStore {
 
     /// The key's block, or `emptyBlock`.
     @inline(__always)
-    func block(of id: UInt32) -> UnsafeMutablePointer<Int64> {
+    func block(of id: UInt32) -> UnsafeMutablePointer<Int64> { block(of: id, keysPerChunk, blockWords) }
+
+    /// The same for loops, which read the ring's measures once.
+    @inline(__always)
+    func block(of id: UInt32, _ keysPerChunk: Int, _ blockWords: Int) -> UnsafeMutablePointer<Int64> {
         let chunk = Int(id) / keysPerChunk
         guard chunk < chunks.count else { return emptyBlock }
         let block = chunks[chunk] + (Int(id) - chunk * keysPerChunk) * blockWords
