@@ -60,7 +60,7 @@ let package = Package(
         library("Dataflow", uses: ["Base", "Records"]),
         library("Formats", uses: ["Base", "Records", "Dataflow"], c: ["CSimdjson"]),
         // Layer 3: implementations.
-        library("Operators", uses: ["Base", "Records", "State", "Topology", "Dataflow"]),
+        library("Operators", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Formats"]),
         library(
             "Connectors",
             uses: ["Base", "Records", "Topology", "Dataflow"],
@@ -86,7 +86,7 @@ let package = Package(
         tests("BaseTests", uses: ["Base"]),
         tests("RecordsTests", uses: ["Base", "Records"]),
         tests("StateTests", uses: ["Base", "Records", "State"]),
-        tests("OperatorsTests", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Operators"]),
+        tests("OperatorsTests", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Formats", "Operators"]),
         tests("TopologyTests", uses: ["Base", "Records", "Topology"]),
         tests("FormatsTests", uses: ["Base", "Records", "Dataflow", "Formats"]),
         tests("FileTests", uses: ["Base", "Records", "Connectors"]),

@@ -124,8 +124,9 @@ package protocol LaneGraph: AnyObject {
     func idle(_ partition: SourcePartition, forMilliseconds milliseconds: Int64, into outbox: inout Outbox)
     /// How long a partition must be quiet before `idle` is called for it.
     func idleMilliseconds(of partition: SourcePartition) -> Int64
-    /// Appends what must reach other tasks with this commit: how far event time has come.
-    func carryWatermarks(into outbox: inout Outbox)
+    /// Appends what must reach other tasks with this commit: how far event time has come. `quiet`: partitions that
+    /// were read to their end and have been silent for their idle time.
+    func carryWatermarks(quiet: Set<SourcePartition>, into outbox: inout Outbox)
     /// Appends what changed in a task since the last call, `positions` (by source) included.
     func collectChanges(task: Int32, positions: [Int: Int64], into changes: inout Outbox)
     /// Everything sent before is durable: caches may be brought up to date, and must be if it is the last time.

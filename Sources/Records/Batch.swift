@@ -34,6 +34,9 @@ package enum RowStatus: UInt8, Sendable, CaseIterable {
     case oversized = 7
     case nullValue = 8
     case textTooLong = 9
+    /// Not a record: it only carries a watermark from another partition.
+    case mark = 10
+    case aheadOfOthers = 11
 
     /// The name given in `__streams.errors.exception`.
     package var name: String {
@@ -48,6 +51,8 @@ package enum RowStatus: UInt8, Sendable, CaseIterable {
         case .oversized: "RecordTooLarge"
         case .nullValue: "NullValue"
         case .textTooLong: "TextTooLong"
+        case .mark: "Mark"
+        case .aheadOfOthers: "TooFarAheadOfOtherPartitions"
         }
     }
 }

@@ -199,6 +199,14 @@ package final class Lane {
         }
     }
 
+    private var quiet: Set<SourcePartition> {
+        let now = Self.now
+        return Set(
+            partitions.filter { partition, position in
+                position.isCaughtUp && now - position.lastRecordAt >= graph.idleMilliseconds(of: partition)
+            }.keys)
+    }
+
     // MARK: The commit cycle
 
     private var isCommitDue: Bool {
@@ -216,7 +224,7 @@ package final class Lane {
 
     private func commit(isLast: Bool) throws(Fault) {
         let start = monotonicNanoseconds()
-        graph.carryWatermarks(into: &outbox)
+        graph.carryWatermarks(quiet: quiet, into: &outbox)
         try sendOutputs()
         var positions: [SourcePartition: Int64] = [:]
         for (partition, position) in partitions where position.next != position.committed {

@@ -11,8 +11,8 @@ final class DistinctSet {
     static let registers = 4096
     private static let indexBits = 12
 
-    private let slots: Int
-    private let wordsPerValue: Int
+    private var slots: Int
+    private var wordsPerValue: Int
     private var hashes: [UInt64] = []
     private var masks: [UInt64] = []
     /// Registers of each pane slot, once there are too many values.
@@ -32,6 +32,24 @@ final class DistinctSet {
 
     var memoryBytes: Int {
         hashes.capacity * 8 + masks.capacity * 8 + (sketches?.reduce(0) { $0 + $1.count + 32 } ?? 0)
+    }
+
+    /// Moves what was seen in these panes to their slots in a larger ring, and forgets the rest.
+    func grow(to count: Int, oldest: Int64, newest: Int64) {
+        let (oldSlots, oldWords, oldMasks, oldSketches) = (slots, wordsPerValue, masks, sketches)
+        slots = count
+        wordsPerValue = (count + 63) / 64
+        unionCount = 0
+        if oldSketches != nil { sketches = Array(repeating: [], count: count) }
+        masks = Array(repeating: 0, count: hashes.count * wordsPerValue)
+        for pane in oldest...newest {
+            let (from, to) = (WindowStore.slot(pane, oldSlots), WindowStore.slot(pane, count))
+            if let oldSketches { sketches?[to] = oldSketches[from] }
+            for index in hashes.indices
+            where oldMasks[index * oldWords + from >> 6] & (1 << UInt64(from & 63)) != 0 {
+                masks[index * wordsPerValue + to >> 6] |= 1 << UInt64(to & 63)
+            }
+        }
     }
 
     func clear(slot: Int) {

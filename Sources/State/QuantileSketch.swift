@@ -6,7 +6,7 @@ import Records
 /// within 0.8 % of every value in it, and values below 128 are exact. No floating point, the same everywhere.
 final class QuantileSketch {
     private var panes: [Bins]
-    private let slots: Int
+    private var slots: Int
 
     init(slots: Int) {
         self.slots = slots
@@ -14,6 +14,14 @@ final class QuantileSketch {
     }
 
     var memoryBytes: Int { panes.reduce(0) { $0 + 48 + $1.buckets.capacity * 2 + $1.counts.capacity * 4 } }
+
+    /// Moves the buckets of these panes to their slots in a larger ring, and forgets the rest.
+    func grow(to count: Int, oldest: Int64, newest: Int64) {
+        let old = panes
+        panes = Array(repeating: Bins(), count: count)
+        for pane in oldest...newest { panes[WindowStore.slot(pane, count)] = old[WindowStore.slot(pane, slots)] }
+        slots = count
+    }
 
     func clear(slot: Int) { panes[slot].removeAll() }
 

@@ -57,28 +57,29 @@ extension WindowStore {
         }
     }
 
-    /// The pane that a slot holds while `newest` is the newest one.
-    private func pane(at slot: Int, newest: Int64) -> Int64 {
-        let behind = self.slot(newest) - slot
-        return newest - Int64(behind < 0 ? behind + ringCount : behind)
+    /// The pane that a slot of a ring holds while `newest` is the newest one.
+    private func pane(at slot: Int, newest: Int64, ring: Int) -> Int64 {
+        let behind = Self.slot(newest, ring) - slot
+        return newest - Int64(behind < 0 ? behind + ring : behind)
     }
 
-    private func slots(of segment: Int) -> Range<Int> {
+    private func slots(of segment: Int, ring: Int) -> Range<Int> {
         let first = segment * Self.slotsPerSegment
-        return first..<max(first, min(first + Self.slotsPerSegment, ringCount))
+        return first..<max(first, min(first + Self.slotsPerSegment, ring))
     }
 
-    /// Newest pane, how many panes to the oldest, a byte that says which slots of the segment hold records, and
+    /// Panes of the ring, newest pane, how many panes to the oldest, a byte that says which slots of the segment hold records, and
     /// those panes.
     private func write(_ block: UnsafeMutablePointer<Int64>, _ segment: Int, to bytes: Arena) {
         let (newest, oldest) = (block[Self.newest], block[Self.oldest])
+        bytes.appendVarint(UInt64(ringCount))
         bytes.appendZigzag(newest)
         bytes.appendVarint(UInt64(newest - oldest))
         let maskAt = bytes.count
         var mask: UInt8 = 0
         bytes.appendByte(0)
-        for slot in slots(of: segment) {
-            let pane = pane(at: slot, newest: newest)
+        for slot in slots(of: segment, ring: ringCount) {
+            let pane = pane(at: slot, newest: newest, ring: ringCount)
             let words = block + ring + slot * paneWords
             guard pane >= oldest, words[0] != 0 else { continue }
             mask |= 1 << UInt8(slot & 7)
@@ -106,25 +107,28 @@ extension WindowStore {
     /// Puts a segment back that `drainChanges` wrote. Segments must come in the order in which they were drained;
     /// `finishRestore` makes the store whole. False if the bytes are not of this store.
     package func restoreSegment(_ id: UInt32, _ segment: Int, _ reader: inout BinaryReader) -> Bool {
+        let ring = reader.count(below: Limits.ringPanesMax + ringCount)
         let newest = reader.zigzag()
-        let count = reader.count(below: ringCount)
+        let count = reader.count(below: max(ring, 1))
         let mask = reader.byte()
-        guard reader.isValid, newest > Int64.min + Int64(ringCount), segment < (ringCount + 7) / 8 else { return false }
+        guard reader.isValid, newest > Int64.min + Int64(ring), segment < (ring + 7) / 8 else { return false }
+        growRing(to: ring)
         let oldest = newest - Int64(count)
         let block = restoreBlock(id, newest: newest, oldest: oldest)
         setDrained(block, segment, true)
-        for slot in slots(of: segment) {
-            let pane = pane(at: slot, newest: newest)
+        for slot in slots(of: segment, ring: ring) {
+            let pane = pane(at: slot, newest: newest, ring: ring)
+            let isThere = mask & 1 << UInt8(slot & 7) != 0
             guard pane >= oldest else {
-                if mask & 1 << UInt8(slot & 7) != 0 { return false }
+                if isThere { return false }
                 continue
             }
-            if mask & 1 << UInt8(slot & 7) == 0 {
+            if !isThere {
                 for index in aggregates.indices { clearPanes(index, block, pane, pane) }
             } else {
                 let words = paneWords(block, pane)
                 for word in 0..<paneWords { words[word] = reader.zigzag() }
-                readSketches(block, slot, &reader)
+                readSketches(block, self.slot(pane), &reader)
             }
         }
         return reader.isValid
@@ -216,6 +220,7 @@ extension WindowStore {
     /// panes' words as they stand in memory. Only while nothing is dirty.
     package func writeSnapshot(numbers: UnsafePointer<UInt32>, to bytes: Arena) {
         require(dirty.isEmpty, "a snapshot between commits")
+        bytes.appendVarint(UInt64(ringCount))
         bytes.appendVarint(UInt64(live.count))
         for id in live {
             let block = block(of: id)
@@ -243,6 +248,7 @@ extension WindowStore {
     /// Puts back what `writeSnapshot` wrote into an empty store. `ids`: by the keys' numbers. False if the
     /// bytes are not of this store.
     package func readSnapshot(_ reader: inout BinaryReader, ids: [UInt32]) -> Bool {
+        growRing(to: reader.count(below: Limits.ringPanesMax + ringCount))
         let keys = reader.count(below: ids.count + 1)
         for _ in 0..<keys {
             let number = Int(reader.word32())

@@ -4,7 +4,8 @@ import Records
 extension WindowStore {
     /// The watermark at which the next window closes.
     package var nextClose: Int64 {
-        closedAnchor == Self.none ? .min : clock.startOfPane(closedAnchor + 2)
+        if closedAnchor != Self.none { return clock.startOfPane(closedAnchor + 2) }
+        return lowestPane == .max ? .min : clock.startOfPane(lowestPane + 1)
     }
 
     /// True if closing windows one by one makes a difference.
@@ -92,7 +93,7 @@ extension WindowStore {
 
     /// The anchor of the window that the key's totals describe; `otherwise` if it has none.
     package func anchor(of id: UInt32, _ totals: Totals, otherwise: Int64) -> Int64 {
-        if totals == .closed { return closedAnchor }
+        if totals == .closed { return closedAnchor == Self.none ? otherwise : closedAnchor }
         let block = block(of: id)
         return block == emptyBlock ? otherwise : block[Self.newest]
     }

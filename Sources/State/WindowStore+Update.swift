@@ -18,6 +18,7 @@ extension WindowStore {
     ) {
         let (span, excludes, emptyBlock) = (Int64(options.span), options.excludesCurrent, emptyBlock)
         let (keepsRunning, tracksChanges) = (options.keepsRunning, options.tracksChanges)
+        let (ringCount, keysPerChunk, blockWords) = (ringCount, keysPerChunk, blockWords)
         let lead = Int64(ringCount) - span - (excludes ? 2 : 1)
         let closedRange =
             options.keepsClosed && closedAnchor != Self.none ? panes(at: closedAnchor) : (low: 0, high: -1)
@@ -26,9 +27,10 @@ extension WindowStore {
         for index in 0..<rows.count {
             let row = rows[index]
             var pane = clock.pane(of: times[row])
-            let current = watermarkClock.pane(of: watermarks[row])
+            // Without a watermark no pane is too old.
+            let current = watermarks[row] == .min ? Int64.min / 2 : watermarkClock.pane(of: watermarks[row])
             var isUpdate = updates[row] != 0
-            var block = block(of: ids[row])
+            var block = block(of: ids[row], keysPerChunk, blockWords)
             scratch.blocks[index] = block
             scratch.ids[index] = ids[row]
             scratch.actions[index] = 0
@@ -68,7 +70,7 @@ extension WindowStore {
             let anchor = block[Self.newest]
             scratch.newest[index] = anchor
             scratch.oldest[index] = block[Self.oldest]
-            let slot = slot(pane)
+            let slot = Self.slot(pane, ringCount)
             scratch.slots[index] = Int32(truncatingIfNeeded: slot)
             scratch.panes[index] = block + ring + slot * paneWords
             if tracksChanges, action != 0 { noteDirty(block, ids[row], slot) }

@@ -50,11 +50,11 @@ package final class WindowStore {
     let offsets: [Int]
     /// Words of one pane.
     let paneWords: Int
-    /// Panes of the ring.
-    let ringCount: Int
-    let blockWords: Int
-    private let keysPerChunk: Int
-    private var chunks: [UnsafeMutablePointer<Int64>] = []
+    /// Panes of the ring; grows only by `growRing`.
+    var ringCount: Int
+    var blockWords: Int
+    var keysPerChunk: Int
+    var chunks: [UnsafeMutablePointer<Int64>] = []
     /// Stands for every key that has no block; its totals are empty and never written.
     let emptyBlock: UnsafeMutablePointer<Int64>
     var clock: PaneClock
@@ -75,9 +75,12 @@ package final class WindowStore {
     /// Keys with panes that changed since they were last drained, each once.
     var dirty: [UInt32] = []
     /// Words of a mask with a bit for every segment of the ring; 0 where changes are not tracked.
-    let maskWords: Int
+    var maskWords: Int
     /// Anchor at which keys without records are looked for again.
     var sweepDue = Int64.min
+    /// The oldest and the newest pane that `makeRoom` was asked for.
+    var lowestPane = Int64.max
+    var highestPane = Int64.min
 
     // Header words.
     static let newest = 0
@@ -90,7 +93,7 @@ package final class WindowStore {
     /// those that were drained.
     static let listed = 4
     static let masks = 5
-    let running: Int
+    private(set) var running: Int
     var closed: Int { running + paneWords }
     var ring: Int { options.keepsClosed ? closed + paneWords : closed }
 
@@ -117,24 +120,35 @@ package final class WindowStore {
         }
         let lead = Int((options.outOfOrder + paneMilliseconds - 1) / paneMilliseconds) + 1
         ringCount = options.span + lead + (options.excludesCurrent ? 2 : 1)
-        let segments = (ringCount + Self.slotsPerSegment - 1) / Self.slotsPerSegment
-        maskWords = options.tracksChanges ? (segments + 63) / 64 : 0
-        running = options.tracksChanges ? Self.masks + 2 * maskWords : Self.listed
-        blockWords = running + words * (options.keepsClosed ? 2 : 1) + words * ringCount
+        (maskWords, running, blockWords) = (0, 0, 0)
         touched = Array(repeating: [], count: options.keepsClosed ? ringCount : 0)
-        // About a quarter of a megabyte a chunk: large enough to be given back to the system whole.
-        keysPerChunk = max(1, (1 << 15) / blockWords)
-        emptyBlock = .allocate(capacity: blockWords)
-        emptyBlock.initialize(repeating: 0, count: blockWords)
+        keysPerChunk = 0
+        // The ring may grow; whoever stands in for a key without a block has no panes.
+        let wordsMax = Self.masks + 2 + words * 2 + words * ringCount
+        emptyBlock = .allocate(capacity: wordsMax)
+        emptyBlock.initialize(repeating: 0, count: wordsMax)
+        layOut()
         clearTotals(emptyBlock)
         emptyBlock[Self.newest] = Self.none
         emptyBlock[Self.position] = -1
+    }
+
+    /// The parts of a block for a ring of `ringCount` panes.
+    func layOut() {
+        let segments = (ringCount + Self.slotsPerSegment - 1) / Self.slotsPerSegment
+        maskWords = options.tracksChanges ? (segments + 63) / 64 : 0
+        running = options.tracksChanges ? Self.masks + 2 * maskWords : Self.listed
+        blockWords = ring + paneWords * ringCount
+        keysPerChunk = Self.keysPerChunk(blockWords)
     }
 
     deinit {
         for chunk in chunks { chunk.deallocate() }
         emptyBlock.deallocate()
     }
+
+    /// About a quarter of a megabyte a chunk: large enough to be given back to the system whole.
+    static func keysPerChunk(_ blockWords: Int) -> Int { max(1, (1 << 15) / blockWords) }
 
     /// Panes that each key has room for.
     package var panesPerKey: Int { ringCount }
@@ -150,31 +164,28 @@ package final class WindowStore {
 
     /// The key's block, or `emptyBlock`.
     @inline(__always)
-    func block(of id: UInt32) -> UnsafeMutablePointer<Int64> {
+    func block(of id: UInt32) -> UnsafeMutablePointer<Int64> { block(of: id, keysPerChunk, blockWords) }
+
+    /// The same for loops, which read the ring's measures once.
+    @inline(__always)
+    func block(of id: UInt32, _ keysPerChunk: Int, _ blockWords: Int) -> UnsafeMutablePointer<Int64> {
         let chunk = Int(id) / keysPerChunk
         guard chunk < chunks.count else { return emptyBlock }
         let block = chunks[chunk] + (Int(id) - chunk * keysPerChunk) * blockWords
         return block[Self.position] < 0 ? emptyBlock : block
     }
 
-    /// The memory of a key that has or had a block.
+    /// Where the block of a key stands or will stand, its chunk made if there is none.
     func rawBlock(of id: UInt32) -> UnsafeMutablePointer<Int64> {
         let chunk = Int(id) / keysPerChunk
+        addChunks(through: chunk)
         return chunks[chunk] + (Int(id) - chunk * keysPerChunk) * blockWords
     }
 
     /// The key's block, made if there is none. The caller sets its first pane.
     @inline(never)
     func makeBlock(of id: UInt32) -> UnsafeMutablePointer<Int64> {
-        let chunk = Int(id) / keysPerChunk
-        while chunks.count <= chunk {
-            // Not initialised as a whole: panes are cleared when time reaches them, and pages that no
-            // key uses are never touched.
-            let memory = UnsafeMutablePointer<Int64>.allocate(capacity: keysPerChunk * blockWords)
-            for key in 0..<keysPerChunk { memory[key * blockWords + Self.position] = -1 }
-            chunks.append(memory)
-        }
-        let block = chunks[chunk] + (Int(id) - chunk * keysPerChunk) * blockWords
+        let block = rawBlock(of: id)
         block[Self.newest] = Self.none
         block[Self.oldest] = Self.none
         block[Self.sketch] = 0
@@ -183,6 +194,16 @@ package final class WindowStore {
         live.append(id)
         clearTotals(block)
         return block
+    }
+
+    func addChunks(through last: Int) {
+        while chunks.count <= last {
+            // Not initialised as a whole: panes are cleared when time reaches them, and pages that no
+            // key uses are never touched.
+            let memory = UnsafeMutablePointer<Int64>.allocate(capacity: keysPerChunk * blockWords)
+            for key in 0..<keysPerChunk { memory[key * blockWords + Self.position] = -1 }
+            chunks.append(memory)
+        }
     }
 
     /// Forgets the key's windows.

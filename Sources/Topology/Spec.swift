@@ -52,6 +52,8 @@ package struct TopologySpec: Sendable {
     package var ruleset: String
     /// Keys per task that the state bounds are computed for.
     package var keys: Int
+    /// Topics that records go through to another partition; empty until `repartitioned()`.
+    package var repartitions: [RepartitionSpec] = []
 
     package enum Guarantee: String, Sendable { case exactlyOnce = "exactly-once", atLeastOnce = "at-least-once" }
 
@@ -82,6 +84,8 @@ package struct SourceSpec: Sendable {
     /// Fields computed from the wire fields (`amount: { from: UnitPrice * Quantity }`); their scope is
     /// the wire fields, then the derived fields before them.
     package var derived: [DerivedField]
+    /// Names of the fields that the topic is partitioned by; empty: not declared (`key:`).
+    package var key: [String] = []
     /// What the steps see: wire fields, then derived fields, in that order.
     package var schema: Schema
     /// Index of the event time in `schema`; a timestamp.
@@ -96,11 +100,17 @@ package struct SourceSpec: Sendable {
         case kafka(topic: String, start: Start)
         case file(path: String)
         case generate(GenerateSpec)
+        /// Made by `repartitioned()`: records of another source, partitioned anew by another key.
+        case repartition(topic: String)
     }
 
     package enum Start: String, Sendable { case earliest, latest }
 
-    package enum Format: String, Sendable { case json, csv }
+    package enum Format: String, Sendable {
+        case json, csv
+        /// What millrace writes to its repartition topics.
+        case repartition
+    }
 
     package init(
         name: String, origin: Origin, format: Format, wire: [WireField], derived: [DerivedField], schema: Schema,

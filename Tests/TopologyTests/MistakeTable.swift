@@ -169,6 +169,22 @@ let topologyMistakes = #"""
     + 
     5:3: source orders needs 'time'; write time: { field: event_time, out_of_order: 2s, idle: 5s }
 
+    - kafka: { topic: orders }
+    + kafka: { topic: orders }⏎    key: merchnt
+    7:10: no field 'merchnt' in the schema; did you mean 'merchant'?
+
+    - kafka: { topic: orders }
+    + kafka: { topic: orders }⏎    key: [merchant, merchant]
+    7:21: 'merchant' is named twice
+
+    - kafka: { topic: orders }
+    + kafka: { topic: orders }⏎    key: []
+    7:10: key is an empty list; write key: merchant_id
+
+    - kafka: { topic: orders }
+    + file: { path: orders.csv }⏎    key: merchant
+    7:5: key says how a Kafka topic is partitioned, and source orders reads none
+
     - field: at,
     + field: att,
     7:20: no field 'att' in the schema; did you mean 'at'?

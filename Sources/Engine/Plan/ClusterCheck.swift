@@ -75,36 +75,8 @@ package struct ClusterCheck: Sendable {
 
     var changelog: String { LaneFactory.changelogTopic(group: group) }
 
-    /// Topics through which records may change their partition: those that exist, and those of steps whose
-    /// source feeds windows by different keys, of which at most one can be that of the source's topic.
-    var repartitionTopics: [String] {
-        var names: [String] = []
-        for (index, step) in spec.steps.enumerated() {
-            let name = "\(spec.name)-\(step.name)\(Self.repartitionSuffix)"
-            if facts.topics[name] != nil || mayRepartition(index) { names.append(name) }
-        }
-        return names
-    }
-
-    private func mayRepartition(_ step: Int) -> Bool {
-        guard spec.steps[step].window != nil else { return false }
-        let source = source(of: step)
-        return spec.steps.indices.contains { other in
-            spec.steps[other].window != nil && self.source(of: other) == source
-                && keyNames(other) != keyNames(step)
-        }
-    }
-
-    private func keyNames(_ step: Int) -> [String] {
-        spec.steps[step].key.map { spec.steps[step].schema.fields[$0].name }
-    }
-
-    private func source(of step: Int) -> Int {
-        switch spec.steps[step].input {
-        case .source(let index): index
-        case .step(let index): source(of: index)
-        }
-    }
+    /// Topics through which records change their partition.
+    var repartitionTopics: [String] { spec.repartitioned(prefix: group).repartitions.map(\.topic) }
 
     /// How many partitions all sources have; nil if they differ or one does not exist.
     var partitions: Int? {
@@ -157,7 +129,7 @@ package struct ClusterCheck: Sendable {
         for rule in spec.rules {
             var inputs: [(topic: String, step: String, partitions: Int)] = []
             for step in rule.on {
-                guard case .kafka(let topic, _) = spec.sources[source(of: step)].origin,
+                guard case .kafka(let topic, _) = spec.sources[spec.source(of: step)].origin,
                     let known = facts.topics[topic], !inputs.contains(where: { $0.topic == topic })
                 else { continue }
                 inputs.append((topic, spec.steps[step].name, known.partitions))

@@ -28,17 +28,21 @@ package struct Planner {
         }
     }
 
-    package func decoder(of source: SourceSpec, rowsMax: Int = Limits.rowsPerBatchMax) -> any RecordDecoder {
+    /// `partitions`: of the sources, whose numbers records of a repartition topic carry.
+    package func decoder(of source: SourceSpec, rowsMax: Int = Limits.rowsPerBatchMax, partitions: Int = 1)
+        -> any RecordDecoder
+    {
         let columns = wireColumns(of: source)
         return switch source.format {
         case .json: JsonDecoder(columns, capacity: rowsMax)
         case .csv: CsvDecoder(columns, capacity: rowsMax)
+        case .repartition: RepartitionDecoder(columns.map(\.field), partitions: partitions, capacity: rowsMax)
         }
     }
 
     /// A pipeline with decoders of its own.
     package func pipeline(_ options: Pipeline.Options) -> (pipeline: Pipeline, decoders: [any RecordDecoder]) {
-        let decoders = spec.sources.map { decoder(of: $0, rowsMax: options.rowsMax) }
+        let decoders = spec.sources.map { decoder(of: $0, rowsMax: options.rowsMax, partitions: options.partitions) }
         return (Pipeline(spec, decoders: decoders, zones: ZoneTables(zones), options: options), decoders)
     }
 }

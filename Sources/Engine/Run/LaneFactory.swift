@@ -45,9 +45,9 @@ struct LaneFactory {
         let (pipeline, _) = try Planner(spec).pipeline(
             Pipeline.Options(
                 clock: SystemClock(),
-                requiresKeys: partitionCount > 1 && spec.steps.contains { $0.window != nil },
+                requiresKeys: partitionCount > 1,
                 tracksChanges: keepsState,
-                partitionCount: partitionCount))
+                partitions: partitionCount))
         let group = topics.isEmpty ? nil : try KafkaSource(settings, topics: topics)
         // The sink reports latencies to the lane that is made after it.
         let latencies = LatencyRelay()
@@ -57,7 +57,8 @@ struct LaneFactory {
                 sinks: spec.sinks.map { sink in if case .kafka(let topic) = sink.target { topic } else { nil } },
                 deadLetter: "\(spec.name)-dead-letter",
                 late: "\(spec.name)-late",
-                changelog: keepsState ? Self.changelogTopic(group: kafka.group) : nil),
+                changelog: keepsState ? Self.changelogTopic(group: kafka.group) : nil,
+                repartitions: spec.repartitions.map(\.topic)),
             group: group,
             clock: SystemClock(),
             onDelivery: { latencies.lane?.recordAlertLatency(milliseconds: $0) }

@@ -47,7 +47,13 @@ final class PipelineGraph: LaneGraph {
 
     func idleMilliseconds(of partition: SourcePartition) -> Int64 { spec.sources[partition.source].idle }
 
-    func carryWatermarks(into outbox: inout Outbox) {}
+    func carryWatermarks(quiet: Set<SourcePartition>, into outbox: inout Outbox) {
+        guard !spec.repartitions.isEmpty else { return }
+        for (number, task) in tasks {
+            pipeline.carryWatermarks(
+                task, quiet: { quiet.contains(SourcePartition(source: $0, partition: number)) }, into: &outbox)
+        }
+    }
 
     func collectChanges(task: Int32, positions: [Int: Int64], into changes: inout Outbox) {
         guard let task = tasks[task] else { return }

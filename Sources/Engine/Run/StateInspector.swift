@@ -66,8 +66,8 @@ package struct StateInspector {
     }
 
     private static func pipeline(_ spec: TopologySpec, _ partitions: Int) throws(Fault) -> Pipeline {
-        let options = Pipeline.Options(clock: SystemClock(), tracksChanges: true, partitionCount: partitions)
-        return try Planner(spec).pipeline(options).pipeline
+        let options = Pipeline.Options(clock: SystemClock(), tracksChanges: true, partitions: partitions)
+        return try Planner(partitions > 1 ? spec.repartitioned() : spec).pipeline(options).pipeline
     }
 
     private static func files(_ path: String, depth: Int = 0) throws(Fault) -> [String] {

@@ -36,7 +36,8 @@ package final class Worker: Sendable {
         package init(kafka: KafkaSettings) { self.kafka = kafka }
     }
 
-    private let spec: TopologySpec
+    /// As it was read; as it runs, once the partitions are counted.
+    nonisolated(unsafe) private var spec: TopologySpec
     private let options: Options
     private let board = StatusBoard()
     private let shouldStop = Atomic<Bool>(false)
@@ -60,7 +61,25 @@ package final class Worker: Sendable {
         var names: [String] = []
         for sink in spec.sinks { if case .kafka(let topic) = sink.target, !names.contains(topic) { names.append(topic) } }
         names += ["\(spec.name)-dead-letter", "\(spec.name)-late"]
-        return names.map { KafkaTopicPlan(name: $0, partitions: partitions) } + [changelog(group: group, partitions: partitions)]
+        let repartitions = spec.repartitioned(prefix: group).repartitions.map { repartition in
+            // What lies in between is read at once; a week is for a worker that was away.
+            KafkaTopicPlan(name: repartition.topic, partitions: partitions, configuration: ["retention.ms": "604800000"])
+        }
+        return names.map { KafkaTopicPlan(name: $0, partitions: partitions) }
+            + (partitions > 1 ? repartitions : []) + [changelog(group: group, partitions: partitions)]
+    }
+
+    /// Turns the topology into the one that runs on so many partitions; the topics that it needs.
+    private func plan(partitions: Int) throws(Fault) -> [KafkaTopicPlan] {
+        let group = options.kafka.group
+        let plans = Self.topics(of: spec, group: group, partitions: partitions)
+        if partitions > 1 {
+            for source in spec.sources.indices {
+                if let mistake = spec.keyMistake(of: source) { throw Fault(.user, "source '\(spec.sources[source].name)' \(mistake)") }
+            }
+            spec = spec.repartitioned(prefix: group)
+        }
+        return plans.filter { keepsState || $0.name != LaneFactory.changelogTopic(group: group) }
     }
 
     /// The compacted topic with the state of the topology's tasks.
@@ -78,7 +97,7 @@ package final class Worker: Sendable {
     /// True if tasks outlive the process. A generated source cannot be read again, and the mock cluster forgets.
     private var keepsState: Bool {
         if options.isMock { return false }
-        return spec.sources.allSatisfy { if case .kafka = $0.origin { true } else { false } }
+        return spec.sources.allSatisfy { if case .generate = $0.origin { false } else { true } }
     }
 
     /// Asks the lanes to drain, commit and leave.
@@ -90,7 +109,7 @@ package final class Worker: Sendable {
 
     /// Runs until `stop`, or until a lane fails.
     package func run() throws(Fault) {
-        let topics = try sourceTopics()
+        var topics = try sourceTopics()
         try options.kafka.check()
         let admin = try KafkaAdmin(options.kafka, isMock: options.isMock)
         try admin.checkReachable()
@@ -110,8 +129,9 @@ package final class Worker: Sendable {
                     + "source belongs to one task, so all must have as many; make one of them anew")
         }
         partitionCount = partitions
-        try checkKeys(partitions: partitions)
-        try admin.create(Self.topics(of: spec, group: options.kafka.group, partitions: partitions).filter { keepsState || !$0.name.hasSuffix("-changelog") })
+        let plans = try plan(partitions: partitions)
+        topics = try sourceTopics()
+        try admin.create(plans)
         if keepsState {
             cluster = try admin.clusterId()
             if let directory = options.stateDirectory {
@@ -141,38 +161,14 @@ package final class Worker: Sendable {
             switch source.origin {
             case .kafka(let topic, let start):
                 topics.append(KafkaSourceTopic(topic: topic, source: index, start: start))
+            case .repartition(let topic):
+                topics.append(KafkaSourceTopic(topic: topic, source: index, start: .earliest))
             case .file: throw Fault(.user, "source '\(source.name)' is a file; `millrace replay` reads files")
             case .generate where spec.sources.count == 1: break
             case .generate: throw Fault(.user, "source '\(source.name)' generates; it must be the only source")
             }
         }
         return topics
-    }
-
-    /// Windows by different keys would each need the stream partitioned its own way.
-    private func checkKeys(partitions: Int) throws(Fault) {
-        guard partitions > 1 else { return }
-        for source in spec.sources.indices {
-            var keys: [String: String] = [:]
-            for step in spec.steps where step.window != nil && self.source(of: step) == source {
-                let names = step.key.map { step.schema.fields[$0].name }.joined(separator: ", ")
-                keys[names] = step.name
-            }
-            if keys.count > 1 {
-                let list = keys.sorted { $0.key < $1.key }.map { "'\($0.value)' by \($0.key)" }.joined(separator: ", ")
-                throw Fault(
-                    .user,
-                    "source '\(spec.sources[source].name)' has \(partitions) partitions, and steps of different keys (\(list)): "
-                        + "only one of them can match the topic's partitioning; use a topic for each key, or one partition")
-            }
-        }
-    }
-
-    private func source(of step: StepSpec) -> Int {
-        switch step.input {
-        case .source(let index): index
-        case .step(let index): source(of: spec.steps[index])
-        }
     }
 
     private func openRedis() throws(Fault) {

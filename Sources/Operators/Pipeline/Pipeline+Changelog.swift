@@ -164,6 +164,8 @@ extension Pipeline {
             bytes.appendZigzag(task.positions[source])
             bytes.appendZigzag(task.times[source])
             bytes.appendZigzag(task.watermarks[source])
+            bytes.appendVarint(UInt64(task.upstream[source].count))
+            for watermark in task.upstream[source] { bytes.appendZigzag(watermark) }
         }
         let stores = steps.filter { task.stores[$0.index] != nil }
         bytes.appendVarint(UInt64(stores.count))
@@ -181,10 +183,13 @@ extension Pipeline {
         for _ in 0..<reader.count(below: Limits.nodesMax + 1) {
             let source = identities.source(reader.word32())
             let (position, time, watermark) = (reader.zigzag(), reader.zigzag(), reader.zigzag())
+            let upstream = (0..<reader.count(below: reader.left + 1)).map { _ in reader.zigzag() }
             guard let source else { continue }
             task.positions[source] = position
+            if Plant.isOn(.watermarkLost) { continue }
             task.times[source] = time
-            task.watermarks[source] = Plant.isOn(.watermarkLost) ? .min : watermark
+            task.watermarks[source] = watermark
+            if upstream.count == task.upstream[source].count { task.upstream[source] = upstream }
         }
         for _ in 0..<reader.count(below: Limits.nodesMax + 1) {
             let step = identities.step(reader.word32())

@@ -5,11 +5,12 @@ import State
 import Topology
 
 extension Pipeline {
-    /// The watermark of a source at which the next of its windows closes.
+    /// The watermark of a source at which the next of its windows closes; `.min` where any row may change it.
     func nextClose(source: Int, task: TaskState) -> Int64 {
         var next = Int64.max
         for step in steps where step.source == source {
-            if let store = task.stores[step.index] { next = min(next, store.nextClose) }
+            guard let store = task.stores[step.index] else { continue }
+            next = min(next, store.isWaiting ? .min : store.nextClose)
         }
         return next
     }
@@ -18,6 +19,7 @@ extension Pipeline {
     /// that wait for it, the results that sinks take, and the rules that time alone clears.
     func close(source: Int, watermark: Int64, task: TaskState, outbox: inout Outbox) {
         let own = steps.filter { $0.source == source && $0.window != nil }
+        for step in own { task.stores[step.index]?.beginClosing(at: watermark) }
         while true {
             var end = Int64.max
             for step in own where mustStep(step, task) {
@@ -95,7 +97,11 @@ extension Pipeline {
                 guard let store = task.stores[index], let window = steps[index].window else { continue }
                 let isClosed = rule.spec.at == .close && closing.contains { $0.index == index }
                 if !isClosed {
-                    store.advance(start, count: ids.count, to: rule.spec.at == .close ? end - 1 : end)
+                    // Records that a window of another source still waits for must find their panes.
+                    let time = rule.spec.at == .close ? end - 1 : end
+                    let own = steps[index].source
+                    let bound = own == source ? time : min(time, task.watermarks[own])
+                    if bound != .min { store.advance(start, count: ids.count, to: bound) }
                 }
                 window.gather(
                     store, ids: start, count: ids.count, isClosed ? .closed : .running, at: end, rows: rows,

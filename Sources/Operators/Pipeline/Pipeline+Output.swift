@@ -46,11 +46,15 @@ extension Pipeline {
     ) {
         let batch = plan.batch
         for row in start..<end {
+            if batch.status[row] == RowStatus.mark.rawValue { continue }
             if batch.status[row] != 0 {
-                writeDead(plan, source, row, &outbox)
+                writeDead(plan, source, row, task, &outbox)
                 counters.dead[Int(batch.status[row])] += 1
+                if batch.status[row] == RowStatus.aheadOfOthers.rawValue {
+                    forgetUnused(plan, row, source, task)
+                }
             } else if plan.late[row] != 0 {
-                writeLate(plan, source, row, &outbox)
+                writeLate(plan, source, row, task, &outbox)
                 task.lateCount += 1
                 counters.late += 1
                 forgetUnused(plan, row, source, task)
@@ -68,15 +72,24 @@ extension Pipeline {
         }
     }
 
-    private func writeDead(_ plan: SourcePlan, _ source: Int, _ row: Int, _ outbox: inout Outbox) {
+    private func writeDead(
+        _ plan: SourcePlan,
+        _ source: Int,
+        _ row: Int,
+        _ task: TaskState,
+        _ outbox: inout Outbox
+    ) {
         let batch = plan.batch
         let status = RowStatus(rawValue: batch.status[row]) ?? .malformed
         let step = Int(plan.refusedBy[row])
         let field = Int(batch.statusField[row])
-        var record = copy(.deadLetter, batch, row, &outbox)
+        // Of a repartitioned record that was read well, the original is what people look for.
+        let isOriginal = plan.carried == nil || status != .aheadOfOthers
+        var record = copy(.deadLetter, plan, row, asFields: !isOriginal, &outbox)
         outbox.addHeader("__streams.errors.exception", "millrace.\(status.name)", to: &record)
         outbox.addHeader("__streams.errors.message", reason(plan, row, status, step), to: &record)
-        addOrigin(source, batch, row, outbox, &record)
+        let place = (source, batch.partition, batch.raw.offsets[row], batch.raw.timestamps[row])
+        addOrigin(isOriginal ? place : origin(plan, source, task, row), outbox, &record)
         outbox.addHeader(
             "millrace.errors.step", step < 0 ? spec.sources[source].name : steps[step].spec.name, to: &record)
         if step < 0, field >= 0, field < plan.spec.schema.fields.count {
@@ -92,43 +105,59 @@ extension Pipeline {
         case .nullKey: "step \(steps[step].spec.name): the key is null"
         case .futureTime:
             "the event time \(CivilTime.string(plan.columns[plan.spec.timeField].values[row])) lies too far ahead"
+        case .aheadOfOthers:
+            "step \(steps[step].spec.name): the event time \(CivilTime.string(plan.batch.times[row])) lies too "
+                + "far from that of the slowest partition for the windows to hold both"
         case .outOfRange where step >= 0: "step \(steps[step].spec.name): a number does not fit in 64 bits"
         case .missingField where step >= 0: "step \(steps[step].spec.name): a derived field has no value"
         default: plan.decoder.explain(row, of: plan.batch)
         }
     }
 
-    private func writeLate(_ plan: SourcePlan, _ source: Int, _ row: Int, _ outbox: inout Outbox) {
+    private func writeLate(
+        _ plan: SourcePlan,
+        _ source: Int,
+        _ row: Int,
+        _ task: TaskState,
+        _ outbox: inout Outbox
+    ) {
         let batch = plan.batch
-        var record = copy(.late, batch, row, &outbox)
+        var record = copy(.late, plan, row, asFields: plan.carried != nil, &outbox)
         let behind = plan.watermarks[row] - batch.times[row]
         outbox.addHeader("millrace.late.by_ms", String(behind), to: &record)
         outbox.addHeader("millrace.late.watermark", CivilTime.string(plan.watermarks[row]), to: &record)
-        addOrigin(source, batch, row, outbox, &record)
+        addOrigin(origin(plan, source, task, row), outbox, &record)
         outbox.end(record)
     }
 
-    private func copy(_ destination: Destination, _ batch: Batch, _ row: Int, _ outbox: inout Outbox)
-        -> Outbox.Record
-    {
-        let raw = batch.raw
+    private func copy(
+        _ destination: Destination,
+        _ plan: SourcePlan,
+        _ row: Int,
+        asFields: Bool,
+        _ outbox: inout Outbox
+    ) -> Outbox.Record {
+        let raw = plan.batch.raw
         var record = outbox.begin(destination, timestamp: max(0, raw.timestamps[row]), causedAt: -1)
         outbox.setKey(raw.keys[row], Int(raw.keyCounts[row]), of: &record)
+        if asFields {
+            writeFields(plan, row)
+            outbox.setValue(json.bytes.base, json.bytes.count, of: &record)
+            return record
+        }
         // An oversized record cannot be passed on whole; its first part tells what it was.
         outbox.setValue(raw.values[row], min(Int(raw.valueCounts[row]), Limits.deadLetterBytesMax), of: &record)
         return record
     }
 
     private func addOrigin(
-        _ source: Int,
-        _ batch: Batch,
-        _ row: Int,
+        _ origin: (source: Int, partition: Int32, offset: Int64, appended: Int64),
         _ outbox: Outbox,
         _ record: inout Outbox.Record
     ) {
-        outbox.addHeader("__streams.errors.topic", topic(of: source), to: &record)
-        outbox.addHeader("__streams.errors.partition", String(batch.partition), to: &record)
-        outbox.addHeader("__streams.errors.offset", String(batch.raw.offsets[row]), to: &record)
+        outbox.addHeader("__streams.errors.topic", topic(of: origin.source), to: &record)
+        outbox.addHeader("__streams.errors.partition", String(origin.partition), to: &record)
+        outbox.addHeader("__streams.errors.offset", String(origin.offset), to: &record)
     }
 
     /// Hands the metrics of keys that changed since they were last handed over to the Redis sinks: all, or at most

@@ -18,14 +18,20 @@ extension Pipeline {
             plan.late[row] = 0
             plan.refusedBy[row] = -1
         }
-        deriveAndTime(plan, task, source)
+        if let carried = plan.carried {
+            takeOrigins(plan, carried, task, source)
+        } else {
+            deriveAndTime(plan, task, source)
+        }
         var start = 0
         while start < batch.count {
             let watermark = plan.watermarks[start]
             if watermark != .min { close(source: source, watermark: watermark, task: task, outbox: &outbox) }
             let due = nextClose(source: source, task: task)
             var end = start + 1
-            while end < batch.count, plan.watermarks[end] < due { end += 1 }
+            while end < batch.count, plan.watermarks[end] < due || plan.watermarks[end] == watermark {
+                end += 1
+            }
             processStretch(plan, source, task, from: start, to: end, &outbox)
             start = end
         }
@@ -41,7 +47,8 @@ extension Pipeline {
     /// A quiet partition's event time goes on with the clock: `milliseconds` after its last record, event
     /// time has come that much further, less the out-of-order bound.
     package func idle(source: Int, forMilliseconds milliseconds: Int64, task: TaskState, outbox: inout Outbox) {
-        guard task.times[source] != .min else { return }
+        // Behind a repartition topic it is the partitions before it whose time goes on.
+        guard task.times[source] != .min, sources[source].carried == nil else { return }
         let reached = task.times[source] + milliseconds - sources[source].spec.outOfOrder
         advance(source: source, to: reached, task: task, outbox: &outbox)
     }
@@ -80,7 +87,7 @@ extension Pipeline {
     /// Derived fields of the source, event times, their bound, and the watermark after each row.
     private func deriveAndTime(_ plan: SourcePlan, _ task: TaskState, _ source: Int) {
         let batch = plan.batch
-        if options.requiresKeys {
+        if options.requiresKeys, plan.carried == nil, steps.contains(where: { $0.source == source && $0.window != nil }) {
             for row in 0..<batch.count where batch.status[row] == 0 && batch.raw.keys[row] == nil {
                 batch.status[row] = RowStatus.nullKey.rawValue
             }
@@ -167,6 +174,7 @@ extension Pipeline {
             for rule in rulesOfSource[source] { fire(rule, plan, source, task) }
             if !pending.isEmpty { writePending(plan, source, task, &outbox) }
             if !recordSinks[source].isEmpty { writeRecords(plan, source, &outbox) }
+            if !repartitionsOfSource[source].isEmpty { writeRepartitioned(plan, source, task, &outbox) }
         }
         writeRefused(plan, source, task, from: start, to: end, &outbox)
     }
@@ -261,6 +269,14 @@ extension Pipeline {
     private func update(_ pass: WindowPass, _ plan: SourcePlan, _ task: TaskState) {
         guard let store = task.stores[pass.step.index] else { return }
         let batch = plan.batch
+        var watermarks = UnsafePointer(plan.watermarks)
+        if !pass.isOwn {
+            // How far a window may move on is said by the source of its records, not by that of its readers.
+            watermarks = UnsafePointer(plan.foreignWatermarks)
+            plan.foreignWatermarks.update(repeating: task.watermarks[pass.step.source], count: batch.count)
+        } else if plan.carried != nil {
+            refuseAhead(pass.step, plan, store)
+        }
         let own = pass.isOwn ? pass.step.selection.selection : Selection(plan.good.rows, count: 0)
         let rows: Selection
         var ids = UnsafePointer(pass.key.ids)
@@ -288,7 +304,7 @@ extension Pipeline {
             rows,
             ids: ids,
             times: batch.times,
-            watermarks: plan.watermarks,
+            watermarks: watermarks,
             updates: plan.updates,
             late: plan.late,
             scratch: scratch

@@ -75,7 +75,7 @@ extension Pipeline {
     /// `place`: where it was found.
     package func finishRestore(_ task: TaskState, place: String) throws(Fault) {
         if !task.definitions.isEmpty {
-            try identities.check(task.definitions, partitionCount: options.partitionCount, place: place)
+            try identities.check(task.definitions, partitionCount: options.partitions, place: place)
         }
         for store in task.stores { store?.finishRestore() }
         for index in rules.indices {

@@ -147,7 +147,6 @@ extension Pipeline {
     /// Writes the alerts of a stretch in row order, then rule order.
     func writePending(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ outbox: inout Outbox) {
         pending.sort { ($0.row, $0.rule) < ($1.row, $1.rule) }
-        let raw = plan.batch.raw
         for alert in pending {
             let rule = rules[alert.rule]
             let row = alert.row
@@ -175,7 +174,7 @@ extension Pipeline {
                 window: window,
                 watermark: plan.watermarks[row],
                 late: late,
-                cause: (source, task.partition, raw.offsets[row], raw.timestamps[row])
+                cause: origin(plan, source, task, row)
             )
             write(rule, alert.edge, context, arena: plan.batch.arena, &outbox)
         }
@@ -301,7 +300,10 @@ extension Pipeline {
     }
 
     func topic(of source: Int) -> String {
-        if case .kafka(let topic, _) = spec.sources[source].origin { topic } else { spec.sources[source].name }
+        switch spec.sources[source].origin {
+        case .kafka(let topic, _), .repartition(let topic): topic
+        case .file, .generate: spec.sources[source].name
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 import Base
 import Dataflow
+import Formats
 import Records
 import State
 import Topology
@@ -18,13 +19,13 @@ package final class Pipeline {
         package var clock: (any Clock)?
         /// Event times beyond this are refused where there is no clock.
         package var timeMax: Int64
-        /// Records without a key are refused: of a topic with several partitions they lie anywhere, and a
-        /// merchant's window would be cut up among tasks.
+        /// Records without a key are refused by sources with windows: of a topic with several partitions they lie
+        /// anywhere, and a merchant's window would be cut up among tasks.
         package var requiresKeys: Bool
         /// What changes is kept apart, so that `collectChanges` can hand it to a changelog.
         package var tracksChanges: Bool
-        /// Of every source: task p has partition p of each.
-        package var partitionCount: Int
+        /// Of every source; a repartition topic has as many.
+        package var partitions: Int
 
         package init(
             rowsMax: Int = Limits.rowsPerBatchMax,
@@ -32,14 +33,14 @@ package final class Pipeline {
             timeMax: Int64 = .max,
             requiresKeys: Bool = false,
             tracksChanges: Bool = false,
-            partitionCount: Int = 1
+            partitions: Int = 1
         ) {
             self.tracksChanges = tracksChanges
-            self.partitionCount = partitionCount
             self.rowsMax = rowsMax
             self.clock = clock
             self.timeMax = timeMax
             self.requiresKeys = requiresKeys
+            self.partitions = partitions
         }
     }
 
@@ -54,6 +55,8 @@ package final class Pipeline {
     let windowPasses: [[WindowPass]]
     let rulesOfSource: [[RulePlan]]
     let recordSinks: [[RecordSink]]
+    let repartitions: [RepartitionPlan]
+    let repartitionsOfSource: [[RepartitionPlan]]
     let scratch: WindowScratch
     /// Rows by position, for programs that run over keys instead of records.
     let dense: SelectionBuffer
@@ -71,6 +74,10 @@ package final class Pipeline {
     final class SourcePlan {
         let spec: SourceSpec
         let decoder: any RecordDecoder
+        /// The decoder, where the source is a repartition topic: what rows carry besides their fields.
+        let carried: RepartitionDecoder?
+        /// The source that the records were first read from.
+        let origin: Int
         let batch: Batch
         /// Of `spec.schema`.
         let columns: [Column]
@@ -78,6 +85,8 @@ package final class Pipeline {
         let good: SelectionBuffer
         /// The watermark of the source after each row.
         let watermarks: UnsafeMutablePointer<Int64>
+        /// The watermark of another source, for windows of it that rows of this one read.
+        let foreignWatermarks: UnsafeMutablePointer<Int64>
         let late: UnsafeMutablePointer<UInt8>
         let updates: UnsafeMutablePointer<UInt8>
         /// Step that refused the row, -1 for the source itself.
@@ -85,9 +94,11 @@ package final class Pipeline {
         let rows: SelectionBuffer
         let ids: UnsafeMutablePointer<UInt32>
 
-        init(_ spec: SourceSpec, decoder: any RecordDecoder, capacity: Int, zones: ZoneTables) {
+        init(_ spec: SourceSpec, origin: Int, decoder: any RecordDecoder, capacity: Int, zones: ZoneTables) {
             self.spec = spec
+            self.origin = origin
             self.decoder = decoder
+            carried = decoder as? RepartitionDecoder
             batch = Batch(schema: Schema(spec.wire.map(\.field)), capacity: capacity)
             var columns = batch.columns
             var derived: [(Program, DerivedField)] = []
@@ -102,6 +113,8 @@ package final class Pipeline {
             rows = SelectionBuffer(capacity: capacity)
             watermarks = .allocate(capacity: capacity)
             watermarks.initialize(repeating: 0, count: capacity)
+            foreignWatermarks = .allocate(capacity: capacity)
+            foreignWatermarks.initialize(repeating: .min, count: capacity)
             late = .allocate(capacity: capacity)
             late.initialize(repeating: 0, count: capacity)
             updates = .allocate(capacity: capacity)
@@ -114,6 +127,7 @@ package final class Pipeline {
 
         deinit {
             watermarks.deallocate()
+            foreignWatermarks.deallocate()
             late.deallocate()
             updates.deallocate()
             refusedBy.deallocate()
@@ -140,8 +154,10 @@ package final class Pipeline {
         self.spec = spec
         self.options = options
         let capacity = options.rowsMax
-        sources = zip(spec.sources, decoders).map {
-            SourcePlan($0, decoder: $1, capacity: capacity, zones: zones)
+        sources = spec.sources.indices.map { index in
+            let origin = spec.repartitions.first { $0.source == index }?.origin ?? index
+            return SourcePlan(
+                spec.sources[index], origin: origin, decoder: decoders[index], capacity: capacity, zones: zones)
         }
         var builder = Builder(spec: spec, capacity: capacity, zones: zones, tracksChanges: options.tracksChanges)
         builder.build(sources: sources)
@@ -164,7 +180,12 @@ package final class Pipeline {
                     .map { RecordSink(sink: sink, step: $0) }
             }
         }
-        identities = StateIdentities(spec, steps: steps, rules: rules, partitionCount: options.partitionCount)
+        identities = StateIdentities(spec, steps: steps, rules: rules, partitionCount: options.partitions)
+        let repartitions = spec.repartitions.enumerated().map { RepartitionPlan($1, index: $0, steps: steps) }
+        self.repartitions = repartitions
+        repartitionsOfSource = spec.sources.indices.map { source in
+            repartitions.filter { $0.spec.origin == source }
+        }
         scratch = WindowScratch(capacity: capacity)
         dense = SelectionBuffer(capacity: capacity)
         for row in 0..<capacity { dense.rows[row] = Int32(row) }
@@ -178,6 +199,10 @@ package final class Pipeline {
             stores: steps.map { $0.window?.makeStore() },
             rules: rules.count,
             sources: sources.count,
+            upstream: sources.map { source in
+                source.carried == nil ? [] : Array(repeating: Upstream.unknown, count: options.partitions)
+            },
+            repartitions: repartitions.count,
             tracksChanges: options.tracksChanges
         )
     }

@@ -15,6 +15,11 @@ package final class TaskState {
     var times: [Int64]
     package internal(set) var watermarks: [Int64]
     package internal(set) var lateCount = 0
+    /// For each source that is a repartition topic, the watermark that each partition upstream has carried
+    /// last (`Upstream`); empty for the others.
+    package internal(set) var upstream: [[Int64]]
+    /// What this task has carried last, by repartition topic. Not part of what must survive.
+    var carried: [Int64]
     /// Keys whose metrics changed since they were last collected, by step.
     var dirty: [DirtyKeys]
     /// What was forgotten since changes were last collected, as records for the changelog.
@@ -28,7 +33,8 @@ package final class TaskState {
     var definitions: [UInt8] = []
 
     init(
-        partition: Int32, groups: Int, stores: [WindowStore?], rules: Int, sources: Int, tracksChanges: Bool
+        partition: Int32, groups: Int, stores: [WindowStore?], rules: Int, sources: Int, upstream: [[Int64]],
+        repartitions: Int, tracksChanges: Bool
     ) {
         self.partition = partition
         self.groups = (0..<groups).map { _ in KeyGroup() }
@@ -37,6 +43,8 @@ package final class TaskState {
         positions = Array(repeating: -1, count: sources)
         times = Array(repeating: .min, count: sources)
         watermarks = Array(repeating: .min, count: sources)
+        self.upstream = upstream
+        carried = Array(repeating: .min, count: repartitions)
         dirty = stores.map { _ in DirtyKeys() }
     }
 

@@ -11,7 +11,10 @@ extension Explain {
         json.member("latency", spec.latency)
         let bounds = StateBound.all(spec)
         let paths = LatencyProof.paths(spec, model)
-        array(&json, "sources", spec.sources) { source, json in write(source, &json) }
+        array(&json, "sources", Array(spec.sources.indices)) { index, json in
+            write(spec.sources[index], &json)
+            names(&json, "key", spec.partitionKey(of: index) ?? [])
+        }
         array(&json, "steps", Array(spec.steps.indices)) { index, json in
             write(spec.steps[index], bounds.first { $0.step == index }, spec, &json)
         }

@@ -24,10 +24,13 @@ package enum Explain {
             "topology \(spec.name): \(spec.guarantee.rawValue), latency \(ValueText.duration(spec.latency))",
             "ruleset \(spec.ruleset)",
         ]
-        for source in spec.sources {
+        for (index, source) in spec.sources.enumerated() {
             lines += ["", "source \(source.name): \(origin(source)), \(source.format.rawValue)"]
             let names = source.schema.fields.map { "\($0.name) \($0.type)\($0.isOptional ? "?" : "")" }
             lines.append("  fields: \(names.joined(separator: ", "))")
+            if let key = spec.partitionKey(of: index) {
+                lines.append("  partitioned by: \(key.joined(separator: ", "))")
+            }
             lines.append(
                 "  time: \(source.schema.fields[source.timeField].name), out of order by "
                     + "\(ValueText.duration(source.outOfOrder)), "
@@ -78,6 +81,7 @@ package enum Explain {
     static func origin(_ source: SourceSpec) -> String {
         switch source.origin {
         case .kafka(let topic, let start): "topic \(topic) from \(start.rawValue)"
+        case .repartition(let topic): "topic \(topic)"
         case .file(let path): "file \(path)"
         case .generate(let generate):
             "generated, \(generate.rate) records/s of \(generate.merchants) merchants"
@@ -134,6 +138,12 @@ package enum Explain {
             if case .kafka(let topic, _) = source.origin {
                 topics.append((topic, "read by source \(source.name)"))
             }
+        }
+        let split = spec.repartitioned()
+        for repartition in split.repartitions {
+            let key = split.sources[repartition.source].key.joined(separator: ", ")
+            let source = spec.sources[repartition.origin].name
+            topics.append((repartition.topic, "records of \(source), partitioned by \(key)"))
         }
         for sink in spec.sinks {
             if case .kafka(let topic) = sink.target { topics.append((topic, "written by sink \(sink.name)")) }

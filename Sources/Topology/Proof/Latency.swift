@@ -48,8 +48,13 @@ package struct LatencyPath: Hashable, Sendable {
 package enum LatencyProof {
     /// Every path from a source to an alert, by rule.
     package static func paths(_ spec: TopologySpec, _ model: LatencyModel = LatencyModel()) -> [LatencyPath] {
-        spec.rules.indices.flatMap { rule in
-            spec.rules[rule].on.map { path(to: rule, over: $0, spec, model) }
+        let split = spec.repartitioned()
+        return spec.rules.indices.flatMap { rule in
+            spec.rules[rule].on.map { step in
+                var path = path(to: rule, over: step, spec, model)
+                if split.steps[step].input != spec.steps[step].input { path.terms.append(repartition(model)) }
+                return path
+            }
         }
     }
 
@@ -95,6 +100,16 @@ package enum LatencyProof {
                 return LatencyPath(nodes: nodes.reversed(), rule: rule, terms: terms)
             }
         }
+    }
+
+    /// A topic more, which is read once its transaction has committed.
+    private static func repartition(_ model: LatencyModel) -> LatencyPath.Term {
+        LatencyPath.Term(
+            name: "repartition",
+            milliseconds: model.commitIntervalMilliseconds + model.produceMilliseconds
+                + model.fetchWaitMilliseconds + model.pollMilliseconds + model.processingMilliseconds,
+            remedy: "read a topic that has the window's key, or commit more often"
+        )
     }
 
     private static func terms(_ source: SourceSpec, _ rule: RuleSpec, _ model: LatencyModel) -> [LatencyPath

@@ -14,7 +14,7 @@ struct SourceDraft {
 
 /// `sources.<name>`
 struct SourceReader {
-    static let keys = ["kafka", "file", "generate", "format", "time", "schema"]
+    static let keys = ["kafka", "file", "generate", "format", "time", "key", "schema"]
     static let fieldKeys = ["type", "from", "zone", "round"]
     static let schemaExample = "schema: { order_id: text, amount: decimal(2), event_time: timestamp }"
 
@@ -42,6 +42,7 @@ struct SourceReader {
         draft.columns = schema.columns
         draft.isComplete = schema.isComplete
         let timeField = time.flatMap { findTimeField($0, draft) }
+        let key = readKey(mapping, draft)
         guard context.diagnostics.count == before, let origin, let time, let timeField else { return draft }
         let fields =
             schema.wire.map(\.field)
@@ -62,7 +63,28 @@ struct SourceReader {
             ahead: time.ahead,
             position: entry.keyPosition
         )
+        draft.spec?.key = key
         return draft
+    }
+
+    /// The fields that the topic's producers partition it by.
+    private func readKey(_ mapping: MappingReader, _ draft: SourceDraft) -> [String] {
+        let example = "key: merchant_id"
+        guard let node = mapping["key"] else { return [] }
+        guard mapping.isGiven("kafka") else {
+            context.error(
+                mapping.keyPosition("key"),
+                "key says how a Kafka topic is partitioned, and \(mapping.what) reads none")
+            return []
+        }
+        guard let names = context.names(node, "key", example: example) else { return [] }
+        let known = draft.columns.map(\.name)
+        for name in names where draft.isComplete && !known.contains(name.text) {
+            context.error(
+                name.position,
+                "no field '\(name.shown)' in the schema\(NearestName.hint(name.text, among: known))")
+        }
+        return names.map(\.text)
     }
 
     // MARK: Origin

@@ -75,6 +75,10 @@ private struct FileReader {
             context.error(diagnostic.position, diagnostic.message)
         }
         Pruning.warnOfUnused(spec, context)
+        for index in spec.sources.indices {
+            guard let mistake = spec.keyMistake(of: index) else { continue }
+            context.warn(spec.sources[index].position, "source '\(spec.sources[index].name)' \(mistake)")
+        }
         return Pruning.withoutUnusedFields(spec)
     }
 

@@ -1,0 +1,180 @@
+import Base
+import Dataflow
+import Formats
+import Records
+import State
+import Topology
+
+/// A topic that records go through to the partition of another key: what is written to it.
+final class RepartitionPlan {
+    let index: Int
+    let spec: RepartitionSpec
+    /// The step whose rows are written.
+    let step: StepPlan
+    let encoder: RepartitionEncoder
+
+    init(_ spec: RepartitionSpec, index: Int, steps: [StepPlan]) {
+        self.spec = spec
+        self.index = index
+        step = steps[spec.step]
+        encoder = RepartitionEncoder(
+            spec.columns.map { steps[spec.step].spec.schema.fields[$0] },
+            columns: spec.columns.map { steps[spec.step].columns[$0] })
+    }
+}
+
+/// How far event time has come in the partitions upstream of a repartition topic, as a task knows it. The
+/// task's watermark of that source is the least of them, but for those that are idle, and never goes back.
+enum Upstream {
+    /// Nothing was heard of the partition: there is no watermark yet.
+    static let unknown = Int64.min
+    /// The partition is empty and quiet, and holds nobody back until something comes from it.
+    static let idle = Int64.max
+}
+
+extension Pipeline {
+    // MARK: Writing
+
+    /// Writes the rows of this stretch that windows of another key take in, in row order, each with the
+    /// watermark after it. They go to the partition that Kafka's partitioner chooses for the key.
+    func writeRepartitioned(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ outbox: inout Outbox) {
+        let raw = plan.batch.raw
+        let arena = plan.batch.arena
+        for repartition in repartitionsOfSource[source] {
+            guard let key = repartition.step.key else { continue }
+            let rows = repartition.step.selection.selection
+            let encoder = repartition.encoder
+            let (keys, times, watermarks) = (key.encoded.values, plan.batch.times, plan.watermarks)
+            for index in 0..<rows.count {
+                let row = rows[index]
+                encoder.encode(
+                    row, arena: arena,
+                    RepartitionOrigin(
+                        partition: task.partition, offset: raw.offsets[row], appended: raw.timestamps[row],
+                        watermark: watermarks[row]))
+                var record = outbox.begin(.repartition(repartition.index), timestamp: max(0, times[row]))
+                let text = TextReference(packed: keys[row])
+                outbox.setKey(arena.base + text.offset, text.count, of: &record)
+                outbox.setValue(encoder.bytes.base, encoder.bytes.count, of: &record)
+                outbox.end(record)
+            }
+        }
+    }
+
+    /// Tells every partition of every repartition topic how far event time has come in this task's partition,
+    /// where that has changed since the last call. To be called before each commit.
+    ///
+    /// `quiet`: sources whose partition was read to its end and has been silent for its idle time. Of these,
+    /// one that never had a record is marked idle, so that windows downstream do not wait for it.
+    package func carryWatermarks(_ task: TaskState, quiet: (Int) -> Bool, into outbox: inout Outbox) {
+        for repartition in repartitions {
+            let origin = repartition.spec.origin
+            var watermark = task.watermarks[origin]
+            if watermark == .min, quiet(origin) { watermark = Upstream.idle }
+            guard watermark != task.carried[repartition.index] else { continue }
+            task.carried[repartition.index] = watermark
+            let isIdle = watermark == Upstream.idle
+            repartition.encoder.encodeMark(
+                partition: task.partition, watermark: isIdle ? .min : watermark, isIdle: isIdle)
+            for partition in 0..<options.partitions {
+                var record = outbox.begin(
+                    .repartition(repartition.index), partition: Int32(partition),
+                    timestamp: isIdle ? 0 : max(0, watermark))
+                outbox.setValue(repartition.encoder.bytes.base, repartition.encoder.bytes.count, of: &record)
+                outbox.end(record)
+            }
+        }
+    }
+
+    // MARK: Reading
+
+    /// Event times of a repartition topic's rows and the watermark after each; the bounds on event times were
+    /// applied before the topic.
+    func takeOrigins(_ plan: SourcePlan, _ carried: RepartitionDecoder, _ task: TaskState, _ source: Int) {
+        let batch = plan.batch
+        let time = plan.columns[plan.spec.timeField]
+        var upstream = task.upstream[source]
+        var least = upstream.min() ?? Upstream.unknown
+        var greatest = task.times[source]
+        var watermark = task.watermarks[source]
+        var marks: Int64 = 0
+        for row in 0..<batch.count {
+            let status = batch.status[row]
+            if status == RowStatus.good.rawValue, time.valid[row] != 1 {
+                batch.status[row] = RowStatus.missingField.rawValue
+                batch.statusField[row] = Int16(plan.spec.timeField)
+            } else if status == RowStatus.good.rawValue || status == RowStatus.mark.rawValue {
+                if status == RowStatus.good.rawValue {
+                    batch.times[row] = time.values[row]
+                    greatest = max(greatest, time.values[row])
+                } else {
+                    marks += 1
+                }
+                let origin = carried.origins[row]
+                let before = upstream[Int(origin.partition)]
+                let after = Self.after(before, origin.watermark, isIdle: carried.idle[row] != 0)
+                if after != before {
+                    upstream[Int(origin.partition)] = after
+                    if before == least || after < least { least = upstream.min() ?? Upstream.unknown }
+                    if least != Upstream.idle { watermark = max(watermark, least) }
+                }
+            }
+            plan.watermarks[row] = watermark
+        }
+        counters.records -= marks
+        task.upstream[source] = upstream
+        task.times[source] = greatest
+        task.watermarks[source] = watermark
+    }
+
+    /// What is known of a partition after it has carried `watermark`.
+    private static func after(_ before: Int64, _ watermark: Int64, isIdle: Bool) -> Int64 {
+        if isIdle { return Upstream.idle }
+        if watermark == .min { return before }
+        return before == Upstream.idle ? watermark : max(before, watermark)
+    }
+
+    /// Rows that lie so far ahead of the slowest partition that the windows have no room for them are refused.
+    func refuseAhead(_ step: StepPlan, _ plan: SourcePlan, _ store: WindowStore) {
+        let selection = step.selection.selection
+        guard selection.count > 0 else { return }
+        let room = store.makeRoom(selection, times: plan.batch.times, watermark: plan.watermarks[selection[0]])
+        var count = 0
+        for index in 0..<selection.count {
+            let row = selection[index]
+            step.selection.rows[count] = Int32(truncatingIfNeeded: row)
+            if room.contains(plan.batch.times[row]) {
+                count += 1
+            } else {
+                plan.batch.status[row] = RowStatus.aheadOfOthers.rawValue
+                plan.refusedBy[row] = Int16(step.index)
+            }
+        }
+        step.selection.count = count
+    }
+
+    /// Where a row was first read: topic, partition, offset and append time.
+    func origin(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ row: Int)
+        -> (source: Int, partition: Int32, offset: Int64, appended: Int64)
+    {
+        let raw = plan.batch.raw
+        guard let carried = plan.carried else {
+            return (source, task.partition, raw.offsets[row], raw.timestamps[row])
+        }
+        let origin = carried.origins[row]
+        return (plan.origin, origin.partition, origin.offset, origin.appended)
+    }
+
+    /// The fields of a repartitioned row as JSON, since its value is for millrace alone to read.
+    func writeFields(_ plan: SourcePlan, _ row: Int) {
+        json.removeAll()
+        json.beginObject()
+        for (field, column) in zip(plan.spec.schema.fields, plan.columns) {
+            json.name(field.name)
+            json.value(
+                column.values[row], valid: column.valid[row] == 1, column.type, arena: plan.batch.arena,
+                exactly: true)
+        }
+        json.endObject()
+    }
+}

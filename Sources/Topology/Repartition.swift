@@ -1,0 +1,146 @@
+import Records
+
+/// Records of a source that are written to a topic once more, partitioned by another key.
+package struct RepartitionSpec: Sendable {
+    /// `<topology>-<step>-repartition`.
+    package var topic: String
+    /// The step whose records are written: filtered, derived and keyed as the windows want them.
+    package var step: Int
+    /// Columns of that step's schema that go through the topic: the wire fields of `source`, in order.
+    package var columns: [Int]
+    /// The source that the records come from.
+    package var origin: Int
+    /// The source that reads the topic.
+    package var source: Int
+}
+
+extension TopologySpec {
+    /// The fields that the records of a source are partitioned by: what the source says, or else the one key
+    /// that all its windows have. nil: the windows have several keys and the source says nothing, or there
+    /// are no windows and it does not matter.
+    package func partitionKey(of source: Int) -> [String]? {
+        if !sources[source].key.isEmpty { return sources[source].key }
+        let keys = windowKeys(of: source)
+        return Set(keys.map(\.key)).count == 1 ? keys[0].key : nil
+    }
+
+    /// What is wrong with a source of several partitions of which nobody knows what they are made by; nil:
+    /// nothing. Fits behind "source 'orders'".
+    package func keyMistake(of source: Int) -> String? {
+        guard partitionKey(of: source) == nil, case .kafka = sources[source].origin else { return nil }
+        var seen: Set<[String]> = []
+        let keys = windowKeys(of: source).filter { seen.insert($0.key).inserted }
+        guard let first = keys.first else { return nil }
+        let list = keys.map { "\($0.step) by \($0.key.joined(separator: ", "))" }.joined(separator: "; ")
+        return "has windows of different keys (\(list)), and with several partitions it matters which of them "
+            + "the topic's producers use; write key: \(first.key.joined(separator: ", ")) if it is that one"
+    }
+
+    /// The topology as it runs on several partitions. A window finds all records of its key in its partition
+    /// if its key has the fields that the source is partitioned by. Every other window gets its records from a
+    /// repartition topic: the steps before it, and its own conditions and fields, are computed before the
+    /// topic, and only the columns that the window reads go through. Windows that take in the same records by
+    /// the same key share a topic.
+    ///
+    /// Sources, steps, rules and sinks keep their indices: sources and steps are added at the end, and a
+    /// window's step reads another source. A topology with nothing to repartition comes out as it is.
+    ///
+    /// `prefix`: what the topics' names begin with; nil: the topology's name.
+    package func repartitioned(prefix: String? = nil) -> TopologySpec {
+        var result = self
+        var groups: [Intake: [Int]] = [:]
+        var order: [Intake] = []
+        for (index, step) in steps.enumerated() where step.window != nil {
+            let origin = source(of: index)
+            guard case .kafka = sources[origin].origin, let partitioned = partitionKey(of: origin) else { continue }
+            let key = step.key.map { step.schema.fields[$0].name }
+            if Set(partitioned).isSubset(of: key) { continue }
+            let intake = Intake(input: step.input, condition: step.condition, derived: step.derived, key: key)
+            if groups[intake] == nil { order.append(intake) }
+            groups[intake, default: []].append(index)
+        }
+        for intake in order { result.split(groups[intake] ?? [], prefix: prefix ?? name) }
+        return result
+    }
+
+    /// What a window step takes in.
+    private struct Intake: Hashable {
+        var input: StepSpec.Input
+        var condition: Expression?
+        var derived: [DerivedField]
+        var key: [String]
+    }
+
+    /// Puts a topic before these window steps, which take in the same records by the same key.
+    private mutating func split(_ members: [Int], prefix: String) {
+        let first = steps[members[0]]
+        let origin = source(of: members[0])
+        // The columns of a source come first in the schema of every step that reads it.
+        var used: Set<Int> = [sources[origin].timeField]
+        for index in members { used.formUnion(columnsRead(by: steps[index])) }
+        let columns = used.sorted()
+        let fields = columns.map { first.schema.fields[$0] }
+        var map = [Int](repeating: -1, count: first.schema.fields.count)
+        for (place, column) in columns.enumerated() { map[column] = place }
+        let topic = "\(prefix)-\(first.name)-repartition"
+        var source = sources[origin]
+        source.name = topic
+        source.origin = .repartition(topic: topic)
+        source.format = .repartition
+        source.wire = fields.map { WireField(path: [$0.name], field: $0) }
+        source.derived = []
+        source.key = first.key.map { first.schema.fields[$0].name }
+        source.schema = Schema(fields)
+        source.timeField = map[source.timeField]
+        source.position = first.position
+        repartitions.append(
+            RepartitionSpec(
+                topic: topic, step: steps.count, columns: columns, origin: origin, source: sources.count))
+        // Named like the window's step, since what it refuses is refused for that.
+        var writer = first
+        writer.window = nil
+        writer.aggregates = []
+        writer.outputs = []
+        steps.append(writer)
+        for index in members {
+            steps[index].input = .source(sources.count)
+            steps[index].condition = nil
+            steps[index].derived = []
+            steps[index].schema = source.schema
+            steps[index].key = steps[index].key.map { map[$0] }
+            for call in steps[index].aggregates.indices {
+                let (argument, condition) = (
+                    steps[index].aggregates[call].argument, steps[index].aggregates[call].condition
+                )
+                steps[index].aggregates[call].argument = argument?.remapped(map)
+                steps[index].aggregates[call].condition = condition?.remapped(map)
+            }
+        }
+        sources.append(source)
+    }
+
+    /// Columns of the step's schema that its window needs.
+    private func columnsRead(by step: StepSpec) -> Set<Int> {
+        var columns = Set(step.key)
+        for call in step.aggregates {
+            call.argument?.collectColumns(into: &columns)
+            call.condition?.collectColumns(into: &columns)
+        }
+        return columns
+    }
+
+    private func windowKeys(of source: Int) -> [(step: String, key: [String])] {
+        steps.indices.filter { steps[$0].window != nil && self.source(of: $0) == source }.map { index in
+            let step = steps[index]
+            return (step.name, step.key.map { step.schema.fields[$0].name })
+        }
+    }
+
+    /// The source that a step's records come from in the end.
+    package func source(of step: Int) -> Int {
+        var step = step
+        while case .step(let input) = steps[step].input { step = input }
+        guard case .source(let source) = steps[step].input else { return 0 }
+        return source
+    }
+}
