@@ -79,7 +79,7 @@ let package = Package(
         // Layer 5: the command.
         .executableTarget(
             name: "millrace",
-            dependencies: ["Base", "Topology", "Connectors", "Engine"],
+            dependencies: ["Base", "Records", "Topology", "Connectors", "Engine"],
             swiftSettings: policy
         ),
         // Tests: one suite per library, then the suites that cross them.

@@ -21,7 +21,7 @@ import Testing
             let uses = call[..<end].components(separatedBy: "\"").enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
             table[name] = Set(uses.dropFirst())
         }
-        table["millrace"] = ["Base", "Topology", "Connectors", "Engine"]
+        table["millrace"] = ["Base", "Records", "Topology", "Connectors", "Engine"]
         return table
     }
 

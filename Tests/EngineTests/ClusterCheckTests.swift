@@ -5,7 +5,7 @@ import Topology
 
 @Suite struct ClusterCheckTests {
     /// Two sources that meet in one rule.
-    private static func spec(guarantee: String = "exactly-once") throws -> TopologySpec {
+    private static func spec(guarantee: String = "exactly-once", steps: String = "") throws -> TopologySpec {
         let text = """
             topology: joined
             guarantee: \(guarantee)
@@ -13,6 +13,7 @@ import Topology
             sources:
               orders:
                 kafka: { topic: orders }
+                key: merchant
                 format: json
                 time: { field: at, out_of_order: 1s, idle: 500ms }
                 schema: { merchant: text, amount: decimal(2), at: timestamp }
@@ -22,6 +23,7 @@ import Topology
                 time: { field: at, out_of_order: 1s, idle: 500ms }
                 schema: { merchant: text, amount: decimal(2), at: timestamp }
             steps:
+              \(steps)
               sold:
                 from: orders
                 key: merchant
@@ -141,14 +143,18 @@ import Topology
     @Test func repartitionTopicsAreChecked() throws {
         // Goal: a repartition topic that exists must have the sources' count and must not be compacted.
         var facts = Self.sound()
-        facts.topics["joined-sold-repartition"] = KafkaTopicFacts(
+        facts.topics["joined-sold-by-amount-repartition"] = KafkaTopicFacts(
             partitions: 2,
             replication: 3,
             configuration: ["cleanup.policy": "compact"]
         )
+        let steps = "sold-by-amount: { from: orders, key: amount, window: { size: 1h }, aggregate: { n: count() } }"
+        let check = ClusterCheck(try Self.spec(steps: steps), group: "joined", facts: facts)
+        let troubles = check.findings.filter { $0.level != .ok }.map { "\($0.level.rawValue) \($0.check) \($0.subject)" }
         #expect(
-            try Self.troubles(facts) == [
-                "error partitions joined-sold-repartition", "error cleanup-policy joined-sold-repartition",
+            troubles == [
+                "error partitions joined-sold-by-amount-repartition",
+                "error cleanup-policy joined-sold-by-amount-repartition",
             ]
         )
     }
@@ -227,18 +233,18 @@ import Topology
     @Test func rightsAreTheLeast() throws {
         // Goal: exactly these rights; Create only for what is missing.
         func rights(_ facts: KafkaClusterFacts, _ guarantee: String) throws -> [String] {
-            ClusterCheck(try Self.spec(guarantee: guarantee), group: "desk", facts: facts).acls.map {
+            ClusterCheck(try Self.spec(guarantee: guarantee), group: "joined", facts: facts).acls.map {
                 "\($0.resource.rawValue) \($0.name)\($0.isPrefix ? "*" : "") "
                     + $0.operations.joined(separator: " ")
             }
         }
         let common = [
-            "topic orders Read Describe", "topic refunds Read Describe", "group desk Read",
+            "topic orders Read Describe", "topic refunds Read Describe", "group joined Read",
             "topic risk-alerts Write Describe", "topic joined-dead-letter Write Describe",
             "topic joined-late Write Describe", "topic joined-state-changelog Read Write Describe",
         ]
         #expect(
-            try rights(Self.sound(), "exactly-once") == common + ["transactional-id desk-* Write Describe"]
+            try rights(Self.sound(), "exactly-once") == common + ["transactional-id joined-* Write Describe"]
         )
         #expect(try rights(Self.sound(), "at-least-once") == common + ["cluster  IdempotentWrite"])
         var facts = Self.sound()

@@ -49,13 +49,12 @@ extension ClusterCheck {
                 )
             )
         }
-        if (outputs + internalTopics).contains(where: {
-            $0.hasPrefix("\(spec.name)-") && facts.topics[$0] == nil
-        }) {
+        for prefix in Set([spec.name, group]).sorted()
+        where (outputs + internalTopics).contains(where: { $0.hasPrefix("\(prefix)-") && facts.topics[$0] == nil }) {
             acls.append(
                 Acl(
                     resource: .topic,
-                    name: "\(spec.name)-",
+                    name: "\(prefix)-",
                     isPrefix: true,
                     operations: ["Create"],
                     purpose: "topics that do not exist yet; not needed once they do"
