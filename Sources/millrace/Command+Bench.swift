@@ -2,6 +2,7 @@ import Base
 import Connectors
 import Engine
 import Glibc
+import Topology
 
 extension Command {
     static let bench = Command(
@@ -16,6 +17,8 @@ extension Command {
                             (--bootstrap-server, --records)
               latency       from a record's scheduled send to its alert read, at a fixed rate
                             (--bootstrap-server, --rate, --seconds)
+                            or with --guarantee at-least-once
+              restart       from the kill of a worker to its first new alert (--bootstrap-server, --keys)
               allocations   of memory, per record at steady state
               redis         hot metrics of merchants per second
 
@@ -25,15 +28,23 @@ extension Command {
             """,
         options: [
             "--json": .flag, "--bootstrap-server": .value, "--records": .value, "--keys": .value, "--slide": .value,
-            "--rate": .value, "--seconds": .value,
+            "--rate": .value, "--seconds": .value, "--guarantee": .value,
         ],
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
-            guard arguments.files.count == 1 else { throw Fault(.user, "one bench is expected: operators, decode, kafka, latency, allocations or redis") }
+            guard arguments.files.count == 1 else { throw Fault(.user, "one bench is expected: operators, decode, kafka, latency, restart, allocations or redis") }
             let report = try report(arguments.files[0], arguments)
             print(arguments.has("--json") ? report.json : report.text)
             return ExitCode.done
         }
     )
+
+    private static func guarantee(_ text: String?) throws(Fault) -> TopologySpec.Guarantee {
+        guard let text else { return .exactlyOnce }
+        guard let guarantee = TopologySpec.Guarantee(rawValue: text) else {
+            throw Fault(.user, "--guarantee is exactly-once or at-least-once, not '\(text)'")
+        }
+        return guarantee
+    }
 
     private static func report(_ name: String, _ arguments: Arguments) throws(Fault) -> BenchReport {
         let records = try arguments.integer("--records", in: 1000...1_000_000_000)
@@ -54,10 +65,15 @@ extension Command {
         case "latency":
             return try BenchLatency.run(
                 try servers(), rate: try arguments.integer("--rate", in: 100...10_000_000) ?? 50_000,
-                seconds: try arguments.integer("--seconds", in: 1...3600) ?? 15)
+                seconds: try arguments.integer("--seconds", in: 1...3600) ?? 15,
+                guarantee: try guarantee(arguments.value("--guarantee")))
+        case "restart":
+            return try BenchRestart.run(
+                try servers(), keys: try arguments.integer("--keys", in: 1000...2_000_000) ?? 100_000,
+                program: "/proc/self/exe")
         case "allocations": return try BenchAllocations.run(records: records ?? 2_000_000)
         case "redis": return try BenchRedis.run(keys: records ?? 100_000)
-        default: throw Fault(.user, "unknown bench '\(name)'; there is operators, decode, kafka, latency, allocations, redis")
+        default: throw Fault(.user, "unknown bench '\(name)'; there is operators, decode, kafka, latency, restart, allocations, redis")
         }
     }
 }

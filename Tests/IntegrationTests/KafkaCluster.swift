@@ -40,7 +40,15 @@ final class KafkaCluster: @unchecked Sendable {
         environment["KAFKA_DIR"] = directory
         environment["KAFKA_PORT"] = "\(port)"
         // Several brokers share the memory of a small machine.
-        if brokers > 1 { environment["KAFKA_HEAP"] = "384m" }
+        if brokers > 1 {
+            environment["KAFKA_HEAP"] = "384m"
+            // Kafka takes a broker for dead after nine seconds unless it is told otherwise, and until then nobody
+            // can read or write its partitions.
+            let properties = NSTemporaryDirectory() + "/millrace-kafka-\(getpid())-\(port).properties"
+            try "broker.session.timeout.ms=4000\nbroker.heartbeat.interval.ms=500\n"
+                .write(toFile: properties, atomically: true, encoding: .utf8)
+            environment["KAFKA_PROPS"] = properties
+        }
         self.environment = environment
         bootstrapServers = try Self.run(script, ["up", "\(brokers)"], environment, input: "")
             .trimmingCharacters(in: .whitespacesAndNewlines)

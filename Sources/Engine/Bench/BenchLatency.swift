@@ -9,7 +9,9 @@ import Topology
 /// From the moment that a record was due to be sent to the moment that its alert is read, at a fixed rate: a
 /// record that is sent late because the sender was held up counts from when it was due.
 package enum BenchLatency {
-    package static func run(_ settings: KafkaSettings, rate: Int, seconds: Int) throws(Fault) -> BenchReport {
+    package static func run(
+        _ settings: KafkaSettings, rate: Int, seconds: Int, guarantee: TopologySpec.Guarantee
+    ) throws(Fault) -> BenchReport {
         let stamp = SystemClock().nowMilliseconds
         let (orders, alerts) = ("latency-orders-\(stamp)", "latency-alerts-\(stamp)")
         let admin = try KafkaAdmin(settings)
@@ -17,7 +19,7 @@ package enum BenchLatency {
         try admin.create([orders, alerts].map { KafkaTopicPlan(name: $0, partitions: 4) })
         let text = """
             topology: latency-\(stamp)
-            guarantee: at-least-once
+            guarantee: \(guarantee.rawValue)
             sources:
               orders:
                 kafka: { topic: \(orders) }
@@ -69,7 +71,7 @@ package enum BenchLatency {
         guard seen == marked.count, latency.count > 0 else {
             throw Fault(.defect, "bench latency: \(seen) alerts read of \(marked.count) that were due")
         }
-        var report = BenchReport("latency: \(rate) records/s for \(seconds) s, from the scheduled send to the alert read, at least once")
+        var report = BenchReport("latency: \(rate) records/s for \(seconds) s, from the scheduled send to the alert read, \(guarantee.rawValue)")
         report.add("p50", latency.quantile(0.5) * 1000, "ms")
         report.add("p99", latency.quantile(0.99) * 1000, "ms")
         report.add("p999", latency.quantile(0.999) * 1000, "ms")
