@@ -44,6 +44,14 @@ package final class KafkaChangelog: ChangelogReader {
     ) throws(Fault) -> [Int32: ChangelogEnd] {
         let list = rd_kafka_topic_partition_list_new(Int32(tasks.count))
         defer { rd_kafka_topic_partition_list_destroy(list) }
+        let partitions = try client.partitionCount(of: topic, deadlineMilliseconds: 30_000) ?? 0
+        if let task = tasks.keys.first(where: { $0 >= Int32(partitions) }) {
+            throw Fault(
+                .user,
+                "partition \(task) was assigned, and changelog '\(topic)' has \(partitions) partitions: a source was given more. "
+                    + "Keys have moved between partitions, and their windows cannot follow: begin anew under another --group"
+            )
+        }
         var total: Int64 = 0
         var ends: [Int32: ChangelogEnd] = [:]
         for (task, from) in tasks {

@@ -194,7 +194,8 @@ package final class KafkaSource: LaneSource {
                     .external,
                     "\(place): the group's position \(message.pointee.offset) is not there any more: records "
                         + "were deleted before they were read, or the topic was made anew (\(detail)); "
-                        + "set a new position with kafka-consumer-groups --reset-offsets"
+                        + "stop every worker, and ten seconds later set a new position with kafka-consumer-groups "
+                        + "--reset-offsets: what lies between is then left out"
                 )
             )
         case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
