@@ -22,7 +22,7 @@ package final class Lane {
         package var snapshotMilliseconds: Int64
 
         package init(
-            commitMilliseconds: Int64 = 100, commitMillisecondsBehind: Int64 = 500, commitRecordsMax: Int64 = 1_000_000,
+            commitMilliseconds: Int64 = 100, commitMillisecondsBehind: Int64 = 1000, commitRecordsMax: Int64 = 1_000_000,
             pollMilliseconds: Int = 10, snapshotRecords: Int64 = 200_000, snapshotMilliseconds: Int64 = 30_000
         ) {
             self.commitMilliseconds = commitMilliseconds

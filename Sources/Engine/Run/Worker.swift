@@ -272,7 +272,7 @@ package final class Worker: Sendable {
         factory.metricsMilliseconds = options.redisMilliseconds
         factory.lane = Lane.Options(
             commitMilliseconds: options.commitMilliseconds,
-            commitMillisecondsBehind: max(500, options.commitMilliseconds),
+            commitMillisecondsBehind: max(1000, options.commitMilliseconds),
             snapshotMilliseconds: options.snapshotMilliseconds)
         return try factory.make(number, phase: phase) { [board] in board.publish($0, lane: number) }.lane
     }
