@@ -13,7 +13,7 @@ package enum Plant {
         case snapshotAhead = "snapshot-ahead"
         /// A commit of unknown outcome is taken for a success, and its producer goes on.
         case producerKept = "producer-kept"
-        /// Watermarks are not restored.
+        /// Watermarks are neither carried through repartition topics nor restored.
         case watermarkLost = "watermark-lost"
         /// The first record after a restore is left out.
         case offByOne = "off-by-one"

@@ -76,6 +76,11 @@ enum Signals {
 
     static func onStop(_ body: @escaping @Sendable () -> Void) {
         for signal in [SIGTERM, SIGINT] { Glibc.signal(signal) { _ in Signals.isStopping.store(true, ordering: .relaxed) } }
+        // Some parents start their children with signals blocked, and a worker that cannot be asked to stop is killed.
+        var stops = sigset_t()
+        sigemptyset(&stops)
+        for signal in [SIGTERM, SIGINT] { sigaddset(&stops, signal) }
+        pthread_sigmask(SIG_UNBLOCK, &stops, nil)
         // Writing to a closed pipe or socket is an error where it happens, not the end of the process.
         Glibc.signal(SIGPIPE, SIG_IGN)
         var thread = pthread_t()

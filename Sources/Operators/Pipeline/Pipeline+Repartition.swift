@@ -44,15 +44,17 @@ extension Pipeline {
             guard let key = repartition.step.key else { continue }
             let rows = repartition.step.selection.selection
             let encoder = repartition.encoder
-            let (keys, times, watermarks) = (key.encoded.values, plan.batch.times, plan.watermarks)
+            let (keys, watermarks) = (key.encoded.values, plan.watermarks)
             for index in 0..<rows.count {
                 let row = rows[index]
                 encoder.encode(
                     row, arena: arena,
                     RepartitionOrigin(
                         partition: task.partition, offset: raw.offsets[row], appended: raw.timestamps[row],
-                        watermark: watermarks[row]))
-                var record = outbox.begin(.repartition(repartition.index), timestamp: max(0, times[row]))
+                        watermark: Plant.isOn(.watermarkLost) ? .min : watermarks[row]))
+                // Stamped with the time of the write: by their event time old records would outlive the topic's
+                // retention before they are read.
+                var record = outbox.begin(.repartition(repartition.index), timestamp: 0)
                 let text = TextReference(packed: keys[row])
                 outbox.setKey(arena.base + text.offset, text.count, of: &record)
                 outbox.setValue(encoder.bytes.base, encoder.bytes.count, of: &record)
@@ -67,6 +69,7 @@ extension Pipeline {
     /// `quiet`: sources whose partition was read to its end and has been silent for its idle time. Of these,
     /// one that never had a record is marked idle, so that windows downstream do not wait for it.
     package func carryWatermarks(_ task: TaskState, quiet: (Int) -> Bool, into outbox: inout Outbox) {
+        if Plant.isOn(.watermarkLost) { return }
         for repartition in repartitions {
             let origin = repartition.spec.origin
             var watermark = task.watermarks[origin]
@@ -77,9 +80,7 @@ extension Pipeline {
             repartition.encoder.encodeMark(
                 partition: task.partition, watermark: isIdle ? .min : watermark, isIdle: isIdle)
             for partition in 0..<options.partitions {
-                var record = outbox.begin(
-                    .repartition(repartition.index), partition: Int32(partition),
-                    timestamp: isIdle ? 0 : max(0, watermark))
+                var record = outbox.begin(.repartition(repartition.index), partition: Int32(partition), timestamp: 0)
                 outbox.setValue(repartition.encoder.bytes.base, repartition.encoder.bytes.count, of: &record)
                 outbox.end(record)
             }
