@@ -1,5 +1,6 @@
 import Base
 import Connectors
+import Engine
 import Foundation
 import Records
 
@@ -85,6 +86,28 @@ enum CrashOracle {
             fields["closing"] = CrashStream.decimal(last.amount)
         }
         return Dictionary(uniqueKeysWithValues: fields.map { ("\(step).\($0.key)", $0.value) })
+    }
+
+    /// Where the stores, as their changelog has them, hold something else; each in at most 400 characters.
+    static func differences(_ expected: [String: [String: String]], _ stores: StateInspector) -> [String] {
+        var kept: [String: String] = [:]
+        for entry in stores.entries(where: { ["turnover", "today"].contains($0.store) }) {
+            kept["\(entry.state.store) merchant:\(entry.state.text)"] = entry.state.json
+        }
+        var found: [String] = []
+        for (key, fields) in expected.sorted(by: { $0.key < $1.key }) {
+            for (field, value) in fields.sorted(by: { $0.key < $1.key }) {
+                let parts = field.split(separator: ".", maxSplits: 1)
+                let json = kept["\(parts[0]) \(key)"] ?? "nothing"
+                let name = parts[1] == "window_start" ? "start" : parts[1] == "window_end" ? "end" : String(parts[1])
+                // Decimals, texts and times stand in quotes, counts do not.
+                guard !json.contains("\"\(name)\":\"\(value)\""), !json.contains("\"\(name)\":\(value),"),
+                    !json.contains("\"\(name)\":\(value)}")
+                else { continue }
+                found.append(CrashComparison.short("store \(key): \(field) is not \(value): \(json)"))
+            }
+        }
+        return found
     }
 
     /// Where Redis holds something else; each in at most 400 characters.

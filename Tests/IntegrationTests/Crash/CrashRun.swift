@@ -12,7 +12,7 @@ final class CrashRun {
     struct Options {
         var seed: UInt64
         var orders: Int
-        var guarantee = WorkerProcess.isExactlyOnce ? Guarantee.exactlyOnce : .atLeastOnce
+        var guarantee = Guarantee.exactlyOnce
         var ordersPerSecond = 4000
         /// A fault that the workers plant in themselves.
         var plant: String?
@@ -51,6 +51,7 @@ final class CrashRun {
     private(set) var pointsHit: [String] = []
     /// What was compared, in words.
     private(set) var compared = ""
+    private var storesCompared = 0
 
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent()
@@ -84,7 +85,7 @@ final class CrashRun {
         redis = try PrivateRedis.start()
         let setup = WorkerProcess.Setup(
             topology: topology, folder: folder, bootstrapServers: cluster.bootstrapServers,
-            guarantee: options.guarantee, parameters: parameters, redis: redis.map { "unix:\($0.address)" },
+            parameters: parameters, redis: redis.map { "unix:\($0.address)" },
             plant: options.plant)
         workers = ["a", "b"].map { WorkerProcess($0, setup) }
         away = workers.map { _ in .distantPast }
@@ -229,7 +230,7 @@ final class CrashRun {
         try feedTheRest()
         let settled = CrashStream.markers(after: stream, aheadMilliseconds: 0, number: 0)
         try mark(settled, seconds: seconds)
-        var differences = try redisDifferences(settled)
+        var differences = try aggregateDifferences(settled)
         // Those that were kept away come back before the end.
         try waitUntilReady()
         // All windows close.
@@ -238,7 +239,7 @@ final class CrashRun {
         for number in workers.indices { try stop(number) }
         let (_, texts) = try topic(markers: settled + end)
         let expected = try CrashComparison.replay(spec, texts, folder: folder)
-        compared = expected.description
+        compared = "\(expected.description), \(storesCompared) aggregates in stores and Redis"
         if let missing = expected.missing { throw Fault(.defect, "the stream brings no \(missing)") }
         let live = try CrashComparison.live(settings, names)
         differences = faults + differences + CrashComparison.differences(expected: expected, live: live)
@@ -249,16 +250,21 @@ final class CrashRun {
         return differences
     }
 
-    /// Redis is written after a commit, so it has a while to become right.
-    private func redisDifferences(_ markers: [CrashStream.Order]) throws -> [String] {
-        guard let redis else { return [] }
+    /// Aggregates in the stores and in Redis, which is written after a commit and so has a while to become right.
+    private func aggregateDifferences(_ markers: [CrashStream.Order]) throws -> [String] {
         let expected = try CrashOracle.hashes(try topic(markers: markers).orders)
+        var group = settings
+        group.group = names.topology
+        let stores = try StateInspector(spec, group)
+        let inStores = CrashOracle.differences(expected, stores)
+        storesCompared = expected.values.reduce(0) { $0 + $1.count }
+        guard let redis else { return inStores }
         var differences: [String] = []
         _ = try pumps(seconds: 10) {
             differences = try CrashOracle.differences(expected, redis.address)
             return differences.isEmpty
         }
-        return differences
+        return inStores + differences
     }
 
     /// What stands in the orders topic, which is the truth for both sides, by partition.

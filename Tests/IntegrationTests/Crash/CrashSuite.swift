@@ -29,23 +29,9 @@ import Testing
         Self.expectNone(try run.finish(), run)
     }
 
-    /// Goal: the comparison sees what kills do to a worker that keeps nothing.
-    @Test(.disabled(if: WorkerProcess.isExactlyOnce, "this worker keeps its state"))
-    func killsShowWhereStateIsInMemoryOnly() throws {
-        let run = try CrashRun(
-            try KafkaCluster.shared(),
-            CrashRun.Options(seed: Self.seed, orders: 20_000, guarantee: .atLeastOnce))
-        defer { run.close() }
-        try CrashKills(kills: 3).feed(run)
-        let differences = try run.finish()
-        #expect(!differences.isEmpty)
-        print("crash suite: \(differences.count) differences, such as \(differences[0])")
-    }
-
     /// Goal: two workers of two lanes on 8 partitions are killed at random instants, and at every named point
     /// of restore, commit and snapshot; nothing is lost, nothing comes twice, nothing is wrong.
-    @Test(.enabled(if: WorkerProcess.isExactlyOnce, "this worker keeps nothing"))
-    func nothingIsLostOrRepeatedHoweverOftenWorkersDie() throws {
+    @Test func nothingIsLostOrRepeatedHoweverOftenWorkersDie() throws {
         let run = try CrashRun(try KafkaCluster.shared(), CrashRun.Options(seed: Self.seed, orders: Self.orders))
         defer { run.close() }
         try CrashKills(kills: Self.kills, points: Self.points, wipes: 0.4).feed(run)

@@ -5,8 +5,7 @@ import Testing
 
 /// Troubles that are no death of a worker: it hangs, is asked to leave, a broker dies. Each leaves no trace.
 @Suite(
-    .serialized, .enabled(if: KafkaCluster.isAvailable, KafkaCluster.missing),
-    .enabled(if: WorkerProcess.isExactlyOnce, "this worker keeps nothing")
+    .serialized, .enabled(if: KafkaCluster.isAvailable, KafkaCluster.missing)
 )
 struct CrashTrouble {
     static let orders = 20_000

@@ -4,8 +4,7 @@ import Testing
 
 /// The crash suite proves that it can fail: workers with a planted fault are each caught.
 @Suite(
-    .serialized, .enabled(if: KafkaCluster.isAvailable, KafkaCluster.missing),
-    .enabled(if: WorkerProcess.isExactlyOnce, "this worker keeps nothing")
+    .serialized, .enabled(if: KafkaCluster.isAvailable, KafkaCluster.missing)
 )
 struct PlantedFaults {
     /// How a fault shows: where workers die, whether they lose their disk, and whether the broker is stopped for

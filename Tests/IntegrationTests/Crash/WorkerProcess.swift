@@ -8,7 +8,6 @@ final class WorkerProcess {
         var topology: String
         var folder: String
         var bootstrapServers: String
-        var guarantee: CrashRun.Guarantee
         var parameters: [String: String]
         var redis: String?
         /// A fault that debug builds plant: `MILLRACE_PLANT`.
@@ -41,16 +40,6 @@ final class WorkerProcess {
         return URL(fileURLWithPath: own).deletingLastPathComponent().path + "/millrace"
     }()
 
-    /// True where `run` keeps state on disk, and so runs exactly once.
-    static let isExactlyOnce: Bool = {
-        let file = NSTemporaryDirectory() + "/millrace-help-\(getpid())"
-        defer { unlink(file) }
-        guard let process = try? spawn([program, "run", "--help"], [:], log: file) else { return false }
-        var status: Int32 = 0
-        while waitpid(process, &status, 0) < 0, errno == EINTR {}
-        return (try? String(contentsOfFile: file, encoding: .utf8))?.contains("--state") == true
-    }()
-
     init(_ name: String, _ setup: Setup) {
         self.name = name
         self.setup = setup
@@ -68,7 +57,7 @@ final class WorkerProcess {
         var words = ["run", setup.topology, "--bootstrap-server", setup.bootstrapServers]
         words += ["--instance-id", name, "--lanes", "2", "--metrics-port", "0", "--snapshot-interval", "1"]
         if let redis = setup.redis { words += ["--redis", redis] }
-        if setup.guarantee == .exactlyOnce { words += ["--state", state] }
+        words += ["--state", state]
         for (name, value) in setup.parameters.sorted(by: { $0.key < $1.key }) { words += ["--set", "\(name)=\(value)"] }
         return words
     }
