@@ -38,6 +38,8 @@ package enum Limits {
     package static let recordAlertsRemembered = 10_000
     /// Bytes that one Redis writer may hold back while Redis is away.
     package static let redisPendingBytesMax = 256 << 20
+    /// Workers of one group that may share a state folder.
+    package static let workersPerStateFolderMax = 256
     /// Shops of a synthetic marketplace (their ids have six digits), and their orders a second.
     package static let marketplaceMerchantsMax = 999_999
     package static let marketplaceOrdersPerSecondMax = 100_000

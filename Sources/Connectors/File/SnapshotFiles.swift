@@ -18,7 +18,6 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
     private let ageMillisecondsMax: Int64
     private var writer: pthread_t?
     private let isBusy = Atomic<Bool>(false)
-    private let failed = Atomic<Int>(0)
 
     private static let magic: UInt64 = 0x3150_414E_5353_524D  // "MRSSNAP1" in a file
     private static let blockBytes = 1 << 20
@@ -33,9 +32,6 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
     }
 
     deinit { close() }
-
-    /// Snapshots that could not be written.
-    package var failures: Int { failed.load(ordering: .relaxed) }
 
     package static func path(_ folder: String, _ task: Int32, isPrevious: Bool = false) -> String {
         "\(folder)/task-\(task).\(isPrevious ? "previous" : "snapshot")"
@@ -124,7 +120,6 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
             do throws(Fault) {
                 try write(task, snapshot, changelogEnd)
             } catch {
-                failed.add(1, ordering: .relaxed)
                 Log.warning("snapshot of task \(task): \(error.detail); the one before stays")
             }
             isBusy.store(false, ordering: .releasing)

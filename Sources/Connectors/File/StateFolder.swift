@@ -13,7 +13,7 @@ package final class StateFolder {
     package init(_ directory: String, group: String, instanceId: String? = nil) throws(Fault) {
         let parent = "\(directory)/\(group)"
         try Self.make(parent)
-        for number in 0..<Self.workersMax {
+        for number in 0..<Limits.workersPerStateFolderMax {
             let path = "\(parent)/\(number)"
             try Self.make(path)
             let lock = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
@@ -27,12 +27,10 @@ package final class StateFolder {
             if let instanceId { self.instanceId = instanceId } else { self.instanceId = try Self.name(in: path) }
             return
         }
-        throw Fault(.user, "\(parent): \(Self.workersMax) workers use it already")
+        throw Fault(.user, "\(parent): \(Limits.workersPerStateFolderMax) workers use it already")
     }
 
     deinit { close(lock) }
-
-    private static let workersMax = 256
 
     private static func name(in path: String) throws(Fault) -> String {
         let file = "\(path)/instance-id"

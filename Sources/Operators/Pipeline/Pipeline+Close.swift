@@ -209,6 +209,12 @@ extension Pipeline {
             json.value(column.values[0], valid: true, column.type, arena: closeArena, exactly: true)
         }
         json.endObject()
+        writeValues(window, bounds, row: row)
+        json.endObject()
+    }
+
+    /// The members `window` and `values` of a row of the window's outputs.
+    func writeValues(_ window: WindowPlan, _ bounds: (start: Int64, end: Int64), row: Int) {
         json.name("window")
         json.beginObject()
         json.name("start")
@@ -223,7 +229,6 @@ extension Pipeline {
             json.value(
                 column.values[row], valid: column.valid[row] == 1, column.type, arena: closeArena, exactly: true)
         }
-        json.endObject()
         json.endObject()
     }
 

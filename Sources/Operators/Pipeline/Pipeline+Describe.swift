@@ -81,20 +81,7 @@ extension Pipeline {
             json.name("key")
             json.written(key)
             json.member("totals", totals == .running ? "running" : "closed")
-            json.name("window")
-            json.beginObject()
-            json.name("start")
-            json.timestamp(bounds.start)
-            json.name("end")
-            json.timestamp(bounds.end)
-            json.endObject()
-            json.name("values")
-            json.beginObject()
-            for (field, column) in zip(window.outputFields, window.outputColumns) {
-                json.name(field.name)
-                json.value(column.values[0], valid: column.valid[0] == 1, column.type, arena: closeArena, exactly: true)
-            }
-            json.endObject()
+            writeValues(window, bounds, row: 0)
             json.endObject()
             body(StateEntry(store: step.spec.name, key: key, text: text, json: json.string))
         }
