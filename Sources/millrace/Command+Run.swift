@@ -48,7 +48,11 @@ extension Command {
             settings.instanceId = arguments.value("--instance-id")
             if arguments.has("--dry-run") {
                 print("topics that must exist or are made (partitions as the sources have):")
-                for plan in Worker.topics(of: spec, group: settings.group, partitions: 1) { print("  \(plan.name)") }
+                // As on several partitions, where windows of another key need a topic of their own.
+                for plan in Worker.topics(of: spec, group: settings.group, partitions: 2) {
+                    let settings = plan.configuration.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+                    print("  \(plan.name)\(settings.isEmpty ? "" : "  (\(settings.joined(separator: ", ")))")")
+                }
                 return ExitCode.done
             }
             var options = Worker.Options(kafka: settings)
