@@ -39,9 +39,11 @@ final class KafkaCluster: @unchecked Sendable {
         var environment = ProcessInfo.processInfo.environment
         environment["KAFKA_DIR"] = directory
         environment["KAFKA_PORT"] = "\(port)"
-        // Several brokers share the memory of a small machine.
+        // Several brokers share the memory and the cores of a small machine: one that starts must not take the
+        // others' time for compiling itself.
         if brokers > 1 {
             environment["KAFKA_HEAP"] = "384m"
+            environment["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1"
             // Kafka takes a broker for dead after nine seconds unless it is told otherwise, and until then nobody
             // can read or write its partitions.
             let properties = NSTemporaryDirectory() + "/millrace-kafka-\(getpid())-\(port).properties"
@@ -59,7 +61,10 @@ final class KafkaCluster: @unchecked Sendable {
     }
 
     /// Stops it and removes its data.
-    func wipe() { _ = try? run(["wipe"]) }
+    func wipe() {
+        _ = try? run(["wipe"])
+        if let properties = environment["KAFKA_PROPS"] { unlink(properties) }
+    }
 
     /// Runs the script and returns what it printed.
     @discardableResult

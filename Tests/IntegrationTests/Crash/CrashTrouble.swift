@@ -93,6 +93,13 @@ struct CrashTrouble {
         print(
             "crash suite: broker \(broker) of 3 killed: slowest alert \(worst) ms, "
                 + "\(slowest?.milliseconds ?? 0) ms from 10 s after the kill on, of \(after.count)")
+        var worstOf: [Int64: Int64] = [:]
+        for latency in latencies {
+            let second = (latency.appended - killedAt) / 1000
+            worstOf[second] = max(worstOf[second] ?? 0, latency.milliseconds)
+        }
+        let seconds = worstOf.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }
+        print("crash suite: second from the kill on:slowest alert in ms: " + seconds.joined(separator: " "))
         #expect(after.count > 50)
         #expect(slowest?.milliseconds ?? 0 < 3000, "\(slowest.map { "\($0)" } ?? "")")
     }

@@ -18,7 +18,8 @@ struct PlantedFaults {
     }
 
     static let scenarios = [
-        Scenario(fault: "offsets-first", points: ["commit-sent:2", "commit-offsets:2", "commit-begin:3"]),
+        // Late enough that there is something in the commit.
+        Scenario(fault: "offsets-first", points: ["commit-sent:12", "commit-offsets:16", "commit-sent:25"]),
         Scenario(fault: "delta-skipped", points: ["committed:3"], wipes: 1),
         Scenario(fault: "snapshot-ahead", points: ["committed:3", "commit-sent:4"]),
         Scenario(fault: "producer-kept", stopsBroker: true),
