@@ -146,7 +146,8 @@ package final class KafkaSink: LaneSink {
             return
         }
         try send(changes)
-        Plant.pass(.commitSent)
+        // A commit of nothing but watermarks is none in which something could get lost.
+        if !positions.isEmpty { Plant.pass(.commitSent) }
         if !positions.isEmpty, let group {
             try beginTransaction()
             if !Plant.isOn(.offsetsFirst) { try sendOffsets(positions, group) }

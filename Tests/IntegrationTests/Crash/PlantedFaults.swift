@@ -29,25 +29,34 @@ struct PlantedFaults {
     static let orders = 20_000
     static let brokerStopSeconds = 12.0
 
+    /// A worker that dies with nothing in its hands leaves no trace of a fault, so there are some more chances.
+    static let runsMax = 4
+
     /// Goal: each planted fault leaves at least one difference, or a worker that refuses to go on.
     @Test(arguments: scenarios) func isCaught(_ scenario: Scenario) throws {
-        let (found, run) = try Self.run(scenario)
-        let isCaught = !found.isEmpty
-        #expect(isCaught, "\(scenario) was not caught, seed \(run.options.seed), \(run.compared)")
-        print("planted fault \(scenario): \(found.count) differences, the first: \(found.first ?? "")")
+        for number in 0..<UInt64(Self.runsMax) {
+            let (found, run) = try Self.run(scenario, seed: CrashSuite.seed &+ number)
+            guard let first = found.first else {
+                print("planted fault \(scenario): not seen with seed \(run.options.seed), \(run.compared)")
+                continue
+            }
+            print("planted fault \(scenario): \(found.count) differences, the first: \(first)")
+            return
+        }
+        Issue.record("\(scenario) was not caught in \(Self.runsMax) runs from seed \(CrashSuite.seed) on")
     }
 
     /// Goal: the same troubles without a fault leave no difference, so it is the faults that are caught.
     @Test func nothingIsFoundWithoutOne() throws {
         let all = Scenario(points: Self.scenarios.flatMap(\.points), wipes: 0.5, stopsBroker: true)
-        let (found, run) = try Self.run(all)
+        let (found, run) = try Self.run(all, seed: CrashSuite.seed)
         CrashSuite.expectNone(found, run)
     }
 
     /// Runs a scenario; the differences, one of which may be that the workers did not go on.
-    private static func run(_ scenario: Scenario) throws -> (found: [String], run: CrashRun) {
+    private static func run(_ scenario: Scenario, seed: UInt64) throws -> (found: [String], run: CrashRun) {
         let cluster = try KafkaCluster.shared()
-        var options = CrashRun.Options(seed: CrashSuite.seed, orders: orders)
+        var options = CrashRun.Options(seed: seed, orders: orders)
         options.plant = scenario.fault
         let run = try CrashRun(cluster, options)
         defer { run.close() }
