@@ -33,10 +33,14 @@ package struct Outbox {
         package var timestamp: Int64
         /// When the broker appended the record that caused this one, for the latency histogram; -1: unknown.
         package var causedAt: Int64
+        /// Records are put into this order where those of several streams are written one after the other.
+        package var order: Int32 = 0
     }
 
     package let bytes = Arena(capacity: 64 << 10)
     package private(set) var records: [Record] = []
+    /// `Record.order` of the records that are ended from now on.
+    package var order: Int32 = 0
 
     package init() {}
 
@@ -68,7 +72,21 @@ package struct Outbox {
         )
     }
 
-    package mutating func end(_ record: Record) { records.append(record) }
+    package mutating func end(_ record: Record) {
+        var record = record
+        record.order = order
+        records.append(record)
+    }
+
+    /// Puts the records from `start` on into the order of their `order`; those of one order stay as they are.
+    package mutating func sort(from start: Int) {
+        let isSorted = (start..<records.count).dropFirst().allSatisfy { records[$0 - 1].order <= records[$0].order }
+        if isSorted { return }
+        let sorted = records[start...].enumerated().sorted { a, b in
+            (a.element.order, a.offset) < (b.element.order, b.offset)
+        }
+        records.replaceSubrange(start..., with: sorted.map(\.element))
+    }
 
     /// Adds a record whose parts stand in `bytes` already. `value` nil: null.
     package mutating func add(_ destination: Destination, partition: Int32, key: Range<Int>, value: Range<Int>?) {

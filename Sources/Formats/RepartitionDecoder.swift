@@ -51,9 +51,13 @@ package final class RepartitionDecoder: RecordDecoder {
         var reader = Reader(at: value, end: value + count)
         guard let flags = readHead(&reader, row) else { return .malformed }
         if flags & RepartitionFormat.Flags.mark != 0 { return reader.isAtEnd ? .mark : .malformed }
-        guard flags & RepartitionFormat.Flags.idle == 0, let offset = reader.integer(), offset >= 0,
+        guard flags & RepartitionFormat.Flags.idle == 0, let source = reader.integer(), source >= 0,
+            source <= Int64(Int32.max), let partition = reader.integer(), partition >= 0,
+            partition <= Int64(Int32.max), let offset = reader.integer(), offset >= -1,
             let appended = reader.integer(), appended >= -1
         else { return .malformed }
+        origins[row].source = Int32(source)
+        origins[row].partition = Int32(partition)
         origins[row].offset = offset
         origins[row].appended = appended
         let nulls = reader.at
@@ -79,7 +83,7 @@ package final class RepartitionDecoder: RecordDecoder {
         var print: UInt32 = 0
         for byte in 0..<4 { print |= UInt32(start[2 + byte]) &<< UInt32(8 * byte) }
         guard flags & ~RepartitionFormat.Flags.all == 0, print == fingerprint,
-            let partition = reader.integer(), partition >= 0, partition < partitions
+            let writer = reader.integer(), writer >= 0, writer < partitions
         else { return nil }
         var watermark = Int64.min
         if flags & RepartitionFormat.Flags.watermark != 0 {
@@ -87,7 +91,7 @@ package final class RepartitionDecoder: RecordDecoder {
             watermark = carried
         }
         origins[row] = RepartitionOrigin(
-            partition: Int32(partition), offset: 0, appended: -1, watermark: watermark)
+            partition: 0, offset: 0, appended: -1, writer: Int32(writer), watermark: watermark)
         idle[row] = flags & RepartitionFormat.Flags.idle == 0 ? 0 : 1
         return flags
     }

@@ -4,13 +4,13 @@ import Records
 /// The value of a record in a repartition topic:
 ///
 ///     version 1 byte, flags 1 byte, fingerprint of the columns 4 bytes (little endian),
-///     partition, [watermark], then for rows: offset, append time, null bits, values
+///     writer, [watermark], then for rows: source, partition, offset, append time, null bits, values
 ///
 /// Integers are zigzag varints (Protocol Buffers' encoding), texts a byte count and their bytes. The null bits
 /// have a 1 for each column that has a value, which alone stand in the values. A mark is a record without a
 /// row: it tells every partition of the topic how far event time has come upstream.
 enum RepartitionFormat {
-    static let version: UInt8 = 1
+    static let version: UInt8 = 2
     static let varintBytesMax = 10
 
     enum Flags {
@@ -39,14 +39,21 @@ enum RepartitionFormat {
 
 /// Where a repartitioned row comes from.
 package struct RepartitionOrigin {
+    /// The source where the record was first read, by its index in the topology, and its partition there.
+    package var source: Int32
     package var partition: Int32
     package var offset: Int64
     /// When the broker appended the record, milliseconds; -1: unknown.
     package var appended: Int64
-    /// Event time of that partition after the row, milliseconds; `.min`: none yet.
+    /// The task that wrote the row to the topic, and its event time after the row, milliseconds; `.min`: none yet.
+    package var writer: Int32
     package var watermark: Int64
 
-    package init(partition: Int32, offset: Int64, appended: Int64, watermark: Int64) {
+    package init(
+        source: Int32 = 0, partition: Int32, offset: Int64, appended: Int64, writer: Int32? = nil, watermark: Int64
+    ) {
+        self.writer = writer ?? partition
+        self.source = source
         self.partition = partition
         self.offset = offset
         self.appended = appended
@@ -58,6 +65,8 @@ package struct RepartitionOrigin {
 package final class RepartitionEncoder {
     /// The value written last.
     package let bytes = Arena(capacity: 1024)
+    /// Where in `bytes` what comes from the columns begins; before it stands where the row comes from.
+    package private(set) var valuesStart = 0
     private let fingerprint: UInt32
     private let columns: UnsafeMutablePointer<ColumnPointers>
     private let columnCount: Int
@@ -88,15 +97,18 @@ package final class RepartitionEncoder {
     /// Writes the columns at `row`; texts stand in `arena`.
     package func encode(_ row: Int, arena: Arena, _ origin: RepartitionOrigin) {
         let nullBytes = (columnCount + 7) >> 3
-        var bytesMax = 6 + (4 + columnCount) * RepartitionFormat.varintBytesMax + nullBytes
+        var bytesMax = 6 + (6 + columnCount) * RepartitionFormat.varintBytesMax + nullBytes
         for index in 0..<columnCount where columns[index].isText && columns[index].valid[row] == 1 {
             bytesMax &+= TextReference(packed: columns[index].values[row]).count
         }
         var writer = begin(origin.watermark == .min ? 0 : RepartitionFormat.Flags.watermark, bytesMax)
-        writer.integer(Int64(origin.partition))
+        writer.integer(Int64(origin.writer))
         if origin.watermark != .min { writer.integer(origin.watermark) }
+        writer.integer(Int64(origin.source))
+        writer.integer(Int64(origin.partition))
         writer.integer(origin.offset)
         writer.integer(origin.appended)
+        valuesStart = writer.at - bytes.base
         let nulls = writer.at
         nulls.update(repeating: 0, count: nullBytes)
         writer.at += nullBytes

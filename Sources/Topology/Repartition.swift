@@ -16,12 +16,29 @@ package struct RepartitionSpec: Sendable {
 
 extension TopologySpec {
     /// The fields that the records of a source are partitioned by: what the source says, or else the one key
-    /// that all its windows have. nil: the windows have several keys and the source says nothing, or there
-    /// are no windows and it does not matter.
+    /// that all who work by key have. nil: they have several keys and the source says nothing, or there are
+    /// none and it does not matter. Those of a stream are those of what it is made of.
     package func partitionKey(of source: Int) -> [String]? {
         if !sources[source].key.isEmpty { return sources[source].key }
-        let keys = windowKeys(of: source)
+        if case .stream(let step) = sources[source].origin { return streamKey(of: step, source) }
+        let keys = keysOfConsumers(of: source)
         return Set(keys.map(\.key)).count == 1 ? keys[0].key : nil
+    }
+
+    /// A step with a key makes rows that lie where their key's do, if its own rows do.
+    private func streamKey(of step: Int, _ stream: Int) -> [String]? {
+        let keys = (steps[step].maker?.inputs ?? [step]).map { partitionKey(of: source(of: $0)) }
+        guard let first = keys[0], keys.allSatisfy({ $0 == first }) else { return nil }
+        return first.allSatisfy { sources[stream].schema.index(of: $0) != nil } ? first : nil
+    }
+
+    /// True if a source's records come through Kafka, and so in partitions.
+    private func isPartitioned(_ source: Int) -> Bool {
+        switch sources[source].origin {
+        case .kafka, .repartition: true
+        case .file, .generate: false
+        case .stream(let step): (steps[step].maker?.inputs ?? [step]).contains { isPartitioned(self.source(of: $0)) }
+        }
     }
 
     /// What is wrong with a source of several partitions of which nobody knows what they are made by; nil:
@@ -29,7 +46,7 @@ extension TopologySpec {
     package func keyMistake(of source: Int) -> String? {
         guard partitionKey(of: source) == nil, case .kafka = sources[source].origin else { return nil }
         var seen: Set<[String]> = []
-        let keys = windowKeys(of: source).filter { seen.insert($0.key).inserted }
+        let keys = keysOfConsumers(of: source).filter { seen.insert($0.key).inserted }
         guard let first = keys.first else { return nil }
         let list = keys.map { "\($0.step) by \($0.key.joined(separator: ", "))" }.joined(separator: "; ")
         return "has windows of different keys (\(list)), and with several partitions it matters which of them "
@@ -48,18 +65,21 @@ extension TopologySpec {
     /// `prefix`: what the topics' names begin with; nil: the topology's name.
     package func repartitioned(prefix: String? = nil) -> TopologySpec {
         var result = self
-        var groups: [Intake: [Int]] = [:]
-        var order: [Intake] = []
-        for (index, step) in steps.enumerated() where step.window != nil {
-            let origin = source(of: index)
-            guard case .kafka = sources[origin].origin, let partitioned = partitionKey(of: origin) else { continue }
-            let key = step.key.map { step.schema.fields[$0].name }
-            if Set(partitioned).isSubset(of: key) { continue }
-            let intake = Intake(input: step.input, condition: step.condition, derived: step.derived, key: key)
-            if groups[intake] == nil { order.append(intake) }
-            groups[intake, default: []].append(index)
+        // A stream comes after those that it is made of, so what it is partitioned by is known when its turn comes.
+        for origin in sources.indices where isPartitioned(origin) {
+            let partitioned = result.partitionKey(of: origin)
+            if partitioned == nil, !sources[origin].origin.isStream { continue }
+            var groups: [Intake: [Int]] = [:]
+            var order: [Intake] = []
+            for (index, step) in steps.enumerated() where worksByKey(index) && source(of: index) == origin {
+                let key = step.key.map { step.schema.fields[$0].name }
+                if let partitioned, Set(partitioned).isSubset(of: key) { continue }
+                let intake = Intake(input: step.input, condition: step.condition, derived: step.derived, key: key)
+                if groups[intake] == nil { order.append(intake) }
+                groups[intake, default: []].append(index)
+            }
+            for intake in order { result.split(groups[intake] ?? [], prefix: prefix ?? name) }
         }
-        for intake in order { result.split(groups[intake] ?? [], prefix: prefix ?? name) }
         return result
     }
 
@@ -77,6 +97,8 @@ extension TopologySpec {
         let origin = source(of: members[0])
         // The columns of a source come first in the schema of every step that reads it.
         var used: Set<Int> = [sources[origin].timeField]
+        let isIntake = members.contains { steps[$0].window == nil }
+        if isIntake { used.formUnion(first.schema.fields.indices) }
         for index in members { used.formUnion(columnsRead(by: steps[index])) }
         let columns = used.sorted()
         let fields = columns.map { first.schema.fields[$0] }
@@ -101,6 +123,7 @@ extension TopologySpec {
         writer.window = nil
         writer.aggregates = []
         writer.outputs = []
+        writer.maker = nil
         steps.append(writer)
         for index in members {
             steps[index].input = .source(sources.count)
@@ -129,8 +152,13 @@ extension TopologySpec {
         return columns
     }
 
-    private func windowKeys(of source: Int) -> [(step: String, key: [String])] {
-        steps.indices.filter { steps[$0].window != nil && self.source(of: $0) == source }.map { index in
+    /// True for steps of which all records of a key must be in one task.
+    private func worksByKey(_ step: Int) -> Bool {
+        steps[step].window != nil || !steps[step].key.isEmpty && operatorInputs.contains(step)
+    }
+
+    private func keysOfConsumers(of source: Int) -> [(step: String, key: [String])] {
+        steps.indices.filter { worksByKey($0) && self.source(of: $0) == source }.map { index in
             let step = steps[index]
             return (step.name, step.key.map { step.schema.fields[$0].name })
         }

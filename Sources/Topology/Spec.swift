@@ -102,6 +102,11 @@ package struct SourceSpec: Sendable {
         case generate(GenerateSpec)
         /// Made by `repartitioned()`: records of another source, partitioned anew by another key.
         case repartition(topic: String)
+        /// A stream: what a step of this topology makes, its closed windows or the rows of its operator.
+        case stream(step: Int)
+
+        /// True if its records do not come from outside the task.
+        package var isStream: Bool { if case .stream = self { true } else { false } }
     }
 
     package enum Start: String, Sendable { case earliest, latest }
@@ -110,6 +115,8 @@ package struct SourceSpec: Sendable {
         case json, csv
         /// What millrace writes to its repartition topics.
         case repartition
+        /// Rows of a stream, which never were bytes.
+        case rows
     }
 
     package init(
@@ -185,6 +192,9 @@ package struct StepSpec: Sendable {
     /// The record columns after this step: the input's, then the derived.
     package var schema: Schema
     package var window: WindowSpec?
+    /// What makes records of its own from this step's and others'; they are a stream, and a source of the steps
+    /// that read it.
+    package var maker: OperatorSpec?
     /// Aggregates in the order that `outputs` refers to them; their scope is `schema`.
     package var aggregates: [AggregateCall]
     /// What the step is known for: name and expression over the aggregates (column i = aggregates[i]).

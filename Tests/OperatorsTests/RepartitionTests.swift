@@ -246,7 +246,7 @@ import Topology
         var isIdle = Array(repeating: false, count: partitions)
         var watermark = Int64.min
         for row in rows {
-            let place = Int(row.origin.partition)
+            let place = Int(row.origin.writer)
             isIdle[place] = row.isIdle
             if row.origin.watermark != .min { upstream[place] = max(upstream[place] ?? .min, row.origin.watermark) }
             let heard = upstream.indices.filter { !isIdle[$0] }

@@ -274,10 +274,6 @@ let topologyMistakes = #"""
     +     from: sums⏎    where
     24:11: steps read each other in a circle: paid from sums from paid
 
-    -     from: paid⏎    key: merchant⏎
-    +     from: days⏎    key: merchant⏎
-    24:11: step days has a window, whose results no step reads; write from: paid
-
     -     from: orders⏎    where
     +     where
     18:3: step paid needs 'from'; write from: orders

@@ -36,6 +36,7 @@ package struct Planner {
         return switch source.format {
         case .json: JsonDecoder(columns, capacity: rowsMax)
         case .csv: CsvDecoder(columns, capacity: rowsMax)
+        case .rows: StreamRows(capacity: rowsMax)
         case .repartition: RepartitionDecoder(columns.map(\.field), partitions: partitions, capacity: rowsMax)
         }
     }

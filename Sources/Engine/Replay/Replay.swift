@@ -70,11 +70,12 @@ package struct Replay {
             if case .file(let path) = source.origin { inputs.append((source.name, [path])) }
         }
         if inputs.isEmpty {
-            throw Fault(.user, "--input NAME=PATH is missing; sources: \(spec.sources.map(\.name).joined(separator: ", "))")
+            let names = spec.sources.filter { !$0.origin.isStream }.map(\.name).joined(separator: ", ")
+            throw Fault(.user, "--input NAME=PATH is missing; sources: \(names)")
         }
         for (name, paths) in inputs {
-            guard let index = spec.sources.firstIndex(where: { $0.name == name }) else {
-                let names = spec.sources.map(\.name).joined(separator: ", ")
+            guard let index = spec.sources.firstIndex(where: { $0.name == name && !$0.origin.isStream }) else {
+                let names = spec.sources.filter { !$0.origin.isStream }.map(\.name).joined(separator: ", ")
                 throw Fault(.user, "--input \(name)=…: the topology has no source '\(name)'; it has \(names)")
             }
             let format: FileSource.Format = spec.sources[index].format == .csv ? .csv : .jsonLines
@@ -109,9 +110,7 @@ package struct Replay {
                     pipeline.counters.records)
             }
         }
-        for source in Set(inputs.map(\.source)).sorted() {
-            pipeline.advance(source: source, to: pipeline.endOfTime(source: source, task: task), task: task, outbox: &outbox)
-        }
+        pipeline.finish(task, outbox: &outbox)
         try hand(output)
         let counters = pipeline.counters
         return Summary(

@@ -163,8 +163,9 @@ package final class Worker: Sendable {
                 topics.append(KafkaSourceTopic(topic: topic, source: index, start: start))
             case .repartition(let topic):
                 topics.append(KafkaSourceTopic(topic: topic, source: index, start: .earliest))
+            case .stream: break
             case .file: throw Fault(.user, "source '\(source.name)' is a file; `millrace replay` reads files")
-            case .generate where spec.sources.count == 1: break
+            case .generate where spec.sources.count(where: { !$0.origin.isStream }) == 1: break
             case .generate: throw Fault(.user, "source '\(source.name)' generates; it must be the only source")
             }
         }

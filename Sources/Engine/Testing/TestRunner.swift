@@ -71,11 +71,11 @@ private struct CaseRun {
         for given in test.given {
             switch given {
             case .clock(let time, _):
-                for source in spec.sources.indices {
+                for source in spec.sources.indices where !spec.sources[source].origin.isStream {
                     pipeline.advance(source: source, to: time, task: task, outbox: &outbox)
                 }
             case .record(let source, let members, let count, let every, let position):
-                guard let index = spec.sources.firstIndex(where: { $0.name == source }) else {
+                guard let index = spec.sources.firstIndex(where: { $0.name == source && !$0.origin.isStream }) else {
                     problems.append("line \(position.line): the topology has no source '\(source)'")
                     continue
                 }

@@ -16,6 +16,10 @@ enum ChangeKind {
     static let seen: UInt8 = 3
     /// Under which definitions the state is kept. One record.
     static let definitions: UInt8 = 4
+    /// step, key of the operator's choosing -> what it remembers under it.
+    static let operatorState: UInt8 = 5
+    /// step, sequence number -> a row that waits in an operator's buffer.
+    static let buffered: UInt8 = 6
 }
 
 extension Pipeline {
@@ -39,6 +43,7 @@ extension Pipeline {
             task.removals.removeAll()
         }
         for step in steps { collectPanes(step, task, &outbox) }
+        if hasStreams { collectMakers(task, &outbox) }
         for rule in rules { collectEdges(rule, task, &outbox) }
         let meta = meta(task)
         if outbox.records.count > before || meta != task.lastMeta {

@@ -32,7 +32,10 @@ extension Pipeline {
                 if mustStep(step, task) { store.closeNext() } else { store.skip(to: end) }
                 closing.append(step)
             }
+            if hasStreams { outbox.order = order(reaching: end) }
             evaluate(closing, at: end, source: source, task: task, outbox: &outbox)
+            // Windows that take in these ones hold their keys before they are let go.
+            for step in closing { if let stream = step.stream { drain(stream, task, &outbox) } }
             for step in closing { forget(step, at: end, source: source, task: task, outbox: &outbox) }
         }
         for step in own {
@@ -67,7 +70,7 @@ extension Pipeline {
             evaluate(rule, closing, at: end, source: source, task: task, outbox: &outbox)
         }
         for step in closing {
-            guard let window = step.window, !window.emissionSinks.isEmpty else { continue }
+            guard let window = step.window, !window.emissionSinks.isEmpty || step.stream != nil else { continue }
             emit(step, window, source: source, task: task, outbox: &outbox)
         }
     }
@@ -169,6 +172,8 @@ extension Pipeline {
             let rows = Selection(dense.rows, count: ids.count)
             window.gather(
                 store, ids: start, count: ids.count, .closed, at: bounds.end, rows: rows, arena: closeArena)
+            if step.stream != nil { makeRows(step, window, ids, bounds, task.groups[keyPlan.group], task, &outbox) }
+            if window.emissionSinks.isEmpty { return }
             for (row, id) in ids.enumerated() {
                 let key = task.groups[keyPlan.group].keys.key(of: id)
                 KeyCoding.decode(key, into: emissionKeys(keyColumns), row: 0, arena: closeArena)

@@ -1,16 +1,18 @@
 import Base
 import Dataflow
+import Formats
 import Records
 import State
 import Topology
 
 extension Pipeline {
     /// Records of steps that a sink takes, in row order.
-    func writeRecords(_ plan: SourcePlan, _ source: Int, _ outbox: inout Outbox) {
+    func writeRecords(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ outbox: inout Outbox) {
         for output in recordSinks[source] {
             let rows = output.step.selection.selection
             for index in 0..<rows.count {
                 let row = rows[index]
+                if hasStreams { outbox.order = order(of: row, plan) }
                 json.removeAll()
                 json.beginObject()
                 for (field, column) in zip(output.step.spec.schema.fields, output.step.columns) {
@@ -21,11 +23,11 @@ extension Pipeline {
                 }
                 json.endObject()
                 var record = outbox.begin(
-                    .sink(output.sink), timestamp: plan.batch.times[row], causedAt: plan.batch.raw.timestamps[row])
+                    .sink(output.sink), timestamp: plan.batch.times[row], causedAt: origin(plan, source, task, row).appended)
                 if let key = output.step.key, key.encoded.valid[row] == 1 {
                     let text = TextReference(packed: key.encoded.values[row])
                     outbox.setKey(plan.batch.arena.base + text.offset, text.count, of: &record)
-                } else if let key = plan.batch.raw.keys[row] {
+                } else if plan.stream == nil, let key = plan.batch.raw.keys[row] {
                     outbox.setKey(key, Int(plan.batch.raw.keyCounts[row]), of: &record)
                 }
                 outbox.setValue(json.bytes.base, json.bytes.count, of: &record)
@@ -47,6 +49,7 @@ extension Pipeline {
         let batch = plan.batch
         for row in start..<end {
             if batch.status[row] == RowStatus.mark.rawValue { continue }
+            if hasStreams { outbox.order = order(of: row, plan) }
             if batch.status[row] != 0 {
                 writeDead(plan, source, row, task, &outbox)
                 counters.dead[Int(batch.status[row])] += 1
@@ -84,12 +87,19 @@ extension Pipeline {
         let step = Int(plan.refusedBy[row])
         let field = Int(batch.statusField[row])
         // Of a repartitioned record that was read well, the original is what people look for.
-        let isOriginal = plan.carried == nil || status != .aheadOfOthers
+        let isOriginal = plan.stream == nil && (plan.carried == nil || status != .aheadOfOthers)
         var record = copy(.deadLetter, plan, row, asFields: !isOriginal, &outbox)
         outbox.addHeader("__streams.errors.exception", "millrace.\(status.name)", to: &record)
         outbox.addHeader("__streams.errors.message", reason(plan, row, status, step), to: &record)
-        let place = (source, batch.partition, batch.raw.offsets[row], batch.raw.timestamps[row])
-        addOrigin(isOriginal ? place : origin(plan, source, task, row), outbox, &record)
+        if isOriginal, plan.carried != nil {
+            let offset = batch.raw.offsets[row]
+            addOrigin(
+                RepartitionOrigin(
+                    source: Int32(source), partition: batch.partition, offset: offset, appended: -1, watermark: .min),
+                outbox, &record)
+        } else {
+            addOrigin(origin(plan, source, task, row), outbox, &record)
+        }
         outbox.addHeader(
             "millrace.errors.step", step < 0 ? spec.sources[source].name : steps[step].spec.name, to: &record)
         if step < 0, field >= 0, field < plan.spec.schema.fields.count {
@@ -122,7 +132,7 @@ extension Pipeline {
         _ outbox: inout Outbox
     ) {
         let batch = plan.batch
-        var record = copy(.late, plan, row, asFields: plan.carried != nil, &outbox)
+        var record = copy(.late, plan, row, asFields: plan.origins != nil, &outbox)
         let behind = plan.watermarks[row] - batch.times[row]
         outbox.addHeader("millrace.late.by_ms", String(behind), to: &record)
         outbox.addHeader("millrace.late.watermark", CivilTime.string(plan.watermarks[row]), to: &record)
@@ -137,6 +147,12 @@ extension Pipeline {
         asFields: Bool,
         _ outbox: inout Outbox
     ) -> Outbox.Record {
+        if plan.stream != nil {
+            var record = outbox.begin(destination, timestamp: max(0, plan.batch.times[row]), causedAt: -1)
+            writeFields(plan, row)
+            outbox.setValue(json.bytes.base, json.bytes.count, of: &record)
+            return record
+        }
         let raw = plan.batch.raw
         var record = outbox.begin(destination, timestamp: max(0, raw.timestamps[row]), causedAt: -1)
         outbox.setKey(raw.keys[row], Int(raw.keyCounts[row]), of: &record)
@@ -151,11 +167,11 @@ extension Pipeline {
     }
 
     private func addOrigin(
-        _ origin: (source: Int, partition: Int32, offset: Int64, appended: Int64),
+        _ origin: RepartitionOrigin,
         _ outbox: Outbox,
         _ record: inout Outbox.Record
     ) {
-        outbox.addHeader("__streams.errors.topic", topic(of: origin.source), to: &record)
+        outbox.addHeader("__streams.errors.topic", topic(of: Int(origin.source)), to: &record)
         outbox.addHeader("__streams.errors.partition", String(origin.partition), to: &record)
         outbox.addHeader("__streams.errors.offset", String(origin.offset), to: &record)
     }

@@ -23,6 +23,18 @@ extension Pipeline {
         } else {
             deriveAndTime(plan, task, source)
         }
+        guard hasStreams else { return processStretches(plan, source, task, &outbox) }
+        let first = outbox.records.count
+        root = plan
+        processStretches(plan, source, task, &outbox)
+        root = nil
+        outbox.order = 0
+        outbox.sort(from: first)
+    }
+
+    /// Takes the rows of a source's batch through its steps, whose event times and watermarks are known.
+    func processStretches(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ outbox: inout Outbox) {
+        let batch = plan.batch
         var start = 0
         while start < batch.count {
             let watermark = plan.watermarks[start]
@@ -33,22 +45,38 @@ extension Pipeline {
                 end += 1
             }
             processStretch(plan, source, task, from: start, to: end, &outbox)
+            if hasStreams {
+                if plan === root { rootDone = end }
+                pass(plan, source, task, &outbox)
+                settle(source, plan.watermarks[end - 1], task, &outbox)
+            }
             start = end
         }
     }
 
     /// Event time has come to `watermark` without a record: an idle partition, or the end of the input.
     package func advance(source: Int, to watermark: Int64, task: TaskState, outbox: inout Outbox) {
-        guard watermark > task.watermarks[source], task.watermarks[source] != .min else { return }
+        if task.watermarks[source] == .min {
+            // No window is open, but operators with other inputs may wait for this one.
+            if hasStreams, watermark > task.settled[source] { settle(source, watermark, task, &outbox) }
+            return
+        }
+        guard watermark > task.watermarks[source] else { return }
         close(source: source, watermark: watermark, task: task, outbox: &outbox)
         task.watermarks[source] = watermark
+        if hasStreams { settle(source, watermark, task, &outbox) }
     }
 
     /// A quiet partition's event time goes on with the clock: `milliseconds` after its last record, event
     /// time has come that much further, less the out-of-order bound.
     package func idle(source: Int, forMilliseconds milliseconds: Int64, task: TaskState, outbox: inout Outbox) {
         // Behind a repartition topic it is the partitions before it whose time goes on.
-        guard task.times[source] != .min, sources[source].carried == nil else { return }
+        guard sources[source].carried == nil else { return }
+        guard task.times[source] != .min else {
+            // Operators with other inputs do not wait for an empty partition.
+            guard hasStreams, task.settled[source] != Upstream.idle else { return }
+            return settle(source, Upstream.idle, task, &outbox)
+        }
         let reached = task.times[source] + milliseconds - sources[source].spec.outOfOrder
         advance(source: source, to: reached, task: task, outbox: &outbox)
     }
@@ -87,7 +115,8 @@ extension Pipeline {
     /// Derived fields of the source, event times, their bound, and the watermark after each row.
     private func deriveAndTime(_ plan: SourcePlan, _ task: TaskState, _ source: Int) {
         let batch = plan.batch
-        if options.requiresKeys, plan.carried == nil, steps.contains(where: { $0.source == source && $0.window != nil }) {
+        if options.requiresKeys, plan.origins == nil,
+            steps.contains(where: { $0.source == source && ($0.window != nil || $0.isIntake) }) {
             for row in 0..<batch.count where batch.status[row] == 0 && batch.raw.keys[row] == nil {
                 batch.status[row] = RowStatus.nullKey.rawValue
             }
@@ -173,8 +202,11 @@ extension Pipeline {
             for pass in windowPasses[source] { update(pass, plan, task) }
             for rule in rulesOfSource[source] { fire(rule, plan, source, task) }
             if !pending.isEmpty { writePending(plan, source, task, &outbox) }
-            if !recordSinks[source].isEmpty { writeRecords(plan, source, &outbox) }
+            if !recordSinks[source].isEmpty { writeRecords(plan, source, task, &outbox) }
             if !repartitionsOfSource[source].isEmpty { writeRepartitioned(plan, source, task, &outbox) }
+            if hasStreams { buffer(plan, source, task) }
+        } else if hasStreams {
+            for step in steps where step.source == source { step.selection.count = 0 }
         }
         writeRefused(plan, source, task, from: start, to: end, &outbox)
     }

@@ -38,7 +38,6 @@ extension Pipeline {
     /// Writes the rows of this stretch that windows of another key take in, in row order, each with the
     /// watermark after it. They go to the partition that Kafka's partitioner chooses for the key.
     func writeRepartitioned(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ outbox: inout Outbox) {
-        let raw = plan.batch.raw
         let arena = plan.batch.arena
         for repartition in repartitionsOfSource[source] {
             guard let key = repartition.step.key else { continue }
@@ -47,11 +46,10 @@ extension Pipeline {
             let (keys, watermarks) = (key.encoded.values, plan.watermarks)
             for index in 0..<rows.count {
                 let row = rows[index]
-                encoder.encode(
-                    row, arena: arena,
-                    RepartitionOrigin(
-                        partition: task.partition, offset: raw.offsets[row], appended: raw.timestamps[row],
-                        watermark: Plant.isOn(.watermarkLost) ? .min : watermarks[row]))
+                var origin = origin(plan, source, task, row)
+                origin.writer = task.partition
+                origin.watermark = Plant.isOn(.watermarkLost) ? .min : watermarks[row]
+                encoder.encode(row, arena: arena, origin)
                 // Stamped with the time of the write: by their event time old records would outlive the topic's
                 // retention before they are read.
                 var record = outbox.begin(.repartition(repartition.index), timestamp: 0)
@@ -73,7 +71,7 @@ extension Pipeline {
         for repartition in repartitions {
             let origin = repartition.spec.origin
             var watermark = task.watermarks[origin]
-            if watermark == .min, quiet(origin) { watermark = Upstream.idle }
+            if watermark == .min, roots(of: origin).allSatisfy(quiet) { watermark = Upstream.idle }
             guard watermark != task.carried[repartition.index] else { continue }
             task.carried[repartition.index] = watermark
             let isIdle = watermark == Upstream.idle
@@ -112,10 +110,10 @@ extension Pipeline {
                     marks += 1
                 }
                 let origin = carried.origins[row]
-                let before = upstream[Int(origin.partition)]
+                let before = upstream[Int(origin.writer)]
                 let after = Self.after(before, origin.watermark, isIdle: carried.idle[row] != 0)
                 if after != before {
-                    upstream[Int(origin.partition)] = after
+                    upstream[Int(origin.writer)] = after
                     if before == least || after < least { least = upstream.min() ?? Upstream.unknown }
                     if least != Upstream.idle { watermark = max(watermark, least) }
                 }
@@ -154,16 +152,13 @@ extension Pipeline {
         step.selection.count = count
     }
 
-    /// Where a row was first read: topic, partition, offset and append time.
-    func origin(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ row: Int)
-        -> (source: Int, partition: Int32, offset: Int64, appended: Int64)
-    {
+    /// Where a row was first read: source, partition, offset and append time.
+    func origin(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ row: Int) -> RepartitionOrigin {
+        if let origins = plan.origins { return origins[row] }
         let raw = plan.batch.raw
-        guard let carried = plan.carried else {
-            return (source, task.partition, raw.offsets[row], raw.timestamps[row])
-        }
-        let origin = carried.origins[row]
-        return (plan.origin, origin.partition, origin.offset, origin.appended)
+        return RepartitionOrigin(
+            source: Int32(source), partition: task.partition, offset: raw.offsets[row], appended: raw.timestamps[row],
+            watermark: plan.watermarks[row])
     }
 
     /// The fields of a repartitioned row as JSON, since its value is for millrace alone to read.

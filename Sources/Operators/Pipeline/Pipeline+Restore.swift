@@ -27,6 +27,10 @@ extension Pipeline {
             if value == nil { task.rules[rule].removeSeen(hash) } else {
                 task.rules[rule].setSeen(hash, time: reader.zigzag(), count: reader.count(below: Int(Int32.max)))
             }
+        case let kind where kind == ChangeKind.operatorState || kind == ChangeKind.buffered:
+            restoreMaker(kind, &keyReader, value, task)
+            guard keyReader.isValid else { break }
+            return
         default: keyReader.fail()
         }
         guard keyReader.isValid, value == nil || reader.isValid else {
@@ -78,6 +82,7 @@ extension Pipeline {
             try identities.check(task.definitions, partitionCount: options.partitions, place: place)
         }
         for store in task.stores { store?.finishRestore() }
+        finishRestoreOfMakers(task)
         for index in rules.indices {
             task.rules[index].dirtyEdges.removeAll()
             task.rules[index].dirtySeen.removeAll()
@@ -126,6 +131,7 @@ extension Pipeline {
                 store.writeSnapshot(numbers: start, to: bytes)
             }
         }
+        writeMakers(task, to: bytes)
         for rule in rules { write(task.rules[rule.index], numbers[rule.group], identities.rules[rule.index], to: bytes) }
     }
 
@@ -175,6 +181,7 @@ extension Pipeline {
             guard store.readSnapshot(&reader, ids: ids[keyPlan.group]) else { return false }
             for id in store.live { task.groups[keyPlan.group].retain(id) }
         }
+        guard readMakers(&reader, task) else { return false }
         // Rules come and go without the steps' definitions changing.
         while !reader.isAtEnd {
             let index = identities.rule(reader.word32())

@@ -1,5 +1,6 @@
 import Base
 import Dataflow
+import Formats
 import Records
 import State
 import Topology
@@ -164,7 +165,8 @@ extension Pipeline {
                     window = store.bounds(at: anchors[row])
                 }
             }
-            var late = task.lateCount
+            if hasStreams { outbox.order = order(of: row, plan) }
+            var late = lateCount(upTo: row, plan, task)
             for before in plan.rows.selection.indices where plan.rows.selection[before] < row {
                 late += Int(plan.late[plan.rows.selection[before]])
             }
@@ -188,7 +190,7 @@ extension Pipeline {
         var watermark: Int64
         var late: Int
         /// Source, partition, offset and append time of the record that caused it; nil when time did.
-        var cause: (source: Int, partition: Int32, offset: Int64, appended: Int64)?
+        var cause: RepartitionOrigin?
     }
 
     /// One alert, as the design's section 5 fixes it.
@@ -260,9 +262,9 @@ extension Pipeline {
 
     private func writeCause(_ context: AlertContext) {
         json.name("cause")
-        if let cause = context.cause {
+        if let cause = context.cause, cause.offset >= 0 {
             json.beginObject()
-            json.member("topic", topic(of: cause.source))
+            json.member("topic", topic(of: Int(cause.source)))
             json.member("partition", Int64(cause.partition))
             json.member("offset", cause.offset)
             json.endObject()
@@ -302,7 +304,7 @@ extension Pipeline {
     func topic(of source: Int) -> String {
         switch spec.sources[source].origin {
         case .kafka(let topic, _), .repartition(let topic): topic
-        case .file, .generate: spec.sources[source].name
+        case .file, .generate, .stream: spec.sources[source].name
         }
     }
 }

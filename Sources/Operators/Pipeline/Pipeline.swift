@@ -57,6 +57,14 @@ package final class Pipeline {
     let recordSinks: [[RecordSink]]
     let repartitions: [RepartitionPlan]
     let repartitionsOfSource: [[RepartitionPlan]]
+    /// Operators that take rows of each source, in the order of their steps.
+    private(set) var makersOfSource: [[MakerPlan]] = []
+    /// By step: what writes rows of closed windows, where somebody reads them.
+    private(set) var windowMakers: [RowMaker?] = []
+    let hasStreams: Bool
+    /// The source whose batch is under way and how many of its rows have gone through the steps; streams follow.
+    var root: SourcePlan?
+    var rootDone = 0
     let scratch: WindowScratch
     /// Rows by position, for programs that run over keys instead of records.
     let dense: SelectionBuffer
@@ -76,8 +84,10 @@ package final class Pipeline {
         let decoder: any RecordDecoder
         /// The decoder, where the source is a repartition topic: what rows carry besides their fields.
         let carried: RepartitionDecoder?
-        /// The source that the records were first read from.
-        let origin: Int
+        /// What rows carry, where the source is a stream.
+        let stream: StreamRows?
+        /// Where each row was first read, if that was not here.
+        let origins: UnsafeMutablePointer<RepartitionOrigin>?
         let batch: Batch
         /// Of `spec.schema`.
         let columns: [Column]
@@ -94,11 +104,12 @@ package final class Pipeline {
         let rows: SelectionBuffer
         let ids: UnsafeMutablePointer<UInt32>
 
-        init(_ spec: SourceSpec, origin: Int, decoder: any RecordDecoder, capacity: Int, zones: ZoneTables) {
+        init(_ spec: SourceSpec, decoder: any RecordDecoder, capacity: Int, zones: ZoneTables) {
             self.spec = spec
-            self.origin = origin
             self.decoder = decoder
             carried = decoder as? RepartitionDecoder
+            stream = decoder as? StreamRows
+            origins = carried?.origins ?? stream?.origins
             batch = Batch(schema: Schema(spec.wire.map(\.field)), capacity: capacity)
             var columns = batch.columns
             var derived: [(Program, DerivedField)] = []
@@ -155,9 +166,7 @@ package final class Pipeline {
         self.options = options
         let capacity = options.rowsMax
         sources = spec.sources.indices.map { index in
-            let origin = spec.repartitions.first { $0.source == index }?.origin ?? index
-            return SourcePlan(
-                spec.sources[index], origin: origin, decoder: decoders[index], capacity: capacity, zones: zones)
+            SourcePlan(spec.sources[index], decoder: decoders[index], capacity: capacity, zones: zones)
         }
         var builder = Builder(spec: spec, capacity: capacity, zones: zones, tracksChanges: options.tracksChanges)
         builder.build(sources: sources)
@@ -190,6 +199,24 @@ package final class Pipeline {
         dense = SelectionBuffer(capacity: capacity)
         for row in 0..<capacity { dense.rows[row] = Int32(row) }
         dense.count = capacity
+        hasStreams = sources.contains { $0.stream != nil }
+        makeStreams(zones)
+    }
+
+    private func makeStreams(_ zones: ZoneTables) {
+        makersOfSource = sources.map { _ in [] }
+        windowMakers = steps.map { _ in nil }
+        for (index, source) in spec.sources.enumerated() {
+            guard case .stream(let step) = source.origin else { continue }
+            steps[step].stream = index
+            guard let maker = steps[step].spec.maker else {
+                windowMakers[step] = RowMaker(self, stream: index)
+                continue
+            }
+            let plan = MakerPlan(steps[step], maker, pipeline: self, stream: index, zones: zones)
+            for source in Set(plan.inputs.map(\.source)) { makersOfSource[source].append(plan) }
+            for input in plan.inputs where input.key != nil { input.isIntake = true }
+        }
     }
 
     package func makeTask(partition: Int32) -> TaskState {
@@ -197,6 +224,11 @@ package final class Pipeline {
             partition: partition,
             groups: groupCount,
             stores: steps.map { $0.window?.makeStore() },
+            makers: steps.map { step in
+                makersOfSource[step.source].first { $0.step === step }?.ordered.map {
+                    MakerState($0.operation, tracksChanges: options.tracksChanges)
+                }
+            },
             rules: rules.count,
             sources: sources.count,
             upstream: sources.map { source in
@@ -267,7 +299,7 @@ package final class Pipeline {
                 guard case .steps(let inputs) = sinkSpec.input, inputs.contains(index) else { continue }
                 if case .redis = sinkSpec.target { redis.append(sink) } else { emission.append(sink) }
             }
-            let closes = spec.rules.contains { $0.at == .close && $0.on.contains(index) }
+            let closes = spec.rules.contains { $0.at == .close && $0.on.contains(index) } || spec.stream(of: index) != nil
             // Rules on several windows read the others as they run, also when one closes.
             let runs = spec.rules.contains { $0.on.contains(index) && ($0.at == .record || $0.on.count > 1) }
             let plan = WindowPlan(

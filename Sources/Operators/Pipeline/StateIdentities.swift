@@ -15,19 +15,25 @@ struct StateIdentities {
         var definition: String
     }
 
-    /// By step; nil for steps without a window.
+    /// By step; nil for steps without a window or an operator that remembers something.
     let steps: [Step?]
     let rules: [UInt32]
     let sources: [UInt32]
     /// The definitions as they are kept beside the state.
     let bytes: [UInt8]
 
-    static let format: UInt8 = 1
+    static let format: UInt8 = 2
 
     init(_ spec: TopologySpec, steps: [StepPlan], rules: [RulePlan], partitionCount: Int) {
         self.steps = steps.map { step in
-            guard let window = step.window else { return nil }
-            let definition = Self.definition(step.spec, window.options.outOfOrder)
+            let definition: String
+            if let window = step.window {
+                definition = Self.definition(step.spec, window.options.outOfOrder)
+            } else if let maker = step.spec.maker, maker.hasState {
+                definition = Self.definition(maker, spec)
+            } else {
+                return nil
+            }
             return Step(id: Self.hash(step.spec.name + "\n" + definition), name: step.spec.name, definition: definition)
         }
         self.rules = rules.map { Self.hash("\($0.spec.name)\n\($0.keyNames)\n\($0.hasWindow)") }
@@ -68,6 +74,16 @@ struct StateIdentities {
         text += "; out of order \(ValueText.duration(outOfOrder))"
         text += "; " + step.aggregates.map { named($0.description, step.schema) }.joined(separator: ", ")
         return text
+    }
+
+    private static func definition(_ maker: OperatorSpec, _ spec: TopologySpec) -> String {
+        let inputs = maker.inputs.map { index in
+            let step = spec.steps[index]
+            let fields = step.schema.fields.map { "\($0.name): \($0.type)" }.joined(separator: ", ")
+            let key = step.key.map { step.schema.fields[$0].name }.joined(separator: ", ")
+            return "(\(fields)) by (\(key))"
+        }
+        return "\(maker.definition(spec)) of \(inputs.joined(separator: " and "))"
     }
 
     /// Columns by their names: their numbers change when another rule uses another field.

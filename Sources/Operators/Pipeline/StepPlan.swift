@@ -28,6 +28,10 @@ final class StepPlan {
     let selection: SelectionBuffer
     let key: KeyPlan?
     var window: WindowPlan?
+    /// The source that what it makes is read as, its closed windows or its operator's rows; nil: nobody reads that.
+    var stream: Int?
+    /// True if an operator takes its rows by their key.
+    var isIntake = false
 
     init(
         _ spec: StepSpec,

@@ -10,10 +10,15 @@ package final class TaskState {
     let groups: [KeyGroup]
     /// By step; nil for steps without a window.
     let stores: [WindowStore?]
+    /// By step; nil for steps without an ordered operator.
+    let makers: [MakerState?]
     var rules: [RuleState]
     /// By source: the greatest event time seen, and how far event time has certainly come.
     var times: [Int64]
     package internal(set) var watermarks: [Int64]
+    /// By source: event time up to which every row has gone through its steps. While a batch is under way, less than
+    /// the watermark. `Upstream.idle`: the source has nothing that others could wait for.
+    var settled: [Int64]
     package internal(set) var lateCount = 0
     /// For each source that is a repartition topic, the watermark that each partition upstream has carried
     /// last (`Upstream`); empty for the others.
@@ -33,16 +38,18 @@ package final class TaskState {
     var definitions: [UInt8] = []
 
     init(
-        partition: Int32, groups: Int, stores: [WindowStore?], rules: Int, sources: Int, upstream: [[Int64]],
+        partition: Int32, groups: Int, stores: [WindowStore?], makers: [MakerState?], rules: Int, sources: Int, upstream: [[Int64]],
         repartitions: Int, tracksChanges: Bool
     ) {
         self.partition = partition
         self.groups = (0..<groups).map { _ in KeyGroup() }
         self.stores = stores
+        self.makers = makers
         self.rules = Array(repeating: RuleState(tracksChanges: tracksChanges), count: rules)
         positions = Array(repeating: -1, count: sources)
         times = Array(repeating: .min, count: sources)
         watermarks = Array(repeating: .min, count: sources)
+        settled = watermarks
         self.upstream = upstream
         carried = Array(repeating: .min, count: repartitions)
         dirty = stores.map { _ in DirtyKeys() }
@@ -54,6 +61,7 @@ package final class TaskState {
     /// Bytes of keys and windows.
     package var memoryBytes: Int {
         groups.reduce(0) { $0 + $1.keys.memoryBytes } + stores.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
+            + makers.reduce(0) { $0 + ($1.map { $0.state.memoryBytes + $0.buffer.memoryBytes } ?? 0) }
     }
 
     package var keyCount: Int { groups.reduce(0) { $0 + $1.keys.count } }

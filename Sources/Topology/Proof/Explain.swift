@@ -82,6 +82,7 @@ package enum Explain {
         switch source.origin {
         case .kafka(let topic, let start): "topic \(topic) from \(start.rawValue)"
         case .repartition(let topic): "topic \(topic)"
+        case .stream: "a stream"
         case .file(let path): "file \(path)"
         case .generate(let generate):
             "generated, \(generate.rate) records/s of \(generate.merchants) merchants"

@@ -50,10 +50,9 @@ package enum LatencyProof {
     package static func paths(_ spec: TopologySpec, _ model: LatencyModel = LatencyModel()) -> [LatencyPath] {
         let split = spec.repartitioned()
         return spec.rules.indices.flatMap { rule in
-            spec.rules[rule].on.map { step in
-                var path = path(to: rule, over: step, spec, model)
-                if split.steps[step].input != spec.steps[step].input { path.terms.append(repartition(model)) }
-                return path
+            spec.rules[rule].on.flatMap { step in
+                let waits = spec.rules[rule].at == .close
+                return paths(to: rule, over: step, [spec.rules[rule].name], waits, [], spec, split, model)
             }
         }
     }
@@ -85,21 +84,31 @@ package enum LatencyProof {
         }
     }
 
-    private static func path(to rule: Int, over step: Int, _ spec: TopologySpec, _ model: LatencyModel)
-        -> LatencyPath
-    {
-        var nodes = [spec.rules[rule].name]
+    /// `after`: names of what comes after the step; `waits`: event time must pass the record for something there;
+    /// `terms`: of topics that come after the step.
+    private static func paths(
+        to rule: Int, over step: Int, _ after: [String], _ waits: Bool, _ terms: [LatencyPath.Term],
+        _ spec: TopologySpec, _ split: TopologySpec, _ model: LatencyModel
+    ) -> [LatencyPath] {
+        var nodes = after
+        var terms = terms
         var index = step
         while true {
-            nodes.append(spec.steps[index].name)
-            switch spec.steps[index].input {
-            case .step(let before): index = before
-            case .source(let source):
-                nodes.append(spec.sources[source].name)
-                let terms = terms(spec.sources[source], spec.rules[rule], model)
-                return LatencyPath(nodes: nodes.reversed(), rule: rule, terms: terms)
-            }
+            // The steps that an operator brings along have its name.
+            if nodes.last != spec.steps[index].name { nodes.append(spec.steps[index].name) }
+            if split.steps[index].input != spec.steps[index].input { terms.append(repartition(model)) }
+            guard case .step(let before) = spec.steps[index].input else { break }
+            index = before
         }
+        guard case .source(let source) = spec.steps[index].input else { return [] }
+        if case .stream(let maker) = spec.sources[source].origin {
+            let inputs = spec.steps[maker].maker?.inputs ?? [maker]
+            let waits = waits || spec.steps[maker].maker?.waitsForEventTime ?? true
+            return inputs.flatMap { paths(to: rule, over: $0, nodes, waits, terms, spec, split, model) }
+        }
+        nodes.append(spec.sources[source].name)
+        let own = Self.terms(spec.sources[source], waits: waits, model)
+        return [LatencyPath(nodes: nodes.reversed(), rule: rule, terms: own + terms)]
     }
 
     /// A topic more, which is read once its transaction has committed.
@@ -112,9 +121,7 @@ package enum LatencyProof {
         )
     }
 
-    private static func terms(_ source: SourceSpec, _ rule: RuleSpec, _ model: LatencyModel) -> [LatencyPath
-        .Term]
-    {
+    private static func terms(_ source: SourceSpec, waits: Bool, _ model: LatencyModel) -> [LatencyPath.Term] {
         var terms: [LatencyPath.Term] = [
             .init(
                 name: "fetch wait",
@@ -128,7 +135,7 @@ package enum LatencyProof {
                 remedy: "use smaller batches"
             ),
         ]
-        if rule.at == .close {
+        if waits {
             // The watermark passes the end of a window when a record that much later comes, or, where no
             // record comes any more, when the partition counts as idle.
             terms.append(

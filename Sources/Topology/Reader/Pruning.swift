@@ -12,6 +12,9 @@ enum Pruning {
             }
         }
         for rule in spec.rules { usedSteps.formUnion(rule.on) }
+        for (index, step) in spec.steps.enumerated() where step.maker != nil { usedSteps.insert(index) }
+        usedSteps.formUnion(spec.operatorInputs)
+        for source in spec.sources { if case .stream(let step) = source.origin { usedSteps.insert(step) } }
         var heardRules: Set<Int> = []
         for sink in spec.sinks {
             switch sink.input {
@@ -19,7 +22,7 @@ enum Pruning {
             case .alerts(let rules): heardRules.formUnion(rules)
             }
         }
-        for (index, source) in spec.sources.enumerated() where !usedSources.contains(index) {
+        for (index, source) in spec.sources.enumerated() where !usedSources.contains(index) && !source.origin.isStream {
             context.warn(source.position, "no step reads the source '\(source.name)'")
         }
         for (index, step) in spec.steps.enumerated() where !usedSteps.contains(index) {
@@ -37,8 +40,10 @@ enum Pruning {
         let used = usedFields(spec)
         /// Old column to new column, of each source and each step.
         var sourceMaps: [[Int]] = []
-        for index in spec.sources.indices {
-            sourceMaps.append(prune(&result.sources[index], keeping: used[index]))
+        for (index, source) in spec.sources.enumerated() {
+            // A stream has what its maker makes.
+            let all = Set(source.schema.fields.indices)
+            sourceMaps.append(prune(&result.sources[index], keeping: source.origin.isStream ? all : used[index]))
         }
         var stepMaps: [[Int]] = []
         for index in spec.steps.indices {
@@ -77,6 +82,8 @@ enum Pruning {
             for case .value(let expression) in rule.message { expression.collectColumns(into: &columns) }
             ofSteps[rule.on[0]].formUnion(columns)
         }
+        // So do they go into operators.
+        for index in spec.operatorInputs { ofSteps[index].formUnion(spec.steps[index].schema.fields.indices) }
         for sink in spec.sinks {
             guard case .steps(let indices) = sink.input else { continue }
             // Records go out whole.

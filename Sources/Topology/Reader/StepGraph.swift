@@ -2,15 +2,20 @@ import Base
 import Records
 
 /// Reads the steps in an order in which each comes after what it reads.
+///
+/// A step whose operator makes records of its own becomes two: one that has the operator and takes in its rows, and
+/// one under the name that the author gave it, which reads what the first one makes.
 final class StepGraph {
-    private let context: ReadingContext
-    private let reader: StepReader
+    let context: ReadingContext
+    let reader: StepReader
     private let sources: [SourceDraft]
     private let entries: [YamlEntry]
     private var mappings: [MappingReader?] = []
-    private var inputs: [ScalarText?] = []
+    private var inputs: [[ScalarText]] = []
     private var states: [State] = []
-    private var drafts: [StepDraft] = []
+    private(set) var drafts: [StepDraft] = []
+    /// Streams that steps make; they come after the sources.
+    private(set) var streams: [SourceSpec] = []
     /// Steps of a circle, about which nothing more is said.
     private var isInCircle: Set<String> = []
 
@@ -44,7 +49,7 @@ final class StepGraph {
                 )
             }
             mappings.append(mapping)
-            inputs.append(mapping?.requiredText("from", example: "from: orders"))
+            inputs.append(mapping.map { OperatorReader.inputs(of: $0, context) } ?? [])
         }
         states = entries.map { _ in .waiting }
         for index in entries.indices { visit(index) }
@@ -53,24 +58,31 @@ final class StepGraph {
 
     /// The steps that a step reads come first. Without recursion, since a file may chain a thousand.
     private func visit(_ start: Int) {
-        var path: [Int] = []
-        var index = start
-        while states[index] == .waiting {
-            states[index] = .underWay
-            path.append(index)
-            guard let input = inputs[index], !sources.contains(where: { $0.name == input.text }),
-                let next = entries.firstIndex(where: { $0.key == input.text })
-            else { break }
-            if states[next] == .underWay {
-                reportCycle(Array(path[(path.firstIndex(of: next) ?? 0)...]), input)
-                break
+        guard states[start] == .waiting else { return }
+        states[start] = .underWay
+        var path = [(index: start, next: 0)]
+        while let (index, next) = path.last {
+            guard next < inputs[index].count else {
+                path.removeLast()
+                states[index] = .done
+                guard let mapping = mappings[index] else { continue }
+                OperatorReader(graph: self, mapping: mapping, entry: entries[index], inputs: inputs[index]).read()
+                continue
             }
-            index = next
-        }
-        for index in path.reversed() {
-            states[index] = .done
-            guard let mapping = mappings[index] else { continue }
-            drafts.append(reader.read(mapping, entries[index], from: input(index)))
+            path[path.count - 1].next += 1
+            let input = inputs[index][next]
+            guard !sources.contains(where: { $0.name == input.text }),
+                let before = entries.firstIndex(where: { $0.key == input.text })
+            else { continue }
+            switch states[before] {
+            case .done: break
+            case .waiting:
+                states[before] = .underWay
+                path.append((before, 0))
+            case .underWay:
+                let first = path.firstIndex { $0.index == before } ?? 0
+                reportCycle(path[first...].map(\.index), input)
+            }
         }
     }
 
@@ -83,29 +95,27 @@ final class StepGraph {
         )
     }
 
-    private func input(_ index: Int) -> StepReader.Input {
-        guard let text = inputs[index] else { return StepReader.Input(input: nil, name: "the input") }
+    /// What a step named `reader` reads under this name.
+    func input(_ text: ScalarText, of reader: String) -> StepReader.Input {
         var input = StepReader.Input(input: nil, name: text.shown)
         if let source = sources.firstIndex(where: { $0.name == text.text }) {
             input.input = .source(source)
             (input.columns, input.fields) = (sources[source].columns, sources[source].fields)
             input.isComplete = sources[source].isComplete
+            input.timeField = sources[source].spec?.timeField
         } else if isInCircle.contains(text.text) {
             return input
         } else if let step = drafts.firstIndex(where: { $0.name == text.text }) {
             let draft = drafts[step]
-            guard !draft.hasWindow else {
-                context.error(
-                    text.position,
-                    "step \(draft.name) has a window, whose results no step reads; write from: "
-                        + "\(nearestRecords(index, step))"
-                )
-                return input
+            if draft.hasWindow {
+                readStream(of: step, into: &input)
+            } else {
+                input.input = .step(step)
+                (input.columns, input.fields, input.isComplete) = (draft.columns, draft.fields, draft.isComplete)
+                input.timeField = draft.timeField
             }
-            input.input = .step(step)
-            (input.columns, input.fields, input.isComplete) = (draft.columns, draft.fields, draft.isComplete)
         } else if !entries.contains(where: { $0.key == text.text }) {
-            let names = sources.map(\.name) + entries.map(\.key).filter { $0 != entries[index].key }
+            let names = sources.map(\.name) + entries.map(\.key).filter { $0 != reader }
             context.error(
                 text.position,
                 "no source or step '\(text.shown)'\(NearestName.hint(text.text, among: names))"
@@ -114,9 +124,64 @@ final class StepGraph {
         return input
     }
 
-    /// What the step with the window reads itself, for the message.
-    private func nearestRecords(_ index: Int, _ step: Int) -> String {
-        let place = entries.firstIndex { $0.key == drafts[step].name }
-        return place.flatMap { inputs[$0]?.shown } ?? sources.first?.name ?? "orders"
+    /// The closed windows of a step as records.
+    private func readStream(of step: Int, into input: inout StepReader.Input) {
+        let draft = drafts[step]
+        let fields = StepReader.streamFields(draft)
+        guard !fields.isEmpty else { return }
+        let stream = streams.firstIndex { if case .stream(step) = $0.origin { true } else { false } }
+        let source = stream ?? addStream(of: step, draft.name, fields, timeField: fields.count - 1, draft.position)
+        input.input = .source(sources.count + source)
+        input.fields = fields
+        input.columns = fields.map { .init(name: $0.name, type: $0.type) }
+        input.isComplete = true
+        input.timeField = fields.count - 1
+    }
+
+    private func addStream(
+        of step: Int, _ name: String, _ fields: [Field], timeField: Int, _ position: Position
+    ) -> Int {
+        let origin = drafts[step].spec.flatMap { source(of: $0) }
+        streams.append(
+            SourceSpec(
+                name: name,
+                origin: .stream(step: step),
+                format: .rows,
+                wire: fields.map { WireField(path: [$0.name], field: $0) },
+                derived: [],
+                schema: Schema(fields),
+                timeField: timeField,
+                // A stream is in order, but for what its inputs' watermarks allow.
+                outOfOrder: 0,
+                idle: origin?.idle ?? 0,
+                ahead: 0,
+                position: position))
+        return streams.count - 1
+    }
+
+    /// The source that a step's rows come from.
+    private func source(of step: StepSpec) -> SourceSpec? {
+        switch step.input {
+        case .source(let index):
+            index < sources.count ? sources[index].spec : streams[index - sources.count]
+        case .step(let before): drafts[before].spec.flatMap { source(of: $0) }
+        }
+    }
+
+    @discardableResult
+    func add(_ draft: StepDraft) -> Int {
+        drafts.append(draft)
+        return drafts.count - 1
+    }
+
+    /// Adds the stream that `step`, added before, makes with its operator; returns what its readers see.
+    func addStream(of step: Int, _ name: String, _ maker: OperatorSpec, _ position: Position) -> StepReader.Input {
+        drafts[step].spec?.maker = maker
+        let fields = maker.schema.fields
+        let stream = addStream(of: step, name, fields, timeField: maker.timeField, position)
+        return StepReader.Input(
+            input: .source(sources.count + stream), name: name,
+            columns: fields.map { .init(name: $0.name, type: $0.type) }, fields: fields, isComplete: true,
+            timeField: maker.timeField)
     }
 }

@@ -9,6 +9,8 @@ struct StepDraft {
     /// The record columns after the step.
     var columns: [ExpressionScope.Column] = []
     var fields: [Field] = []
+    /// Index in `fields` of the event time.
+    var timeField: Int?
     var isComplete = false
     var hasWindow = false
     /// nil: not known because of a mistake.
@@ -21,7 +23,7 @@ struct StepDraft {
 
 /// `steps.<name>`
 struct StepReader {
-    static let keys = ["from", "where", "fields", "key", "window", "aggregate"]
+    static let keys = ["from", "where", "fields", "key", "window", "aggregate"] + OperatorReader.keys
     static let example = "{ from: orders, where: kind == \"paid\" }"
 
     let context: ReadingContext
@@ -35,6 +37,8 @@ struct StepReader {
         var columns: [ExpressionScope.Column] = []
         var fields: [Field] = []
         var isComplete = false
+        /// Index in `fields` of the event time.
+        var timeField: Int?
     }
 
     func read(_ mapping: MappingReader, _ entry: YamlEntry, from input: Input) -> StepDraft {
@@ -43,6 +47,7 @@ struct StepReader {
         draft.columns = input.columns
         draft.fields = input.fields
         draft.isComplete = input.isComplete
+        draft.timeField = input.timeField
         draft.hasWindow = mapping.isGiven("window") || mapping.isGiven("aggregate")
 
         // The zone of the window is that of every expression of the step.
@@ -71,6 +76,16 @@ struct StepReader {
             position: entry.keyPosition
         )
         return draft
+    }
+
+    /// What a step makes that others may read as a stream: of a window its keys, results and bounds, and the last
+    /// instant that is in it, which is their event time, so that a longer window takes in those that lie within it.
+    static func streamFields(_ draft: StepDraft) -> [Field] {
+        guard let spec = draft.spec, spec.window != nil else { return [] }
+        return spec.key.map { Field(name: spec.schema.fields[$0].name, type: spec.schema.fields[$0].type) }
+            + spec.outputs.map { Field(name: $0.name, type: $0.expression.type, isOptional: true) }
+            + [Field(name: "window_start", type: .timestamp), Field(name: "window_end", type: .timestamp),
+                Field(name: "window_time", type: .timestamp)]
     }
 
     private func scope(_ draft: StepDraft, _ input: String, _ zone: String?) -> ExpressionScope {

@@ -215,11 +215,13 @@ private struct FileReader {
         spec.sources = sources.compactMap(\.spec)
         let stepEntries = entries(mapping, "steps", example: "steps: { paid: \(StepReader.example) }")
         let stepNames = stepEntries.map(\.key)
-        let steps = StepGraph(context: context, zone: zone, sources: sources, entries: stepEntries).read()
+        let graph = StepGraph(context: context, zone: zone, sources: sources, entries: stepEntries)
+        let steps = graph.read()
         spec.steps = steps.compactMap(\.spec)
+        spec.sources += graph.streams
         // Indices of sources and steps hold only if none is left out.
         require(
-            context.hasErrors || (areSourcesGood && spec.steps.count == stepEntries.count),
+            context.hasErrors || (areSourcesGood && spec.steps.count == steps.count),
             "a source or step was left out without a diagnostic"
         )
         let ruleEntries = entries(mapping, "rules", example: "rules: { big: \(RuleReader.example) }")

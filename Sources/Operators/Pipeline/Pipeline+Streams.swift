@@ -1,0 +1,257 @@
+import Base
+import Dataflow
+import Formats
+import Records
+import State
+import Topology
+
+/// Streams: rows that steps of this very task make, which go through the steps that read them as if they were a
+/// source's.
+///
+/// A source's rows come first, up to the end of a stretch, then what they made, then what that made. So that outputs
+/// stand in the order in which they would come if rows went through one by one, however the input was cut into
+/// batches, each output remembers the row of the batch that brought it about (`Outbox.Record.order`), and they are
+/// sorted by it in the end.
+extension Pipeline {
+    // MARK: Order
+
+    /// The first row of the batch under way after which event time has reached `watermark`.
+    func order(reaching watermark: Int64) -> Int32 {
+        guard let root, watermark != .min else { return 0 }
+        var (low, high) = (0, root.batch.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if root.watermarks[middle] >= watermark { high = middle } else { low = middle + 1 }
+        }
+        return Int32(low)
+    }
+
+    /// `Outbox.Record.order` of what comes of a row.
+    @inline(__always)
+    func order(of row: Int, _ plan: SourcePlan) -> Int32 { plan.stream?.orders[row] ?? Int32(row) }
+
+    /// Late records up to the one that brought a stream's row about.
+    func lateCount(upTo row: Int, _ plan: SourcePlan, _ task: TaskState) -> Int {
+        guard let root, let stream = plan.stream else { return task.lateCount }
+        var count = task.lateCount
+        let first = Int(stream.orders[row]) + 1
+        if first < rootDone { for later in first..<rootDone { count -= Int(root.late[later]) } }
+        return count
+    }
+
+    // MARK: Rows of a stream
+
+    /// Takes the rows that a stream's batch holds through the steps that read it.
+    func drain(_ stream: Int, _ task: TaskState, _ outbox: inout Outbox) {
+        let plan = sources[stream]
+        let batch = plan.batch
+        guard batch.count > 0 else { return }
+        batch.partition = task.partition
+        var greatest = task.times[stream]
+        for row in 0..<batch.count {
+            batch.status[row] = 0
+            batch.statusField[row] = -1
+            plan.late[row] = 0
+            plan.refusedBy[row] = -1
+            plan.watermarks[row] = max(plan.watermarks[row], row == 0 ? task.watermarks[stream] : plan.watermarks[row - 1])
+            greatest = max(greatest, batch.times[row])
+        }
+        task.times[stream] = greatest
+        task.watermarks[stream] = max(task.watermarks[stream], plan.watermarks[batch.count - 1])
+        let order = outbox.order
+        processStretches(plan, stream, task, &outbox)
+        outbox.order = order
+        batch.count = 0
+        batch.arena.removeAll()
+    }
+
+    /// All rows of a stream up to event time `watermark` are there.
+    private func advanceStream(_ stream: Int, to watermark: Int64, _ task: TaskState, _ outbox: inout Outbox) {
+        drain(stream, task, &outbox)
+        guard watermark != .min, watermark != Upstream.idle else { return }
+        if watermark > task.watermarks[stream] || task.settled[stream] < task.watermarks[stream] {
+            let watermark = max(watermark, task.watermarks[stream])
+            close(source: stream, watermark: watermark, task: task, outbox: &outbox)
+            task.watermarks[stream] = watermark
+            settle(stream, watermark, task, &outbox)
+        }
+    }
+
+    // MARK: What a source's rows make
+
+    /// Every row of a source up to event time `watermark` has gone through its steps: what they make follows.
+    func settle(_ source: Int, _ watermark: Int64, _ task: TaskState, _ outbox: inout Outbox) {
+        task.settled[source] = watermark
+        for step in steps where step.source == source && step.window != nil {
+            if let stream = step.stream { advanceStream(stream, to: watermark, task, &outbox) }
+        }
+        for maker in makersOfSource[source] {
+            let watermark = self.watermark(of: maker, task)
+            if let ordered = maker.ordered { release(maker, ordered, before: watermark, task, &outbox) }
+            advanceStream(maker.stream, to: watermark, task, &outbox)
+        }
+    }
+
+    /// Event time up to which an operator has all rows of all its inputs.
+    private func watermark(of maker: MakerPlan, _ task: TaskState) -> Int64 {
+        maker.inputs.reduce(.max) { min($0, task.settled[$1.source]) }
+    }
+
+    /// Hands the rows of a stretch to the unordered operators that take them.
+    func pass(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ outbox: inout Outbox) {
+        for maker in makersOfSource[source] {
+            guard case .union(let union) = maker.spec.kind else { continue }
+            let own = maker.inputs.indices.filter { maker.inputs[$0].source == source }
+            let others = maker.inputs.reduce(Int64.max) { $1.source == source ? $0 : min($0, task.settled[$1.source]) }
+            swap(&maker.rows.outbox, &outbox)
+            var next = own.map { _ in 0 }
+            // By row, then by input.
+            while true {
+                var first: Int?
+                for (place, input) in own.enumerated() where next[place] < maker.inputs[input].selection.count {
+                    let row = maker.inputs[input].selection.rows[next[place]]
+                    if let best = first, maker.inputs[own[best]].selection.rows[next[best]] <= row { continue }
+                    first = place
+                }
+                guard let place = first else { break }
+                let step = maker.inputs[own[place]]
+                let row = Int(step.selection.rows[next[place]])
+                next[place] += 1
+                if plan.batch.status[row] != 0 { continue }
+                maker.rows.outbox.order = order(of: row, plan)
+                maker.rows.begin(
+                    time: plan.batch.times[row], watermark: min(plan.watermarks[row], others),
+                    origin: origin(plan, source, task, row), task)
+                for (column, from) in union.columns[own[place]].enumerated() {
+                    maker.rows.copy(step.columns[from], row, plan.batch.arena, to: column)
+                }
+            }
+            swap(&maker.rows.outbox, &outbox)
+        }
+    }
+
+    /// Puts the rows of a stretch into the buffers of the ordered operators that take them; those that event time has
+    /// passed are late.
+    func buffer(_ plan: SourcePlan, _ source: Int, _ task: TaskState) {
+        for maker in makersOfSource[source] {
+            guard let ordered = maker.ordered, let state = task.makers[maker.step.index] else { continue }
+            for input in ordered.inputs where input.step.source == source {
+                let rows = input.step.selection.selection
+                let arena = plan.batch.arena
+                for index in 0..<rows.count {
+                    let row = rows[index]
+                    if plan.batch.status[row] != 0 { continue }
+                    let time = plan.batch.times[row]
+                    if time < plan.watermarks[row] {
+                        plan.late[row] = 1
+                        continue
+                    }
+                    input.encoder.encode(row, arena: arena, origin(plan, source, task, row))
+                    var key = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
+                    if let encoded = input.step.key?.encoded {
+                        let text = TextReference(packed: encoded.values[row])
+                        key = UnsafeBufferPointer(start: arena.base + text.offset, count: text.count)
+                    }
+                    let bytes = input.encoder.bytes
+                    state.buffer.insert(
+                        time: time, input: input.index, key: key,
+                        row: UnsafeBufferPointer(start: bytes.base, count: bytes.count),
+                        contentStart: input.encoder.valuesStart)
+                }
+            }
+        }
+    }
+
+    /// Takes the rows that event time has passed through an ordered operator, with what was due in between.
+    private func release(
+        _ maker: MakerPlan,
+        _ ordered: (operation: any OrderedOperator, inputs: [OrderedInput]),
+        before watermark: Int64,
+        _ task: TaskState,
+        _ outbox: inout Outbox
+    ) {
+        guard watermark != .min, watermark != Upstream.idle, let state = task.makers[maker.step.index] else { return }
+        let order = outbox.order
+        swap(&maker.rows.outbox, &outbox)
+        while state.buffer.count > 0 {
+            for input in ordered.inputs { input.removeAll() }
+            maker.released.removeAll(keepingCapacity: true)
+            while maker.released.count < options.rowsMax, let entry = state.buffer.removeFirst(before: watermark) {
+                let input = ordered.inputs[Int(entry.input)]
+                maker.released.append((entry.input, Int32(input.count)))
+                input.add(entry, of: state.buffer)
+            }
+            if maker.released.isEmpty { break }
+            for input in ordered.inputs { input.decode() }
+            ordered.operation.prepare(ordered.inputs)
+            for (number, row) in maker.released {
+                let input = ordered.inputs[Int(number)]
+                let time = input.times[Int(row)]
+                ordered.operation.advance(to: time, state.state, into: maker.rows, task)
+                maker.rows.outbox.order = self.order(reaching: time + 1)
+                ordered.operation.take(input, row: Int(row), state.state, into: maker.rows, task)
+            }
+        }
+        ordered.operation.advance(to: watermark, state.state, into: maker.rows, task)
+        swap(&maker.rows.outbox, &outbox)
+        outbox.order = order
+    }
+
+    /// Makes rows of the windows of a step that close now; `ids` are the keys with records in them, at most a batch.
+    func makeRows(
+        _ step: StepPlan, _ window: WindowPlan, _ ids: UnsafeBufferPointer<UInt32>, _ bounds: (start: Int64, end: Int64),
+        _ group: KeyGroup, _ task: TaskState, _ outbox: inout Outbox
+    ) {
+        guard let stream = step.stream, let maker = windowMakers[step.index], let key = step.key else { return }
+        drain(stream, task, &outbox)
+        swap(&maker.outbox, &outbox)
+        let keys = key.columns.count
+        let outputs = window.outputColumns.count
+        for (row, id) in ids.enumerated() {
+            maker.begin(
+                time: bounds.end - 1,
+                origin: RepartitionOrigin(partition: task.partition, offset: -1, appended: -1, watermark: .min), task)
+            KeyCoding.decode(group.keys.key(of: id), into: emissionKeys(key.columns), row: 0, arena: closeArena)
+            for column in 0..<keys { maker.copy(keyScratch[column], 0, closeArena, to: column) }
+            for column in 0..<outputs { maker.copy(window.outputColumns[column], row, closeArena, to: keys + column) }
+            maker.set(keys + outputs, bounds.start)
+            maker.set(keys + outputs + 1, bounds.end)
+        }
+        swap(&maker.outbox, &outbox)
+    }
+
+    // MARK: The end
+
+    /// The input has ended: event time goes on until no window is open and nothing is due any more.
+    package func finish(_ task: TaskState, outbox: inout Outbox) {
+        guard hasStreams else {
+            for source in sources.indices where task.times[source] != .min {
+                advance(source: source, to: endOfTime(source: source, task: task), task: task, outbox: &outbox)
+            }
+            return
+        }
+        let real = sources.indices.filter { sources[$0].stream == nil }
+        // A source without a record has nothing that others could wait for.
+        for source in real where task.times[source] == .min { task.settled[source] = Upstream.idle }
+        // What closes may make rows whose windows must close.
+        for _ in 0...steps.count {
+            var end = Int64.min
+            for source in sources.indices { end = max(end, endOfTime(source: source, task: task)) }
+            for maker in makersOfSource.joined() {
+                guard let state = task.makers[maker.step.index] else { continue }
+                end = max(end, max(state.state.lastDue, state.buffer.last))
+            }
+            guard end != .min else { return }
+            let before = real.map { task.watermarks[$0] }
+            for source in real { advance(source: source, to: end + 1, task: task, outbox: &outbox) }
+            if before == real.map({ task.watermarks[$0] }) { return }
+        }
+    }
+
+    /// The sources outside the task that the rows of one come from.
+    func roots(of source: Int) -> Set<Int> {
+        guard case .stream(let step) = spec.sources[source].origin else { return [source] }
+        let makers = spec.steps[step].maker?.inputs ?? [step]
+        return makers.reduce(into: []) { $0.formUnion(roots(of: steps[$1].source)) }
+    }
+}

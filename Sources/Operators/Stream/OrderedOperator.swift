@@ -1,0 +1,127 @@
+import Base
+import Formats
+import Records
+import State
+import Topology
+
+/// An operator that takes the rows of its inputs in the order of their event times, one after the other, and makes
+/// rows in that order. Compiled for one lane; what it remembers is in its task's state.
+protocol OrderedOperator: AnyObject {
+    func makeState(tracksChanges: Bool) -> any OperatorState
+    /// Some rows of every input are about to be taken; what can be computed for all of them at once is.
+    func prepare(_ inputs: [OrderedInput])
+    /// Takes row `row` of an input, whose event time is not before that of any row before it.
+    func take(_ input: OrderedInput, row: Int, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState)
+    /// Does what is due before event time `time`, in the order of due times. Called before each row, with its time,
+    /// and with the watermark after the last one.
+    func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState)
+}
+
+extension OrderedOperator {
+    func makeState(tracksChanges: Bool) -> any OperatorState { NoState() }
+    func prepare(_ inputs: [OrderedInput]) {}
+    func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {}
+}
+
+/// Rows of one input that have come out of the buffer, in columns again.
+final class OrderedInput {
+    /// Position among the operator's inputs.
+    let index: Int
+    let step: StepPlan
+    let batch: Batch
+    let decoder: RepartitionDecoder
+    let encoder: RepartitionEncoder
+    private let storage: RawRecordStorage
+    private(set) var count = 0
+    private let rowNumbers: SelectionBuffer
+
+    init(_ step: StepPlan, index: Int, capacity: Int) {
+        self.index = index
+        self.step = step
+        let fields = step.spec.schema.fields
+        batch = Batch(schema: step.spec.schema, capacity: capacity)
+        decoder = RepartitionDecoder(fields, partitions: Int(Int32.max), capacity: capacity)
+        encoder = RepartitionEncoder(fields, columns: step.columns)
+        storage = RawRecordStorage(capacity: capacity)
+        rowNumbers = SelectionBuffer(capacity: capacity)
+        for row in 0..<capacity { rowNumbers.rows[row] = Int32(row) }
+    }
+
+    /// Columns of the step's schema.
+    var columns: [Column] { batch.columns }
+    var arena: Arena { batch.arena }
+    /// All rows, for programs.
+    var rows: Selection { Selection(rowNumbers.rows, count: count) }
+    var times: UnsafeMutablePointer<Int64> { batch.times }
+
+    /// The operator's key of a row, as its step encodes it.
+    func key(of row: Int) -> UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(start: storage.keys[row], count: Int(storage.keyCounts[row]))
+    }
+
+    func origin(of row: Int) -> RepartitionOrigin { decoder.origins[row] }
+
+    func removeAll() { count = 0 }
+
+    func add(_ entry: OrderedBuffer.Entry, of buffer: OrderedBuffer) {
+        let (key, row) = (buffer.key(of: entry), buffer.row(of: entry))
+        storage.keys[count] = key.baseAddress
+        storage.keyCounts[count] = Int32(key.count)
+        storage.values[count] = row.baseAddress
+        storage.valueCounts[count] = Int32(row.count)
+        batch.times[count] = entry.time
+        count += 1
+    }
+
+    func decode() {
+        decoder.decode(RawRecords(at: storage, from: 0, count: count), into: batch)
+        for row in 0..<count {
+            verify(batch.status[row] == RowStatus.good.rawValue, "a row that was kept cannot be read: \(decoder.explain(row, of: batch))")
+        }
+    }
+}
+
+/// A step's operator, compiled for one lane: its inputs and the stream of what it makes.
+final class MakerPlan {
+    let step: StepPlan
+    let spec: OperatorSpec
+    let stream: Int
+    let inputs: [StepPlan]
+    /// nil: rows pass at once and unordered, as in a union.
+    let ordered: (operation: any OrderedOperator, inputs: [OrderedInput])?
+    let rows: RowMaker
+    /// What comes out of the buffer at a time, as (input, row).
+    var released: [(input: Int32, row: Int32)] = []
+
+    init(_ step: StepPlan, _ spec: OperatorSpec, pipeline: Pipeline, stream: Int, zones: ZoneTables) {
+        self.step = step
+        self.spec = spec
+        self.stream = stream
+        let inputs = spec.inputs.map { pipeline.steps[$0] }
+        self.inputs = inputs
+        rows = RowMaker(pipeline, stream: stream)
+        let capacity = pipeline.options.rowsMax
+        ordered = Self.operation(step, spec, capacity: capacity, zones: zones).map { operation in
+            (operation, inputs.enumerated().map { OrderedInput($1, index: $0, capacity: capacity) })
+        }
+    }
+
+    private static func operation(_ step: StepPlan, _ spec: OperatorSpec, capacity: Int, zones: ZoneTables)
+        -> (any OrderedOperator)?
+    {
+        switch spec.kind {
+        case .union: nil
+        }
+    }
+}
+
+/// What one task keeps for an ordered operator.
+final class MakerState {
+    let buffer: OrderedBuffer
+    let state: any OperatorState
+
+    init(_ operation: any OrderedOperator, tracksChanges: Bool) {
+        buffer = OrderedBuffer(tracksChanges: tracksChanges)
+        state = operation.makeState(tracksChanges: tracksChanges)
+    }
+}

@@ -1,0 +1,92 @@
+import Base
+import Records
+
+/// Reads a step of any kind and adds it, and the steps that it needs, to the graph.
+struct OperatorReader {
+    /// Keys of steps with an operator, beside those that every step may have.
+    static let keys: [String] = []
+
+    let graph: StepGraph
+    let mapping: MappingReader
+    let entry: YamlEntry
+    /// What stands behind `from`, and whatever else names inputs.
+    let inputs: [ScalarText]
+
+    var context: ReadingContext { graph.context }
+
+    /// The names of everything that a step reads.
+    static func inputs(of mapping: MappingReader, _ context: ReadingContext) -> [ScalarText] {
+        guard let node = mapping.required("from", example: "from: orders") else { return [] }
+        return context.names(node, "from", example: "from: orders, or from: [web-orders, shop-orders]") ?? []
+    }
+
+    func read() {
+        guard let first = inputs.first else {
+            graph.add(graph.reader.read(mapping, entry, from: StepReader.Input(input: nil, name: "the input")))
+            return
+        }
+        let input = inputs.count == 1 ? graph.input(first, of: entry.key) : union()
+        graph.add(graph.reader.read(mapping, entry, from: input))
+    }
+
+    /// A step between that takes in an operator's input as it is, or its keyed rows.
+    /// `name` must be one that no author can write.
+    func addIntake(_ input: StepReader.Input, _ name: String, key: [Int] = []) -> Int? {
+        guard let place = input.input, input.isComplete else { return nil }
+        var draft = StepDraft(name: name, position: entry.keyPosition)
+        (draft.columns, draft.fields, draft.isComplete) = (input.columns, input.fields, true)
+        draft.timeField = input.timeField
+        draft.key = key.map { input.fields[$0].name }
+        draft.spec = StepSpec(
+            name: entry.key, input: place, condition: nil, derived: [], key: key, schema: Schema(input.fields),
+            window: nil, aggregates: [], outputs: [], position: entry.keyPosition)
+        return graph.add(draft)
+    }
+
+    // MARK: Union
+
+    /// The rows of several inputs under the fields of the first.
+    private func union() -> StepReader.Input {
+        let name = inputs.map(\.shown).joined(separator: ", ")
+        let nothing = StepReader.Input(input: nil, name: name)
+        let all = inputs.map { graph.input($0, of: entry.key) }
+        guard all.allSatisfy({ $0.input != nil && $0.isComplete }), let time = all[0].timeField else { return nothing }
+        var columns: [[Int]] = []
+        var fields = all[0].fields
+        for (input, text) in zip(all, inputs) {
+            var places: [Int] = []
+            for (index, field) in all[0].fields.enumerated() {
+                guard let place = input.fields.firstIndex(where: { $0.name == field.name }) else {
+                    context.error(
+                        text.position,
+                        "\(text.shown) has no field '\(field.name)', which \(inputs[0].shown) has; the inputs of a "
+                            + "union need the fields of the first")
+                    return nothing
+                }
+                let other = input.fields[place]
+                guard other.type == field.type else {
+                    context.error(
+                        text.position,
+                        "field '\(field.name)' is \(other.type) in \(text.shown) and \(field.type) in "
+                            + "\(inputs[0].shown); the inputs of a union need equal types")
+                    return nothing
+                }
+                if other.isOptional { fields[index].isOptional = true }
+                places.append(place)
+            }
+            guard places[time] == input.timeField else {
+                context.error(
+                    text.position,
+                    "the event time of \(text.shown) is another field than '\(fields[time].name)', that of "
+                        + "\(inputs[0].shown)")
+                return nothing
+            }
+            columns.append(places)
+        }
+        let intakes = all.indices.compactMap { addIntake(all[$0], "\(entry.key)/\($0)") }
+        guard intakes.count == all.count else { return nothing }
+        let maker = OperatorSpec(
+            inputs: intakes, kind: .union(UnionSpec(columns: columns)), schema: Schema(fields), timeField: time)
+        return graph.addStream(of: intakes[0], entry.key + "/", maker, entry.keyPosition)
+    }
+}
