@@ -2,20 +2,15 @@ import Records
 
 /// An operator that takes the rows of one or more steps and makes rows of its own.
 package struct OperatorSpec: Sendable {
-    package enum Kind: Sendable {
-        /// The rows of all inputs, as they come.
-        case union(UnionSpec)
-    }
-
     /// Steps whose rows it takes; each has the key that the operator works by, or none if it needs none.
     package var inputs: [Int]
-    package var kind: Kind
+    package var kind: any OperatorKind
     /// The rows that it makes.
     package var schema: Schema
     /// Index in `schema` of their event time, a timestamp.
     package var timeField: Int
 
-    package init(inputs: [Int], kind: Kind, schema: Schema, timeField: Int) {
+    package init(inputs: [Int], kind: any OperatorKind, schema: Schema, timeField: Int) {
         self.inputs = inputs
         self.kind = kind
         self.schema = schema
@@ -23,35 +18,27 @@ package struct OperatorSpec: Sendable {
     }
 }
 
-extension OperatorSpec {
-    /// False for operators that remember nothing between batches.
-    package var hasState: Bool {
-        switch kind {
-        case .union: false
-        }
-    }
-
-    /// True if a row waits until event time has passed it: it may have to go before others that come later.
-    package var waitsForEventTime: Bool {
-        switch kind {
-        case .union: false
-        }
-    }
-
-    /// All that gives its state a meaning, for a person to compare.
-    package func definition(_ spec: TopologySpec) -> String {
-        switch kind {
-        case .union: "union"
-        }
-    }
+/// What an operator does. Columns are those of its inputs' schemas, of which none is pruned.
+package protocol OperatorKind: Sendable {
+    /// `union`, for people.
+    var name: String { get }
+    /// True if a row waits until event time has passed it, since it may have to go before others that come later.
+    var waitsForEventTime: Bool { get }
+    /// All that gives its state a meaning beside its inputs' fields and keys, for a person to compare; nil: it
+    /// remembers nothing.
+    var definition: String? { get }
 }
 
-/// `from: [a, b]`
-package struct UnionSpec: Sendable {
+/// `from: [a, b]`: the rows of all inputs, as they come.
+package struct UnionSpec: OperatorKind {
     /// For each input, the columns of its schema that become those of the union, in their order.
     package var columns: [[Int]]
 
     package init(columns: [[Int]]) { self.columns = columns }
+
+    package var name: String { "union" }
+    package var waitsForEventTime: Bool { false }
+    package var definition: String? { nil }
 }
 
 extension TopologySpec {

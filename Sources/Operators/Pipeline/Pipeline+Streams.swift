@@ -100,7 +100,7 @@ extension Pipeline {
     /// Hands the rows of a stretch to the unordered operators that take them.
     func pass(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ outbox: inout Outbox) {
         for maker in makersOfSource[source] {
-            guard case .union(let union) = maker.spec.kind else { continue }
+            guard let union = maker.spec.kind as? UnionSpec else { continue }
             let own = maker.inputs.indices.filter { maker.inputs[$0].source == source }
             let others = maker.inputs.reduce(Int64.max) { $1.source == source ? $0 : min($0, task.settled[$1.source]) }
             swap(&maker.rows.outbox, &outbox)

@@ -29,8 +29,8 @@ struct StateIdentities {
             let definition: String
             if let window = step.window {
                 definition = Self.definition(step.spec, window.options.outOfOrder)
-            } else if let maker = step.spec.maker, maker.hasState {
-                definition = Self.definition(maker, spec)
+            } else if let maker = step.spec.maker, let kind = maker.kind.definition {
+                definition = Self.definition(kind, maker, spec)
             } else {
                 return nil
             }
@@ -76,14 +76,14 @@ struct StateIdentities {
         return text
     }
 
-    private static func definition(_ maker: OperatorSpec, _ spec: TopologySpec) -> String {
+    private static func definition(_ kind: String, _ maker: OperatorSpec, _ spec: TopologySpec) -> String {
         let inputs = maker.inputs.map { index in
             let step = spec.steps[index]
             let fields = step.schema.fields.map { "\($0.name): \($0.type)" }.joined(separator: ", ")
             let key = step.key.map { step.schema.fields[$0].name }.joined(separator: ", ")
             return "(\(fields)) by (\(key))"
         }
-        return "\(maker.definition(spec)) of \(inputs.joined(separator: " and "))"
+        return "\(kind) of \(inputs.joined(separator: " and "))"
     }
 
     /// Columns by their names: their numbers change when another rule uses another field.

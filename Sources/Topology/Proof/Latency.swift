@@ -103,7 +103,7 @@ package enum LatencyProof {
         guard case .source(let source) = spec.steps[index].input else { return [] }
         if case .stream(let maker) = spec.sources[source].origin {
             let inputs = spec.steps[maker].maker?.inputs ?? [maker]
-            let waits = waits || spec.steps[maker].maker?.waitsForEventTime ?? true
+            let waits = waits || spec.steps[maker].maker?.kind.waitsForEventTime ?? true
             return inputs.flatMap { paths(to: rule, over: $0, nodes, waits, terms, spec, split, model) }
         }
         nodes.append(spec.sources[source].name)

@@ -29,18 +29,40 @@ struct OperatorReader {
         graph.add(graph.reader.read(mapping, entry, from: input))
     }
 
-    /// A step between that takes in an operator's input as it is, or its keyed rows.
-    /// `name` must be one that no author can write.
+    /// Adds a step that has the input's rows as they are, by these columns as its key. Unless it is to be found
+    /// by others, its name must be one that no author can write. nil: nothing is known of the input.
     func addIntake(_ input: StepReader.Input, _ name: String, key: [Int] = []) -> Int? {
         guard let place = input.input, input.isComplete else { return nil }
         var draft = StepDraft(name: name, position: entry.keyPosition)
         (draft.columns, draft.fields, draft.isComplete) = (input.columns, input.fields, true)
         draft.timeField = input.timeField
         draft.key = key.map { input.fields[$0].name }
+        draft.keyColumns = key.map { input.columns[$0] }
         draft.spec = StepSpec(
             name: entry.key, input: place, condition: nil, derived: [], key: key, schema: Schema(input.fields),
             window: nil, aggregates: [], outputs: [], position: entry.keyPosition)
         return graph.add(draft)
+    }
+
+    /// Adds a step that takes in the rows of the input named `text` with this step's `where`, `fields` and `key`.
+    func readIntake(_ text: ScalarText) -> (index: Int, draft: StepDraft) {
+        let input = graph.input(text, of: entry.key)
+        var draft = graph.reader.read(mapping, entry, from: input)
+        draft.name = entry.key + "/"
+        return (graph.add(draft), draft)
+    }
+
+    /// Adds the step under its own name, which reads what the operator of the step `maker` makes. `key`: names of
+    /// fields of the rows that it makes.
+    func addResult(of maker: Int, _ operation: OperatorSpec, key: [String]) {
+        let made = graph.addStream(of: maker, entry.key + "/", operation, entry.keyPosition)
+        let columns = key.compactMap { name in made.fields.firstIndex { $0.name == name } }
+        if let step = addIntake(made, entry.key, key: columns) { graph.drafts[step].position = entry.keyPosition }
+    }
+
+    /// Adds the step as one of which nothing is known, after a mistake that was reported.
+    func addMistake() {
+        graph.add(StepDraft(name: entry.key, position: entry.keyPosition))
     }
 
     // MARK: Union
@@ -86,7 +108,7 @@ struct OperatorReader {
         let intakes = all.indices.compactMap { addIntake(all[$0], "\(entry.key)/\($0)") }
         guard intakes.count == all.count else { return nothing }
         let maker = OperatorSpec(
-            inputs: intakes, kind: .union(UnionSpec(columns: columns)), schema: Schema(fields), timeField: time)
+            inputs: intakes, kind: UnionSpec(columns: columns), schema: Schema(fields), timeField: time)
         return graph.addStream(of: intakes[0], entry.key + "/", maker, entry.keyPosition)
     }
 }

@@ -13,7 +13,7 @@ final class StepGraph {
     private var mappings: [MappingReader?] = []
     private var inputs: [[ScalarText]] = []
     private var states: [State] = []
-    private(set) var drafts: [StepDraft] = []
+    var drafts: [StepDraft] = []
     /// Streams that steps make; they come after the sources.
     private(set) var streams: [SourceSpec] = []
     /// Steps of a circle, about which nothing more is said.

@@ -88,7 +88,7 @@ struct StepReader {
                 Field(name: "window_time", type: .timestamp)]
     }
 
-    private func scope(_ draft: StepDraft, _ input: String, _ zone: String?) -> ExpressionScope {
+    func scope(_ draft: StepDraft, _ input: String, _ zone: String?) -> ExpressionScope {
         var scope = ExpressionScope(
             columns: draft.columns,
             nameKind: "field of \(input)",
