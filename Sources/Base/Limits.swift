@@ -45,4 +45,11 @@ package enum Limits {
     package static let marketplaceOrdersPerSecondMax = 100_000
     /// Refunds and deliveries that a synthetic marketplace may have ahead of it.
     package static let marketplacePendingMax = 1 << 20
+    /// Parcels of money that one account tells apart while a loan's money is followed, and hops at most.
+    package static let fundLotsPerAccountMax = 512
+    package static let fundHopsMax = 32
+    /// Bytes of the path of one parcel, and of the name of an account or a loan. An account's state is then below
+    /// 750 KiB, which a changelog takes as one record.
+    package static let fundPathBytesMax = 1024
+    package static let fundNameBytesMax = 256
 }
