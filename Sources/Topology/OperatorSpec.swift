@@ -27,6 +27,20 @@ package protocol OperatorKind: Sendable {
     /// All that gives its state a meaning beside its inputs' fields and keys, for a person to compare; nil: it
     /// remembers nothing.
     var definition: String? { get }
+    /// Rows that the operator sends to itself, in the task of another key; they are its last input. `delay`: by how much
+    /// their event time is greater than that of the row that they come from, at least, in milliseconds.
+    var loop: (spec: LoopSpec, delay: Int64)? { get }
+}
+
+extension OperatorKind {
+    package var loop: (spec: LoopSpec, delay: Int64)? { nil }
+}
+
+package struct LoopSpec: Sendable {
+    package var fields: [Field]
+    /// Indices in `fields` of the key, a text, and of the event time.
+    package var key: Int
+    package var timeField: Int
 }
 
 /// `from: [a, b]`: the rows of all inputs, as they come.

@@ -12,6 +12,8 @@ package struct RepartitionSpec: Sendable {
     package var origin: Int
     /// The source that reads the topic.
     package var source: Int
+    /// The topic is the loop of an operator, whose step `step` is: it writes the records itself.
+    package var isLoop = false
 }
 
 extension TopologySpec {
@@ -80,6 +82,10 @@ extension TopologySpec {
             }
             for intake in order { result.split(groups[intake] ?? [], prefix: prefix ?? name) }
         }
+        for (index, step) in steps.enumerated() {
+            guard let maker = step.maker, maker.inputs.contains(where: { isPartitioned(source(of: $0)) }) else { continue }
+            result.close(index, maker, prefix: prefix ?? name)
+        }
         return result
     }
 
@@ -104,7 +110,7 @@ extension TopologySpec {
         let fields = columns.map { first.schema.fields[$0] }
         var map = [Int](repeating: -1, count: first.schema.fields.count)
         for (place, column) in columns.enumerated() { map[column] = place }
-        let topic = "\(prefix)-\(first.name)-repartition"
+        let topic = newTopic(prefix, first.name, sources[origin].name)
         var source = sources[origin]
         source.name = topic
         source.origin = .repartition(topic: topic)
@@ -139,6 +145,44 @@ extension TopologySpec {
                 steps[index].aggregates[call].condition = condition?.remapped(map)
             }
         }
+        sources.append(source)
+    }
+
+    /// Operators take several inputs under one step's name.
+    private func newTopic(_ prefix: String, _ step: String, _ origin: String) -> String {
+        let topic = "\(prefix)-\(step)-repartition"
+        guard repartitions.contains(where: { $0.topic == topic }) else { return topic }
+        return "\(prefix)-\(step)-\(origin.filter { $0 != "/" })-repartition"
+    }
+
+    /// Puts a topic into the loop of an operator: what it sends to itself comes back as its last input.
+    private mutating func close(_ step: Int, _ maker: OperatorSpec, prefix: String) {
+        guard let loop = maker.kind.loop?.spec else { return }
+        let origin = source(of: maker.inputs[0])
+        let topic = newTopic(prefix, steps[step].name, "loop")
+        repartitions.append(
+            RepartitionSpec(
+                topic: topic, step: step, columns: [], origin: origin, source: sources.count, isLoop: true))
+        var reader = steps[step]
+        reader.input = .source(sources.count)
+        reader.condition = nil
+        reader.derived = []
+        reader.key = [loop.key]
+        reader.schema = Schema(loop.fields)
+        reader.maker = nil
+        let place = steps.count
+        steps[step].maker?.inputs.append(place)
+        steps.append(reader)
+        var source = sources[origin]
+        source.name = topic
+        source.origin = .repartition(topic: topic)
+        source.format = .repartition
+        source.wire = loop.fields.map { WireField(path: [$0.name], field: $0) }
+        source.derived = []
+        source.key = [loop.fields[loop.key].name]
+        source.schema = Schema(loop.fields)
+        source.timeField = loop.timeField
+        source.position = steps[step].position
         sources.append(source)
     }
 

@@ -12,11 +12,19 @@ final class RepartitionPlan {
     /// The step whose rows are written.
     let step: StepPlan
     let encoder: RepartitionEncoder
+    /// Of a loop: where its operator puts the columns of one row.
+    let row: [Column]
 
     init(_ spec: RepartitionSpec, index: Int, steps: [StepPlan]) {
         self.spec = spec
         self.index = index
         step = steps[spec.step]
+        if spec.isLoop, let loop = steps[spec.step].spec.maker?.kind.loop {
+            row = loop.spec.fields.map { Column($0.type, capacity: 1) }
+            encoder = RepartitionEncoder(loop.spec.fields, columns: row)
+            return
+        }
+        row = []
         encoder = RepartitionEncoder(
             spec.columns.map { steps[spec.step].spec.schema.fields[$0] },
             columns: spec.columns.map { steps[spec.step].columns[$0] })
@@ -71,7 +79,11 @@ extension Pipeline {
         for repartition in repartitions {
             let origin = repartition.spec.origin
             var watermark = task.watermarks[origin]
-            if watermark == .min, roots(of: origin).allSatisfy(quiet) { watermark = Upstream.idle }
+            if repartition.spec.isLoop {
+                watermark = loopWatermark(repartition.step, task)
+            } else if watermark == .min, roots(of: origin).allSatisfy(quiet) {
+                watermark = Upstream.idle
+            }
             guard watermark != task.carried[repartition.index] else { continue }
             task.carried[repartition.index] = watermark
             let isIdle = watermark == Upstream.idle
@@ -83,6 +95,20 @@ extension Pipeline {
                 outbox.end(record)
             }
         }
+    }
+
+    /// Before this time, nothing is sent into an operator's loop by this task any more, unless it comes out of the
+    /// loop before: event time of the other inputs, or of the loop, whichever is behind, and the loop's delay on top.
+    /// So every task's bound depends on the others' by more than nothing, and event time goes on (K. M. Chandy and
+    /// J. Misra, "Distributed Simulation", 1979: null messages and lookahead).
+    private func loopWatermark(_ step: StepPlan, _ task: TaskState) -> Int64 {
+        guard let maker = step.spec.maker, let loop = maker.kind.loop else { return .min }
+        let outer = maker.inputs.dropLast().reduce(Int64.max) { min($0, task.settled[steps[$1].source]) }
+        let inner = maker.inputs.last.map { task.settled[steps[$0].source] } ?? .min
+        // While nothing is known of the loop, nothing can have come out of it either.
+        let watermark = inner == .min ? outer : min(outer, inner)
+        if watermark == .min || watermark == Upstream.idle { return watermark }
+        return watermark + loop.delay
     }
 
     // MARK: Reading

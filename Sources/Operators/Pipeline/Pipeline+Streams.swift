@@ -135,8 +135,9 @@ extension Pipeline {
     func buffer(_ plan: SourcePlan, _ source: Int, _ task: TaskState) {
         for maker in makersOfSource[source] {
             guard let ordered = maker.ordered, let state = task.makers[maker.step.index] else { continue }
-            for input in ordered.inputs where input.step.source == source {
-                let rows = input.step.selection.selection
+            for input in ordered.inputs {
+                guard let step = input.step, step.source == source else { continue }
+                let rows = step.selection.selection
                 let arena = plan.batch.arena
                 for index in 0..<rows.count {
                     let row = rows[index]
@@ -148,7 +149,7 @@ extension Pipeline {
                     }
                     input.encoder.encode(row, arena: arena, origin(plan, source, task, row))
                     var key = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
-                    if let encoded = input.step.key?.encoded {
+                    if let encoded = step.key?.encoded {
                         let text = TextReference(packed: encoded.values[row])
                         key = UnsafeBufferPointer(start: arena.base + text.offset, count: text.count)
                     }

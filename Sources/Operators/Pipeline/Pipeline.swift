@@ -193,7 +193,7 @@ package final class Pipeline {
         let repartitions = spec.repartitions.enumerated().map { RepartitionPlan($1, index: $0, steps: steps) }
         self.repartitions = repartitions
         repartitionsOfSource = spec.sources.indices.map { source in
-            repartitions.filter { $0.spec.origin == source }
+            repartitions.filter { $0.spec.origin == source && !$0.spec.isLoop }
         }
         scratch = WindowScratch(capacity: capacity)
         dense = SelectionBuffer(capacity: capacity)

@@ -8,6 +8,9 @@ import Topology
 /// rows in that order. Compiled for one lane; what it remembers is in its task's state.
 protocol OrderedOperator: AnyObject {
     func makeState(tracksChanges: Bool) -> any OperatorState
+    /// Of one instant, the rows of an input come before those of the inputs after it; `steps`: those that the topology
+    /// names, in its order.
+    func makeInputs(_ steps: [StepPlan], capacity: Int) -> [OrderedInput]
     /// Some rows of every input are about to be taken; what can be computed for all of them at once is.
     func prepare(_ inputs: [OrderedInput])
     /// Takes row `row` of an input, whose event time is not before that of any row before it.
@@ -19,6 +22,9 @@ protocol OrderedOperator: AnyObject {
 
 extension OrderedOperator {
     func makeState(tracksChanges: Bool) -> any OperatorState { NoState() }
+    func makeInputs(_ steps: [StepPlan], capacity: Int) -> [OrderedInput] {
+        steps.enumerated().map { OrderedInput($1, index: $0, capacity: capacity) }
+    }
     func prepare(_ inputs: [OrderedInput]) {}
     func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {}
 }
@@ -27,7 +33,8 @@ extension OrderedOperator {
 final class OrderedInput {
     /// Position among the operator's inputs.
     let index: Int
-    let step: StepPlan
+    /// nil: the operator itself puts the rows into the buffer.
+    let step: StepPlan?
     let batch: Batch
     let decoder: RepartitionDecoder
     let encoder: RepartitionEncoder
@@ -35,13 +42,17 @@ final class OrderedInput {
     private(set) var count = 0
     private let rowNumbers: SelectionBuffer
 
-    init(_ step: StepPlan, index: Int, capacity: Int) {
+    convenience init(_ step: StepPlan, index: Int, capacity: Int) {
+        self.init(step.spec.schema.fields, step.columns, step, index: index, capacity: capacity)
+    }
+
+    /// `columns`: what rows are encoded from.
+    init(_ fields: [Field], _ columns: [Column], _ step: StepPlan?, index: Int, capacity: Int) {
         self.index = index
         self.step = step
-        let fields = step.spec.schema.fields
-        batch = Batch(schema: step.spec.schema, capacity: capacity)
+        batch = Batch(schema: Schema(fields), capacity: capacity)
         decoder = RepartitionDecoder(fields, partitions: Int(Int32.max), capacity: capacity)
-        encoder = RepartitionEncoder(fields, columns: step.columns)
+        encoder = RepartitionEncoder(fields, columns: columns)
         storage = RawRecordStorage(capacity: capacity)
         rowNumbers = SelectionBuffer(capacity: capacity)
         for row in 0..<capacity { rowNumbers.rows[row] = Int32(row) }
@@ -101,16 +112,19 @@ final class MakerPlan {
         self.inputs = inputs
         rows = RowMaker(pipeline, stream: stream)
         let capacity = pipeline.options.rowsMax
-        ordered = Self.operation(step, spec, capacity: capacity, zones: zones).map { operation in
-            (operation, inputs.enumerated().map { OrderedInput($1, index: $0, capacity: capacity) })
+        let loop = pipeline.repartitions.first { $0.spec.isLoop && $0.step === step }
+        ordered = Self.operation(step, spec, loop, capacity: capacity, zones: zones).map { operation in
+            (operation, operation.makeInputs(inputs, capacity: capacity))
         }
     }
 
-    private static func operation(_ step: StepPlan, _ spec: OperatorSpec, capacity: Int, zones: ZoneTables)
-        -> (any OrderedOperator)?
-    {
+    /// `loop`: the topic that the operator's loop goes through, where there are several tasks.
+    private static func operation(
+        _ step: StepPlan, _ spec: OperatorSpec, _ loop: RepartitionPlan?, capacity: Int, zones: ZoneTables
+    ) -> (any OrderedOperator)? {
         // One line for each kind that is ordered.
         switch spec.kind {
+        case let kind as FundFlowSpec: FundFlowOperator(kind, step, loop, capacity: capacity, zones: zones)
         default: nil
         }
     }

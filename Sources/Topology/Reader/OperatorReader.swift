@@ -4,7 +4,7 @@ import Records
 /// Reads a step of any kind and adds it, and the steps that it needs, to the graph.
 struct OperatorReader {
     /// Keys of steps with an operator, beside those that every step may have.
-    static let keys: [String] = []
+    static let keys = ["fund_flow"]
 
     let graph: StepGraph
     let mapping: MappingReader
@@ -17,7 +17,9 @@ struct OperatorReader {
     /// The names of everything that a step reads.
     static func inputs(of mapping: MappingReader, _ context: ReadingContext) -> [ScalarText] {
         guard let node = mapping.required("from", example: "from: orders") else { return [] }
-        return context.names(node, "from", example: "from: orders, or from: [web-orders, shop-orders]") ?? []
+        var names = context.names(node, "from", example: "from: orders, or from: [web-orders, shop-orders]") ?? []
+        names += disbursements(of: mapping).flatMap { context.scalar($0, "from", example: "from: loans") }.map { [$0] } ?? []
+        return names
     }
 
     func read() {
@@ -25,6 +27,7 @@ struct OperatorReader {
             graph.add(graph.reader.read(mapping, entry, from: StepReader.Input(input: nil, name: "the input")))
             return
         }
+        if let node = mapping["fund_flow"] { return readFundFlow(node) }
         let input = inputs.count == 1 ? graph.input(first, of: entry.key) : union()
         graph.add(graph.reader.read(mapping, entry, from: input))
     }

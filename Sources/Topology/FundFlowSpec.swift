@@ -1,0 +1,70 @@
+import Records
+
+/// `fund_flow:` follows the money of loans over accounts: each disbursement taints its amount on an account, and the
+/// transfers of the step's input carry taint on.
+///
+/// Rows are taken in event-time order; of one instant, disbursements come first, then what transfers bring, then
+/// transfers. A transfer takes money from its source when it happens, and its target has it `settle` later: that
+/// bounds how far a task's event time depends on that of others, so that accounts may lie in any partition and the
+/// result is the same. What is taken, what ends, and what is kept is defined by `FundFlowStore`.
+///
+/// Each tainted part of a transfer is a row: the transfer's fields, then the columns of `resultFields`. Transfers and
+/// disbursements that are refused (no amount above zero, a transfer to the same account) change nothing.
+package struct FundFlowSpec: OperatorKind {
+    package enum Method: String, Sendable, CaseIterable { case fifo, proRata = "pro_rata" }
+
+    /// Columns of the first input, the disbursements.
+    package var account: Int
+    package var loan: Int
+    package var disbursed: Int
+    /// Columns of the second input, the transfers.
+    package var source: Int
+    package var target: Int
+    package var amount: Int
+    /// True for transfers whose money is not followed to the target; nil: all are followed.
+    package var outside: Expression?
+    package var method: Method
+    /// Milliseconds; amounts are units of the amount field's scale.
+    package var within: Int64
+    package var hops: Int
+    package var least: Int64
+    package var opening: Int64
+    package var settle: Int64
+    package var amountType: ValueType
+
+    package var name: String { "fund flow" }
+    package var waitsForEventTime: Bool { true }
+
+    package var definition: String? {
+        "fund flow \(method.rawValue) within \(ValueText.duration(within)) settling in \(ValueText.duration(settle)), amounts "
+            + "\(amountType)"
+    }
+
+    /// The columns that a row has besides those of the transfer.
+    package static func resultFields(_ amount: ValueType) -> [Field] {
+        [
+            Field(name: "loan", type: .text),
+            // The part of the transfer's amount that is the loan's.
+            Field(name: "tainted", type: amount),
+            // Transfers since the disbursement, this one too.
+            Field(name: "hop", type: .int),
+            // The account of the disbursement.
+            Field(name: "origin", type: .text),
+            Field(name: "path", type: .text),
+            Field(name: "disbursed_at", type: .timestamp),
+            // True if the money is not followed beyond this transfer.
+            Field(name: "left", type: .bool),
+        ]
+    }
+
+    /// What goes to the task of a transfer's target: its account, when it is there, clean money, and tainted parts
+    /// in bytes of their own.
+    package static let loop = LoopSpec(
+        fields: [
+            Field(name: "account", type: .text), Field(name: "event_time", type: .timestamp),
+            Field(name: "clean", type: .int), Field(name: "parts", type: .text),
+        ],
+        key: 0, timeField: 1)
+
+    package var loop: (spec: LoopSpec, delay: Int64)? { (Self.loop, settle) }
+}
