@@ -17,7 +17,8 @@ enum RepartitionFormat {
         static let mark: UInt8 = 1
         static let idle: UInt8 = 2
         static let watermark: UInt8 = 4
-        static let all: UInt8 = 7
+        static let claim: UInt8 = 8
+        static let all: UInt8 = 15
     }
 
     /// Tells records written for other columns: reading them by place would give wrong values.
@@ -128,9 +129,11 @@ package final class RepartitionEncoder {
         bytes.count = writer.at - bytes.base
     }
 
-    /// Writes a mark. `isIdle`: the partition has nothing to wait for until its next row or mark.
-    package func encodeMark(partition: Int32, watermark: Int64, isIdle: Bool) {
+    /// Writes a mark. `isIdle`: the partition has nothing to wait for until its next row or mark. `isClaim`: the
+    /// watermark is of what the writer has read, who does not yet know what others will send to it.
+    package func encodeMark(partition: Int32, watermark: Int64, isIdle: Bool, isClaim: Bool = false) {
         var flags = RepartitionFormat.Flags.mark
+        if isClaim { flags |= RepartitionFormat.Flags.claim }
         if isIdle { flags |= RepartitionFormat.Flags.idle }
         if watermark != .min { flags |= RepartitionFormat.Flags.watermark }
         var writer = begin(flags, 6 + 2 * RepartitionFormat.varintBytesMax)

@@ -79,16 +79,19 @@ extension Pipeline {
         for repartition in repartitions {
             let origin = repartition.spec.origin
             var watermark = task.watermarks[origin]
+            var isClaim = false
             if repartition.spec.isLoop {
-                watermark = loopWatermark(repartition.step, task)
+                (watermark, isClaim) = loopWatermark(repartition.step, task)
             } else if watermark == .min, roots(of: origin).allSatisfy(quiet) {
                 watermark = Upstream.idle
             }
-            guard watermark != task.carried[repartition.index] else { continue }
-            task.carried[repartition.index] = watermark
+            // A claim and a bound of one value are two messages.
+            let message = isClaim ? -watermark : watermark
+            guard message != task.carried[repartition.index] else { continue }
+            task.carried[repartition.index] = message
             let isIdle = watermark == Upstream.idle
             repartition.encoder.encodeMark(
-                partition: task.partition, watermark: isIdle ? .min : watermark, isIdle: isIdle)
+                partition: task.partition, watermark: isIdle ? .min : watermark, isIdle: isIdle, isClaim: isClaim)
             for partition in 0..<options.partitions {
                 var record = outbox.begin(.repartition(repartition.index), partition: Int32(partition), timestamp: 0)
                 outbox.setValue(repartition.encoder.bytes.base, repartition.encoder.bytes.count, of: &record)
@@ -101,14 +104,20 @@ extension Pipeline {
     /// loop before: event time of the other inputs, or of the loop, whichever is behind, and the loop's delay on top.
     /// So every task's bound depends on the others' by more than nothing, and event time goes on (K. M. Chandy and
     /// J. Misra, "Distributed Simulation", 1979: null messages and lookahead).
-    private func loopWatermark(_ step: StepPlan, _ task: TaskState) -> Int64 {
-        guard let maker = step.spec.maker, let loop = maker.kind.loop else { return .min }
+    ///
+    /// While the task has not heard from all, it can only claim what waits in its buffer. The least of the claims of
+    /// all tasks is a bound for each of them: whatever goes through the loop begins at one of them.
+    private func loopWatermark(_ step: StepPlan, _ task: TaskState) -> (watermark: Int64, isClaim: Bool) {
+        guard let maker = step.spec.maker, let loop = maker.kind.loop else { return (.min, false) }
         let outer = maker.inputs.dropLast().reduce(Int64.max) { min($0, task.settled[steps[$1].source]) }
         let inner = maker.inputs.last.map { task.settled[steps[$0].source] } ?? .min
-        // While nothing is known of the loop, nothing can have come out of it either.
-        let watermark = inner == .min ? outer : min(outer, inner)
-        if watermark == .min || watermark == Upstream.idle { return watermark }
-        return watermark + loop.delay
+        var watermark = min(outer, inner)
+        if inner == .min {
+            // Nothing has been taken out of the buffer yet.
+            watermark = outer == .min ? .min : min(outer, task.makers[step.index]?.buffer.first ?? .max)
+        }
+        if watermark == .min || watermark == Upstream.idle { return (watermark, false) }
+        return (watermark + loop.delay, inner == .min)
     }
 
     // MARK: Reading
@@ -123,6 +132,7 @@ extension Pipeline {
         var greatest = task.times[source]
         var watermark = task.watermarks[source]
         var marks: Int64 = 0
+        let isLoop = repartitions.contains { $0.spec.source == source && $0.spec.isLoop }
         for row in 0..<batch.count {
             let status = batch.status[row]
             if status == RowStatus.good.rawValue, time.valid[row] != 1 {
@@ -137,8 +147,22 @@ extension Pipeline {
                 }
                 let origin = carried.origins[row]
                 let before = upstream[Int(origin.writer)]
-                let after = Self.after(before, origin.watermark, isIdle: carried.idle[row] != 0)
-                if after != before {
+                var after = Self.after(before, origin.watermark, isIdle: carried.idle[row] != 0)
+                if isLoop, status == RowStatus.mark.rawValue {
+                    if watermark == .min {
+                        if carried.idle[row] == 0 { after = origin.watermark }
+                        upstream[Int(origin.writer)] = after
+                        // All have been heard from: the least is the bound of each.
+                        least = upstream.min() ?? Upstream.unknown
+                        if least != Upstream.unknown, least != Upstream.idle {
+                            for writer in upstream.indices where upstream[writer] != Upstream.idle { upstream[writer] = least }
+                            watermark = least
+                        }
+                    } else if carried.claims[row] != 0 {
+                        after = before
+                    }
+                }
+                if after != before, watermark != .min || !isLoop {
                     upstream[Int(origin.writer)] = after
                     if before == least || after < least { least = upstream.min() ?? Upstream.unknown }
                     if least != Upstream.idle { watermark = max(watermark, least) }
