@@ -21,6 +21,8 @@ extension Command {
               restart       from the kill of a worker to its first new alert (--bootstrap-server, --keys)
               allocations   of memory, per record at steady state
               redis         hot metrics of merchants per second
+              library       every rule of Topologies over a generated month: found, missed, false, and the cost
+                            (--topologies DIR, --seed, or --data DIR with a month that is there)
 
               --json        one JSON object instead of text
 
@@ -28,15 +30,30 @@ extension Command {
             """,
         options: [
             "--json": .flag, "--bootstrap-server": .value, "--records": .value, "--keys": .value, "--slide": .value,
-            "--rate": .value, "--seconds": .value, "--guarantee": .value,
+            "--rate": .value, "--seconds": .value, "--guarantee": .value, "--topologies": .value, "--data": .value,
+            "--seed": .value,
         ],
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             guard arguments.files.count == 1 else { throw Fault(.user, "one bench is expected: operators, decode, kafka, latency, restart, allocations or redis") }
+            if arguments.files[0] == "library" { return try library(arguments) }
             let report = try report(arguments.files[0], arguments)
             print(arguments.has("--json") ? report.json : report.text)
             return ExitCode.done
         }
     )
+
+    /// 1 if something was missed, or raised without reason.
+    private static func library(_ arguments: Arguments) throws(Fault) -> Int32 {
+        let topologies = arguments.value("--topologies") ?? "Topologies"
+        let (report, scores) = try BenchLibrary.run(folder: arguments.value("--data") ?? "", topologies: topologies)
+        if arguments.has("--json") {
+            print(report.json)
+        } else {
+            print(BenchLibrary.table(scores))
+            print(report.text)
+        }
+        return scores.allSatisfy { $0.found == $0.planted && $0.isFalse == 0 } ? ExitCode.done : ExitCode.failed
+    }
 
     private static func guarantee(_ text: String?) throws(Fault) -> TopologySpec.Guarantee {
         guard let text else { return .exactlyOnce }

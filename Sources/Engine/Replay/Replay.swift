@@ -84,6 +84,9 @@ package struct Replay {
         }
     }
 
+    /// Bytes of state and keys with state, as of now.
+    package var state: (bytes: Int, keys: Int) { (task.memoryBytes, task.keyCount) }
+
     /// The sinks' names, by the index in `Destination.sink`.
     package var sinkNames: [String] { spec.sinks.map(\.name) }
 

@@ -21,6 +21,8 @@ package struct StoreSummary: Sendable {
     package var keys: Int
     package var bytes: Int
     package var panes: Int
+    /// Rows that wait for event time to pass them.
+    package var waiting = 0
     /// Up to here windows are closed, milliseconds; nil: none yet.
     package var closedUntil: Int64?
 }
@@ -28,6 +30,12 @@ package struct StoreSummary: Sendable {
 extension Pipeline {
     package func summaries(_ task: TaskState) -> [StoreSummary] {
         steps.compactMap { step in
+            if let maker = task.makers[step.index] {
+                return StoreSummary(
+                    store: step.spec.name, keys: maker.state.keyCount,
+                    bytes: maker.state.memoryBytes + maker.buffer.memoryBytes, panes: 0, waiting: maker.buffer.count,
+                    closedUntil: nil)
+            }
             guard let store = task.stores[step.index] else { return nil }
             let closed = store.closing.closed
             return StoreSummary(
@@ -38,7 +46,10 @@ extension Pipeline {
 
     /// Calls `body` with everything that a task holds, step by step, then rule by rule; keys in no particular order.
     package func describe(_ task: TaskState, _ body: (StateEntry) -> Void) {
-        for step in steps { describe(step, task, body) }
+        for step in steps {
+            describe(step, task, body)
+            describeOperator(step, task, body)
+        }
         for rule in rules where rule.hasWindow {
             let keys = task.groups[rule.group].keys
             for (id, edge) in task.rules[rule.index].edges {
@@ -84,6 +95,39 @@ extension Pipeline {
             writeValues(window, bounds, row: 0)
             json.endObject()
             body(StateEntry(store: step.spec.name, key: key, text: text, json: json.string))
+        }
+    }
+
+    /// What an operator remembers is bytes of its own; two states can be told apart by their hash.
+    private func describeOperator(_ step: StepPlan, _ task: TaskState, _ body: (StateEntry) -> Void) {
+        guard let maker = task.makers[step.index] else { return }
+        let bytes = Arena(capacity: 1 << 12)
+        maker.state.forEach(into: bytes) { key, value in
+            let text = Self.printable(UnsafeBufferPointer(start: bytes.base + key.lowerBound, count: key.count))
+            json.removeAll()
+            json.text(text)
+            let keyJson = json.string
+            json.removeAll()
+            json.beginObject()
+            json.member("step", step.spec.name)
+            json.member("operator", step.spec.maker?.kind.name ?? "")
+            json.member("key", text)
+            json.member("bytes", Int64(value.count))
+            json.member("hash", hexadecimal(hashBytes(bytes.base + value.lowerBound, value.count)))
+            json.endObject()
+            body(StateEntry(store: step.spec.name, key: keyJson, text: text, json: json.string))
+            bytes.removeAll()
+        }
+    }
+
+    /// Text as it is, other bytes as \\xNN.
+    private static func printable(_ bytes: UnsafeBufferPointer<UInt8>) -> String {
+        bytes.reduce(into: "") { text, byte in
+            if byte >= 0x20, byte < 0x7F {
+                text.unicodeScalars.append(Unicode.Scalar(byte))
+            } else {
+                text += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+            }
         }
     }
 

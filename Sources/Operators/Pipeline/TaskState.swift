@@ -64,7 +64,9 @@ package final class TaskState {
             + makers.reduce(0) { $0 + ($1.map { $0.state.memoryBytes + $0.buffer.memoryBytes } ?? 0) }
     }
 
-    package var keyCount: Int { groups.reduce(0) { $0 + $1.keys.count } }
+    package var keyCount: Int {
+        groups.reduce(0) { $0 + $1.keys.count } + makers.reduce(0) { $0 + ($1?.state.keyCount ?? 0) }
+    }
 }
 
 /// Keys of one shape and who still needs them.

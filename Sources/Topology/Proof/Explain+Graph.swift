@@ -11,7 +11,11 @@ extension Explain {
     private static func graph(_ spec: TopologySpec) -> Graph {
         var graph = Graph()
         for (index, source) in spec.sources.enumerated() {
-            graph.nodes.append(("source\(index)", .source, [source.name, origin(source)]))
+            graph.nodes.append(
+                ("source\(index)", source.origin.isStream ? .step : .source, [source.name, made(source, spec)]))
+            if case .stream(let step) = source.origin {
+                for input in spec.steps[step].maker?.inputs ?? [step] { graph.edges.append(("step\(input)", "source\(index)")) }
+            }
         }
         let bounds = StateBound.all(spec)
         for (index, step) in spec.steps.enumerated() {

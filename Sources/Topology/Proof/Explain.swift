@@ -25,12 +25,19 @@ package enum Explain {
             "ruleset \(spec.ruleset)",
         ]
         for (index, source) in spec.sources.enumerated() {
-            lines += ["", "source \(source.name): \(origin(source)), \(source.format.rawValue)"]
+            let isStream = source.origin.isStream
+            lines += [
+                "",
+                isStream
+                    ? "stream \(source.name): \(made(source, spec))"
+                    : "source \(source.name): \(origin(source)), \(source.format.rawValue)",
+            ]
             let names = source.schema.fields.map { "\($0.name) \($0.type)\($0.isOptional ? "?" : "")" }
             lines.append("  fields: \(names.joined(separator: ", "))")
             if let key = spec.partitionKey(of: index) {
                 lines.append("  partitioned by: \(key.joined(separator: ", "))")
             }
+            if isStream { continue }
             lines.append(
                 "  time: \(source.schema.fields[source.timeField].name), out of order by "
                     + "\(ValueText.duration(source.outOfOrder)), "
@@ -89,6 +96,14 @@ package enum Explain {
         }
     }
 
+    /// What a stream is made by.
+    static func made(_ source: SourceSpec, _ spec: TopologySpec) -> String {
+        guard case .stream(let step) = source.origin else { return origin(source) }
+        guard let maker = spec.steps[step].maker else { return "the closed windows of \(spec.steps[step].name)" }
+        let inputs = maker.inputs.map { input(spec.steps[$0], spec) }.joined(separator: " and ")
+        return "\(maker.kind.definition ?? maker.kind.name) of \(inputs)"
+    }
+
     static func input(_ step: StepSpec, _ spec: TopologySpec) -> String {
         switch step.input {
         case .source(let index): spec.sources[index].name
@@ -143,8 +158,9 @@ package enum Explain {
         let split = spec.repartitioned()
         for repartition in split.repartitions {
             let key = split.sources[repartition.source].key.joined(separator: ", ")
-            let source = spec.sources[repartition.origin].name
-            topics.append((repartition.topic, "records of \(source), partitioned by \(key)"))
+            let step = split.steps[repartition.step].name
+            let what = repartition.isLoop ? "what \(step) sends to itself" : "records of \(split.sources[repartition.origin].name)"
+            topics.append((repartition.topic, "\(what), partitioned by \(key)"))
         }
         for sink in spec.sinks {
             if case .kafka(let topic) = sink.target { topics.append((topic, "written by sink \(sink.name)")) }
