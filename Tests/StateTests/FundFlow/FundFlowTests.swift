@@ -168,6 +168,20 @@ import Testing
         #expect(store.shown("D") == "clean 29, L3 5/0, L4 1/0" && store.verify() == nil)
     }
 
+    /// What is merged ends no sooner than any part of it would have.
+    @Test(arguments: [FundMethod.fifo, .proRata]) func mergedLotsEndWithTheLast(method: FundMethod) {
+        let store = FundFlowStore(rules: FundRules(method: method, within: 1000, hops: 1, lots: 2))
+        _ = store.disburse("A", loan: "L1", amount: 10, time: 1)
+        _ = store.move(from: "A", to: "D", amount: 10, time: 2)
+        _ = store.disburse("D", loan: "L2", amount: 5, time: 3)
+        _ = store.disburse("D", loan: "L1", amount: 10, time: 50)
+        #expect(store.shown("D") == "L1 20/0, L2 5/0" && store.holdings(of: "D").first?.disbursed == 50)
+        #expect(store.holdings(of: "D").first?.path.text(scale: 0) == "... D")
+        let send = store.send(from: "D", to: "E", amount: 25, time: 1050)
+        #expect(Self.shares(send) == ["L1 20 carried"] && send.clean == 5 && store.ledger(of: "L2").expired == 5)
+        #expect(store.verify() == nil)
+    }
+
     @Test func longPathsKeepTheirEnds() {
         let store = FundFlowStore(rules: FundRules(method: .fifo, within: 1000, hops: Limits.fundHopsMax))
         let names = (0..<3).map { "\($0)" + String(repeating: "x", count: 200) }
