@@ -74,7 +74,9 @@ extension FundFlowStore {
                     if rules.end(of: lot.disbursed) < book.end { mistake = "\(name) has a lot past its end" }
                 }
             }
-            if tainted != book.tainted || tainted <= 0 { mistake = "\(name) has \(tainted) tainted, not \(book.tainted)" }
+            if tainted != book.tainted || tainted <= 0 {
+                mistake = "\(name) has \(tainted) tainted, not \(book.tainted)"
+            }
             if clean != (rules.method == .fifo ? row.clean : 0) { mistake = "\(name) has \(clean), not \(row.clean)" }
             if book.count > rules.lots { mistake = "\(name) has \(book.count) lots" }
         }
