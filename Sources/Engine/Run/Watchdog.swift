@@ -38,8 +38,10 @@ final class Watchdog: Sendable {
             for (lane, phase) in phases() {
                 var entry = seen[lane] ?? Seen(at: now)
                 let status = lane < statuses.count ? statuses[lane] : nil
-                if let status, status.records != entry.records {
-                    entry.records = status.records
+                // Watermarks that a repartition topic carries are records here.
+                let records = status?.partitions.reduce(0) { $0 + $1.records }
+                if let records, records != entry.records {
+                    entry.records = records
                     entry.at = now
                 }
                 if let text = complaint(phase, status, stillFor: now - entry.at), now - entry.toldAt >= everyMilliseconds {

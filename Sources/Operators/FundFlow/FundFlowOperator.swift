@@ -102,24 +102,10 @@ final class FundFlowOperator: OrderedOperator {
         part.loan.withUnsafeBufferPointer { maker.set(next(), text: $0) }
         maker.set(next(), part.amount)
         maker.set(next(), Int64(part.hop))
-        let steps = part.path.steps
-        (steps.first?.account ?? []).withUnsafeBufferPointer { maker.set(next(), text: $0) }
-        maker.set(next(), text: Self.text(steps, scale: spec.amountType.scale))
+        (part.path.steps.first?.account ?? []).withUnsafeBufferPointer { maker.set(next(), text: $0) }
+        maker.set(next(), text: part.path.text(scale: spec.amountType.scale))
         maker.set(next(), part.disbursed)
         maker.set(next(), part.fate == .carried ? 0 : 1)
-    }
-
-    /// `A1 -> A2 (100.00 at 2026-03-02T08:00:00Z) -> …`
-    static func text(_ steps: [FundPath.Step], scale: Int) -> String {
-        var text = ""
-        for step in steps {
-            if !text.isEmpty || step.isGap { text += step.isGap ? " ... " : " -> " }
-            text += String(decoding: step.account, as: UTF8.self)
-            if let amount = step.amount, let time = step.time {
-                text += " (\(Decimal.string(amount, scale: scale)) at \(CivilTime.string(time)))"
-            }
-        }
-        return text
     }
 
     // MARK: The loop

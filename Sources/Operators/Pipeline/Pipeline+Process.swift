@@ -28,6 +28,10 @@ extension Pipeline {
         root = plan
         processStretches(plan, source, task, &outbox)
         root = nil
+        // What went through a loop is here once all who write to it have said that nothing more comes for now.
+        if isLoop(source), task.upstream[source].allSatisfy({ $0 == Upstream.idle }) {
+            settle(source, Upstream.idle, task, &outbox)
+        }
         outbox.order = 0
         outbox.sort(from: first)
     }
@@ -79,6 +83,8 @@ extension Pipeline {
         }
         let reached = task.times[source] + milliseconds - sources[source].spec.outOfOrder
         advance(source: source, to: reached, task: task, outbox: &outbox)
+        // A source whose last record is days old must not hold back those that it is joined with.
+        if hasStreams { settle(source, Upstream.idle, task, &outbox) }
     }
 
     /// The event times of records, to merge several inputs by; a record without one has that of the record

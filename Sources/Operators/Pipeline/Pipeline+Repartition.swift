@@ -108,17 +108,20 @@ extension Pipeline {
     /// While the task has not heard from all, it can only claim what waits in its buffer. The least of the claims of
     /// all tasks is a bound for each of them: whatever goes through the loop begins at one of them.
     private func loopWatermark(_ step: StepPlan, _ task: TaskState) -> (watermark: Int64, isClaim: Bool) {
-        guard let maker = step.spec.maker, let loop = maker.kind.loop else { return (.min, false) }
-        let outer = maker.inputs.dropLast().reduce(Int64.max) { min($0, task.settled[steps[$1].source]) }
-        let inner = maker.inputs.last.map { task.settled[steps[$0].source] } ?? .min
-        var watermark = min(outer, inner)
-        if inner == .min {
-            // Nothing has been taken out of the buffer yet.
-            watermark = outer == .min ? .min : min(outer, task.makers[step.index]?.buffer.first ?? .max)
-        }
-        if watermark == .min || watermark == Upstream.idle { return (watermark, false) }
-        return (watermark + loop.delay, inner == .min)
+        let plan = makersOfSource[step.source].first { $0.step === step }
+        guard let plan, let loop = plan.spec.kind.loop, let inner = plan.inputs.last else { return (.min, false) }
+        let outer = plan.inputs.dropLast().reduce(Int64.max) { min($0, task.settled[$1.source]) }
+        let first = task.makers[step.index]?.buffer.first
+        let isUnknown = task.settled[inner.source] == .min
+        // With no row of its own that waits, a task whose inputs are quiet sends nothing.
+        if outer == Upstream.idle, first == nil { return (Upstream.idle, false) }
+        // As long as nothing is known of the loop, nothing has been taken out of the buffer.
+        let watermark = isUnknown ? (outer == .min ? .min : min(outer, first ?? .max)) : watermark(of: plan, task)
+        return watermark == .min ? (.min, false) : (watermark + loop.delay, isUnknown)
     }
+
+    /// True for the source that an operator's loop comes back through.
+    func isLoop(_ source: Int) -> Bool { repartitions.contains { $0.spec.source == source && $0.spec.isLoop } }
 
     // MARK: Reading
 
@@ -132,7 +135,7 @@ extension Pipeline {
         var greatest = task.times[source]
         var watermark = task.watermarks[source]
         var marks: Int64 = 0
-        let isLoop = repartitions.contains { $0.spec.source == source && $0.spec.isLoop }
+        let isLoop = isLoop(source)
         for row in 0..<batch.count {
             let status = batch.status[row]
             if status == RowStatus.good.rawValue, time.valid[row] != 1 {

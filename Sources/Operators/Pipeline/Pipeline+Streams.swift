@@ -68,7 +68,8 @@ extension Pipeline {
     /// All rows of a stream up to event time `watermark` are there.
     private func advanceStream(_ stream: Int, to watermark: Int64, _ task: TaskState, _ outbox: inout Outbox) {
         drain(stream, task, &outbox)
-        guard watermark != .min, watermark != Upstream.idle else { return }
+        if watermark == .min { return }
+        if watermark == Upstream.idle { return settle(stream, watermark, task, &outbox) }
         if watermark > task.watermarks[stream] || task.settled[stream] < task.watermarks[stream] {
             let watermark = max(watermark, task.watermarks[stream])
             close(source: stream, watermark: watermark, task: task, outbox: &outbox)
@@ -89,12 +90,18 @@ extension Pipeline {
             let watermark = self.watermark(of: maker, task)
             if let ordered = maker.ordered { release(maker, ordered, before: watermark, task, &outbox) }
             advanceStream(maker.stream, to: watermark, task, &outbox)
+            if maker.inputs.allSatisfy({ task.settled[$0.source] == Upstream.idle }) {
+                advanceStream(maker.stream, to: Upstream.idle, task, &outbox)
+            }
         }
     }
 
-    /// Event time up to which an operator has all rows of all its inputs.
-    private func watermark(of maker: MakerPlan, _ task: TaskState) -> Int64 {
-        maker.inputs.reduce(.max) { min($0, task.settled[$1.source]) }
+    /// Event time up to which an operator has all rows of all its inputs. Inputs that are quiet are not waited for;
+    /// where all are, time goes on with that of the one that is ahead.
+    func watermark(of maker: MakerPlan, _ task: TaskState) -> Int64 {
+        let watermark = maker.inputs.reduce(.max) { min($0, task.settled[$1.source]) }
+        if watermark != Upstream.idle { return watermark }
+        return maker.inputs.reduce(.min) { max($0, task.watermarks[$1.source]) }
     }
 
     /// Hands the rows of a stretch to the unordered operators that take them.
@@ -143,7 +150,8 @@ extension Pipeline {
                     let row = rows[index]
                     if plan.batch.status[row] != 0 { continue }
                     let time = plan.batch.times[row]
-                    if time < plan.watermarks[row] {
+                    // Event time of the operator may be ahead of that of an input that was quiet.
+                    if time < max(plan.watermarks[row], task.watermarks[maker.stream]) {
                         plan.late[row] = 1
                         continue
                     }

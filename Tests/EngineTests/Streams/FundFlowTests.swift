@@ -142,10 +142,10 @@ import Topology
                     let hop = unit.path.count
                     // What is too little is not followed.
                     let isFollowed = !transfer.cash && hop <= 3 && count >= 2
-                    let step = "\(transfer.target) (\(count) at \(CivilTime.string(transfer.time)))"
+                    let step = " -\(count)@\(CivilTime.string(transfer.time))-> \(transfer.target)"
                     if count >= 2 {
                         lines.append(
-                            "\(transfer.id) \(loan) \(count) \(hop) \(!isFollowed) \((unit.path + [step]).joined(separator: " -> "))")
+                            "\(transfer.id) \(loan) \(count) \(hop) \(!isFollowed) \((unit.path + [step]).joined())")
                     }
                     if isFollowed {
                         arriving += Array(
