@@ -45,4 +45,7 @@ package enum Limits {
     package static let marketplaceOrdersPerSecondMax = 100_000
     /// Refunds and deliveries that a synthetic marketplace may have ahead of it.
     package static let marketplacePendingMax = 1 << 20
+    /// Shops of a generated library month, and its orders: they are held in memory until they are sorted.
+    package static let libraryMerchantsMax = 20_000
+    package static let libraryOrdersMax = 5_000_000
 }
