@@ -1,4 +1,4 @@
-/// A `tests.yaml`: given records and moves of the clock, and the alerts that must come of them.
+/// A `tests.yaml`: given records and moves of the clock, and the alerts and records that must come of them.
 package struct TestSuiteSpec: Sendable {
     package var cases: [TestCaseSpec]
     package init(cases: [TestCaseSpec]) { self.cases = cases }
@@ -9,8 +9,10 @@ package struct TestCaseSpec: Sendable {
     package var position: Position
     package var parameters: [String: String]
     package var given: [GivenSpec]
-    /// All alerts, in order.
-    package var expected: [ExpectedAlert]
+    /// All alerts, in order; nil: not compared.
+    package var expected: [ExpectedMembers]?
+    /// For each sink named, all its records, in order. Other sinks are not compared.
+    package var records: [ExpectedRecords]
     /// Exact counts of dead letters and late records; nil: not compared.
     package var dead: Int?
     package var late: Int?
@@ -20,7 +22,8 @@ package struct TestCaseSpec: Sendable {
         position: Position,
         parameters: [String: String],
         given: [GivenSpec],
-        expected: [ExpectedAlert],
+        expected: [ExpectedMembers]?,
+        records: [ExpectedRecords],
         dead: Int?,
         late: Int?
     ) {
@@ -29,6 +32,7 @@ package struct TestCaseSpec: Sendable {
         self.parameters = parameters
         self.given = given
         self.expected = expected
+        self.records = records
         self.dead = dead
         self.late = late
     }
@@ -48,13 +52,27 @@ package enum GivenSpec: Sendable {
     case clock(Int64, Position)
 }
 
-package struct ExpectedAlert: Sendable {
+/// An alert or a record of a sink.
+package struct ExpectedMembers: Sendable {
     /// A mapping; only the members named in it are compared.
     package var members: YamlNode
     package var position: Position
 
     package init(members: YamlNode, position: Position) {
         self.members = members
+        self.position = position
+    }
+}
+
+/// What a sink must be given, under its name.
+package struct ExpectedRecords: Sendable {
+    package var sink: String
+    package var records: [ExpectedMembers]
+    package var position: Position
+
+    package init(sink: String, records: [ExpectedMembers], position: Position) {
+        self.sink = sink
+        self.records = records
         self.position = position
     }
 }

@@ -45,9 +45,10 @@ package enum TestSuiteReader {
 }
 
 private struct CaseReader {
-    static let keys = ["name", "set", "given", "expect", "dead", "late"]
+    static let keys = ["name", "set", "given", "expect", "expect_records", "dead", "late"]
     static let givenExample = "- orders: { order_id: o1, event_time: 2026-01-01T00:00:00Z }"
     static let expectExample = "expect: [{ rule: volume-spike, state: raised }]"
+    static let recordsExample = "expect_records: { response: [{ level: watch }] }"
     /// Repetitions of one record, so that a mistyped figure does not fill the machine.
     static let repeatMax = 10_000_000
 
@@ -73,18 +74,24 @@ private struct CaseReader {
         let name = mapping.required("name", example: "name: a spike is found").flatMap { plain($0, "name") }
         let given = mapping.required("given", example: "given: [...]")
             .map { list($0, "given", example: Self.givenExample).compactMap { readGiven($0) } }
-        let expected = mapping.required("expect", example: Self.expectExample)
-            .map { list($0, "expect", example: Self.expectExample).compactMap { readExpected($0) } }
+        // Who says what records must come need not list the alerts too.
+        let expectNode = mapping.isGiven("expect_records")
+            ? mapping["expect"] : mapping.required("expect", example: Self.expectExample)
+        let expected = expectNode.map { node in
+            list(node, "expect", example: Self.expectExample).compactMap { readExpected($0) }
+        }
+        let records = mapping["expect_records"].map { readRecords($0) } ?? []
         let dead = mapping["dead"].flatMap { context.integer($0, "dead", 0...Int.max, example: "dead: 0") }
         let late = mapping["late"].flatMap { context.integer($0, "late", 0...Int.max, example: "late: 0") }
         let parameters = readParameters(mapping)
-        guard let name, let given, let expected else { return nil }
+        guard let name, let given, expected != nil || mapping.isGiven("expect_records") else { return nil }
         return TestCaseSpec(
             name: name,
             position: node.position,
             parameters: parameters,
             given: given,
             expected: expected,
+            records: records,
             dead: dead,
             late: late
         )
@@ -175,7 +182,23 @@ private struct CaseReader {
         return .clock(time.milliseconds, subject.keyPosition)
     }
 
-    private func readExpected(_ node: YamlNode) -> ExpectedAlert? {
+    private func readRecords(_ node: YamlNode) -> [ExpectedRecords] {
+        context.named(node, "expect_records", example: Self.recordsExample).map { entry in
+            let nodes = list(entry.value, entry.key, example: Self.recordsExample)
+            let records = nodes.compactMap { node -> ExpectedMembers? in
+                if let members = node.mapping, !members.isEmpty {
+                    return ExpectedMembers(members: node, position: node.position)
+                }
+                context.error(
+                    node.position,
+                    "\(entry.key) needs members of records, not \(node.kind); write \(Self.recordsExample)")
+                return nil
+            }
+            return ExpectedRecords(sink: entry.key, records: records, position: entry.keyPosition)
+        }
+    }
+
+    private func readExpected(_ node: YamlNode) -> ExpectedMembers? {
         guard case .mapping(let entries) = node.content, !entries.isEmpty else {
             context.error(
                 node.position,
@@ -196,6 +219,6 @@ private struct CaseReader {
             let wanted = isMapping ? "a mapping, like \(entry.key): { merchant_id: M1 }" : "a value"
             context.error(entry.value.position, "\(entry.key) needs \(wanted)")
         }
-        return ExpectedAlert(members: node, position: node.position)
+        return ExpectedMembers(members: node, position: node.position)
     }
 }

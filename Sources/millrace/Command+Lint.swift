@@ -111,8 +111,9 @@ extension Command {
         help: """
             usage: millrace test [FILE...]
 
-            Runs the tests.yaml beside each topology file: given records and moves of the clock, expected alerts.
-            Without files, those of ./topology.yaml or ./Topologies/*/topology.yaml. Prints what differs.
+            Runs the tests.yaml beside each topology file: given records and moves of the clock, and what must come of
+            them: 'expect' lists all alerts, 'expect_records' all records of the sinks that it names. A case may give
+            either or both. Without files, those of ./topology.yaml or ./Topologies/*/topology.yaml. Prints what differs.
 
             example: millrace test Topologies/marketplace/topology.yaml
             """,

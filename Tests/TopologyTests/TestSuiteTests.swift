@@ -33,7 +33,7 @@ import Topology
             ]
         )
         #expect(
-            test.expected[0].members.json(replacing: 0)
+            test.expected?[0].members.json(replacing: 0)
                 == #"{"rule":"volume-spike","state":"raised","key":{"merchant_id":"M1"},"values":{"today.amount":"100.00"}}"#
         )
     }
@@ -118,6 +118,55 @@ import Topology
                     + "write - orders: { order_id: o1, event_time: 2026-01-01T00:00:00Z }",
                 "t:14:26: a record of orders needs a mapping, not a value; "
                     + "write - orders: { order_id: o1, event_time: 2026-01-01T00:00:00Z }",
+            ]
+        )
+    }
+    @Test("Records of sinks: expected beside the alerts, or without them")
+    func expectedRecords() throws {
+        let records = "expect_records: { response: [{ level: watch, score: 3 }, { level: none }], actions: [] }"
+        for (old, new, alerts) in [
+            ("expect: []", records, Int?.none), ("expect: []", "expect: []\n    \(records)", 0),
+        ] {
+            let result = TestSuiteReader.read(suiteBase.replacing(old, with: new), file: "t")
+            #expect(result.diagnostics == [])
+            let test = try #require(result.suite?.cases[1])
+            #expect(test.expected?.count == alerts)
+            #expect(test.records.map(\.sink) == ["response", "actions"])
+            #expect(
+                test.records.map { $0.records.map { $0.members.json(replacing: 0) } }
+                    == [[#"{"level":"watch","score":3}"#, #"{"level":"none"}"#], []])
+        }
+    }
+
+    @Test("Mistakes in expected records are found at their place")
+    func recordMistakes() {
+        #expect(
+            mistakes("    expect: []", "") == [
+                "t:13:5: a test needs 'expect'; write expect: [{ rule: volume-spike, state: raised }]"
+            ]
+        )
+        #expect(
+            mistakes("expect: []", "expect_records: []") == [
+                "t:15:21: expect_records needs a mapping, not a list; "
+                    + "write expect_records: { response: [{ level: watch }] }"
+            ]
+        )
+        #expect(
+            mistakes("expect: []", "expect_records: { response: { level: watch } }") == [
+                "t:15:33: response needs a list, not a mapping; write expect_records: { response: [{ level: watch }] }"
+            ]
+        )
+        #expect(
+            mistakes("expect: []", "expect_records: { response: [watch, {}] }") == [
+                "t:15:34: response needs members of records, not a value; "
+                    + "write expect_records: { response: [{ level: watch }] }",
+                "t:15:41: response needs members of records, not a mapping; "
+                    + "write expect_records: { response: [{ level: watch }] }",
+            ]
+        )
+        #expect(
+            mistakes("expect: []", "expect_record: {}") == [
+                "t:15:5: a test has no 'expect_record'; did you mean 'expect_records'?"
             ]
         )
     }

@@ -47,21 +47,37 @@ private struct CaseRun {
     let task: TaskState
     var outbox = Outbox()
     let storage = RawRecordStorage(capacity: 1)
-    var alerts: [YamlNode] = []
-    var alertTexts: [String] = []
+    /// What each sink of `spec` was given; the first one has the alerts.
+    var outputs: [[Output]]
     var dead = 0
     var late = 0
     var offset: Int64 = 0
 
+    /// A record, and its text as it came.
+    struct Output {
+        var members: YamlNode?
+        var text: String
+    }
+
     init(_ spec: TopologySpec) throws(Fault) {
         var spec = spec
-        // One sink for all alerts; every alert is taken once.
+        // One sink for all alerts, so that every alert is taken once; and those that take records.
+        let records = spec.sinks.filter { sink in
+            if case .redis = sink.target { return false }
+            if case .steps = sink.input { return true }
+            return false
+        }
         spec.sinks = [
             SinkSpec(
-                name: "alerts", target: .file(path: ""), input: .alerts(rules: Array(spec.rules.indices)),
+                name: "", target: .file(path: ""), input: .alerts(rules: Array(spec.rules.indices)),
                 position: Position(line: 1, column: 1))
         ]
+        for sink in records {
+            spec.sinks.append(
+                SinkSpec(name: sink.name, target: .file(path: ""), input: sink.input, position: sink.position))
+        }
         self.spec = spec
+        outputs = spec.sinks.map { _ in [] }
         pipeline = try Planner(spec).pipeline(Pipeline.Options(rowsMax: 16, clock: nil)).pipeline
         task = pipeline.makeTask(partition: 0)
     }
@@ -108,12 +124,11 @@ private struct CaseRun {
             case .deadLetter: dead += 1
             case .late: late += 1
             case .changelog, .repartition: break
-            case .sink:
+            case .sink(let sink):
                 guard let value = outbox.value(of: record) else { continue }
                 let text = String(decoding: value, as: UTF8.self)
-                alertTexts.append(text)
                 // JSON of one line is YAML too.
-                if let node = YamlText.read(text) { alerts.append(node) }
+                outputs[sink].append(Output(members: YamlText.read(text), text: text))
             }
         }
         outbox.removeAll()
@@ -180,22 +195,40 @@ private struct CaseRun {
     // MARK: Comparison
 
     private func compare(_ test: TestCaseSpec) -> [String] {
-        var differences: [String] = []
-        for index in 0..<max(alerts.count, test.expected.count) {
-            if index >= test.expected.count {
-                differences.append("not expected: \(alertTexts[index])")
-            } else if index >= alerts.count {
-                let expected = test.expected[index]
-                differences.append("line \(expected.position.line): missing: \(expected.members.json(replacing: 0))")
-            } else {
-                let expected = test.expected[index]
-                let found = mismatches(expected.members, alerts[index], path: "")
-                differences += found.map { "line \(expected.position.line): \($0)" }
-                if !found.isEmpty { differences.append("  in: \(alertTexts[index])") }
+        var differences = test.expected.map { compare($0, outputs[0], "") } ?? []
+        for expected in test.records {
+            guard let sink = spec.sinks.firstIndex(where: { $0.name == expected.sink }) else {
+                let names = spec.sinks.dropFirst().map(\.name)
+                let others = names.isEmpty ? "" : "; there are \(names.joined(separator: ", "))"
+                differences.append(
+                    "line \(expected.position.line): the topology has no sink '\(expected.sink)' that takes the "
+                        + "records of steps\(others)")
+                continue
             }
+            differences += compare(expected.records, outputs[sink], "\(expected.sink): ")
         }
         if let expected = test.dead, expected != dead { differences.append("dead letters: expected \(expected), found \(dead)") }
         if let expected = test.late, expected != late { differences.append("late records: expected \(expected), found \(late)") }
+        return differences
+    }
+
+    /// `place` stands before what is told of no line of the file.
+    private func compare(_ expected: [ExpectedMembers], _ actual: [Output], _ place: String) -> [String] {
+        var differences: [String] = []
+        for index in 0..<max(actual.count, expected.count) {
+            guard index < expected.count else {
+                differences.append("\(place)not expected: \(actual[index].text)")
+                continue
+            }
+            let line = "line \(expected[index].position.line): "
+            guard index < actual.count else {
+                differences.append("\(line)missing: \(expected[index].members.json(replacing: 0))")
+                continue
+            }
+            let found = mismatches(expected[index].members, actual[index].members, path: "")
+            differences += found.map { line + $0 }
+            if !found.isEmpty { differences.append("  in: \(actual[index].text)") }
+        }
         return differences
     }
 
