@@ -30,6 +30,12 @@ package enum Limits {
     package static let nodesMax = 1000
     /// How far ahead of the clock an event may claim to be, unless the source says otherwise.
     package static let aheadMillisecondsDefault: Int64 = 3_600_000
+    /// For how long versions of a table can be asked for, unless the table says otherwise.
+    package static let tableVersionsMillisecondsDefault: Int64 = 7 * 86_400_000
+    /// Versions of one key of a table.
+    package static let tableVersionsPerKeyMax = 10_000
+    /// Keys of a table in Redis that one lane remembers the rows of.
+    package static let redisRowsRemembered = 1_000_000
     /// Keys of one task and step that a state bound is computed for, unless the topology says otherwise.
     package static let keysPerTaskDefault = 1_000_000
     /// Bytes of a refused record that its dead letter carries.

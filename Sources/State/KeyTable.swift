@@ -107,6 +107,48 @@ package final class KeyTable {
         }
     }
 
+    /// Writes to `ids[row]` the id of the key that `keys[row]` names, or `noId` if it has none or is not valid, for
+    /// every selected row.
+    package func find(
+        _ keys: Column, in arena: Arena, rows: Selection, ids: UnsafeMutablePointer<UInt32>
+    ) {
+        let (hashes, touched, slots, mask) = (self.hashes, self.touched, self.slots, self.mask)
+        let (values, valid, base) = (keys.values, keys.valid, arena.base)
+        for index in 0..<rows.count {
+            // A key without a value has the bytes of some other or none, which do no harm.
+            let key = TextReference(packed: valid[rows[index]] == 1 ? values[rows[index]] : 0)
+            let hash = hashBytes(base + key.offset, key.count)
+            hashes[index] = hash
+            touched[index] = slots[Int(truncatingIfNeeded: hash) & mask]
+        }
+        let (entries, bytes) = (self.entries, self.bytes.base)
+        for index in 0..<rows.count {
+            let row = rows[index]
+            ids[row] = Self.noId
+            guard valid[row] == 1 else { continue }
+            let key = TextReference(packed: values[row])
+            let hash = hashes[index]
+            let tag = hash >> 32
+            var slot = Int(truncatingIfNeeded: hash) & mask
+            while slots[slot] != 0 {
+                let candidate = slots[slot]
+                if candidate >> 32 == tag {
+                    let id = UInt32(truncatingIfNeeded: candidate) &- 1
+                    let entry = entries[Int(id)]
+                    if entry.hash == hash, Int(entry.count) == key.count,
+                        memcmp(bytes + entry.offset, base + key.offset, key.count) == 0
+                    {
+                        ids[row] = id
+                        break
+                    }
+                }
+                slot = (slot &+ 1) & mask
+            }
+        }
+    }
+
+    package static let noId = UInt32.max
+
     /// The id of one key, new if need be.
     package func intern(_ key: UnsafePointer<UInt8>, _ keyCount: Int) -> UInt32 {
         reserve(1)

@@ -22,6 +22,7 @@ extension TopologySpec {
     /// none and it does not matter. Those of a stream are those of what it is made of.
     package func partitionKey(of source: Int) -> [String]? {
         if !sources[source].key.isEmpty { return sources[source].key }
+        if sources[source].table != nil { return sources[source].tablePartitionKey }
         if case .stream(let step) = sources[source].origin { return streamKey(of: step, source) }
         let keys = keysOfConsumers(of: source)
         return Set(keys.map(\.key)).count == 1 ? keys[0].key : nil
@@ -35,10 +36,10 @@ extension TopologySpec {
     }
 
     /// True if a source's records come through Kafka, and so in partitions.
-    private func isPartitioned(_ source: Int) -> Bool {
+    func isPartitioned(_ source: Int) -> Bool {
         switch sources[source].origin {
         case .kafka, .repartition: true
-        case .file, .generate: false
+        case .file, .generate, .redis: false
         case .stream(let step): (steps[step].maker?.inputs ?? [step]).contains { isPartitioned(self.source(of: $0)) }
         }
     }
@@ -51,7 +52,8 @@ extension TopologySpec {
         let keys = keysOfConsumers(of: source).filter { seen.insert($0.key).inserted }
         guard let first = keys.first else { return nil }
         let list = keys.map { "\($0.step) by \($0.key.joined(separator: ", "))" }.joined(separator: "; ")
-        return "has windows of different keys (\(list)), and with several partitions it matters which of them "
+        let what = keys.contains { $0.isJoin } ? "windows and joins" : "windows"
+        return "has \(what) of different keys (\(list)), and with several partitions it matters which of them "
             + "the topic's producers use; write key: \(first.key.joined(separator: ", ")) if it is that one"
     }
 
@@ -76,7 +78,8 @@ extension TopologySpec {
             for (index, step) in steps.enumerated() where worksByKey(index) && source(of: index) == origin {
                 let key = step.key.map { step.schema.fields[$0].name }
                 if let partitioned, Set(partitioned).isSubset(of: key) { continue }
-                let intake = Intake(input: step.input, condition: step.condition, derived: step.derived, key: key)
+                let intake = Intake(
+                    input: step.input, join: step.join, condition: step.condition, derived: step.derived, key: key)
                 if groups[intake] == nil { order.append(intake) }
                 groups[intake, default: []].append(index)
             }
@@ -92,6 +95,7 @@ extension TopologySpec {
     /// What a window step takes in.
     private struct Intake: Hashable {
         var input: StepSpec.Input
+        var join: TableJoinSpec?
         var condition: Expression?
         var derived: [DerivedField]
         var key: [String]
@@ -133,6 +137,7 @@ extension TopologySpec {
         steps.append(writer)
         for index in members {
             steps[index].input = .source(sources.count)
+            steps[index].join = nil
             steps[index].condition = nil
             steps[index].derived = []
             steps[index].schema = source.schema
@@ -201,10 +206,13 @@ extension TopologySpec {
         steps[step].window != nil || !steps[step].key.isEmpty && operatorInputs.contains(step)
     }
 
-    private func keysOfConsumers(of source: Int) -> [(step: String, key: [String])] {
-        steps.indices.filter { worksByKey($0) && self.source(of: $0) == source }.map { index in
+    private func keysOfConsumers(of source: Int) -> [(step: String, key: [String], isJoin: Bool)] {
+        steps.indices.filter { self.source(of: $0) == source }.flatMap { index in
             let step = steps[index]
-            return (step.name, step.key.map { step.schema.fields[$0].name })
+            var keys: [(step: String, key: [String], isJoin: Bool)] = []
+            if let key = joinKey(of: index) { keys.append((step.name, key, true)) }
+            if worksByKey(index) { keys.append((step.name, step.key.map { step.schema.fields[$0].name }, false)) }
+            return keys
         }
     }
 

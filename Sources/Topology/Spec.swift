@@ -88,18 +88,22 @@ package struct SourceSpec: Sendable {
     package var key: [String] = []
     /// What the steps see: wire fields, then derived fields, in that order.
     package var schema: Schema
-    /// Index of the event time in `schema`; a timestamp.
+    /// Index of the event time in `schema`; a timestamp. -1: a table that has none.
     package var timeField: Int
     package var outOfOrder: Int64
     package var idle: Int64
     /// How far ahead of the clock an event time may be.
     package var ahead: Int64
     package var position: Position
+    /// Set if the source is a table, which is looked up and has no steps of its own.
+    package var table: TableSpec?
 
     package enum Origin: Sendable {
         case kafka(topic: String, start: Start)
         case file(path: String)
         case generate(GenerateSpec)
+        /// A table that is looked up in Redis.
+        case redis(RedisTableSpec)
         /// Made by `repartitioned()`: records of another source, partitioned anew by another key.
         case repartition(topic: String)
         /// A stream: what a step of this topology makes, its closed windows or the rows of its operator.
@@ -184,12 +188,14 @@ package struct DerivedField: Hashable, Sendable {
 package struct StepSpec: Sendable {
     package var name: String
     package var input: Input
+    /// Adds columns of a table to the input's, before anything else.
+    package var join: TableJoinSpec?
     /// Scope of `condition`, `derived` and `key`: the input's schema, then the derived fields before.
     package var condition: Expression?
     package var derived: [DerivedField]
     /// Fields of `schema` that make the key; empty: the step has none.
     package var key: [Int]
-    /// The record columns after this step: the input's, then the derived.
+    /// The record columns after this step: the input's, those of the join, then the derived.
     package var schema: Schema
     package var window: WindowSpec?
     /// What makes records of its own from this step's and others'; they are a stream, and a source of the steps

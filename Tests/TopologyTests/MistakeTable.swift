@@ -138,11 +138,11 @@ let topologyMistakes = #"""
 
     -     kafka: { topic: orders }⏎
     + 
-    5:3: source orders needs one of kafka, file and generate, not none; write kafka: { topic: orders }
+    5:3: source orders needs one of kafka, file, generate and redis, not none; write kafka: { topic: orders }
 
     -     kafka: { topic: orders }
     +     kafka: { topic: orders }⏎    file: { path: x }
-    7:5: source orders needs one of kafka, file and generate, not kafka and file; write kafka: { topic: orders }
+    7:5: source orders needs one of kafka, file, generate and redis, not kafka and file; write kafka: { topic: orders }
 
     - { topic: orders }
     + { topc: orders }

@@ -27,11 +27,17 @@ import Topology
         try mistake.check()
     }
 
+    @Test("One mistake in a table or a join with one", arguments: Mistake.parse(tableMistakes, in: tableBase))
+    func table(_ mistake: Mistake) throws {
+        try mistake.check()
+    }
+
     @Test("The topology that the mistakes are made in has none")
     func base() {
         let result = Samples.read(mistakeBase)
         #expect(result.spec != nil)
         #expect(result.diagnostics == [])
+        #expect(Samples.read(tableBase).diagnostics == [])
     }
 
     @Test("Several mistakes are found in one go, in the order of the file, without what follows from them")
@@ -63,12 +69,13 @@ struct Mistake: CustomTestStringConvertible {
     var old: String
     var new: String
     var expected: [String]
+    var base = mistakeBase
 
     var testDescription: String { new.isEmpty ? "without \(old)" : new }
 
     func check() throws {
-        let place = try #require(mistakeBase.firstRange(of: old))
-        var text = mistakeBase
+        let place = try #require(base.firstRange(of: old))
+        var text = base
         text.replaceSubrange(place, with: new)
         let result = Samples.read(text)
         #expect(result.diagnostics.map { String($0.dropFirst(2)) } == expected)
@@ -77,9 +84,9 @@ struct Mistake: CustomTestStringConvertible {
 
     /// Blocks of `- old`, `+ new` and the expected diagnostics; ⏎ stands for a new line, ⇥ for a tab. Without
     /// `- old` the text that `replacing` names is replaced.
-    static func parse(_ table: String, replacing standard: String = "") -> [Mistake] {
+    static func parse(_ table: String, replacing standard: String = "", in base: String = mistakeBase) -> [Mistake] {
         table.split(separator: "\n\n").map { block in
-            var mistake = Mistake(old: standard, new: "", expected: [])
+            var mistake = Mistake(old: standard, new: "", expected: [], base: base)
             for line in block.split(separator: "\n") {
                 let text = String(line.dropFirst(2)).replacing("⏎", with: "\n").replacing("⇥", with: "\t")
                 switch line.prefix(2) {

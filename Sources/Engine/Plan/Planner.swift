@@ -33,6 +33,12 @@ package struct Planner {
         -> any RecordDecoder
     {
         let columns = wireColumns(of: source)
+        if let table = source.table {
+            return TableDecoder(columns, key: table.key, deleted: table.deleted, capacity: rowsMax) { columns in
+                if source.format == .csv { return CsvDecoder(columns, capacity: rowsMax) }
+                return JsonDecoder(columns, capacity: rowsMax)
+            }
+        }
         return switch source.format {
         case .json: JsonDecoder(columns, capacity: rowsMax)
         case .csv: CsvDecoder(columns, capacity: rowsMax)

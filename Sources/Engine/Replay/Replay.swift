@@ -82,6 +82,10 @@ package struct Replay {
             let file = try FileSource(paths: paths, format: format, rowsMax: rowsMax)
             self.inputs.append(Input(source: index, file: file))
         }
+        // At equal times a table comes first: what it says as of then is seen then.
+        let sources = spec.sources
+        self.inputs = self.inputs.filter { sources[$0.source].table != nil }
+            + self.inputs.filter { sources[$0.source].table == nil }
     }
 
     /// Bytes of state and keys with state, as of now.
@@ -132,7 +136,10 @@ package struct Replay {
             input.isAtEnd = true
             return
         }
-        if let header = block.header { (decoders[input.source] as? CsvDecoder)?.setHeader(header) }
+        if let header = block.header {
+            let decoder = (decoders[input.source] as? TableDecoder)?.inner ?? decoders[input.source]
+            (decoder as? CsvDecoder)?.setHeader(header)
+        }
         input.records = block.records
         input.position = 0
         if inputs.count > 1 { input.times = pipeline.eventTimes(of: block.records, source: input.source) }

@@ -77,6 +77,9 @@ package final class Worker: Sendable {
             for source in spec.sources.indices {
                 if let mistake = spec.keyMistake(of: source) { throw Fault(.user, "source '\(spec.sources[source].name)' \(mistake)") }
             }
+            for step in spec.steps.indices {
+                if let mistake = spec.joinMistake(of: step) { throw Fault(.user, "step '\(spec.steps[step].name)' \(mistake)") }
+            }
             spec = spec.repartitioned(prefix: group)
         }
         return plans.filter { keepsState || $0.name != LaneFactory.changelogTopic(group: group) }
@@ -159,11 +162,13 @@ package final class Worker: Sendable {
         var topics: [KafkaSourceTopic] = []
         for (index, source) in spec.sources.enumerated() {
             switch source.origin {
+            // Every lane reads it by itself.
+            case .kafka where source.isBroadcast: break
             case .kafka(let topic, let start):
                 topics.append(KafkaSourceTopic(topic: topic, source: index, start: start))
             case .repartition(let topic):
                 topics.append(KafkaSourceTopic(topic: topic, source: index, start: .earliest))
-            case .stream: break
+            case .stream, .redis: break
             case .file: throw Fault(.user, "source '\(source.name)' is a file; `millrace replay` reads files")
             case .generate where spec.sources.count(where: { !$0.origin.isStream }) == 1: break
             case .generate: throw Fault(.user, "source '\(source.name)' generates; it must be the only source")

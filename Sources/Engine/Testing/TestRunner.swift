@@ -142,7 +142,8 @@ private struct CaseRun {
         number: Int,
         moved: Int64
     ) -> String {
-        let timePath = source.timeField < source.wire.count ? source.wire[source.timeField].path.joined(separator: ".") : ""
+        let timePath = source.timeField >= 0 && source.timeField < source.wire.count
+            ? source.wire[source.timeField].path.joined(separator: ".") : ""
         let values = members.map { member -> (path: String, json: String) in
             let json = member.value.json(replacing: number)
             return (member.path, member.path == timePath && moved != 0 ? CaseRun.moved(json, by: moved) : json)

@@ -44,6 +44,7 @@ extension Pipeline {
         }
         for step in steps { collectPanes(step, task, &outbox) }
         if hasStreams { collectMakers(task, &outbox) }
+        if hasTables { collectTables(task, &outbox) }
         for rule in rules { collectEdges(rule, task, &outbox) }
         let meta = meta(task)
         if outbox.records.count > before || meta != task.lastMeta {

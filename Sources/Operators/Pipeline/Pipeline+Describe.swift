@@ -42,6 +42,12 @@ extension Pipeline {
                 store: step.spec.name, keys: store.live.count, bytes: store.memoryBytes, panes: store.panesPerKey,
                 closedUntil: closed == .min ? nil : store.bounds(at: closed).end)
         }
+            + zip(sources, task.tables).compactMap { source, table in
+                table.map {
+                    StoreSummary(
+                        store: source.spec.name, keys: $0.keyCount, bytes: $0.memoryBytes, panes: $0.versionCount, closedUntil: nil)
+                }
+            }
     }
 
     /// Calls `body` with everything that a task holds, step by step, then rule by rule; keys in no particular order.
@@ -50,6 +56,7 @@ extension Pipeline {
             describe(step, task, body)
             describeOperator(step, task, body)
         }
+        describeTables(task, body)
         for rule in rules where rule.hasWindow {
             let keys = task.groups[rule.group].keys
             for (id, edge) in task.rules[rule.index].edges {
@@ -131,7 +138,7 @@ extension Pipeline {
         }
     }
 
-    private func keyTexts(_ fields: [(name: String, column: Column)]) -> (json: String, text: String) {
+    func keyTexts(_ fields: [(name: String, column: Column)]) -> (json: String, text: String) {
         json.removeAll()
         json.beginObject()
         for (name, column) in fields {

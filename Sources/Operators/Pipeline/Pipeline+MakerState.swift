@@ -33,6 +33,11 @@ extension Pipeline {
         _ kind: UInt8, _ keyReader: inout BinaryReader, _ value: UnsafeBufferPointer<UInt8>?, _ task: TaskState
     ) {
         let identity = keyReader.word32()
+        if keyReader.isValid, kind == ChangeKind.operatorState, let source = identities.table(identity) {
+            let key = keyReader.bytes(keyReader.left)
+            if task.tables[source]?.restore(key: key, value: value) == false { keyReader.fail() }
+            return
+        }
         guard keyReader.isValid, let step = identities.step(identity), let maker = task.makers[step] else { return }
         let isGood: Bool
         if kind == ChangeKind.buffered {

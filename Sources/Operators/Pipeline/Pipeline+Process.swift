@@ -18,6 +18,7 @@ extension Pipeline {
             plan.late[row] = 0
             plan.refusedBy[row] = -1
         }
+        if let table = plan.table { return processTable(plan, table, source, task, &outbox) }
         if let carried = plan.carried {
             takeOrigins(plan, carried, task, source)
         } else {
@@ -60,6 +61,8 @@ extension Pipeline {
 
     /// Event time has come to `watermark` without a record: an idle partition, or the end of the input.
     package func advance(source: Int, to watermark: Int64, task: TaskState, outbox: inout Outbox) {
+        // A table's event time is that of its records.
+        if sources[source].table != nil { return }
         if task.watermarks[source] == .min {
             // No window is open, but operators with other inputs may wait for this one.
             if hasStreams, watermark > task.settled[source] { settle(source, watermark, task, &outbox) }
@@ -75,7 +78,7 @@ extension Pipeline {
     /// time has come that much further, less the out-of-order bound.
     package func idle(source: Int, forMilliseconds milliseconds: Int64, task: TaskState, outbox: inout Outbox) {
         // Behind a repartition topic it is the partitions before it whose time goes on.
-        guard sources[source].carried == nil else { return }
+        guard sources[source].carried == nil, sources[source].table == nil else { return }
         guard task.times[source] != .min else {
             // Operators with other inputs do not wait for an empty partition.
             guard hasStreams, task.settled[source] != Upstream.idle else { return }
@@ -91,6 +94,8 @@ extension Pipeline {
     /// before it.
     package func eventTimes(of raw: RawRecords, source: Int) -> [Int64] {
         let plan = sources[source]
+        // A table without a time comes before everything else.
+        if plan.spec.timeField < 0 { return Array(repeating: .min, count: raw.count) }
         plan.decoder.decode(raw, into: plan.batch)
         selectGood(plan)
         for (program, _) in plan.derived {
@@ -107,7 +112,7 @@ extension Pipeline {
     /// The watermark at which every window that holds records has closed.
     package func endOfTime(source: Int, task: TaskState) -> Int64 {
         var end = task.times[source]
-        guard end != .min else { return .min }
+        guard end != .min, sources[source].table == nil else { return .min }
         for step in steps where step.source == source {
             guard let store = task.stores[step.index] else { continue }
             let anchor = store.anchor(at: task.times[source])
@@ -163,7 +168,7 @@ extension Pipeline {
         selectGood(plan)
     }
 
-    private func selectGood(_ plan: SourcePlan) {
+    func selectGood(_ plan: SourcePlan) {
         let (status, rows) = (plan.batch.status, plan.good.rows)
         var count = 0
         for row in 0..<plan.batch.count {
@@ -174,7 +179,7 @@ extension Pipeline {
     }
 
     /// Rows whose value overflowed, or is missing though it must not be, go no further.
-    private func refuse(_ column: Column, isOptional: Bool, _ plan: SourcePlan, _ rows: Selection, step: Int) {
+    func refuse(_ column: Column, isOptional: Bool, _ plan: SourcePlan, _ rows: Selection, step: Int) {
         for index in 0..<rows.count {
             let row = rows[index]
             let state = column.valid[row]
@@ -203,7 +208,7 @@ extension Pipeline {
         }
         plan.rows.count = count
         if count > 0 {
-            for step in steps where step.source == source { select(step, plan) }
+            for step in steps where step.source == source { select(step, plan, task) }
             findKeys(plan, source, task)
             for pass in windowPasses[source] { update(pass, plan, task) }
             for rule in rulesOfSource[source] { fire(rule, plan, source, task) }
@@ -217,12 +222,13 @@ extension Pipeline {
         writeRefused(plan, source, task, from: start, to: end, &outbox)
     }
 
-    private func select(_ step: StepPlan, _ plan: SourcePlan) {
-        let input: Selection
+    private func select(_ step: StepPlan, _ plan: SourcePlan, _ task: TaskState) {
+        var input: Selection
         switch step.spec.input {
         case .source: input = plan.rows.selection
         case .step(let index): input = steps[index].selection.selection
         }
+        if let join = step.join { input = lookUp(join, step, input, plan, task) }
         let batch = plan.batch
         let rows = step.selection.rows
         var count = 0

@@ -132,6 +132,7 @@ extension Pipeline {
             }
         }
         writeMakers(task, to: bytes)
+        writeTables(task, to: bytes)
         for rule in rules { write(task.rules[rule.index], numbers[rule.group], identities.rules[rule.index], to: bytes) }
     }
 
@@ -181,7 +182,7 @@ extension Pipeline {
             guard store.readSnapshot(&reader, ids: ids[keyPlan.group]) else { return false }
             for id in store.live { task.groups[keyPlan.group].retain(id) }
         }
-        guard readMakers(&reader, task) else { return false }
+        guard readMakers(&reader, task), readTables(&reader, task) else { return false }
         // Rules come and go without the steps' definitions changing.
         while !reader.isAtEnd {
             let index = identities.rule(reader.word32())

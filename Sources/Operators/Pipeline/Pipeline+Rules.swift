@@ -304,7 +304,7 @@ extension Pipeline {
     func topic(of source: Int) -> String {
         switch spec.sources[source].origin {
         case .kafka(let topic, _), .repartition(let topic): topic
-        case .file, .generate, .stream: spec.sources[source].name
+        case .file, .generate, .stream, .redis: spec.sources[source].name
         }
     }
 }

@@ -234,12 +234,12 @@ extension Pipeline {
     /// The input has ended: event time goes on until no window is open and nothing is due any more.
     package func finish(_ task: TaskState, outbox: inout Outbox) {
         guard hasStreams else {
-            for source in sources.indices where task.times[source] != .min {
+            for source in sources.indices where task.times[source] != .min && sources[source].table == nil {
                 advance(source: source, to: endOfTime(source: source, task: task), task: task, outbox: &outbox)
             }
             return
         }
-        let real = sources.indices.filter { sources[$0].stream == nil }
+        let real = sources.indices.filter { sources[$0].stream == nil && sources[$0].table == nil }
         // A source without a record has nothing that others could wait for.
         for source in real where task.times[source] == .min { task.settled[source] = Upstream.idle }
         // What closes may make rows whose windows must close.

@@ -62,6 +62,7 @@ package final class Pipeline {
     /// By step: what writes rows of closed windows, where somebody reads them.
     private(set) var windowMakers: [RowMaker?] = []
     let hasStreams: Bool
+    let hasTables: Bool
     /// The source whose batch is under way and how many of its rows have gone through the steps; streams follow.
     var root: SourcePlan?
     var rootDone = 0
@@ -86,6 +87,7 @@ package final class Pipeline {
         let carried: RepartitionDecoder?
         /// What rows carry, where the source is a stream.
         let stream: StreamRows?
+        let table: TablePlan?
         /// Where each row was first read, if that was not here.
         let origins: UnsafeMutablePointer<RepartitionOrigin>?
         let batch: Batch
@@ -120,6 +122,7 @@ package final class Pipeline {
             }
             self.columns = columns
             self.derived = derived
+            table = spec.table.map { TablePlan($0, spec.schema, columns: columns, capacity: capacity) }
             good = SelectionBuffer(capacity: capacity)
             rows = SelectionBuffer(capacity: capacity)
             watermarks = .allocate(capacity: capacity)
@@ -200,6 +203,8 @@ package final class Pipeline {
         for row in 0..<capacity { dense.rows[row] = Int32(row) }
         dense.count = capacity
         hasStreams = sources.contains { $0.stream != nil }
+        hasTables = sources.contains { $0.table != nil }
+        counters.unmatched = Array(repeating: 0, count: steps.count)
         makeStreams(zones)
     }
 
@@ -228,6 +233,10 @@ package final class Pipeline {
                 makersOfSource[step.source].first { $0.step === step }?.ordered.map {
                     MakerState($0.operation, tracksChanges: options.tracksChanges)
                 }
+            },
+            tables: sources.map { source in
+                guard let table = source.table, table.shared == nil else { return nil }
+                return VersionedTable(tracksChanges: options.tracksChanges)
             },
             rules: rules.count,
             sources: sources.count,
@@ -265,11 +274,15 @@ package final class Pipeline {
                 case .source(let input): (source, columns) = (input, sources[input].columns)
                 case .step(let input): (source, columns) = (steps[input].source, steps[input].columns)
                 }
+                let join = step.join.map {
+                    TableJoinPlan($0, spec.sources[$0.table], input: columns, capacity: capacity)
+                }
                 let plan = StepPlan(
                     step,
                     index: index,
                     source: source,
-                    inputColumns: columns,
+                    join: join,
+                    inputColumns: columns + (join?.columns ?? []),
                     capacity: capacity,
                     zones: zones,
                     keyPlan: { keyPlan($0, names: step.key.map { step.schema.fields[$0].name }) }
@@ -354,6 +367,8 @@ package struct PipelineCounters {
     package var dead = InlineArray<16, Int64>(repeating: 0)
     package var alerts: Int64 = 0
     package var results: Int64 = 0
+    /// By step: rows that were dropped since they have no partner in a table.
+    package var unmatched: [Int64] = []
 
     package init() {}
 

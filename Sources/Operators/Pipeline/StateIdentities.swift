@@ -17,6 +17,8 @@ struct StateIdentities {
 
     /// By step; nil for steps without a window or an operator that remembers something.
     let steps: [Step?]
+    /// By source; nil for those that are no tables that tasks remember.
+    let tables: [Step?]
     let rules: [UInt32]
     let sources: [UInt32]
     /// The definitions as they are kept beside the state.
@@ -36,12 +38,17 @@ struct StateIdentities {
             }
             return Step(id: Self.hash(step.spec.name + "\n" + definition), name: step.spec.name, definition: definition)
         }
+        tables = spec.sources.map { source in
+            guard let table = source.table, !table.isBroadcast else { return nil }
+            let definition = Self.definition(table, source)
+            return Step(id: Self.hash("table \(source.name)\n\(definition)"), name: source.name, definition: definition)
+        }
         self.rules = rules.map { Self.hash("\($0.spec.name)\n\($0.keyNames)\n\($0.hasWindow)") }
         sources = spec.sources.map { Self.hash($0.name) }
         let arena = Arena(capacity: 1024)
         arena.appendByte(Self.format)
         arena.appendVarint(UInt64(partitionCount))
-        let kept = self.steps.compactMap { $0 }
+        let kept = (self.steps + tables).compactMap { $0 }
         arena.appendVarint(UInt64(kept.count))
         for step in kept {
             arena.appendWord(step.id)
@@ -74,6 +81,13 @@ struct StateIdentities {
         text += "; out of order \(ValueText.duration(outOfOrder))"
         text += "; " + step.aggregates.map { named($0.description, step.schema) }.joined(separator: ", ")
         return text
+    }
+
+    private static func definition(_ table: TableSpec, _ source: SourceSpec) -> String {
+        func text(_ columns: [Int]) -> String {
+            columns.map { "\(source.schema.fields[$0].name): \(source.schema.fields[$0].type)" }.joined(separator: ", ")
+        }
+        return "table of \(text(table.values(of: source.schema))) by \(text(table.key))"
     }
 
     private static func definition(_ kind: String, _ maker: OperatorSpec, _ spec: TopologySpec) -> String {
@@ -119,11 +133,14 @@ struct StateIdentities {
                 let id = reader.word32()
                 let name = reader.text()
                 let definition = reader.text()
-                guard let step = steps.compactMap({ $0 }).first(where: { $0.name == name }), step.id != id else { continue }
+                guard let step = (steps + tables).compactMap({ $0 }).first(where: { $0.name == name }), step.id != id else {
+                    continue
+                }
+                let kind = tables.contains { $0?.name == name } ? "table" : "step"
                 return Fault(
                     .user,
-                    "\(place): step '\(name)' was kept as \(definition); the topology now says \(step.definition). Panes of "
-                        + "one cannot be read as panes of the other: give the step another name (it then begins empty), "
+                    "\(place): \(kind) '\(name)' was kept as \(definition); the topology now says \(step.definition). What "
+                        + "was kept as one cannot be read as the other: give the \(kind) another name (it then begins empty), "
                         + "or put its definition back")
             }
             return reader.isValid ? nil : Fault(.external, "\(place): its definitions cannot be read")
@@ -132,6 +149,7 @@ struct StateIdentities {
     }
 
     func step(_ id: UInt32) -> Int? { steps.firstIndex { $0?.id == id } }
+    func table(_ id: UInt32) -> Int? { tables.firstIndex { $0?.id == id } }
     func rule(_ id: UInt32) -> Int? { rules.firstIndex(of: id) }
     func source(_ id: UInt32) -> Int? { sources.firstIndex(of: id) }
 }

@@ -22,6 +22,7 @@ final class StepPlan {
     let source: Int
     /// The columns of `spec.schema`.
     let columns: [Column]
+    let join: TableJoinPlan?
     let condition: Program?
     let derived: [(program: Program, field: DerivedField)]
     /// Rows that reached this step, in the current sub-batch.
@@ -37,6 +38,7 @@ final class StepPlan {
         _ spec: StepSpec,
         index: Int,
         source: Int,
+        join: TableJoinPlan?,
         inputColumns: [Column],
         capacity: Int,
         zones: ZoneTables,
@@ -45,6 +47,7 @@ final class StepPlan {
         self.spec = spec
         self.index = index
         self.source = source
+        self.join = join
         condition = spec.condition.map { Program($0, capacity: capacity, zones: zones) }
         var columns = inputColumns
         var derived: [(Program, DerivedField)] = []

@@ -12,6 +12,8 @@ package final class TaskState {
     let stores: [WindowStore?]
     /// By step; nil for steps without an ordered operator.
     let makers: [MakerState?]
+    /// By source; nil for those that are no tables, and for tables that every lane has all of.
+    let tables: [VersionedTable?]
     var rules: [RuleState]
     /// By source: the greatest event time seen, and how far event time has certainly come.
     var times: [Int64]
@@ -38,13 +40,15 @@ package final class TaskState {
     var definitions: [UInt8] = []
 
     init(
-        partition: Int32, groups: Int, stores: [WindowStore?], makers: [MakerState?], rules: Int, sources: Int, upstream: [[Int64]],
+        partition: Int32, groups: Int, stores: [WindowStore?], makers: [MakerState?], tables: [VersionedTable?],
+        rules: Int, sources: Int, upstream: [[Int64]],
         repartitions: Int, tracksChanges: Bool
     ) {
         self.partition = partition
         self.groups = (0..<groups).map { _ in KeyGroup() }
         self.stores = stores
         self.makers = makers
+        self.tables = tables
         self.rules = Array(repeating: RuleState(tracksChanges: tracksChanges), count: rules)
         positions = Array(repeating: -1, count: sources)
         times = Array(repeating: .min, count: sources)
@@ -61,7 +65,7 @@ package final class TaskState {
     /// Bytes of keys and windows.
     package var memoryBytes: Int {
         groups.reduce(0) { $0 + $1.keys.memoryBytes } + stores.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
-            + makers.reduce(0) { $0 + ($1.map { $0.state.memoryBytes + $0.buffer.memoryBytes } ?? 0) }
+            + tables.reduce(0) { $0 + ($1?.memoryBytes ?? 0) } + makers.reduce(0) { $0 + ($1.map { $0.state.memoryBytes + $0.buffer.memoryBytes } ?? 0) }
     }
 
     package var keyCount: Int {

@@ -26,6 +26,7 @@ extension Explain {
                 lines.append("\(StateBound.size(bound.bytesPerKey)) per key")
             }
             graph.nodes.append(("step\(index)", step.window == nil ? .step : .window, lines))
+            if let join = step.join { graph.edges.append(("source\(join.table)", "step\(index)")) }
             switch step.input {
             case .source(let input): graph.edges.append(("source\(input)", "step\(index)"))
             case .step(let input): graph.edges.append(("step\(input)", "step\(index)"))

@@ -38,7 +38,12 @@ extension Explain {
         json.member("name", source.name)
         json.member("origin", origin(source))
         json.member("format", source.format.rawValue)
-        json.member("time", source.schema.fields[source.timeField].name)
+        if let table = source.table {
+            names(&json, "table", table.key.map { source.schema.fields[$0].name })
+            json.member("broadcast", table.isBroadcast ? "true" : "false")
+            json.member("versions", table.versions)
+        }
+        if source.timeField >= 0 { json.member("time", source.schema.fields[source.timeField].name) }
         json.member("out_of_order", source.outOfOrder)
         json.member("idle", source.idle)
         json.member("ahead", source.ahead)
@@ -53,6 +58,7 @@ extension Explain {
     ) {
         json.member("name", step.name)
         json.member("from", input(step, spec))
+        if let join = joinText(step, spec) { json.member("join", join) }
         names(&json, "key", keyNames(step))
         fields(&json, "fields", step.schema.fields)
         guard let window = step.window, let bound else { return }

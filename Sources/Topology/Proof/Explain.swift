@@ -38,6 +38,13 @@ package enum Explain {
                 lines.append("  partitioned by: \(key.joined(separator: ", "))")
             }
             if isStream { continue }
+            if let table = source.table {
+                let key = table.key.map { source.schema.fields[$0].name }.joined(separator: ", ")
+                let kind = table.isBroadcast ? ", in every lane" : ""
+                let versions = source.redisTable == nil ? ", versions of \(ValueText.duration(table.versions))" : ""
+                lines.append("  table: by \(key)\(versions)\(kind)")
+            }
+            guard source.timeField >= 0 else { continue }
             lines.append(
                 "  time: \(source.schema.fields[source.timeField].name), out of order by "
                     + "\(ValueText.duration(source.outOfOrder)), "
@@ -51,6 +58,7 @@ package enum Explain {
                 "",
                 "step \(step.name): from \(input(step, spec))\(step.condition == nil ? "" : ", filtered")",
             ]
+            if let join = joinText(step, spec) { lines.append("  join: \(join)") }
             if !step.key.isEmpty { lines.append("  key: \(keyNames(step).joined(separator: ", "))") }
             guard let window = step.window else { continue }
             lines.append("  window: \(windowText(window))")
@@ -91,6 +99,9 @@ package enum Explain {
         case .repartition(let topic): "topic \(topic)"
         case .stream: "a stream"
         case .file(let path): "file \(path)"
+        case .redis(let table):
+            "Redis at \(pattern(table.key)), kept for \(ValueText.duration(table.stale)), waits "
+                + ValueText.duration(table.timeout)
         case .generate(let generate):
             "generated, \(generate.rate) records/s of \(generate.merchants) merchants"
         }
@@ -109,6 +120,13 @@ package enum Explain {
         case .source(let index): spec.sources[index].name
         case .step(let index): spec.steps[index].name
         }
+    }
+
+    /// `left with registry on merchant_id`
+    static func joinText(_ step: StepSpec, _ spec: TopologySpec) -> String? {
+        guard let join = step.join else { return nil }
+        let on = join.on.map { step.schema.fields[$0].name }.joined(separator: ", ")
+        return "\(join.isLeft ? "left" : "inner") with \(spec.sources[join.table].name) on \(on)"
     }
 
     static func keyNames(_ step: StepSpec) -> [String] { step.key.map { step.schema.fields[$0].name } }
@@ -136,15 +154,18 @@ package enum Explain {
         switch sink.target {
         case .kafka(let topic): return "topic \(topic)"
         case .file(let path): return "file \(path)"
-        case .redis(let key, let ttl, _):
-            let parts = key.map { part in
-                switch part {
-                case .text(let text): text
-                case .field(let name): "{\(name)}"
-                }
-            }
-            return "Redis at \(parts.joined()) for \(ValueText.duration(ttl))"
+        case .redis(let key, let ttl, _): return "Redis at \(pattern(key)) for \(ValueText.duration(ttl))"
         }
+    }
+
+    private static func pattern(_ key: [SinkSpec.KeyPart]) -> String {
+        let parts = key.map { part in
+            switch part {
+            case .text(let text): text
+            case .field(let name): "{\(name)}"
+            }
+        }
+        return parts.joined()
     }
 
     /// Topics that are read or written by name, and the two that refused and late records go to.
@@ -152,7 +173,8 @@ package enum Explain {
         var topics: [(String, String)] = []
         for source in spec.sources {
             if case .kafka(let topic, _) = source.origin {
-                topics.append((topic, "read by source \(source.name)"))
+                let reader = source.isBroadcast ? "by every lane, table" : source.table != nil ? "by table" : "by source"
+                topics.append((topic, "read \(reader) \(source.name)"))
             }
         }
         let split = spec.repartitioned()

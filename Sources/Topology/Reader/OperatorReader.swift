@@ -4,7 +4,7 @@ import Records
 /// Reads a step of any kind and adds it, and the steps that it needs, to the graph.
 struct OperatorReader {
     /// Keys of steps with an operator, beside those that every step may have.
-    static let keys = ["fund_flow"]
+    static let keys = ["fund_flow", "join"]
 
     let graph: StepGraph
     let mapping: MappingReader
@@ -29,7 +29,7 @@ struct OperatorReader {
         }
         if let node = mapping["fund_flow"] { return readFundFlow(node) }
         let input = inputs.count == 1 ? graph.input(first, of: entry.key) : union()
-        graph.add(graph.reader.read(mapping, entry, from: input))
+        graph.add(graph.reader.read(mapping, entry, from: joined(input)))
     }
 
     /// Adds a step that has the input's rows as they are, by these columns as its key. Unless it is to be found
@@ -50,7 +50,7 @@ struct OperatorReader {
     /// Adds a step that takes in the rows of the input named `text` with this step's `where`, `fields` and `key`.
     func readIntake(_ text: ScalarText) -> (index: Int, draft: StepDraft) {
         let input = graph.input(text, of: entry.key)
-        var draft = graph.reader.read(mapping, entry, from: input)
+        var draft = graph.reader.read(mapping, entry, from: joined(input))
         draft.name = entry.key + "/"
         return (graph.add(draft), draft)
     }

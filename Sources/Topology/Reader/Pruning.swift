@@ -6,6 +6,7 @@ enum Pruning {
         var usedSources: Set<Int> = []
         var usedSteps: Set<Int> = []
         for step in spec.steps {
+            if let join = step.join { usedSources.insert(join.table) }
             switch step.input {
             case .source(let index): usedSources.insert(index)
             case .step(let index): usedSteps.insert(index)
@@ -23,7 +24,8 @@ enum Pruning {
             }
         }
         for (index, source) in spec.sources.enumerated() where !usedSources.contains(index) && !source.origin.isStream {
-            context.warn(source.position, "no step reads the source '\(source.name)'")
+            let verb = source.table == nil ? "reads the source" : "joins the table"
+            context.warn(source.position, "no step \(verb) '\(source.name)'")
         }
         for (index, step) in spec.steps.enumerated() where !usedSteps.contains(index) {
             context.warn(step.position, "no step, rule or sink uses the step '\(step.name)'")
@@ -41,9 +43,10 @@ enum Pruning {
         /// Old column to new column, of each source and each step.
         var sourceMaps: [[Int]] = []
         for (index, source) in spec.sources.enumerated() {
-            // A stream has what its maker makes.
+            // A stream has what its maker makes, and a table's state what its records have.
             let all = Set(source.schema.fields.indices)
-            sourceMaps.append(prune(&result.sources[index], keeping: source.origin.isStream ? all : used[index]))
+            let isWhole = source.origin.isStream || source.table != nil
+            sourceMaps.append(prune(&result.sources[index], keeping: isWhole ? all : used[index]))
         }
         var stepMaps: [[Int]] = []
         for index in spec.steps.indices {
@@ -70,7 +73,7 @@ enum Pruning {
     /// Columns of each source that are used, by steps, rules on records and sinks of records.
     private static func usedFields(_ spec: TopologySpec) -> [Set<Int>] {
         var ofSteps = spec.steps.map { step -> Set<Int> in
-            var columns = Set(step.key)
+            var columns = Set(step.key + (step.join?.on ?? []))
             let calls = step.aggregates.flatMap { [$0.argument, $0.condition].compactMap { $0 } }
             for expression in [step.condition].compactMap({ $0 }) + step.derived.map(\.expression) + calls {
                 expression.collectColumns(into: &columns)
@@ -91,7 +94,7 @@ enum Pruning {
                 ofSteps[index].formUnion(spec.steps[index].schema.fields.indices)
             }
         }
-        var ofSources = spec.sources.map { Set([$0.timeField]) }
+        var ofSources = spec.sources.map { Set([$0.timeField]).filter { $0 >= 0 } }
         for index in spec.steps.indices.reversed() {
             switch spec.steps[index].input {
             case .source(let input):
@@ -122,11 +125,12 @@ enum Pruning {
             return field
         }
         source.schema = Schema(kept.map { source.schema.fields[$0] })
-        source.timeField = map[source.timeField]
+        if source.timeField >= 0 { source.timeField = map[source.timeField] }
         return map
     }
 
     private static func remap(_ step: inout StepSpec, _ map: [Int]) {
+        if let join = step.join { step.join?.on = join.on.map { map[$0] } }
         step.condition = step.condition?.remapped(map)
         step.key = step.key.map { map[$0] }
         for index in step.derived.indices {

@@ -10,11 +10,12 @@ struct SourceDraft {
     var fields: [Field] = []
     /// False where fields are missing because of mistakes.
     var isComplete = false
+    var isTable = false
 }
 
 /// `sources.<name>`
 struct SourceReader {
-    static let keys = ["kafka", "file", "generate", "format", "time", "key", "schema"]
+    static let keys = ["kafka", "file", "generate", "redis", "format", "time", "key", "schema", "table"]
     static let fieldKeys = ["type", "from", "zone", "round"]
     static let schemaExample = "schema: { order_id: text, amount: decimal(2), event_time: timestamp }"
 
@@ -37,12 +38,17 @@ struct SourceReader {
         else { return draft }
         let origin = readOrigin(mapping)
         let format = mapping["format"].flatMap { context.choice($0, "format", ["json", "csv"]) } ?? "json"
-        let time = readTime(mapping)
-        let schema = readSchema(mapping, zone: time?.zone ?? zone)
+        let isTable = mapping.isGiven("table")
+        let hasTime = !mapping.isGiven("redis") || mapping["time"] != nil
+        let time = hasTime ? readTime(mapping) : Time()
+        var schema = readSchema(mapping, zone: time?.zone ?? zone)
+        if isTable { addDeleted(mapping, to: &schema) }
         draft.columns = schema.columns
         draft.isComplete = schema.isComplete
-        let timeField = time.flatMap { findTimeField($0, draft) }
+        draft.isTable = isTable || mapping.isGiven("redis")
+        let timeField = hasTime ? time.flatMap { findTimeField($0, draft) } : -1
         let key = readKey(mapping, draft)
+        let table = readTable(mapping, draft, wire: schema.wire.map(\.field.name))
         guard context.diagnostics.count == before, let origin, let time, let timeField else { return draft }
         let fields =
             schema.wire.map(\.field)
@@ -64,6 +70,7 @@ struct SourceReader {
             position: entry.keyPosition
         )
         draft.spec?.key = key
+        draft.spec?.table = table
         return draft
     }
 
@@ -90,13 +97,13 @@ struct SourceReader {
     // MARK: Origin
 
     private func readOrigin(_ mapping: MappingReader) -> SourceSpec.Origin? {
-        let given = ["kafka", "file", "generate"].filter { mapping.isGiven($0) }
+        let given = ["kafka", "file", "generate", "redis"].filter { mapping.isGiven($0) }
         guard given.count == 1, let kind = given.first else {
             let place = given.count > 1 ? mapping.keyPosition(given[1]) : mapping.position
             let found = given.isEmpty ? "none" : ReadingContext.list(given, "and")
             context.error(
                 place,
-                "\(mapping.what) needs one of kafka, file and generate, not \(found); write kafka: { "
+                "\(mapping.what) needs one of kafka, file, generate and redis, not \(found); write kafka: { "
                     + "topic: orders }"
             )
             return nil
@@ -118,6 +125,7 @@ struct SourceReader {
                 let path = file.requiredText("path", example: "path: orders.csv")
             else { return nil }
             return .file(path: path.text)
+        case "redis": return readRedis(node, place, mapping)
         default: return readGenerate(node, place)
         }
     }
@@ -221,11 +229,13 @@ struct SourceReader {
 
     // MARK: Schema
 
-    private struct SchemaDraft {
+    struct SchemaDraft {
         var wire: [WireField] = []
         var derived: [DerivedField] = []
         var columns: [ExpressionScope.Column] = []
         var isComplete = false
+        /// Of `columns`, the last ones.
+        var derivedCount = 0
     }
 
     private struct FieldDraft {
@@ -293,6 +303,7 @@ struct SourceReader {
             let result = field.expression.flatMap { context.check($0.syntax, $0.text, &checker) }
             let expression = result.flatMap { fit($0, field) }
             schema.columns.append(.init(name: field.name, type: expression?.type ?? field.type?.type))
+            schema.derivedCount += 1
             if let expression {
                 let isOptional = field.type?.isOptional ?? false
                 schema.derived.append(

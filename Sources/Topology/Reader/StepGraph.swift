@@ -8,7 +8,7 @@ import Records
 final class StepGraph {
     let context: ReadingContext
     let reader: StepReader
-    private let sources: [SourceDraft]
+    let sources: [SourceDraft]
     private let entries: [YamlEntry]
     private var mappings: [MappingReader?] = []
     private var inputs: [[ScalarText]] = []
@@ -99,6 +99,11 @@ final class StepGraph {
     func input(_ text: ScalarText, of reader: String) -> StepReader.Input {
         var input = StepReader.Input(input: nil, name: text.shown)
         if let source = sources.firstIndex(where: { $0.name == text.text }) {
+            if sources[source].isTable {
+                context.error(
+                    text.position, "'\(text.shown)' is a table, which is looked up; write join: { table: \(text.shown), on: … }")
+                return input
+            }
             input.input = .source(source)
             (input.columns, input.fields) = (sources[source].columns, sources[source].fields)
             input.isComplete = sources[source].isComplete

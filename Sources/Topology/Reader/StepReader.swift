@@ -39,6 +39,8 @@ struct StepReader {
         var isComplete = false
         /// Index in `fields` of the event time.
         var timeField: Int?
+        /// The last of the columns are those of a table.
+        var join: TableJoinSpec?
     }
 
     func read(_ mapping: MappingReader, _ entry: YamlEntry, from input: Input) -> StepDraft {
@@ -75,6 +77,7 @@ struct StepReader {
             outputs: outputs.outputs,
             position: entry.keyPosition
         )
+        draft.spec?.join = input.join
         return draft
     }
 

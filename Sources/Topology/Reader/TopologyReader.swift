@@ -79,6 +79,10 @@ private struct FileReader {
             guard let mistake = spec.keyMistake(of: index) else { continue }
             context.warn(spec.sources[index].position, "source '\(spec.sources[index].name)' \(mistake)")
         }
+        for index in spec.steps.indices {
+            guard let mistake = spec.joinMistake(of: index) else { continue }
+            context.warn(spec.steps[index].position, "step '\(spec.steps[index].name)' \(mistake)")
+        }
         return Pruning.withoutUnusedFields(spec)
     }
 

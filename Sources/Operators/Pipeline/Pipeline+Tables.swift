@@ -1,0 +1,218 @@
+import Base
+import Dataflow
+import Records
+import State
+import Topology
+
+/// Tables: what their records leave behind, and how steps look it up.
+extension Pipeline {
+    // MARK: Records of tables
+
+    /// Takes records of a table in, which nothing comes of but dead letters.
+    func processTable(_ plan: SourcePlan, _ table: TablePlan, _ source: Int, _ task: TaskState, _ outbox: inout Outbox) {
+        if options.requiresKeys, table.shared == nil {
+            for row in 0..<plan.batch.count where plan.batch.status[row] == 0 && plan.batch.raw.keys[row] == nil {
+                plan.batch.status[row] = RowStatus.nullKey.rawValue
+            }
+        }
+        if let shared = table.shared {
+            store(plan, table, shared.state, &shared.time, &shared.watermark)
+        } else if let state = task.tables[source] {
+            store(plan, table, state, &task.times[source], &task.watermarks[source])
+        }
+        for row in 0..<plan.batch.count { plan.watermarks[row] = task.watermarks[source] }
+        writeRefused(plan, source, task, from: 0, to: plan.batch.count, &outbox)
+        outbox.order = 0
+    }
+
+    /// Takes records of a table that every lane has all of. Those that are refused are counted and that is all: each
+    /// lane sees them at each start.
+    package func processBroadcast(_ raw: RawRecords, source: Int) {
+        let plan = sources[source]
+        guard let table = plan.table, let shared = table.shared else { return }
+        plan.decoder.decode(raw, into: plan.batch)
+        plan.batch.raw = raw
+        counters.records += Int64(plan.batch.count)
+        store(plan, table, shared.state, &shared.time, &shared.watermark)
+        for row in 0..<plan.batch.count where plan.batch.status[row] != 0 {
+            counters.dead[Int(plan.batch.status[row])] += 1
+        }
+    }
+
+    private func store(
+        _ plan: SourcePlan, _ table: TablePlan, _ state: VersionedTable, _ greatest: inout Int64, _ watermark: inout Int64
+    ) {
+        let batch = plan.batch
+        let deleted = table.deleted
+        // Nothing is computed of a record that deletes; it has only a key.
+        var count = 0
+        for row in 0..<batch.count where batch.status[row] == 0 && !(deleted.valid[row] == 1 && deleted.values[row] != 0) {
+            plan.good.rows[count] = Int32(truncatingIfNeeded: row)
+            count += 1
+        }
+        plan.good.count = count
+        for (program, field) in plan.derived {
+            let column = program.run(plan.columns, arena: batch.arena, rows: plan.good.selection)
+            refuse(column, isOptional: field.isOptional, plan, plan.good.selection, step: -1)
+        }
+        selectGood(plan)
+        table.key.encode(plan.good.selection, arena: batch.arena)
+        let bound = options.clock.map { $0.nowMilliseconds &+ plan.spec.ahead } ?? options.timeMax
+        let good = plan.good.selection
+        for index in 0..<good.count {
+            let row = good[index]
+            let isDeleted = deleted.valid[row] == 1 && deleted.values[row] != 0
+            guard let time = eventTime(plan, row) else {
+                batch.status[row] = RowStatus.missingField.rawValue
+                batch.statusField[row] = Int16(plan.spec.timeField)
+                continue
+            }
+            guard time <= bound else {
+                batch.status[row] = RowStatus.futureTime.rawValue
+                batch.statusField[row] = Int16(plan.spec.timeField)
+                continue
+            }
+            batch.times[row] = time
+            if plan.spec.timeField >= 0 {
+                greatest = max(greatest, time)
+                watermark = max(watermark, greatest - plan.spec.outOfOrder)
+            }
+            let values = isDeleted ? nil : table.row.encode(table.values, row, batch.arena)
+            let key = TextReference(packed: table.key.encoded.values[row])
+            state.put(batch.arena.base + key.offset, key.count, time: time, row: values, bound: table.bound(watermark))
+        }
+    }
+
+    /// nil: the record has none. A record without a value has that of its append.
+    private func eventTime(_ plan: SourcePlan, _ row: Int) -> Int64? {
+        guard plan.spec.timeField >= 0 else { return 0 }
+        let time = plan.columns[plan.spec.timeField]
+        if time.valid[row] == 1 { return time.values[row] }
+        let raw = plan.batch.raw
+        return raw.values[row] == nil && raw.timestamps[row] >= 0 ? raw.timestamps[row] : nil
+    }
+
+    // MARK: Joins
+
+    /// Fills the columns that a step's join adds, for the rows of its input; returns those that go on.
+    func lookUp(_ join: TableJoinPlan, _ step: StepPlan, _ input: Selection, _ plan: SourcePlan, _ task: TaskState) -> Selection {
+        let arena = plan.batch.arena
+        join.key.encode(input, arena: arena)
+        let source = join.spec.table
+        var base = UnsafePointer(arena.base)
+        if let table = sources[source].table, let state = table.shared?.state ?? task.tables[source] {
+            let watermark = table.shared?.watermark ?? task.watermarks[source]
+            state.find(
+                join.key.encoded, in: arena, rows: input, times: plan.batch.times, bound: table.bound(watermark),
+                places: join.partners)
+            base = UnsafePointer(state.rowBytes)
+        } else {
+            for index in 0..<input.count { join.partners[input[index]] = -1 }
+        }
+        var passed = input
+        let partners = join.partners
+        if !join.spec.isLeft {
+            let rows = join.passed.rows
+            var count = 0
+            for index in 0..<input.count {
+                let row = input[index]
+                rows[count] = Int32(truncatingIfNeeded: row)
+                count += partners[row] >= 0 ? 1 : 0
+            }
+            counters.unmatched[step.index] += Int64(input.count - count)
+            join.passed.count = count
+            passed = join.passed.selection
+        }
+        for (place, column) in zip(join.places, join.columns) {
+            TableRow.read(
+                place, width: join.width, base, places: partners, rows: passed, into: column, arena: arena)
+        }
+        if join.spec.isLeft, let found = join.columns.last {
+            for index in 0..<passed.count {
+                let row = passed[index]
+                found.values[row] = partners[row] >= 0 ? 1 : 0
+                found.valid[row] = 1
+            }
+        }
+        return passed
+    }
+
+    // MARK: State
+
+    func collectTables(_ task: TaskState, _ outbox: inout Outbox) {
+        for (source, table) in task.tables.enumerated() {
+            guard let table, let identity = identities.tables[source] else { continue }
+            let bytes = outbox.bytes
+            table.drainChanges(into: bytes) { key, value in
+                let start = bytes.count
+                bytes.appendByte(ChangeKind.operatorState)
+                bytes.appendWord(identity.id)
+                bytes.reserve(key.count)
+                _ = bytes.append(bytes.base + key.lowerBound, key.count)
+                outbox.add(.changelog, partition: task.partition, key: start..<bytes.count, value: value)
+            }
+        }
+    }
+
+    func writeTables(_ task: TaskState, to bytes: Arena) {
+        let scratch = Arena(capacity: 1 << 12)
+        for case let table? in task.tables {
+            bytes.appendVarint(UInt64(table.versionCount))
+            table.forEach(into: scratch) { key, value in
+                bytes.appendBlob(UnsafeBufferPointer(start: scratch.base + key.lowerBound, count: key.count))
+                bytes.appendBlob(UnsafeBufferPointer(start: scratch.base + value.lowerBound, count: value.count))
+                scratch.removeAll()
+            }
+        }
+    }
+
+    /// False if that is not what `writeTables` wrote.
+    func readTables(_ reader: inout BinaryReader, _ task: TaskState) -> Bool {
+        for case let table? in task.tables {
+            for _ in 0..<reader.count(below: reader.left + 1) {
+                let key = reader.blob()
+                guard table.restore(key: key, value: reader.blob()), reader.isValid else { return false }
+            }
+        }
+        return reader.isValid
+    }
+
+    /// Every version as a line of JSON.
+    func describeTables(_ task: TaskState, _ body: (StateEntry) -> Void) {
+        for (source, state) in task.tables.enumerated() {
+            guard let state, let table = sources[source].table else { continue }
+            let schema = sources[source].spec.schema
+            let fields = table.spec.values(of: schema).map { schema.fields[$0] }
+            let columns = fields.map { Column($0.type, capacity: 1) }
+            let keys = table.key.columns.map { Column($0.type, capacity: 1) }
+            let one = Selection(dense.rows, count: 1)
+            state.forEachVersion { key, time, place in
+                closeArena.removeAll()
+                KeyCoding.decode(key, into: keys, row: 0, arena: closeArena)
+                let (keyJson, text) = keyTexts(Array(zip(table.spec.key.map { schema.fields[$0].name }, keys)))
+                var place = place
+                for (index, column) in columns.enumerated() {
+                    TableRow.read(
+                        index, width: columns.count, state.rowBytes, places: &place, rows: one, into: column, arena: closeArena)
+                }
+                json.removeAll()
+                json.beginObject()
+                json.member("table", sources[source].spec.name)
+                json.name("key")
+                json.written(keyJson)
+                json.name("as_of")
+                json.timestamp(time)
+                json.member("state", place < 0 ? "deleted" : "present")
+                json.name("values")
+                json.beginObject()
+                for (field, column) in zip(fields, columns) {
+                    json.name(field.name)
+                    json.value(column.values[0], valid: column.valid[0] == 1, column.type, arena: closeArena, exactly: true)
+                }
+                json.endObject()
+                json.endObject()
+                body(StateEntry(store: sources[source].spec.name, key: keyJson, text: text, json: json.string))
+            }
+        }
+    }
+}
