@@ -45,7 +45,10 @@ extension Command {
     /// 1 if something was missed, or raised without reason.
     private static func library(_ arguments: Arguments) throws(Fault) -> Int32 {
         let topologies = arguments.value("--topologies") ?? "Topologies"
-        let (report, scores) = try BenchLibrary.run(folder: arguments.value("--data") ?? "", topologies: topologies)
+        var options = LibraryOptions()
+        if let seed = try arguments.integer("--seed", in: 0...Int.max) { options.seed = UInt64(seed) }
+        let (report, scores) = try BenchLibrary.run(
+            folder: arguments.value("--data"), generating: options, topologies: topologies)
         if arguments.has("--json") {
             print(report.json)
         } else {

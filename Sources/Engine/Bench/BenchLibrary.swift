@@ -40,9 +40,32 @@ package enum BenchLibrary {
     /// An alert belongs to a label up to a day after it.
     static let slack: Int64 = 86_400_000
 
-    /// `folder` has the files of a month, named after the sources, and `labels.jsonl`; `topologies` a folder for each
-    /// topology. Only those that have labels are run.
-    package static func run(folder: String, topologies: String) throws(Fault) -> (report: BenchReport, scores: [Score]) {
+    /// `folder` has the files of a month, named after the sources, and `labels.jsonl`; nil: one is generated and
+    /// removed again. `topologies` has a folder for each topology. Only those that have labels are run.
+    package static func run(
+        folder: String?, generating options: LibraryOptions, topologies: String
+    ) throws(Fault) -> (report: BenchReport, scores: [Score]) {
+        if let folder { return try run(folder: folder, topologies: topologies) }
+        let folder = "/tmp/millrace-month-\(getpid())"
+        guard mkdir(folder, 0o700) == 0 else { throw Fault(.external, "\(folder) cannot be made") }
+        defer { removeFolder(folder) }
+        _ = try LibraryMonth.write(options, to: folder)
+        return try run(folder: folder, topologies: topologies)
+    }
+
+    private static func removeFolder(_ path: String) {
+        guard let folder = opendir(path) else { return }
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            unlink("\(path)/\(name)")
+        }
+        closedir(folder)
+        rmdir(path)
+    }
+
+    private static func run(folder: String, topologies: String) throws(Fault) -> (report: BenchReport, scores: [Score]) {
         let labels = try readLabels(folder + "/labels.jsonl")
         var scores: [Score] = []
         var report = BenchReport("library: found, missed and false over a generated month")
@@ -50,6 +73,7 @@ package enum BenchLibrary {
         for label in labels where !names.contains(label.topology) { names.append(label.topology) }
         for name in names {
             let path = "\(topologies)/\(name)/topology.yaml"
+            guard access(path, R_OK) == 0 else { throw Fault(.user, "\(path) is missing, and the month has cases for it") }
             var mistakes: [String] = []
             let spec = try TopologyFile.read(path, parameters: [:]) { mistakes.append($0.description) }
             guard let spec else { throw Fault(.user, mistakes.joined(separator: "\n")) }
