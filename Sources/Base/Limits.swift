@@ -61,4 +61,6 @@ package enum Limits {
     /// Shops of a generated library month, and its orders: they are held in memory until they are sorted.
     package static let libraryMerchantsMax = 20_000
     package static let libraryOrdersMax = 5_000_000
+    /// Rows of one key that wait on one side of a join for their partner.
+    package static let joinRowsPerKeyMax = 1000
 }

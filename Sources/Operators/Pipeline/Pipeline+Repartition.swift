@@ -82,7 +82,7 @@ extension Pipeline {
             var isClaim = false
             if repartition.spec.isLoop {
                 (watermark, isClaim) = loopWatermark(repartition.step, task)
-            } else if watermark == .min, roots(of: origin).allSatisfy(quiet) {
+            } else if watermark == .min, roots(of: origin).allSatisfy({ isQuiet($0, task, quiet) }) {
                 watermark = Upstream.idle
             }
             // A claim and a bound of one value are two messages.
@@ -98,6 +98,11 @@ extension Pipeline {
                 outbox.end(record)
             }
         }
+    }
+
+    /// Behind a topic it is those who write to it who know.
+    private func isQuiet(_ source: Int, _ task: TaskState, _ quiet: (Int) -> Bool) -> Bool {
+        sources[source].carried == nil ? quiet(source) : task.upstream[source].allSatisfy { $0 == Upstream.idle }
     }
 
     /// Before this time, nothing is sent into an operator's loop by this task any more, unless it comes out of the

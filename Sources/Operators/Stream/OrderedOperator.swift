@@ -72,6 +72,11 @@ final class OrderedInput {
 
     func origin(of row: Int) -> RepartitionOrigin { decoder.origins[row] }
 
+    /// The row as it was in the buffer.
+    func bytes(of row: Int) -> UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(start: storage.values[row], count: Int(storage.valueCounts[row]))
+    }
+
     func removeAll() { count = 0 }
 
     func add(_ entry: OrderedBuffer.Entry, of buffer: OrderedBuffer) {
@@ -113,17 +118,20 @@ final class MakerPlan {
         rows = RowMaker(pipeline, stream: stream)
         let capacity = pipeline.options.rowsMax
         let loop = pipeline.repartitions.first { $0.spec.isLoop && $0.step === step }
-        ordered = Self.operation(step, spec, loop, capacity: capacity, zones: zones).map { operation in
+        ordered = Self.operation(step, spec, inputs, loop, capacity: capacity, zones: zones).map { operation in
             (operation, operation.makeInputs(inputs, capacity: capacity))
         }
     }
 
     /// `loop`: the topic that the operator's loop goes through, where there are several tasks.
     private static func operation(
-        _ step: StepPlan, _ spec: OperatorSpec, _ loop: RepartitionPlan?, capacity: Int, zones: ZoneTables
+        _ step: StepPlan, _ spec: OperatorSpec, _ inputs: [StepPlan], _ loop: RepartitionPlan?, capacity: Int,
+        zones: ZoneTables
     ) -> (any OrderedOperator)? {
         // One line for each kind that is ordered.
         switch spec.kind {
+        case let kind as StreamJoinSpec:
+            StreamJoinOperator(kind, inputs, resultCount: spec.schema.fields.count)
         case let kind as FundFlowSpec: FundFlowOperator(kind, step, loop, capacity: capacity, zones: zones)
         default: nil
         }

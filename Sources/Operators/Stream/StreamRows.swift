@@ -52,6 +52,9 @@ final class RowMaker {
 
     var columns: [Column] { plan.columns }
 
+    /// Rows from now on come of event time having passed `time`.
+    func setOrder(passing time: Int64) { outbox.order = pipeline.order(reaching: time + 1) }
+
     /// Begins a row, whose columns are null; event time does not go back below `watermark` after it.
     func begin(time: Int64, watermark: Int64, origin: RepartitionOrigin, _ task: TaskState) {
         if plan.batch.count == plan.batch.capacity { pipeline.drain(stream, task, &outbox) }

@@ -59,7 +59,7 @@ extension OperatorReader {
         return result
     }
 
-    private func readAlias(_ reader: MappingReader) -> String? {
+    func readAlias(_ reader: MappingReader) -> String? {
         guard let text = reader.text("as", example: "as: payer") else { return nil }
         let entry = YamlEntry(key: text.text, keyPosition: text.position, value: YamlNode(.sequence([]), at: text.position))
         return context.checkName(entry, "joined table") ? text.text : nil

@@ -18,6 +18,7 @@ struct OperatorReader {
     static func inputs(of mapping: MappingReader, _ context: ReadingContext) -> [ScalarText] {
         guard let node = mapping.required("from", example: "from: orders") else { return [] }
         var names = context.names(node, "from", example: "from: orders, or from: [web-orders, shop-orders]") ?? []
+        names += joinedStream(of: mapping).flatMap { context.scalar($0, "stream", example: "stream: customs") }.map { [$0] } ?? []
         names += disbursements(of: mapping).flatMap { context.scalar($0, "from", example: "from: loans") }.map { [$0] } ?? []
         return names
     }
@@ -27,6 +28,7 @@ struct OperatorReader {
             graph.add(graph.reader.read(mapping, entry, from: StepReader.Input(input: nil, name: "the input")))
             return
         }
+        if Self.joinKind(mapping) == .stream, let node = mapping["join"] { return readStreamJoin(node) }
         if let node = mapping["fund_flow"] { return readFundFlow(node) }
         let input = inputs.count == 1 ? graph.input(first, of: entry.key) : union()
         graph.add(graph.reader.read(mapping, entry, from: joined(input)))

@@ -40,6 +40,8 @@ final class TaskCluster {
     private(set) var lateCount = 0
     private(set) var deadCount = 0
     private(set) var crashes = 0
+    /// Partitions without a record are known to be empty.
+    private var hasEnded = false
     private let storage: RawRecordStorage
 
     init(_ text: String, partitions: Int, rowsMax: Int = 64) throws {
@@ -112,7 +114,7 @@ final class TaskCluster {
     }
 
     func commit(_ task: Int) {
-        pipeline.carryWatermarks(tasks[task], quiet: { _ in false }, into: &pending[task])
+        pipeline.carryWatermarks(tasks[task], quiet: { _ in hasEnded }, into: &pending[task])
         for record in pending[task].records {
             let key = pending[task].key(of: record).map { Array($0) }
             let value = pending[task].value(of: record).map { Array($0) } ?? []
@@ -201,6 +203,7 @@ final class TaskCluster {
             }
             if isRead { commitAll() }
         }
+        hasEnded = true
         for task in 0..<partitions {
             for (index, source) in spec.sources.enumerated() {
                 if case .kafka = source.origin {
