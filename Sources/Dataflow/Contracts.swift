@@ -47,10 +47,26 @@ package protocol LaneSource: AnyObject {
     /// Begins to read every assigned partition, at its offset in `positions`, or where the source's
     /// configuration says. Returns where each begins. Called once after each `.assigned`.
     func start(at positions: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: Int64]
+    /// From now on nothing comes from these assigned partitions, and something from all others. To be called after
+    /// `start`, at which all go on.
+    func hold(_ partitions: Set<SourcePartition>) throws(Fault)
     /// Records between the position and the end of the partition, as far as is known.
     func lag(of partition: SourcePartition) -> Int64?
     /// Leaves the group and frees what it holds.
     func close()
+}
+
+extension LaneSource {
+    package func hold(_ partitions: Set<SourcePartition>) throws(Fault) {}
+}
+
+/// A table that a lane has all of, read outside of the group from its beginning. Used by one thread.
+package protocol BroadcastReader: AnyObject {
+    /// Waits at most `timeoutMilliseconds` for records and hands them over, at most a batch, those of a partition in
+    /// offset order. What they point at is valid during the call of `body` only.
+    func poll(timeoutMilliseconds: Int, batch body: (RawRecords) -> Void) throws(Fault)
+    /// Every partition was read to its end as of the last poll.
+    var isAtEnd: Bool { get }
 }
 
 /// Where a lane's output records go. Used by one thread.
@@ -119,6 +135,10 @@ package protocol LaneGraph: AnyObject {
     /// What a task holds goes.
     func drop(task: Int32)
     func process(_ partition: SourcePartition, _ raw: RawRecords, into outbox: inout Outbox)
+    /// Takes records of a table that the lane has all of.
+    func processBroadcast(source: Int, _ raw: RawRecords)
+    /// True if a task reads this partition to its end before it goes on with its streams.
+    func isTable(_ partition: SourcePartition) -> Bool
     /// No record can come before this much time after the greatest event time of the partition, since it
     /// was read to its end and has been quiet for `milliseconds`.
     func idle(_ partition: SourcePartition, forMilliseconds milliseconds: Int64, into outbox: inout Outbox)

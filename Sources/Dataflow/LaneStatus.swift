@@ -72,6 +72,8 @@ package struct LaneStatus: Sendable {
     package var late: Int64 = 0
     /// By reason.
     package var dead: [String: Int64] = [:]
+    /// By step: rows that were dropped since a table has no partner for them.
+    package var unmatched: [String: Int64] = [:]
     package var outputs: Int64 = 0
     package var commits: Int64 = 0
     package var commitSeconds = Histogram()

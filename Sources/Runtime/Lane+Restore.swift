@@ -30,6 +30,7 @@ extension Lane {
                 lastRecordAt: Self.now
             )
         }
+        try holdStreams()
     }
 
     /// `positions`: the group's before, those to go on from after.

@@ -53,6 +53,7 @@ package final class Lane {
     let sink: any LaneSink
     let graph: any LaneGraph
     let storage: Storage?
+    let broadcasts: [Broadcast]
     let options: Options
     private var outbox = Outbox()
     private var changes = Outbox()
@@ -62,7 +63,7 @@ package final class Lane {
     private var committedAt: Int64
     private var uncommitted: Int64 = 0
     private var recordsPerSecond: Double = 0
-    private var assigned: [SourcePartition]?
+    var assigned: [SourcePartition]?
     private var fault: Fault?
     private var status = LaneStatus()
     private var publishedAt: Int64 = 0
@@ -71,6 +72,23 @@ package final class Lane {
     private let publish: (LaneStatus) -> Void
     /// What the lane is about to do, for whoever watches it.
     let phase: LanePhase
+
+    /// By task: partitions of its tables that were not read to their ends since the task came.
+    var loading: [Int32: Set<SourcePartition>] = [:]
+    var isLoaded = false
+
+    /// A table that the lane has all of.
+    package struct Broadcast {
+        package var source: Int
+        package var name: String
+        package var reader: any BroadcastReader
+
+        package init(source: Int, name: String, reader: any BroadcastReader) {
+            self.source = source
+            self.name = name
+            self.reader = reader
+        }
+    }
 
     struct Position {
         /// Offset of the next record to read.
@@ -93,6 +111,7 @@ package final class Lane {
         sink: any LaneSink,
         graph: any LaneGraph,
         storage: Storage? = nil,
+        broadcasts: [Broadcast] = [],
         options: Options,
         phase: LanePhase = LanePhase(),
         publish: @escaping (LaneStatus) -> Void
@@ -101,6 +120,7 @@ package final class Lane {
         self.sink = sink
         self.graph = graph
         self.storage = storage
+        self.broadcasts = broadcasts
         self.options = options
         self.phase = phase
         self.publish = publish
@@ -117,6 +137,7 @@ package final class Lane {
             source.close()
             sink.close()
         }
+        try loadBroadcasts(until: shouldStop)
         while !shouldStop() { try step() }
         try commit(isLast: true)
         saveAll()
@@ -126,6 +147,7 @@ package final class Lane {
     /// One turn of the loop.
     package func step() throws(Fault) {
         phase.enter(.polling)
+        try pollBroadcasts()
         source.poll(
             timeoutMilliseconds: options.pollMilliseconds,
             { partition, records in self.process(partition, records) },
@@ -136,6 +158,10 @@ package final class Lane {
             self.assigned = nil
             try begin(assigned)
             status.isReady = true
+        }
+        if isLoaded {
+            isLoaded = false
+            try source.hold(waiting)
         }
         advanceIdle()
         try sendOutputs()
@@ -175,7 +201,10 @@ package final class Lane {
                 fault = error
             }
             partitions = [:]
-        case .caughtUp(let partition): partitions[partition]?.isCaughtUp = true
+            loading = [:]
+        case .caughtUp(let partition):
+            partitions[partition]?.isCaughtUp = true
+            noteCaughtUp(partition)
         case .failed(let fault): self.fault = self.fault ?? fault
         }
     }
@@ -191,7 +220,7 @@ package final class Lane {
     /// A partition that was read to its end and stays quiet must not hold event time back.
     private func advanceIdle() {
         let now = Self.now
-        for (partition, position) in partitions where position.isCaughtUp {
+        for (partition, position) in partitions where position.isCaughtUp && !isWaiting(partition) {
             let quiet = now - position.lastRecordAt
             if quiet >= graph.idleMilliseconds(of: partition) {
                 graph.idle(partition, forMilliseconds: quiet, into: &outbox)
@@ -227,7 +256,8 @@ package final class Lane {
         graph.carryWatermarks(quiet: quiet, into: &outbox)
         try sendOutputs()
         var positions: [SourcePartition: Int64] = [:]
-        for (partition, position) in partitions where position.next != position.committed {
+        // A partition that was not begun has no position, so that whoever comes next reads the tables first too.
+        for (partition, position) in partitions where position.next != position.committed && !isWaiting(partition) {
             positions[partition] = position.next
         }
         phase.enter(.committing)

@@ -3,6 +3,7 @@ import Connectors
 import Engine
 import Glibc
 import Synchronization
+import Topology
 
 extension Command {
     static let run = Command(
@@ -52,6 +53,9 @@ extension Command {
                 for plan in Worker.topics(of: spec, group: settings.group, partitions: 2) {
                     let settings = plan.configuration.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
                     print("  \(plan.name)\(settings.isEmpty ? "" : "  (\(settings.joined(separator: ", ")))")")
+                }
+                for source in spec.sources where source.isBroadcast {
+                    print("  table \(source.name): \(Explain.origin(source)), read whole by every lane")
                 }
                 return ExitCode.done
             }

@@ -1,9 +1,11 @@
 import Base
 import CRdkafka
+import Dataflow
+import Records
 
-/// Reads all partitions of a topic outside of any group, committed records only: for the demo, tests and
-/// benchmarks.
-package final class KafkaReader {
+/// Reads all partitions of a topic outside of any group, committed records only: for tables that every lane has all of,
+/// and for the demo, tests and benchmarks. Partitions that are added later are not read.
+package final class KafkaReader: BroadcastReader {
     /// A record; its pointers are valid during the call that got it.
     package struct Record {
         package var partition: Int32
@@ -44,6 +46,7 @@ package final class KafkaReader {
     private var atEnd: [Bool]
     private let messages: UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>
     private static let capacity = 1000
+    private lazy var storage = RawRecordStorage(capacity: Self.capacity)
 
     package init(
         _ settings: KafkaSettings,
@@ -94,21 +97,43 @@ package final class KafkaReader {
         for index in 0..<max(count, 0) {
             guard let message = messages[index] else { continue }
             defer { rd_kafka_message_destroy(message) }
-            let partition = message.pointee.partition
-            switch message.pointee.err {
-            case RD_KAFKA_RESP_ERR_NO_ERROR:
-                atEnd[Int(partition)] = false
+            if note(message, &fault) {
                 records += 1
                 body(Record(message))
-            case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-                atEnd[Int(partition)] = true
-            default:
-                let problem = KafkaProblem(code: message.pointee.err, "partition \(partition)")
-                fault = fault ?? Fault(.external, "Kafka: \(problem.text)", retry: problem.retry)
             }
         }
         if let fault { throw fault }
         return records
+    }
+
+    package func poll(timeoutMilliseconds: Int, batch body: (RawRecords) -> Void) throws(Fault) {
+        let count = rd_kafka_consume_batch_queue(queue, Int32(timeoutMilliseconds), messages, Self.capacity)
+        var fault = client.takeFault()
+        var records = 0
+        for index in 0..<max(count, 0) {
+            guard let message = messages[index], note(message, &fault) else { continue }
+            storage.fill(records, message)
+            records += 1
+        }
+        if records > 0, fault == nil { body(RawRecords(at: storage, from: 0, count: records)) }
+        for index in 0..<max(count, 0) { if let message = messages[index] { rd_kafka_message_destroy(message) } }
+        if let fault { throw fault }
+    }
+
+    /// True if the message is a record.
+    private func note(_ message: UnsafeMutablePointer<rd_kafka_message_t>, _ fault: inout Fault?) -> Bool {
+        let partition = message.pointee.partition
+        switch message.pointee.err {
+        case RD_KAFKA_RESP_ERR_NO_ERROR:
+            atEnd[Int(partition)] = false
+            return true
+        case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+            atEnd[Int(partition)] = true
+        default:
+            let problem = KafkaProblem(code: message.pointee.err, "partition \(partition)")
+            fault = fault ?? Fault(.external, "Kafka: \(problem.text)", retry: problem.retry)
+        }
+        return false
     }
 }
 

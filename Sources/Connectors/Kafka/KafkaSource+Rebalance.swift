@@ -138,6 +138,18 @@ extension KafkaSource {
         return started
     }
 
+    package func hold(_ partitions: Set<SourcePartition>) throws(Fault) {
+        let others = Set(assignment).subtracting(partitions)
+        for (group, change) in [(partitions, rd_kafka_pause_partitions), (others, rd_kafka_resume_partitions)] where !group.isEmpty {
+            let list = list(of: Dictionary(uniqueKeysWithValues: group.map { ($0, 0) }), metadata: nil)
+            defer { rd_kafka_topic_partition_list_destroy(list) }
+            let code = change(client.handle, list)
+            guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+                throw Fault(.external, "Kafka: \(KafkaProblem(code: code, "pause").text)", retry: .withBackoff)
+            }
+        }
+    }
+
     /// Commits and waits for the answer, which a plain synchronous commit could wait for without end.
     func commit(_ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?) throws(Fault) {
         guard let answers = rd_kafka_queue_new(client.handle) else { throw Fault(.defect, "out of memory") }

@@ -50,6 +50,14 @@ struct MetricsText {
         for (reason, count) in dead.sorted(by: { $0.key < $1.key }) {
             line("millrace_dead_letters_total{reason=\"\(reason)\"}", count)
         }
+        var unmatched: [String: Int64] = [:]
+        for lane in lanes { unmatched.merge(lane.unmatched, uniquingKeysWith: +) }
+        if !unmatched.isEmpty {
+            head("millrace_rows_without_partner_total", "counter", "Rows that an inner join with a table dropped, by step.")
+        }
+        for (step, count) in unmatched.sorted(by: { $0.key < $1.key }) {
+            line("millrace_rows_without_partner_total{step=\"\(step)\"}", count)
+        }
         head("millrace_lanes", "gauge", "Lanes that report.")
         line("millrace_lanes", lanes.count)
     }

@@ -78,9 +78,14 @@ package struct ClusterCheck: Sendable {
     /// Topics through which records change their partition.
     var repartitionTopics: [String] { spec.repartitioned(prefix: group).repartitions.map(\.topic) }
 
+    /// Of these the ones whose partitions are handed out to tasks.
+    private var taskTopics: [(topic: String, sources: [Int])] {
+        sourceTopics.filter { !$0.sources.allSatisfy { spec.sources[$0].isBroadcast } }
+    }
+
     /// How many partitions all sources have; nil if they differ or one does not exist.
     var partitions: Int? {
-        let counts = sourceTopics.map { facts.topics[$0.topic]?.partitions }
+        let counts = taskTopics.map { facts.topics[$0.topic]?.partitions }
         guard let first = counts.first, counts.allSatisfy({ $0 == first }) else { return nil }
         return first
     }
@@ -108,7 +113,17 @@ package struct ClusterCheck: Sendable {
             let keeps = known.retention.map { ", keeps records \($0)" } ?? ""
             add(.ok, "topic", topic, "topic '\(topic)' of source \(names): \(known.size)\(keeps)")
             checkHealth(topic, known)
-            if known.cleanupPolicy?.contains("compact") == true {
+            let areTables = sources.allSatisfy { spec.sources[$0].table != nil }
+            if areTables, let policy = known.cleanupPolicy, !policy.contains("compact") {
+                add(
+                    .warning,
+                    "cleanup-policy",
+                    topic,
+                    "topic '\(topic)' of a table has cleanup.policy \(policy): rows that did not change for longer than "
+                        + "its retention are gone for whoever reads it anew; set its cleanup.policy to compact"
+                )
+            }
+            if !areTables, known.cleanupPolicy?.contains("compact") == true {
                 add(
                     .warning,
                     "cleanup-policy",
@@ -159,7 +174,8 @@ package struct ClusterCheck: Sendable {
                 )
             }
         }
-        let known = sourceTopics.compactMap { source in
+        checkJoins()
+        let known = taskTopics.compactMap { source in
             facts.topics[source.topic].map { (topic: source.topic, partitions: $0.partitions) }
         }
         let isAlike = known.allSatisfy { $0.partitions == known[0].partitions }
@@ -172,6 +188,24 @@ package struct ClusterCheck: Sendable {
                 "the sources differ in partitions: \(list); a task takes the same partition of every source. "
                     + "\(Self.wayOut(known)) Or split the topology, if no rule needs both."
             )
+        }
+    }
+
+    /// What a step looks up must lie where its rows do.
+    private mutating func checkJoins() {
+        for (index, step) in spec.steps.enumerated() {
+            guard let join = step.join, case .kafka(let topic, _) = spec.sources[join.table].origin else { continue }
+            let name = spec.sources[join.table].name
+            if spec.sources[join.table].isBroadcast {
+                add(.ok, "co-partitioning", step.name, "step '\(step.name)': every lane reads all of table '\(name)' ('\(topic)')")
+            } else if let mistake = spec.joinMistake(of: index) {
+                add(partitions == 1 ? .warning : .error, "co-partitioning", step.name, "step '\(step.name)' \(mistake)")
+            } else {
+                add(
+                    .ok, "co-partitioning", step.name,
+                    "step '\(step.name)' finds table '\(name)' ('\(topic)') in its own partition; producers must also choose "
+                        + "partitions alike (murmur2 of the same key)")
+            }
         }
     }
 

@@ -71,6 +71,7 @@ struct LaneFactory {
             graph: PipelineGraph(
                 spec, pipeline: pipeline, metricsMilliseconds: metricsMilliseconds, metrics: metrics),
             storage: keepsState ? try storage(settings, number, phase) : nil,
+            broadcasts: try broadcasts(settings),
             options: lane,
             phase: phase,
             publish: publish
@@ -94,9 +95,27 @@ struct LaneFactory {
     private static let processName = "worker-\(getpid())-\(SystemClock().nowMilliseconds)"
 
     private func marketplace() throws(Fault) -> MarketplaceSource {
-        guard case .generate(let generate) = spec.sources[0].origin else { throw Fault(.defect, "a lane without a source") }
-        return try MarketplaceSource(
-            source: 0, rate: generate.rate, merchants: generate.merchants, seed: generate.seed, clock: SystemClock())
+        for (index, source) in spec.sources.enumerated() {
+            guard case .generate(let generate) = source.origin else { continue }
+            return try marketplace(index, generate)
+        }
+        throw Fault(.defect, "a lane without a source")
+    }
+
+    private func marketplace(_ source: Int, _ generate: GenerateSpec) throws(Fault) -> MarketplaceSource {
+        try MarketplaceSource(
+            source: source, rate: generate.rate, merchants: generate.merchants, seed: generate.seed, clock: SystemClock())
+    }
+
+    /// Readers of the tables that each lane has all of.
+    private func broadcasts(_ settings: KafkaSettings) throws(Fault) -> [Lane.Broadcast] {
+        var broadcasts: [Lane.Broadcast] = []
+        for (index, source) in spec.sources.enumerated() where source.isBroadcast {
+            guard case .kafka(let topic, _) = source.origin else { continue }
+            let reader = try KafkaReader(settings, topic: topic)
+            broadcasts.append(Lane.Broadcast(source: index, name: source.name, reader: reader))
+        }
+        return broadcasts
     }
 
     private func storage(_ settings: KafkaSettings, _ number: Int, _ phase: LanePhase) throws(Fault) -> Lane.Storage {

@@ -40,6 +40,10 @@ final class PipelineGraph: LaneGraph {
         pipeline.process(raw, source: partition.source, task: task, outbox: &outbox)
     }
 
+    func processBroadcast(source: Int, _ raw: RawRecords) { pipeline.processBroadcast(raw, source: source) }
+
+    func isTable(_ partition: SourcePartition) -> Bool { spec.sources[partition.source].table != nil }
+
     func idle(_ partition: SourcePartition, forMilliseconds milliseconds: Int64, into outbox: inout Outbox) {
         guard let task = tasks[partition.partition] else { return }
         pipeline.idle(source: partition.source, forMilliseconds: milliseconds, task: task, outbox: &outbox)
@@ -112,6 +116,7 @@ final class PipelineGraph: LaneGraph {
         status.alerts = counters.alerts
         status.results = counters.results
         status.late = counters.late
+        for (step, count) in zip(spec.steps, counters.unmatched) where count > 0 { status.unmatched[step.name] = count }
         for reason in RowStatus.allCases where counters.dead[Int(reason.rawValue)] > 0 {
             status.dead[reason.name] = counters.dead[Int(reason.rawValue)]
         }

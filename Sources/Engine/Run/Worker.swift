@@ -125,6 +125,10 @@ package final class Worker: Sendable {
             partitions = max(partitions, count)
             counts.append((topic.topic, count))
         }
+        for source in spec.sources where source.isBroadcast {
+            guard case .kafka(let topic, _) = source.origin, try admin.partitionCount(of: topic) == nil else { continue }
+            throw Fault(.user, "topic '\(topic)' does not exist on \(options.kafka.bootstrapServers)")
+        }
         if let other = counts.first(where: { $0.count != partitions }), let most = counts.first(where: { $0.count == partitions }) {
             throw Fault(
                 .user,
@@ -170,7 +174,8 @@ package final class Worker: Sendable {
                 topics.append(KafkaSourceTopic(topic: topic, source: index, start: .earliest))
             case .stream, .redis: break
             case .file: throw Fault(.user, "source '\(source.name)' is a file; `millrace replay` reads files")
-            case .generate where spec.sources.count(where: { !$0.origin.isStream }) == 1: break
+            case .generate where spec.sources.count(where: { !$0.origin.isStream && !$0.isBroadcast && $0.redisTable == nil }) == 1:
+                break
             case .generate: throw Fault(.user, "source '\(source.name)' generates; it must be the only source")
             }
         }

@@ -93,7 +93,7 @@ package enum Explain {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    static func origin(_ source: SourceSpec) -> String {
+    package static func origin(_ source: SourceSpec) -> String {
         switch source.origin {
         case .kafka(let topic, let start): "topic \(topic) from \(start.rawValue)"
         case .repartition(let topic): "topic \(topic)"
