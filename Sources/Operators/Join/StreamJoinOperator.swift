@@ -13,24 +13,6 @@ final class StreamJoinOperator: OrderedOperator {
     private let joinedAt: Int
     private var inputs: [OrderedInput] = []
 
-    private final class KeptRow {
-        let batch: Batch
-        let decoder: RepartitionDecoder
-        private let storage = RawRecordStorage(capacity: 1)
-
-        init(_ schema: Schema) {
-            batch = Batch(schema: schema, capacity: 1)
-            decoder = RepartitionDecoder(schema.fields, partitions: Int(Int32.max), capacity: 1)
-        }
-
-        func decode(_ bytes: UnsafeBufferPointer<UInt8>) {
-            storage.values[0] = bytes.baseAddress
-            storage.valueCounts[0] = Int32(bytes.count)
-            decoder.decode(RawRecords(at: storage, from: 0, count: 1), into: batch)
-            verify(batch.status[0] == RowStatus.good.rawValue, "a row that was kept cannot be read")
-        }
-    }
-
     init(_ spec: StreamJoinSpec, _ steps: [StepPlan], resultCount: Int) {
         self.spec = spec
         kept = steps.map { KeptRow($0.spec.schema) }

@@ -132,6 +132,7 @@ final class MakerPlan {
         switch spec.kind {
         case let kind as StreamJoinSpec:
             StreamJoinOperator(kind, inputs, resultCount: spec.schema.fields.count)
+        case let kind as SequenceSpec: SequenceOperator(kind, step, capacity: capacity, zones: zones)
         case let kind as FundFlowSpec: FundFlowOperator(kind, step, loop, capacity: capacity, zones: zones)
         default: nil
         }

@@ -4,7 +4,7 @@ import Records
 /// Reads a step of any kind and adds it, and the steps that it needs, to the graph.
 struct OperatorReader {
     /// Keys of steps with an operator, beside those that every step may have.
-    static let keys = ["fund_flow", "join"]
+    static let keys = ["fund_flow", "join", "sequence"]
 
     let graph: StepGraph
     let mapping: MappingReader
@@ -29,6 +29,7 @@ struct OperatorReader {
             return
         }
         if Self.joinKind(mapping) == .stream, let node = mapping["join"] { return readStreamJoin(node) }
+        if let node = mapping["sequence"] { return readSequence(node) }
         if let node = mapping["fund_flow"] { return readFundFlow(node) }
         let input = inputs.count == 1 ? graph.input(first, of: entry.key) : union()
         graph.add(graph.reader.read(mapping, entry, from: joined(input)))

@@ -1,0 +1,93 @@
+import Base
+import Records
+
+/// `sequence: { … }`
+extension OperatorReader {
+    private static let sequenceExample = "sequence: { repeat: rate > 0.30, times: 3, within: 5d }"
+
+    func readSequence(_ node: YamlNode) {
+        let before = context.diagnostics.count
+        let (intake, draft) = readIntake(inputs[0])
+        guard
+            let reader = MappingReader(
+                node, "sequence", keys: ["repeat", "times", "first", "then", "without", "within", "by"],
+                at: mapping.keyPosition("sequence"), context, example: Self.sequenceExample)
+        else { return addMistake() }
+        let within = reader.required("within", example: "within: 1d").flatMap { context.duration($0, "within", least: 1) }
+        let by = reader["by"].map { readBy($0, draft) } ?? []
+        let pattern = readPattern(reader, draft)
+        if draft.key == [], !mapping.isGiven("key") {
+            context.error(
+                mapping.position,
+                "\(mapping.what) needs 'key', by which the records of a sequence go together; write key: merchant_id")
+        }
+        guard context.diagnostics.count == before, draft.spec != nil, let key = draft.key, let within, let by, let pattern
+        else { return addMistake() }
+        var fields = draft.fields
+        switch pattern {
+        case .repeated:
+            fields += [Field(name: "sequence.count", type: .int), Field(name: "sequence.start", type: .timestamp)]
+        case .then:
+            fields += draft.fields.map { Field(name: "first.\($0.name)", type: $0.type, isOptional: true) }
+        case .without: break
+        }
+        fields.append(Field(name: "sequence_time", type: .timestamp))
+        var seen: Set<String> = []
+        if let twice = fields.first(where: { !seen.insert($0.name).inserted }) {
+            context.error(
+                mapping.keyPosition("sequence"),
+                "\(inputs[0].shown) has a field '\(twice.name)', which the result of a sequence has as well; rename it in a step "
+                    + "between")
+            return addMistake()
+        }
+        let spec = SequenceSpec(pattern: pattern, within: within, by: by, fieldCount: draft.fields.count)
+        let operation = OperatorSpec(inputs: [intake], kind: spec, schema: Schema(fields), timeField: fields.count - 1)
+        addResult(of: intake, operation, key: key)
+    }
+
+    private func readPattern(_ reader: MappingReader, _ draft: StepDraft) -> SequenceSpec.Pattern? {
+        func condition(_ key: String) -> Expression? {
+            guard let text = reader.text(key, example: "\(key): kind == \"paid\"") else { return nil }
+            var checker = ExpressionChecker(graph.reader.scope(draft, inputs[0].shown, graph.reader.zone)) { _ in text.position }
+            return context.check(text, &checker) { $0.checkCondition($1, key) }
+        }
+        let given = ["repeat", "first", "then", "without", "times"].filter { reader.isGiven($0) }
+        switch Set(given) {
+        case ["repeat", "times"]:
+            let times = reader["times"].flatMap { context.integer($0, "times", 2...1_000_000, example: "times: 3") }
+            guard let holds = condition("repeat"), let times else { return nil }
+            return .repeated(holds, times: times)
+        case ["first", "then"]:
+            guard let first = condition("first"), let second = condition("then") else { return nil }
+            return .then(first: first, second: second)
+        case ["first", "without"]:
+            guard let first = condition("first"), let second = condition("without") else { return nil }
+            return .without(first: first, second: second)
+        default:
+            let found = given.isEmpty ? "none" : ReadingContext.list(given, "and")
+            context.error(
+                reader.position,
+                "sequence needs 'repeat' and 'times', 'first' and 'then', or 'first' and 'without', not \(found); write "
+                    + Self.sequenceExample)
+            return nil
+        }
+    }
+
+    private func readBy(_ node: YamlNode, _ draft: StepDraft) -> [Int]? {
+        guard let names = context.names(node, "by", example: "by: order_id") else { return nil }
+        var columns: [Int] = []
+        for name in names {
+            guard let column = draft.fields.firstIndex(where: { $0.name == name.text }) else {
+                if draft.isComplete {
+                    context.error(
+                        name.position,
+                        "no field of \(inputs[0].shown) '\(name.shown)'"
+                            + NearestName.hint(name.text, among: draft.fields.map(\.name)))
+                }
+                return nil
+            }
+            columns.append(column)
+        }
+        return columns
+    }
+}

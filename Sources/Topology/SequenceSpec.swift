@@ -1,0 +1,44 @@
+import Records
+
+/// `sequence:` finds patterns in the records of a key, in event-time order.
+///
+/// - `repeat`: so many consecutive records for which a condition holds; one for which it does not hold (or is null)
+///   ends the run, and so does a distance of more than `within` from its first record. One row, of the record that
+///   completes it; then none until the run has ended: by a record that does not hold, or none for `within`.
+/// - `first`, `then`: a record B within `within` after a record A. Each B goes with the oldest A that has none, so that
+///   a record takes part in one row as A and in one as B. A record that is both is B first.
+/// - `first`, `without`: a record A after which no B came for `within`; one row, of A, once that time is over.
+///
+/// `by` narrows the key: records go together only if they agree in these fields as well. A key has at most
+/// `Limits.joinRowsPerKeyMax` records A that wait; where one more comes, the oldest is forgotten (`without`: its time
+/// is over then).
+///
+/// Columns: the record's; of `repeat`, `sequence.count` and `sequence.start`; of `then`, A's as `first.<field>`; and
+/// `sequence_time`, the event time of the row: that of the completing record, or when A's time was over.
+package struct SequenceSpec: OperatorKind {
+    package enum Pattern: Sendable {
+        case repeated(Expression, times: Int)
+        case then(first: Expression, second: Expression)
+        case without(first: Expression, second: Expression)
+    }
+
+    package var pattern: Pattern
+    /// Milliseconds.
+    package var within: Int64
+    /// Columns beside the key.
+    package var by: [Int]
+    package var fieldCount: Int
+
+    package var name: String { "sequence" }
+    package var waitsForEventTime: Bool { true }
+
+    package var definition: String? {
+        let what =
+            switch pattern {
+            case .repeated(_, let times): "\(times) records in a row"
+            case .then: "a record and then another"
+            case .without: "a record without another"
+            }
+        return "\(what) within \(ValueText.duration(within)) by columns \(by)"
+    }
+}
