@@ -30,6 +30,7 @@ package final class JoinState: OperatorState {
     private let before: Int64
     private let after: Int64
     private let rowsPerKey: Int
+    private let isTimed: Bool
     private let tracksChanges: Bool
     private let keys = KeyTable(rowsMax: 1)
     /// By key, left then right.
@@ -46,8 +47,11 @@ package final class JoinState: OperatorState {
     /// Rows that left before their time since a key had too many.
     package private(set) var displaced = 0
 
-    /// `before`, `after`: of a right row's time, from a left row's.
-    package init(before: Int64, after: Int64, rowsPerKey: Int = Limits.joinRowsPerKeyMax, tracksChanges: Bool) {
+    /// `before`, `after`: of a right row's time, from a left row's. `isTimed` false: rows stay until they are removed.
+    package init(
+        before: Int64, after: Int64, rowsPerKey: Int = Limits.joinRowsPerKeyMax, isTimed: Bool = true, tracksChanges: Bool
+    ) {
+        self.isTimed = isTimed
         self.before = before
         self.after = after
         self.rowsPerKey = rowsPerKey
@@ -94,7 +98,7 @@ package final class JoinState: OperatorState {
         if lists[index].tail >= 0 { rows[Int(lists[index].tail)].next = slot } else { lists[index].head = slot }
         lists[index].tail = slot
         lists[index].count += 1
-        timers.add(end(of: entry), UInt32(slot))
+        if isTimed { timers.add(end(of: entry), UInt32(slot)) }
         return slot
     }
 
@@ -113,6 +117,28 @@ package final class JoinState: OperatorState {
             // The body may make rows, but takes none away.
             if rows[Int(slot)].time >= since { body(slot) }
             slot = rows[Int(slot)].next
+        }
+    }
+
+    package func key(of slot: Int32) -> UnsafeBufferPointer<UInt8> { keys.key(of: rows[Int(slot)].key) }
+    package func key(ofId id: UInt32) -> UnsafeBufferPointer<UInt8> { keys.key(of: id) }
+    package func keyId(of slot: Int32) -> UInt32 { rows[Int(slot)].key }
+    package func find(_ key: UnsafeBufferPointer<UInt8>) -> UInt32? { withBytes(key) { keys.find($0, $1) } }
+
+    /// A key's left rows, oldest first.
+    package func slots(of id: UInt32) -> [Int32] {
+        var slots: [Int32] = []
+        var slot = lists[2 * Int(id)].head
+        while slot >= 0 {
+            slots.append(slot)
+            slot = rows[Int(slot)].next
+        }
+        return slots
+    }
+
+    package func forEachSlot(_ body: (Int32) -> Void) {
+        for index in stride(from: 0, to: lists.count, by: 2) where lists[index].count > 0 {
+            for slot in slots(of: UInt32(index / 2)) { body(slot) }
         }
     }
 

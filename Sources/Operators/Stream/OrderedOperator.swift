@@ -133,6 +133,9 @@ final class MakerPlan {
         case let kind as StreamJoinSpec:
             StreamJoinOperator(kind, inputs, resultCount: spec.schema.fields.count)
         case let kind as SequenceSpec: SequenceOperator(kind, step, capacity: capacity, zones: zones)
+        case let kind as SessionSpec: SessionOperator(kind, step, capacity: capacity, zones: zones)
+        case let kind as DeduplicateSpec: DeduplicateOperator(kind)
+        case let kind as TopSpec: TopOperator(kind, step)
         case let kind as FundFlowSpec: FundFlowOperator(kind, step, loop, capacity: capacity, zones: zones)
         default: nil
         }

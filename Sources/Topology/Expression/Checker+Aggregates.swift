@@ -62,6 +62,10 @@ extension ExpressionChecker {
             )
             return .unknown
         }
+        if window == .session, name == .days || name == .windowStart || name == .windowEnd {
+            report(syntax, "\(text) is not for windows with a gap; a session's row has window_start and window_end")
+            return .unknown
+        }
         isInsideAggregate = true
         defer { isInsideAggregate = false }
         let before = mistakes.count

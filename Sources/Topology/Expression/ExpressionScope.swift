@@ -27,7 +27,7 @@ struct ExpressionScope {
     var window: WindowKind?
 
     enum WindowKind: Hashable {
-        case milliseconds, days
+        case milliseconds, days, session
         /// A mistake in the window; nothing is known.
         case unknown
     }

@@ -4,7 +4,7 @@ import Records
 /// Reads a step of any kind and adds it, and the steps that it needs, to the graph.
 struct OperatorReader {
     /// Keys of steps with an operator, beside those that every step may have.
-    static let keys = ["fund_flow", "join", "sequence"]
+    static let keys = ["fund_flow", "join", "sequence", "deduplicate", "top"]
 
     let graph: StepGraph
     let mapping: MappingReader
@@ -23,16 +23,41 @@ struct OperatorReader {
         return names
     }
 
+    /// Of these a step has one, and no window beside it.
+    private static let operators = ["deduplicate", "sequence", "top", "fund_flow"]
+
     func read() {
+        let given = Self.operators.filter { mapping.isGiven($0) }
+        if given.count > 1 {
+            context.error(
+                mapping.keyPosition(given[1]),
+                "\(mapping.what) has \(ReadingContext.list(given, "and")), of which a step has one; write the other in a step that "
+                    + "reads this one")
+        }
+        for part in ["window", "aggregate"] where mapping[part] != nil && !given.isEmpty && given != ["deduplicate"] {
+            context.error(
+                mapping.keyPosition(part),
+                "\(mapping.what) has \(given[0]), whose rows no \(part) of the same step takes in; write it in a step that reads "
+                    + "this one")
+            return addMistake()
+        }
+        readParts()
+    }
+
+    private func readParts() {
         guard let first = inputs.first else {
             graph.add(graph.reader.read(mapping, entry, from: StepReader.Input(input: nil, name: "the input")))
             return
         }
         if Self.joinKind(mapping) == .stream, let node = mapping["join"] { return readStreamJoin(node) }
+        if let node = mapping["top"] { return readTop(node) }
         if let node = mapping["sequence"] { return readSequence(node) }
         if let node = mapping["fund_flow"] { return readFundFlow(node) }
-        let input = inputs.count == 1 ? graph.input(first, of: entry.key) : union()
-        graph.add(graph.reader.read(mapping, entry, from: joined(input)))
+        var input = inputs.count == 1 ? graph.input(first, of: entry.key) : union()
+        if let node = mapping["deduplicate"] { input = deduplicated(input, node) }
+        let draft = graph.reader.read(mapping, entry, from: joined(input))
+        if draft.session != nil { return addSession(draft) }
+        graph.add(draft)
     }
 
     /// Adds a step that has the input's rows as they are, by these columns as its key. Unless it is to be found
@@ -69,6 +94,24 @@ struct OperatorReader {
     /// Adds the step as one of which nothing is known, after a mistake that was reported.
     func addMistake() {
         graph.add(StepDraft(name: entry.key, position: entry.keyPosition))
+    }
+
+    /// A window with a gap is an operator; its step has become what takes in its records.
+    private func addSession(_ read: StepDraft) {
+        var draft = read
+        guard let session = draft.session, var step = draft.spec, let key = draft.key, !key.isEmpty else { return addMistake() }
+        draft.name = entry.key + "/"
+        (draft.hasWindow, draft.outputs) = (false, [])
+        var fields = step.key.map { Field(name: step.schema.fields[$0].name, type: step.schema.fields[$0].type) }
+        fields += step.outputs.map { Field(name: $0.name, type: $0.expression.type, isOptional: true) }
+        fields += ["window_start", "window_end", "window_time"].map { Field(name: $0, type: .timestamp) }
+        let spec = SessionSpec(
+            gap: session.gap, max: session.max, key: step.key, aggregates: step.aggregates, outputs: step.outputs)
+        (step.aggregates, step.outputs) = ([], [])
+        draft.spec = step
+        let intake = graph.add(draft)
+        let operation = OperatorSpec(inputs: [intake], kind: spec, schema: Schema(fields), timeField: fields.count - 1)
+        addResult(of: intake, operation, key: key)
     }
 
     // MARK: Union

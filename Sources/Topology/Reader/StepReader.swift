@@ -17,6 +17,8 @@ struct StepDraft {
     var key: [String]? = nil
     var keyColumns: [ExpressionScope.Column] = []
     var windowZone: String?
+    /// A window with a gap, milliseconds.
+    var session: (gap: Int64, max: Int64)?
     var outputs: [ExpressionScope.Column] = []
     var isOutputComplete = false
 }
@@ -55,6 +57,7 @@ struct StepReader {
         // The zone of the window is that of every expression of the step.
         let window = mapping["window"].flatMap { readWindow($0, mapping.keyPosition("window")) }
         draft.windowZone = window?.zone
+        draft.session = window?.session
         let stepZone = window?.zone ?? zone
         let condition = readCondition(mapping, draft, input.name, stepZone)
         let derived = readFields(mapping, &draft, input.name, stepZone)
@@ -179,6 +182,7 @@ struct StepReader {
         var spec: WindowSpec?
         var zone: String?
         var kind: ExpressionScope.WindowKind
+        var session: (gap: Int64, max: Int64)?
     }
 
     /// A window needs a key and aggregates, and the other way round.
@@ -211,12 +215,16 @@ struct StepReader {
             let mapping = MappingReader(
                 node,
                 "window",
-                keys: ["size", "slide", "zone", "until"],
+                keys: ["size", "slide", "zone", "until", "gap", "max"],
                 at: place,
                 context,
                 example: example
             )
         else { return nil }
+        if mapping.isGiven("gap") { return readSession(mapping) }
+        if mapping["max"] != nil {
+            context.error(mapping.keyPosition("max"), "max is for windows with a gap; write window: { gap: 30m, max: 1d }")
+        }
         var window = Window(zone: mapping["zone"].flatMap { context.zone($0) }, kind: .unknown)
         let isZoneGood = mapping["zone"] == nil || window.zone != nil
         let size = mapping.requiredText("size", example: example).flatMap { text in
@@ -250,6 +258,19 @@ struct StepReader {
         }
         guard isUntilGood, isZoneGood else { return window }
         window.spec = WindowSpec(length: spec, excludesCurrent: until != nil, position: place)
+        return window
+    }
+
+    private func readSession(_ mapping: MappingReader) -> Window {
+        for key in ["size", "slide", "zone", "until"] where mapping[key] != nil {
+            context.error(
+                mapping.keyPosition(key), "a window with a gap has no \(key); write window: { gap: 30m, max: 1d }")
+        }
+        let gap = mapping["gap"].flatMap { context.duration($0, "gap", least: 1) }
+        let max = mapping.required("max", example: "window: { gap: 30m, max: 1d }")
+            .flatMap { context.duration($0, "max", least: 1) }
+        var window = Window(kind: .session)
+        if let gap, let max { window.session = (gap, max) }
         return window
     }
 

@@ -1,0 +1,28 @@
+import Records
+
+/// `deduplicate: { by: order_id, within: 1h }`: of the records that agree in these fields, one passes and those within
+/// `within` after it do not. Records are taken in event-time order, so which one passes does not depend on how they
+/// came; of one instant it is the first by content. Comes before the step's `where`.
+package struct DeduplicateSpec: OperatorKind {
+    /// Milliseconds.
+    package var within: Int64
+
+    package var name: String { "deduplicate" }
+    package var waitsForEventTime: Bool { true }
+    package var definition: String? { "one within \(ValueText.duration(within))" }
+}
+
+/// `top: { count: 10, by: amount }`: of the records of one key and one event time, which is what windows that close
+/// together make, those with the greatest values of a field (`order: least`: the least), as rows with their `rank`
+/// from 1. Of equal values the first by content. Records whose value is null take no part.
+package struct TopSpec: OperatorKind {
+    package var count: Int
+    /// Column of the input.
+    package var by: Int
+    package var isLeast: Bool
+    package var fieldCount: Int
+
+    package var name: String { "top" }
+    package var waitsForEventTime: Bool { true }
+    package var definition: String? { "the \(count) \(isLeast ? "least" : "greatest") by column \(by)" }
+}
