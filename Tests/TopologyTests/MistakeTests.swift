@@ -32,12 +32,18 @@ import Topology
         try mistake.check()
     }
 
+    @Test("One mistake in an operator that makes rows", arguments: Mistake.parse(operatorMistakes, in: operatorBase))
+    func operation(_ mistake: Mistake) throws {
+        try mistake.check()
+    }
+
     @Test("The topology that the mistakes are made in has none")
     func base() {
         let result = Samples.read(mistakeBase)
         #expect(result.spec != nil)
         #expect(result.diagnostics == [])
         #expect(Samples.read(tableBase).diagnostics == [])
+        #expect(Samples.read(operatorBase).diagnostics == [])
     }
 
     @Test("Several mistakes are found in one go, in the order of the file, without what follows from them")

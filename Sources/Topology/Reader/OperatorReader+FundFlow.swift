@@ -29,7 +29,7 @@ extension OperatorReader {
             "source", "target", "amount", "outside", "disbursements", "method", "within", "hops", "least", "opening",
             "settle",
         ]
-        guard inputs.count == 2,
+        guard
             let flow = MappingReader(
                 node, "fund_flow", keys: keys, at: mapping.keyPosition("fund_flow"), context,
                 example: Self.fundFlowExample),
@@ -37,13 +37,8 @@ extension OperatorReader {
                 MappingReader(
                     $0, "disbursements", keys: ["from", "loan", "account", "amount"],
                     at: flow.keyPosition("disbursements"), context, example: Self.disbursementsExample)
-            })
-        else {
-            if context.diagnostics.count == before, !paidIsNamed {
-                context.error(mapping.keyPosition("fund_flow"), "fund_flow needs 'disbursements'; write \(Self.disbursementsExample)")
-            }
-            return addMistake()
-        }
+            }), paid.required("from", example: Self.disbursementsExample) != nil, inputs.count == 2
+        else { return addMistake() }
         let loans = graph.input(inputs[1], of: entry.key)
         let (intake, transfers) = readIntake(inputs[0])
         let source = column("source", flow, transfers, inputs[0], isText: true)
@@ -95,9 +90,6 @@ extension OperatorReader {
             inputs: [paidIntake, intake], kind: spec, schema: Schema(transfers.fields + results), timeField: time)
         addResult(of: intake, operation, key: ["loan"])
     }
-
-    /// True if `disbursements` says where they come from, rightly or not.
-    private var paidIsNamed: Bool { Self.disbursements(of: mapping) != nil }
 
     /// The column that a key names.
     private func column(_ key: String, _ mapping: MappingReader, _ draft: StepDraft, _ input: ScalarText, isText: Bool)
