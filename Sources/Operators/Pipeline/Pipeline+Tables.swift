@@ -100,7 +100,12 @@ extension Pipeline {
         join.key.encode(input, arena: arena)
         let source = join.spec.table
         var base = UnsafePointer(arena.base)
-        if let table = sources[source].table, let state = table.shared?.state ?? task.tables[source] {
+        if let lookup = sources[source].lookup, let table = sources[source].table {
+            lookup.find(
+                join.key.encoded, in: arena, rows: input, now: options.clock?.nowMilliseconds ?? monotonicNanoseconds() / 1_000_000,
+                places: join.partners, sources[source], table)
+            base = lookup.rowBytes
+        } else if let table = sources[source].table, let state = table.shared?.state ?? task.tables[source] {
             let watermark = table.shared?.watermark ?? task.watermarks[source]
             state.find(
                 join.key.encoded, in: arena, rows: input, times: plan.batch.times, bound: table.bound(watermark),
@@ -135,6 +140,13 @@ extension Pipeline {
             }
         }
         return passed
+    }
+
+    /// Of tables that lie elsewhere: keys that were asked for, and how many of them got no answer.
+    package var lookupCounts: [(source: String, asked: Int64, unanswered: Int64)] {
+        sources.compactMap { source in
+            source.lookup.map { (source.spec.name, $0.askedCount, $0.unansweredCount) }
+        }
     }
 
     // MARK: State
