@@ -125,6 +125,7 @@ extension Pipeline {
                 count += partners[row] >= 0 ? 1 : 0
             }
             counters.unmatched[step.index] += Int64(input.count - count)
+            join.foundCount += Int64(count)
             join.passed.count = count
             passed = join.passed.selection
         }
@@ -137,6 +138,7 @@ extension Pipeline {
                 let row = passed[index]
                 found.values[row] = partners[row] >= 0 ? 1 : 0
                 found.valid[row] = 1
+                join.foundCount += partners[row] >= 0 ? 1 : 0
             }
         }
         return passed
@@ -148,6 +150,9 @@ extension Pipeline {
             source.lookup.map { (source.spec.name, $0.askedCount, $0.unansweredCount) }
         }
     }
+
+    /// Rows of a step's join that found a partner, since the process started.
+    package func foundCount(step: Int) -> Int64 { steps[step].join?.foundCount ?? 0 }
 
     // MARK: State
 
