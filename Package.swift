@@ -92,7 +92,7 @@ let package = Package(
         tests("FileTests", uses: ["Base", "Records", "Connectors"]),
         tests("GeneratorTests", uses: ["Base", "Records", "Connectors"]),
         tests("KafkaTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors"]),
-        tests("RedisTests", uses: ["Base", "Connectors"]),
+        tests("RedisTests", uses: ["Base", "Records", "Connectors"]),
         tests("EngineTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine"]),
         tests(
             "IntegrationTests",

@@ -69,6 +69,18 @@ package protocol BroadcastReader: AnyObject {
     var isAtEnd: Bool { get }
 }
 
+/// Rows of a table that lies elsewhere, asked for when they are needed. Used by one thread.
+package protocol TableLookup: AnyObject {
+    /// Asks for the rows with these keys (texts in `arena`) all at once and waits no longer than its timeout. Calls
+    /// `body` for each that was answered with its place in `keys` and the texts of its fields, valid during the call
+    /// (nil: the row does not have the field; all nil: there is no such row). False: some were not answered, and it
+    /// makes no sense to ask again at once.
+    func fetch(
+        _ keys: [TextReference], in arena: Arena,
+        _ body: (_ index: Int, _ fields: UnsafeBufferPointer<UnsafeBufferPointer<UInt8>?>) -> Void
+    ) -> Bool
+}
+
 /// Where a lane's output records go. Used by one thread.
 package protocol LaneSink: AnyObject {
     /// Hands the records of `outbox` on; returns before they are durable.

@@ -52,8 +52,8 @@ package struct TableSpec: Hashable, Sendable {
 /// Rows are as of now: their event time does not matter. What was found, be it nothing, is used for `stale`; then it is
 /// asked for again. Where Redis does not answer within `timeout`, or has just failed to several times, what is known for
 /// less than `stale` is used, and for everything else there is no partner: a lookup never holds a batch up for longer
-/// than `timeout`. A key that Redis does not have has no partner; a field that the hash does not have, or whose text is
-/// not of the field's type, is null. In replay and in tests the table is given as records, like any other.
+/// than `timeout`. A key that Redis does not have, or a hash with none of the table's fields, has no partner; a field that the
+/// hash does not have, or whose text is not of the field's type, is null. In replay and in tests the table is given as records, like any other.
 package struct RedisTableSpec: Hashable, Sendable {
     /// `limits:{merchant_id}`
     package var key: [SinkSpec.KeyPart]
@@ -98,6 +98,12 @@ extension SourceSpec {
 
     /// A table that lies in Redis.
     package var redisTable: RedisTableSpec? { if case .redis(let table) = origin { table } else { nil } }
+
+    /// Wire fields that a table in Redis finds in its hashes, by their wire names.
+    package var hashFields: [Int] {
+        guard let table else { return [] }
+        return wire.indices.filter { !table.key.contains($0) && $0 != table.deleted }
+    }
 
     /// Names of the fields that a table's topic is partitioned by.
     var tablePartitionKey: [String] {

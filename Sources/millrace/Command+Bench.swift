@@ -12,6 +12,7 @@ extension Command {
             usage: millrace bench NAME [OPTIONS]
 
               operators     windows alone: 10,000 keys, 5 min / 10 s (--keys, --slide, --records)
+              tables        a step with a table join over the same without (--keys, --records)
               decode        JSON to columns
               kafka         a full topic drained: the engine over a bare loop that decodes the same fields
                             (--bootstrap-server, --records)
@@ -34,7 +35,7 @@ extension Command {
             "--seed": .value,
         ],
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
-            guard arguments.files.count == 1 else { throw Fault(.user, "one bench is expected: operators, decode, kafka, latency, restart, allocations or redis") }
+            guard arguments.files.count == 1 else { throw Fault(.user, "one bench is expected: operators, tables, decode, kafka, latency, restart, allocations or redis") }
             if arguments.files[0] == "library" { return try library(arguments) }
             let report = try report(arguments.files[0], arguments)
             print(arguments.has("--json") ? report.json : report.text)
@@ -80,6 +81,9 @@ extension Command {
                 records: records ?? 4_000_000,
                 keys: try arguments.integer("--keys", in: 1...10_000_000) ?? 10_000,
                 slideSeconds: try arguments.integer("--slide", in: 1...300) ?? 10)
+        case "tables":
+            return try BenchTables.run(
+                records: records ?? 4_000_000, keys: try arguments.integer("--keys", in: 1...10_000_000) ?? 100_000)
         case "decode": return try BenchDecode.run(records: records ?? 2_000_000)
         case "kafka": return try BenchKafka.run(try servers(), records: records ?? 3_000_000)
         case "latency":

@@ -153,6 +153,68 @@ import Topology
         #expect(twice == 0)
     }
 
+    /// Goal: a table in Redis is looked up by the lanes of a worker; without Redis rows have no partner and go on.
+    @Test func aTableInRedisIsLookedUp() throws {
+        let cluster = try KafkaCluster.shared()
+        let redis = try #require(try PrivateRedis.start(), "redis-server is installed by deploy/install")
+        defer { redis.stop() }
+        let orders = try cluster.makeTopic("orders", partitions: 2)
+        let joined = try cluster.makeTopic("joined", partitions: 2)
+        let text = """
+            topology: limited
+            sources:
+              orders:
+                kafka: { topic: \(orders) }
+                time: { field: at }
+                schema: { id: text, merchant: text, at: timestamp }
+              limits:
+                redis: { key: "limits:{merchant}", stale: 1ms, timeout: 1s }
+                table: { key: merchant }
+                schema: { merchant: text, most: decimal(2) }
+            steps:
+              all: { from: orders, join: { table: limits, on: merchant, kind: left } }
+            sinks:
+              joined: { kafka: { topic: \(joined) }, from: all }
+            """
+        let spec = try #require(TopologyReader.read(text, file: "t.yaml").spec)
+        let writer = try RedisReader(redis.address)
+        for merchant in 0..<50 { _ = try writer.command("HSET", "limits:M\(merchant)", "most", "\(merchant).00") }
+        let feeder = try KafkaFeeder(cluster.settings(group: ""))
+        let topic = try feeder.topic(orders)
+        func send(_ range: Range<Int>) throws {
+            for id in range {
+                try feeder.send(
+                    to: topic, key: "M\(id % 60)",
+                    value: "{\"id\":\"\(id)\",\"merchant\":\"M\(id % 60)\",\"at\":\"2026-01-01T00:00:00Z\"}")
+            }
+            try feeder.flush()
+        }
+        let reader = try KafkaReader(cluster.settings(group: ""), topic: joined)
+        var found: [Int: String] = [:]
+        func hasAll(_ count: Int) -> Bool {
+            _ = try? reader.poll(timeoutMilliseconds: 50) { record in
+                let object = try? JSONSerialization.jsonObject(with: Data((record.valueText ?? "").utf8)) as? [String: Any]
+                guard let object, let id = (object["id"] as? String).flatMap({ Int($0) }) else { return }
+                found[id] = "\(object["limits.most"] as? String ?? "none") \(object["limits.found"] as? Bool ?? false)"
+            }
+            return found.count >= count
+        }
+        var options = Worker.Options(kafka: cluster.settings(group: "g-\(orders)"))
+        #expect { try Worker(spec, options).run() } throws: { "\($0)".contains("table 'limits': no Redis was named") }
+        options.redis = redis.address
+        try send(0..<600)
+        let run = Run(spec, options)
+        #expect(WorkerTests.wait(seconds: 60) { hasAll(600) })
+        #expect((0..<600).allSatisfy { found[$0] == ($0 % 60 < 50 ? "\($0 % 60).00 true" : "none false") })
+        redis.kill()
+        usleep(20_000)
+        try send(600..<700)
+        #expect(WorkerTests.wait(seconds: 60) { hasAll(700) })
+        #expect((600..<700).allSatisfy { found[$0] == "none false" })
+        #expect(run.worker.metricsText().contains("millrace_table_lookups_unanswered_total{table=\"limits\"}"))
+        run.stop()
+    }
+
     /// Goal: a table whose partitions do not match is refused with words; one that every lane has may have any number.
     @Test func unequalPartitionsAreRefused() throws {
         let cluster = try KafkaCluster.shared()

@@ -32,10 +32,7 @@ final class RedisConnection {
     init(_ address: RedisAddress, connectMilliseconds: Int, commandMilliseconds: Int) throws(Fault) {
         self.address = address
         // This hiredis writes with write(2): a server that is gone would end the program.
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGPIPE)
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        Self.blockPipeSignal()
         let made =
             switch address.place {
             case .network(let host, let port):
@@ -51,6 +48,14 @@ final class RedisConnection {
     }
 
     deinit { redisFree(context) }
+
+    /// For every thread that uses a connection.
+    static func blockPipeSignal() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGPIPE)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+    }
 
     private func greet() throws(Fault) {
         var commands: [[String]] = []
@@ -86,6 +91,64 @@ final class RedisConnection {
         line(0x24, word.utf8.count)
         _ = request.append(word)
         end()
+    }
+
+    func append(_ word: UnsafeBufferPointer<UInt8>) {
+        line(0x24, word.count)
+        request.reserve(word.count)
+        if let start = word.baseAddress { _ = request.append(start, word.count) }
+        end()
+    }
+
+    /// Sends what was appended and takes `count` answers, all until `deadline` (monotonic nanoseconds); after a throw
+    /// the connection is of no more use. `body` gets each answer's texts where it is a list, otherwise nil.
+    func exchange(
+        _ count: Int, until deadline: Int64,
+        _ body: (Int, UnsafeBufferPointer<UnsafeBufferPointer<UInt8>?>?) -> Void
+    ) throws(Fault) {
+        try send()
+        var isWritten: Int32 = 0
+        while isWritten == 0 {
+            try setTimeout(until: deadline)
+            guard redisBufferWrite(context, &isWritten) == REDIS_OK else { throw failure() }
+        }
+        var texts: [UnsafeBufferPointer<UInt8>?] = []
+        for index in 0..<count {
+            var raw: UnsafeMutableRawPointer?
+            while true {
+                guard redisReaderGetReply(context.pointee.reader, &raw) == REDIS_OK else { throw failure() }
+                if raw != nil { break }
+                try setTimeout(until: deadline)
+                guard redisBufferRead(context) == REDIS_OK else { throw failure() }
+            }
+            guard let raw else { continue }
+            defer { freeReplyObject(raw) }
+            let reply = raw.assumingMemoryBound(to: redisReply.self)
+            guard reply.pointee.type == REDIS_REPLY_ARRAY else {
+                body(index, nil)
+                continue
+            }
+            texts.removeAll(keepingCapacity: true)
+            for place in 0..<Int(reply.pointee.elements) {
+                let element = reply.pointee.element[place]
+                guard let element, element.pointee.type == REDIS_REPLY_STRING, let start = element.pointee.str else {
+                    texts.append(nil)
+                    continue
+                }
+                let bytes = UnsafeRawPointer(start).assumingMemoryBound(to: UInt8.self)
+                texts.append(UnsafeBufferPointer(start: bytes, count: Int(element.pointee.len)))
+            }
+            texts.withUnsafeBufferPointer { body(index, $0) }
+        }
+    }
+
+    /// Reads and writes wait until then at most.
+    private func setTimeout(until deadline: Int64) throws(Fault) {
+        let microseconds = (deadline - monotonicNanoseconds()) / 1000
+        guard microseconds > 0 else {
+            throw Fault(.external, "Redis at \(address): no answer in time", retry: .withBackoff)
+        }
+        redisSetTimeout(context, timeval(tv_sec: Int(microseconds / 1_000_000), tv_usec: Int(microseconds % 1_000_000)))
     }
 
     func send() throws(Fault) {

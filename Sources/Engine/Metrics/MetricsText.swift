@@ -58,6 +58,16 @@ struct MetricsText {
         for (step, count) in unmatched.sorted(by: { $0.key < $1.key }) {
             line("millrace_rows_without_partner_total{step=\"\(step)\"}", count)
         }
+        var lookups: [String: (asked: Int64, unanswered: Int64)] = [:]
+        for lane in lanes { lookups.merge(lane.lookups) { ($0.asked + $1.asked, $0.unanswered + $1.unanswered) } }
+        if !lookups.isEmpty { head("millrace_table_lookups_total", "counter", "Keys that Redis was asked for, by table.") }
+        for (table, counts) in lookups.sorted(by: { $0.key < $1.key }) {
+            line("millrace_table_lookups_total{table=\"\(table)\"}", counts.asked)
+        }
+        if !lookups.isEmpty { head("millrace_table_lookups_unanswered_total", "counter", "Those that got no answer in time.") }
+        for (table, counts) in lookups.sorted(by: { $0.key < $1.key }) {
+            line("millrace_table_lookups_unanswered_total{table=\"\(table)\"}", counts.unanswered)
+        }
         head("millrace_lanes", "gauge", "Lanes that report.")
         line("millrace_lanes", lanes.count)
     }

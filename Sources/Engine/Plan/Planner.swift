@@ -47,10 +47,17 @@ package struct Planner {
         }
     }
 
-    /// A pipeline with decoders of its own.
-    package func pipeline(_ options: Pipeline.Options) -> (pipeline: Pipeline, decoders: [any RecordDecoder]) {
+    /// A pipeline with decoders of its own. `lookups`: where tables are that lie elsewhere, by source.
+    package func pipeline(_ options: Pipeline.Options, lookups: [Int: any TableLookup] = [:])
+        -> (pipeline: Pipeline, decoders: [any RecordDecoder])
+    {
         let decoders = spec.sources.map { decoder(of: $0, rowsMax: options.rowsMax, partitions: options.partitions) }
-        return (Pipeline(spec, decoders: decoders, zones: ZoneTables(zones), options: options), decoders)
+        var found: [Int: (lookup: any TableLookup, decoder: TextsDecoder)] = [:]
+        for (source, lookup) in lookups {
+            found[source] = (lookup, TextsDecoder(wireColumns(of: spec.sources[source]), capacity: options.rowsMax))
+        }
+        let pipeline = Pipeline(spec, decoders: decoders, zones: ZoneTables(zones), options: options, lookups: found)
+        return (pipeline, decoders)
     }
 }
 

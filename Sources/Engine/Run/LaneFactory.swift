@@ -21,6 +21,8 @@ struct LaneFactory {
     var snapshots: SnapshotFiles?
     var metrics: (Int) -> (any MetricsSink)? = { _ in nil }
     var metricsMilliseconds: Int64 = 500
+    /// Redis of tables that name none.
+    var redis: RedisAddress?
     var lane = Lane.Options()
 
     init(
@@ -47,7 +49,8 @@ struct LaneFactory {
                 clock: SystemClock(),
                 requiresKeys: partitionCount > 1,
                 tracksChanges: keepsState,
-                partitions: partitionCount))
+                partitions: partitionCount),
+            lookups: try lookups())
         let group = topics.isEmpty ? nil : try KafkaSource(settings, topics: topics)
         // The sink reports latencies to the lane that is made after it.
         let latencies = LatencyRelay()
@@ -105,6 +108,20 @@ struct LaneFactory {
     private func marketplace(_ source: Int, _ generate: GenerateSpec) throws(Fault) -> MarketplaceSource {
         try MarketplaceSource(
             source: source, rate: generate.rate, merchants: generate.merchants, seed: generate.seed, clock: SystemClock())
+    }
+
+    private func lookups() throws(Fault) -> [Int: any TableLookup] {
+        var lookups: [Int: any TableLookup] = [:]
+        for (index, source) in spec.sources.enumerated() {
+            guard let table = source.redisTable else { continue }
+            guard let address = try table.url.map({ (text) throws(Fault) in try RedisAddress(text) }) ?? redis else {
+                throw Fault(.user, "table '\(source.name)': no Redis was named (redis: { url: … } or --redis)")
+            }
+            lookups[index] = RedisLookup(
+                address, fields: source.hashFields.map { source.wire[$0].path.joined(separator: ".") },
+                timeoutMilliseconds: table.timeout)
+        }
+        return lookups
     }
 
     /// Readers of the tables that each lane has all of.

@@ -117,6 +117,9 @@ final class PipelineGraph: LaneGraph {
         status.results = counters.results
         status.late = counters.late
         for (step, count) in zip(spec.steps, counters.unmatched) where count > 0 { status.unmatched[step.name] = count }
+        for (source, asked, unanswered) in pipeline.lookupCounts {
+            status.lookups[source] = (asked, unanswered)
+        }
         for reason in RowStatus.allCases where counters.dead[Int(reason.rawValue)] > 0 {
             status.dead[reason.name] = counters.dead[Int(reason.rawValue)]
         }

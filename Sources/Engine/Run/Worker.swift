@@ -280,6 +280,7 @@ package final class Worker: Sendable {
         factory.instanceId = folder?.instanceId ?? options.kafka.instanceId
         factory.snapshots = folder.map { SnapshotFiles(folder: $0.path, cluster: cluster, clock: SystemClock()) }
         factory.metrics = { [redisSinks] in redisSinks[$0] }
+        factory.redis = options.redis
         factory.metricsMilliseconds = options.redisMilliseconds
         factory.lane = Lane.Options(
             commitMilliseconds: options.commitMilliseconds,

@@ -100,7 +100,12 @@ extension Pipeline {
         join.key.encode(input, arena: arena)
         let source = join.spec.table
         var base = UnsafePointer(arena.base)
-        if let table = sources[source].table, let state = table.shared?.state ?? task.tables[source] {
+        if let lookup = sources[source].lookup, let table = sources[source].table {
+            lookup.find(
+                join.key.encoded, in: arena, rows: input, now: options.clock?.nowMilliseconds ?? monotonicNanoseconds() / 1_000_000,
+                places: join.partners, sources[source], table)
+            base = lookup.rowBytes
+        } else if let table = sources[source].table, let state = table.shared?.state ?? task.tables[source] {
             let watermark = table.shared?.watermark ?? task.watermarks[source]
             state.find(
                 join.key.encoded, in: arena, rows: input, times: plan.batch.times, bound: table.bound(watermark),
@@ -120,6 +125,7 @@ extension Pipeline {
                 count += partners[row] >= 0 ? 1 : 0
             }
             counters.unmatched[step.index] += Int64(input.count - count)
+            join.foundCount += Int64(count)
             join.passed.count = count
             passed = join.passed.selection
         }
@@ -132,10 +138,21 @@ extension Pipeline {
                 let row = passed[index]
                 found.values[row] = partners[row] >= 0 ? 1 : 0
                 found.valid[row] = 1
+                join.foundCount += partners[row] >= 0 ? 1 : 0
             }
         }
         return passed
     }
+
+    /// Of tables that lie elsewhere: keys that were asked for, and how many of them got no answer.
+    package var lookupCounts: [(source: String, asked: Int64, unanswered: Int64)] {
+        sources.compactMap { source in
+            source.lookup.map { (source.spec.name, $0.askedCount, $0.unansweredCount) }
+        }
+    }
+
+    /// Rows of a step's join that found a partner, since the process started.
+    package func foundCount(step: Int) -> Int64 { steps[step].join?.foundCount ?? 0 }
 
     // MARK: State
 

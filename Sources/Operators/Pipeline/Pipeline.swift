@@ -88,6 +88,8 @@ package final class Pipeline {
         /// What rows carry, where the source is a stream.
         let stream: StreamRows?
         let table: TablePlan?
+        /// Set if the table lies elsewhere.
+        fileprivate(set) var lookup: LookupTable?
         /// Where each row was first read, if that was not here.
         let origins: UnsafeMutablePointer<RepartitionOrigin>?
         let batch: Batch
@@ -164,7 +166,12 @@ package final class Pipeline {
         var step: StepPlan
     }
 
-    package init(_ spec: TopologySpec, decoders: [any RecordDecoder], zones: ZoneTables, options: Options) {
+    /// `lookups`: by source, where tables are that lie elsewhere and how their texts are read; without, such a table has
+    /// what its records say, like any other.
+    package init(
+        _ spec: TopologySpec, decoders: [any RecordDecoder], zones: ZoneTables, options: Options,
+        lookups: [Int: (lookup: any TableLookup, decoder: TextsDecoder)] = [:]
+    ) {
         self.spec = spec
         self.options = options
         let capacity = options.rowsMax
@@ -204,6 +211,11 @@ package final class Pipeline {
         dense.count = capacity
         hasStreams = sources.contains { $0.stream != nil }
         hasTables = sources.contains { $0.table != nil }
+        for (source, found) in lookups {
+            guard let table = spec.sources[source].redisTable else { continue }
+            sources[source].lookup = LookupTable(
+                table, spec.sources[source], found.lookup, found.decoder, capacity: options.rowsMax)
+        }
         counters.unmatched = Array(repeating: 0, count: steps.count)
         makeStreams(zones)
     }

@@ -39,7 +39,7 @@ struct StateIdentities {
             return Step(id: Self.hash(step.spec.name + "\n" + definition), name: step.spec.name, definition: definition)
         }
         tables = spec.sources.map { source in
-            guard let table = source.table, !table.isBroadcast else { return nil }
+            guard let table = source.table, !table.isBroadcast, source.redisTable == nil else { return nil }
             let definition = Self.definition(table, source)
             return Step(id: Self.hash("table \(source.name)\n\(definition)"), name: source.name, definition: definition)
         }

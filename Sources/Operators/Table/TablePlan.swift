@@ -102,6 +102,8 @@ final class TableJoinPlan {
     let width: Int
     /// Where each row's partner stands, -1: it has none.
     let partners: UnsafeMutablePointer<Int>
+    /// Rows that found a partner.
+    var foundCount: Int64 = 0
     /// Rows that the join lets pass.
     let passed: SelectionBuffer
 
