@@ -67,4 +67,11 @@ package enum Limits {
     package static let topMax = 1000
     /// Records of one session.
     package static let sessionRowsMax = 10_000
+    /// Items of one key that graded response counts, and items that it does not count since they are suppressed.
+    package static let levelItemsMax = 256
+    /// Bytes of an item's name; a longer one is cut.
+    package static let levelItemBytesMax = 256
+    /// Levels of one step, and the items that a row of it lists.
+    package static let levelsMax = 32
+    package static let levelItemsListed = 64
 }

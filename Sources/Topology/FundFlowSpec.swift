@@ -66,5 +66,7 @@ package struct FundFlowSpec: OperatorKind {
         ],
         key: 0, timeField: 1)
 
+    package var expressions: [Expression] { [outside].compactMap { $0 } }
+
     package var loop: (spec: LoopSpec, delay: Int64)? { (Self.loop, settle) }
 }

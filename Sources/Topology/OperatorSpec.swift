@@ -30,10 +30,13 @@ package protocol OperatorKind: Sendable {
     /// Rows that the operator sends to itself, in the task of another key; they are its last input. `delay`: by how much
     /// their event time is greater than that of the row that they come from, at least, in milliseconds.
     var loop: (spec: LoopSpec, delay: Int64)? { get }
+    /// All that it computes of a row.
+    var expressions: [Expression] { get }
 }
 
 extension OperatorKind {
     package var loop: (spec: LoopSpec, delay: Int64)? { nil }
+    package var expressions: [Expression] { [] }
 }
 
 package struct LoopSpec: Sendable {

@@ -137,6 +137,7 @@ final class MakerPlan {
         case let kind as DeduplicateSpec: DeduplicateOperator(kind)
         case let kind as TopSpec: TopOperator(kind, step)
         case let kind as FundFlowSpec: FundFlowOperator(kind, step, loop, capacity: capacity, zones: zones)
+        case let kind as LevelsSpec: LevelsOperator(kind, step, capacity: capacity, zones: zones)
         default: nil
         }
     }

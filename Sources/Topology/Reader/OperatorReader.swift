@@ -4,7 +4,7 @@ import Records
 /// Reads a step of any kind and adds it, and the steps that it needs, to the graph.
 struct OperatorReader {
     /// Keys of steps with an operator, beside those that every step may have.
-    static let keys = ["fund_flow", "join", "sequence", "deduplicate", "top"]
+    static let keys = ["fund_flow", "join", "sequence", "deduplicate", "top", "levels"]
 
     let graph: StepGraph
     let mapping: MappingReader
@@ -20,6 +20,7 @@ struct OperatorReader {
         var names = context.names(node, "from", example: "from: orders, or from: [web-orders, shop-orders]") ?? []
         names += joinedStream(of: mapping).flatMap { context.scalar($0, "stream", example: "stream: customs") }.map { [$0] } ?? []
         names += disbursements(of: mapping).flatMap { context.scalar($0, "from", example: "from: loans") }.map { [$0] } ?? []
+        names += control(of: mapping).flatMap { context.scalar($0, "control", example: "control: response-control") }.map { [$0] } ?? []
         return names
     }
 
@@ -53,6 +54,7 @@ struct OperatorReader {
         if let node = mapping["top"] { return readTop(node) }
         if let node = mapping["sequence"] { return readSequence(node) }
         if let node = mapping["fund_flow"] { return readFundFlow(node) }
+        if let node = mapping["levels"] { return readLevels(node) }
         var input = inputs.count == 1 ? graph.input(first, of: entry.key) : union()
         if let node = mapping["deduplicate"] { input = deduplicated(input, node) }
         let draft = graph.reader.read(mapping, entry, from: joined(input))

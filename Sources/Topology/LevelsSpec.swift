@@ -1,0 +1,101 @@
+import Base
+import Records
+
+/// `levels:` grades the response to a key's items: each item has a weight, their sum is the key's score, and the score
+/// says which level the key is on.
+///
+/// **Items.** A row names an item (`item`) and says whether it is active and what it weighs; the newest row of an item,
+/// by event time, counts. Rows without an item are passed over; an `active` that is null is false, a weight that is
+/// null is 0. An item counts up to `expire` after its newest row, that instant included. With `group`, a further
+/// active row within that time of the row that counts changes nothing but `repeats`, unless it is heavier. A key has
+/// at most `Limits.levelItemsMax` items; one more pushes out the one whose row is oldest. Item names are cut after
+/// `Limits.levelItemBytesMax` bytes. Rows of one instant come in the order of their input (controls first), then of
+/// their content.
+///
+/// **Levels.** A key without a level is on `none`. It goes up at once, to the highest level of which the score is at
+/// least `at` or the `or` holds (so many items of at least that weight), in one row. It comes down by one level where
+/// it has been on its level for `hold` and the score is less than `below` and the `or` does not hold. Levels that have
+/// no `hold` may be passed in one instant, each with a row of its own.
+///
+/// **Time.** What is due at an instant happens after the rows of that instant, when event time goes beyond it: items
+/// expire, suppressions and snoozes end, and then the level is looked at once.
+///
+/// **Controls.** `suppress`: the item (null: every item of the key) counts no longer until `until`, or until it is
+/// resumed; its rows are taken and expire all the same, and `items` lists it as suppressed. `snooze`: the level stays
+/// until `until`; then it is where the score says, in one row, though not below a level whose `hold` is not over, which
+/// goes on meanwhile. `resume` ends the suppression of the item, or without an item all suppressions and the snooze.
+/// Each control makes a row (direction `control`, `cause` the action), before the row of what it brings about. One that
+/// cannot be followed makes a row with the cause `refused: …` and changes nothing.
+package struct LevelsSpec: OperatorKind {
+    package struct Level: Sendable {
+        package var name: String
+        /// Units of the weight's scale; milliseconds.
+        package var at: Int64
+        package var below: Int64
+        package var hold: Int64
+        package var many: (count: Int, weight: Int64)?
+        package var measure: String?
+    }
+
+    /// Columns of the control records, which are the first input where there are any.
+    package struct Control: Sendable {
+        package var action: Int
+        package var item: Int?
+        package var until: Int?
+        package var reason: Int
+        package var owner: Int
+    }
+
+    package var item: Expression
+    package var active: Expression
+    package var weight: Expression
+    /// From the lowest up.
+    package var levels: [Level]
+    package var expire: Int64
+    /// 0: every row counts.
+    package var group: Int64
+    package var control: Control?
+
+    /// The level of keys that are on none of those declared.
+    package static let none = "none"
+
+    package var name: String { "levels" }
+    package var waitsForEventTime: Bool { true }
+    package var expressions: [Expression] { [item, active, weight] }
+
+    package var definition: String? {
+        "levels \(levels.map(\.name).joined(separator: ", ")) by weights of \(weight.type)"
+    }
+
+    /// Columns of a row after the key's.
+    package enum Column: Int, CaseIterable {
+        case level, previous, direction, score, items, repeats, measure, cause, item, until, reason, owner, changedAt
+    }
+
+    package static func resultFields(_ weight: ValueType) -> [Field] {
+        Column.allCases.map { column in
+            switch column {
+            case .level: Field(name: "level", type: .text)
+            case .previous: Field(name: "previous", type: .text)
+            // up, down or control.
+            case .direction: Field(name: "direction", type: .text)
+            case .score: Field(name: "score", type: weight)
+            // `volume-spike 5, odd-hours 2 (suppressed)`: the heaviest first, then by name.
+            case .items: Field(name: "items", type: .text)
+            // Rows that were grouped with others since the items listed became active.
+            case .repeats: Field(name: "repeats", type: .int)
+            // What the level asks for; null where a row changes no level.
+            case .measure: Field(name: "measure", type: .text, isOptional: true)
+            // The item whose row it was, `expiry`, `hold` or `control`; for controls the action or `refused: …`.
+            case .cause: Field(name: "cause", type: .text)
+            // As the control says.
+            case .item: Field(name: "item", type: .text, isOptional: true)
+            case .until: Field(name: "until", type: .timestamp, isOptional: true)
+            // Of the control record that makes the row, or brings it about.
+            case .reason: Field(name: "reason", type: .text, isOptional: true)
+            case .owner: Field(name: "owner", type: .text, isOptional: true)
+            case .changedAt: Field(name: "changed_at", type: .timestamp)
+            }
+        }
+    }
+}
