@@ -267,4 +267,48 @@ import Topology
                 + "--transactional-id desk- --resource-pattern-type prefixed"
         )
     }
+
+    /// Goal: a table is held to its stream's partitions unless every lane has all of it, and should be compacted.
+    @Test func tables() throws {
+        func findings(_ on: String, broadcast: Bool, partitions: Int, policy: String) throws -> [ClusterCheck.Finding] {
+            let text = """
+                topology: joined
+                sources:
+                  orders:
+                    kafka: { topic: orders }
+                    key: merchant
+                    time: { field: at }
+                    schema: { merchant: text, buyer: text, at: timestamp }
+                  registry:
+                    kafka: { topic: registry }
+                    time: { field: since }
+                    table: { key: name, broadcast: \(broadcast) }
+                    schema: { name: text, city: text, since: timestamp }
+                steps:
+                  placed: { from: orders, key: merchant, join: { table: registry, on: \(on) } }
+                sinks:
+                  alerts: { kafka: { topic: risk-alerts }, from: placed }
+                """
+            let (spec, diagnostics) = TopologyReader.read(text, file: "joined.yaml")
+            var facts = Self.sound()
+            facts.topics["registry"] = KafkaTopicFacts(
+                partitions: partitions, replication: 3, configuration: ["cleanup.policy": policy, "min.insync.replicas": "2"])
+            return ClusterCheck(try #require(spec, "\(diagnostics)"), group: "joined", facts: facts).findings
+        }
+        func found(_ check: String, _ findings: [ClusterCheck.Finding]) -> [String] {
+            findings.filter { $0.check == check && $0.subject != "joined-state-changelog" }.map { "\($0.level) \($0.message)" }
+        }
+        var all = try findings("merchant", broadcast: false, partitions: 4, policy: "compact")
+        #expect(!all.contains { $0.level == .error })
+        #expect(found("co-partitioning", all).contains { $0.contains("finds table 'registry' ('registry') in its own partition") })
+        #expect(found("cleanup-policy", all) == [])
+        all = try findings("merchant", broadcast: false, partitions: 6, policy: "compact")
+        #expect(found("co-partitioning", all).contains { $0.hasPrefix("error the sources differ in partitions") })
+        all = try findings("buyer", broadcast: false, partitions: 4, policy: "compact")
+        #expect(found("co-partitioning", all).contains { $0.hasPrefix("error step 'placed' joins the table 'registry' on buyer") })
+        all = try findings("buyer", broadcast: true, partitions: 7, policy: "delete")
+        #expect(!all.contains { $0.level == .error })
+        #expect(found("co-partitioning", all) == ["ok step 'placed': every lane reads all of table 'registry' ('registry')"])
+        #expect(found("cleanup-policy", all).contains { $0.hasPrefix("warning topic 'registry' of a table") })
+    }
 }
