@@ -32,6 +32,13 @@ package struct SequenceSpec: OperatorKind {
     package var name: String { "sequence" }
     package var waitsForEventTime: Bool { true }
 
+    package var expressions: [Expression] {
+        switch pattern {
+        case .repeated(let holds, _): [holds]
+        case .then(let first, let second), .without(let first, let second): [first, second]
+        }
+    }
+
     package var definition: String? {
         let what =
             switch pattern {

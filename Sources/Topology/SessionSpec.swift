@@ -18,6 +18,10 @@ package struct SessionSpec: OperatorKind {
 
     package var name: String { "session" }
     package var waitsForEventTime: Bool { true }
+    package var expressions: [Expression] {
+        aggregates.flatMap { [$0.argument, $0.condition].compactMap { $0 } } + outputs.map(\.expression)
+    }
+
     package var definition: String? {
         "sessions with a gap of \(ValueText.duration(gap)), \(ValueText.duration(max)) at most"
     }

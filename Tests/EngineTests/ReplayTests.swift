@@ -52,6 +52,30 @@ import Topology
         #expect(expected.count >= 10)
     }
 
+    /// Goal: the levels of a sample are the same whatever the batch size, and every customer comes down in the end.
+    @Test func levelsOfTheSampleComeDown() throws {
+        let spec = try Self.spec("after-the-alert")
+        let folder = Self.root.path + "/Topologies/after-the-alert/sample/"
+        let inputs = [("alerts", [folder + "alerts.jsonl"]), ("control", [folder + "control.jsonl"])]
+        let wanted = try Self.outputs(spec, inputs, rowsMax: 2048)
+        for rowsMax in [1, 7, 100] {
+            let isSame = try Self.outputs(spec, inputs, rowsMax: rowsMax).sorted() == wanted.sorted()
+            #expect(isSame, "batches of \(rowsMax)")
+        }
+        var levels: [String: String] = [:]
+        var seen: Set<String> = []
+        for line in wanted where line.hasPrefix("sink(0) ") {
+            let object = try JSONSerialization.jsonObject(with: Data(line.dropFirst(8).utf8))
+            let row = try #require(object as? [String: Any])
+            let customer = try #require(row["customer"] as? String)
+            #expect(levels[customer] ?? "none" == row["previous"] as? String)
+            levels[customer] = row["level"] as? String
+            seen.insert("\(row["direction"] ?? "") \(row["level"] ?? "")")
+        }
+        #expect(levels.count > 20 && levels.values.allSatisfy { $0 == "none" })
+        #expect(seen.isSuperset(of: ["up watch", "up restrict", "up enforce", "down restrict", "down watch", "down none"]))
+    }
+
     /// Goal: the same bytes whatever the batch size. Method: a marketplace with planted fraud and disorder.
     @Test func batchSizesDoNotMatter() throws {
         let spec = try Self.spec("marketplace")

@@ -1,4 +1,5 @@
 import Engine
+import Foundation
 import Testing
 import Topology
 
@@ -71,5 +72,17 @@ import Topology
             try differences("expect_records: { \(name): [] }") == [
                 "line 8: the topology has no sink '\(name)' that takes the records of steps; there are all, minutes"
             ])
+    }
+
+    /// Goal: the levels that the library comes with do what its tests say.
+    @Test func afterTheAlert() throws {
+        let folder = ReplayTests.root.path + "/Topologies/after-the-alert/"
+        let text = try String(contentsOfFile: folder + "topology.yaml", encoding: .utf8)
+        let tests = try String(contentsOfFile: folder + "tests.yaml", encoding: .utf8)
+        let (suite, diagnostics) = TestSuiteReader.read(tests, file: "tests.yaml")
+        #expect(diagnostics == [])
+        let outcomes = try TestRunner(file: "topology.yaml", text: text).run(#require(suite))
+        #expect(outcomes.count > 20)
+        for outcome in outcomes { #expect(outcome.differences == [], "\(outcome.name)") }
     }
 }

@@ -37,6 +37,11 @@ import Topology
         try mistake.check()
     }
 
+    @Test("One mistake in levels", arguments: Mistake.parse(levelsMistakes, in: levelsBase))
+    func levels(_ mistake: Mistake) throws {
+        try mistake.check()
+    }
+
     @Test("The topology that the mistakes are made in has none")
     func base() {
         let result = Samples.read(mistakeBase)
@@ -44,6 +49,7 @@ import Topology
         #expect(result.diagnostics == [])
         #expect(Samples.read(tableBase).diagnostics == [])
         #expect(Samples.read(operatorBase).diagnostics == [])
+        #expect(Samples.read(levelsBase).diagnostics == [])
     }
 
     @Test("Several mistakes are found in one go, in the order of the file, without what follows from them")

@@ -116,7 +116,8 @@ package final class LevelState: OperatorState {
             entries[Int(id)].items[place].weight = weight
             entries[Int(id)].items[place].time = time
         } else {
-            entries[Int(id)].items.insert(LevelItem(name: Array(name), weight: weight, time: time, repeats: 0), at: place)
+            let item = LevelItem(name: Array(name), weight: weight, time: time, repeats: 0)
+            entries[Int(id)].items.insert(item, at: place)
             if entries[Int(id)].items.count > Limits.levelItemsMax { dropOldest(id) }
         }
         note(id)
@@ -217,8 +218,8 @@ package final class LevelState: OperatorState {
         let target = highest.map { $0 + 1 } ?? 0
         if target > entry.level { return move(id, to: target, time) }
         while entries[Int(id)].level > 0 {
-            let level = entries[Int(id)].level
-            guard mayLeave(level, entry, score), time - entries[Int(id)].since >= rules.levels[level - 1].hold else { return }
+            let (level, since) = (entries[Int(id)].level, entries[Int(id)].since)
+            guard mayLeave(level, entry, score), time - since >= rules.levels[level - 1].hold else { return }
             var next = level - 1
             if isFree { while next > 0, mayLeave(next, entry, score) { next -= 1 } }
             move(id, to: next, time)
@@ -287,7 +288,9 @@ package final class LevelState: OperatorState {
             let order = other.withUnsafeBufferPointer { other in
                 let common = min(other.count, name.count)
                 // No pointer to compare by where one is empty.
-                guard common > 0, let a = other.baseAddress, let b = name.baseAddress else { return other.count - name.count }
+                guard common > 0, let a = other.baseAddress, let b = name.baseAddress else {
+                    return other.count - name.count
+                }
                 let order = Int(memcmp(a, b, common))
                 return order != 0 ? order : other.count - name.count
             }

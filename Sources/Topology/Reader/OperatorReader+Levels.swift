@@ -4,8 +4,8 @@ import Records
 /// `levels: { item: rule, active: …, weight: …, expire: 30d, steps: { watch: { at: 3, below: 1, hold: 1h } } }`
 extension OperatorReader {
     private static let levelsExample =
-        "levels: { item: rule, active: state == \"raised\", weight: weight, expire: 30d, steps: { watch: { at: 3, below: 1, "
-        + "hold: 1h } } }"
+        "levels: { item: rule, active: state == \"raised\", weight: weight, expire: 30d, "
+        + "steps: { watch: { at: 3, below: 1, hold: 1h } } }"
     private static let stepsExample = "steps: { watch: { at: 3, below: 1, hold: 1h } }"
     private static let manyExample = "or: { count: 2, weight: 5 }"
 
@@ -17,11 +17,6 @@ extension OperatorReader {
 
     func readLevels(_ node: YamlNode) {
         let before = context.diagnostics.count
-        for other in ["window", "aggregate", "fund_flow"] where mapping[other] != nil {
-            context.error(
-                mapping.keyPosition(other), "a step has levels or '\(other)', not both; give one of them a step of its own")
-            return addMistake()
-        }
         guard
             let levels = MappingReader(
                 node, "levels", keys: ["item", "active", "weight", "expire", "group", "control", "steps"],
@@ -29,7 +24,9 @@ extension OperatorReader {
         else { return addMistake() }
         let froms = inputs.count - (levels["control"] == nil ? 0 : 1)
         if froms > 1 {
-            context.error(inputs[1].position, "levels take one input; make a step of '\(inputs[1].shown)' and the others first")
+            context.error(
+                inputs[1].position,
+                "levels take one input; make a step of '\(inputs[1].shown)' and the others first")
         }
         // The reader of names has said what is wrong with `control`.
         guard froms == 1 else { return addMistake() }
@@ -41,10 +38,12 @@ extension OperatorReader {
         let item = expression("item", "item: rule", levels, draft, .text)
         let active = expression("active", "active: state == \"raised\"", levels, draft, .bool)
         let weight = expression("weight", "weight: weight", levels, draft, nil)
-        let expire = levels.required("expire", example: "expire: 30d").flatMap { context.duration($0, "expire", least: 1) }
+        let expire = levels.required("expire", example: "expire: 30d")
+            .flatMap { context.duration($0, "expire", least: 1) }
         let group = levels["group"].map { context.duration($0, "group", least: 1) } ?? 0
         if let expire, let group, group > 0, group >= expire {
-            context.error(levels.keyPosition("group"), "group must be shorter than expire, \(ValueText.duration(expire))")
+            context.error(
+                levels.keyPosition("group"), "group must be shorter than expire, \(ValueText.duration(expire))")
         }
         let steps = levels.required("steps", example: Self.stepsExample).map { readSteps($0, weight?.type) }
         let key = draft.key ?? []
@@ -54,7 +53,8 @@ extension OperatorReader {
                 mapping.keyPosition("key"),
                 "the key field '\(name)' has the name of a column that levels make; give it another one in 'fields'")
         }
-        let control = levels["control"] == nil ? nil : readControl(graph.input(inputs[1], of: entry.key), inputs[1], draft)
+        let control = levels["control"]
+            .flatMap { _ in readControl(graph.input(inputs[1], of: entry.key), inputs[1], draft) }
         guard context.diagnostics.count == before, draft.spec != nil, let item, let active, let weight, let expire,
             let group, let steps, levels["control"] == nil || control != nil
         else { return addMistake() }
@@ -97,7 +97,9 @@ extension OperatorReader {
         for entry in entries.prefix(Limits.levelsMax) {
             guard context.checkName(entry, "level") else { continue }
             guard entry.key != LevelsSpec.none else {
-                context.error(entry.keyPosition, "'none' is the level of those that are on no other; give this one another name")
+                context.error(
+                    entry.keyPosition,
+                    "'none' is the level of those that are on no other; give this one another name")
                 continue
             }
             guard
@@ -131,7 +133,9 @@ extension OperatorReader {
     }
 
     private func readMany(_ node: YamlNode, _ place: Position, _ type: ValueType?) -> (count: Int, weight: Int64)? {
-        guard let many = MappingReader(node, "or", keys: ["count", "weight"], at: place, context, example: Self.manyExample)
+        guard
+            let many = MappingReader(
+                node, "or", keys: ["count", "weight"], at: place, context, example: Self.manyExample)
         else { return nil }
         let count = many.required("count", example: Self.manyExample)
             .flatMap { context.integer($0, "count", 1...Limits.levelItemsMax, example: "count: 2") }
@@ -143,7 +147,10 @@ extension OperatorReader {
     /// One text or several.
     private func readMeasure(_ node: YamlNode) -> String? {
         let example = "measure: call the merchant"
-        guard case .sequence(let nodes) = node.content else { return context.scalar(node, "measure", example: example)?.text }
+        guard case .sequence(let nodes) = node.content else {
+            return context.scalar(node, "measure", example: example)?.text
+        }
+        if nodes.isEmpty { context.error(node.position, "measure is an empty list; write \(example)") }
         return nodes.compactMap { context.scalar($0, "measure", example: example)?.text }.joined(separator: "; ")
     }
 
@@ -153,7 +160,8 @@ extension OperatorReader {
         if case .success(let value) = Decimal.parse(text.text, scale: type.scale), value > 0 { return value }
         context.error(
             text.position,
-            "\(what) must be a number above 0 with at most \(type.scale) places, as the weights have, not '\(text.shown)'")
+            "\(what) must be a number above 0 with at most \(type.scale) places, as the weights have, not "
+                + "'\(text.shown)'")
         return nil
     }
 
@@ -197,7 +205,8 @@ extension OperatorReader {
         }
         guard input.fields[index].type == type else {
             context.error(
-                text.position, "field '\(name)' of \(text.shown) is \(input.fields[index].type), and must be \(type)")
+                text.position,
+                "field '\(name)' of \(text.shown) is \(input.fields[index].type), and must be \(type)")
             return nil
         }
         return index

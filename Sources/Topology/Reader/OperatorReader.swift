@@ -25,7 +25,7 @@ struct OperatorReader {
     }
 
     /// Of these a step has one, and no window beside it.
-    private static let operators = ["deduplicate", "sequence", "top", "fund_flow"]
+    private static let operators = ["deduplicate", "sequence", "top", "fund_flow", "levels"]
 
     func read() {
         let given = Self.operators.filter { mapping.isGiven($0) }
