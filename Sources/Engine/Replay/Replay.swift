@@ -15,6 +15,9 @@ package struct Replay {
         package var late: Int64 = 0
         package var dead: Int64 = 0
         package var results: Int64 = 0
+        /// The greatest number of keys with state that was seen, and the bytes of all state then.
+        package var keysMost = 0
+        package var stateBytes = 0
     }
 
     private let spec: TopologySpec
@@ -88,9 +91,6 @@ package struct Replay {
             + self.inputs.filter { sources[$0.source].table == nil }
     }
 
-    /// Bytes of state and keys with state, as of now.
-    package var state: (bytes: Int, keys: Int) { (task.memoryBytes, task.keyCount) }
-
     /// The sinks' names, by the index in `Destination.sink`.
     package var sinkNames: [String] { spec.sinks.map(\.name) }
 
@@ -103,6 +103,7 @@ package struct Replay {
         progress: (_ read: Int64, _ total: Int64, _ records: Int64) -> Void
     ) throws(Fault) -> Summary {
         for input in inputs { try load(input) }
+        var most = (keys: 0, bytes: 0)
         while let next = nextSlice() {
             let (input, count) = next
             pipeline.process(
@@ -112,6 +113,8 @@ package struct Replay {
             try hand(output)
             if input.position == input.records.count {
                 try load(input)
+                let keys = task.keyCount
+                if keys > most.keys { most = (keys, task.memoryBytes) }
                 progress(
                     inputs.reduce(0) { $0 + $1.file.bytesRead }, inputs.reduce(0) { $0 + $1.file.bytesTotal },
                     pipeline.counters.records)
@@ -122,7 +125,7 @@ package struct Replay {
         let counters = pipeline.counters
         return Summary(
             records: counters.records, alerts: counters.alerts, late: counters.late, dead: counters.deadTotal,
-            results: counters.results)
+            results: counters.results, keysMost: most.keys, stateBytes: most.bytes)
     }
 
     private mutating func hand(_ output: (borrowing Outbox) throws(Fault) -> Void) throws(Fault) {
