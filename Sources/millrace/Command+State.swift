@@ -51,7 +51,9 @@ extension Command {
             let inspector = try inspector(spec, arguments)
             if verb == "list" {
                 list(inspector, isJson: arguments.has("--json"))
-                return ExitCode.done
+                let proofs = inspector.fundProofs(spec)
+                if !arguments.has("--json") { for proof in proofs { print("\(proof.store): \(proof.text)") } }
+                return proofs.allSatisfy(\.holds) ? ExitCode.done : ExitCode.failed
             }
             let wanted = verb == "get" ? words[2] : nil
             let entries = inspector.entries { entry in
@@ -67,7 +69,9 @@ extension Command {
     )
 
     private static func check(_ step: String, _ spec: TopologySpec) throws(Fault) {
-        let names = spec.steps.filter { $0.window != nil }.map(\.name) + spec.rules.map(\.name)
+        var names: [String] = []
+        for step in spec.steps where step.window != nil || step.maker != nil { names.append(step.name) }
+        names += spec.sources.filter { $0.table != nil }.map(\.name) + spec.rules.map(\.name)
         guard names.contains(step) else {
             throw Fault(.user, "--step \(step): the topology keeps state for \(names.joined(separator: ", "))")
         }

@@ -4,6 +4,7 @@ import Dataflow
 import Glibc
 import Operators
 import Records
+import State
 import Topology
 
 /// Looks at the state of a topology's tasks without taking part: from the changelog, as of the last commits, or from
@@ -91,6 +92,32 @@ package struct StateInspector {
 
     package var stores: [Store] {
         tasks.flatMap { task, state in pipeline.summaries(state).map { Store(task: task, summary: $0) } }
+    }
+
+    /// The proof that a fund flow has lost nothing, over all tasks: every unit that was disbursed is on an account, on its
+    /// way, left or expired. `scale`: decimal places of the amounts.
+    package struct FundProof: Sendable {
+        package var store: String
+        package var text: String
+        package var holds: Bool
+    }
+
+    package func fundProofs(_ spec: TopologySpec) -> [FundProof] {
+        spec.steps.compactMap { step in
+            guard let flow = step.maker?.kind as? FundFlowSpec else { return nil }
+            let own = stores.filter { $0.summary.store == step.name && $0.summary.funds != nil }
+            var sum = FundLedger()
+            for store in own { if let funds = store.summary.funds { sum += funds } }
+            let mistake = own.compactMap(\.summary.fundMistake).first
+            func money(_ amount: Int128) -> String { Decimal.string(amount, scale: flow.amountType.scale) }
+            let holds = mistake == nil && sum.held >= 0 && sum.inFlight >= 0
+            return FundProof(
+                store: step.name,
+                text: "\(money(sum.disbursed)) disbursed = \(money(sum.held)) on accounts + \(money(sum.inFlight)) on its way + "
+                    + "\(money(sum.left)) left + \(money(sum.expired)) expired; "
+                    + (mistake.map { "it does not agree: \($0)" } ?? "the lots on the accounts agree"),
+                holds: holds)
+        }
     }
 
     /// Entries of every task, ordered by store and key.

@@ -60,7 +60,8 @@ final class Watchdog: Sendable {
         }
         // It turns, but records that are there do not come.
         guard current == .polling, still >= everyMilliseconds, let status,
-            let behind = status.partitions.first(where: { ($0.lagRecords ?? 0) > 0 })
+            // Behind the last record of a transaction stand marks that nobody reads.
+            let behind = status.partitions.first(where: { !$0.isCaughtUp && ($0.lagRecords ?? 0) > 0 })
         else { return nil }
         return "no record for \(still / 1000) s, and partition \(behind.partition) has \(behind.lagRecords ?? 0) to read; "
             + "it waits for the broker to answer fetches"

@@ -23,6 +23,9 @@ package struct StoreSummary: Sendable {
     package var panes: Int
     /// Rows that wait for event time to pass them.
     package var waiting = 0
+    /// Of a fund flow: where the loans' money is, and what does not agree in it.
+    package var funds: FundLedger?
+    package var fundMistake: String?
     /// Up to here windows are closed, milliseconds; nil: none yet.
     package var closedUntil: Int64?
 }
@@ -31,10 +34,11 @@ extension Pipeline {
     package func summaries(_ task: TaskState) -> [StoreSummary] {
         steps.compactMap { step in
             if let maker = task.makers[step.index] {
+                let funds = (maker.state as? FundFlowState)?.store
                 return StoreSummary(
                     store: step.spec.name, keys: maker.state.keyCount,
                     bytes: maker.state.memoryBytes + maker.buffer.memoryBytes, panes: 0, waiting: maker.buffer.count,
-                    closedUntil: nil)
+                    funds: funds?.total, fundMistake: funds?.verify(), closedUntil: nil)
             }
             guard let store = task.stores[step.index] else { return nil }
             let closed = store.closing.closed
