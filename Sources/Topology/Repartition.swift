@@ -85,6 +85,7 @@ extension TopologySpec {
             }
             for intake in order { result.split(groups[intake] ?? [], prefix: prefix ?? name) }
         }
+        for step in steps { result.align(step.maker?.inputs ?? [], prefix: prefix ?? name) }
         for (index, step) in steps.enumerated() {
             guard let maker = step.maker, maker.inputs.contains(where: { isPartitioned(source(of: $0)) }) else { continue }
             result.close(index, maker, prefix: prefix ?? name)
@@ -158,6 +159,44 @@ extension TopologySpec {
         let topic = "\(prefix)-\(step)-repartition"
         guard repartitions.contains(where: { $0.topic == topic }) else { return topic }
         return "\(prefix)-\(step)-\(origin.filter { $0 != "/" })-repartition"
+    }
+
+    /// What the records of an operator's input are partitioned by.
+    private struct Layout: Equatable {
+        /// Places in the key; nil: not known.
+        var fields: [Int]?
+        /// True if the key is written as repartition topics do, and no producer does.
+        var isOwn: Bool
+    }
+
+    /// The inputs of an operator meet by key. Where they do not all lie by the same fields of it, each goes through a
+    /// topic by the whole key.
+    private mutating func align(_ inputs: [Int], prefix: String) {
+        let keyed = inputs.filter { !steps[$0].key.isEmpty && isPartitioned(source(of: $0)) }
+        let layouts = keyed.map { layout(of: $0) }
+        guard layouts.contains(where: { $0 != layouts[0] }) else { return }
+        for (input, layout) in zip(keyed, layouts) {
+            let key = steps[input].key
+            let isText = key.count == 1 && steps[input].schema.fields[key[0]].type == .text
+            if layout != Layout(fields: Array(key.indices), isOwn: !isText) { split([input], prefix: prefix) }
+        }
+    }
+
+    private func layout(of input: Int) -> Layout {
+        let step = steps[input]
+        let names = step.key.map { step.schema.fields[$0].name }
+        let places = partitionKey(of: source(of: input))?.map { name in names.firstIndex(of: name) ?? -1 }
+        // A single text is its own key, whoever writes it.
+        let isText = names.count == 1 && step.schema.fields[step.key[0]].type == .text
+        return Layout(fields: places, isOwn: !isText && isOwn(source(of: input)))
+    }
+
+    private func isOwn(_ source: Int) -> Bool {
+        switch sources[source].origin {
+        case .repartition: true
+        case .stream(let step): isOwn(self.source(of: steps[step].maker?.inputs.first ?? step))
+        default: false
+        }
     }
 
     /// Puts a topic into the loop of an operator: what it sends to itself comes back as its last input.

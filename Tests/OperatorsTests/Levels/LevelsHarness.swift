@@ -38,16 +38,28 @@ final class LevelsHarness {
         }
     }
 
+    /// What the alerts are partitioned by beside the controls, which go by customer, and what levels go by.
+    enum Spread: CaseIterable {
+        /// Both by customer, and levels by customer and desk.
+        case none
+        /// By number, and levels by customer.
+        case byCustomer
+        /// By number, and levels by customer and desk.
+        case byBoth
+        /// By desk, and levels by customer and desk.
+        case byDesk
+    }
+
     static let end: Int64 = 100_000_000
 
-    static func spec(group: String, outOfOrder: Int64 = 500, isSpread: Bool = false) throws -> TopologySpec {
-        let key = isSpread ? "customer" : "[customer, desk]"
+    static func spec(group: String, outOfOrder: Int64 = 500, spread: Spread = .none) throws -> TopologySpec {
+        let key = spread == .byCustomer ? "customer" : "[customer, desk]"
         let text = """
             topology: t
             sources:
               alerts:
                 kafka: { topic: alerts }
-                key: \(isSpread ? "number" : "customer")
+                key: \(spread == .none ? "customer" : spread == .byDesk ? "desk" : "number")
                 time: { field: at, out_of_order: \(outOfOrder)s }
                 schema: { number: int, customer: text, desk: int, at: timestamp, item: text?, state: text, weight: "decimal(1)?" }
               control:
@@ -148,8 +160,10 @@ final class LevelsHarness {
 
     /// Gives the events in their order, as many at once as a batch holds and as go to one task and source.
     func give(_ events: [Event]) {
+        let key = spec.sources[0].key
         func place(_ event: Event) -> Int {
-            event.isControl || spec.repartitions.isEmpty ? self.place("C\(event.customer)") : event.number % partitions
+            if event.isControl || key == ["customer"] { return self.place("C\(event.customer)") }
+            return (key == ["desk"] ? event.customer % 2 : event.number) % partitions
         }
         var start = 0
         while start < events.count {
