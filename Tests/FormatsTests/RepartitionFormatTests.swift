@@ -56,8 +56,9 @@ import Testing
 
     static func origin(_ random: inout SplitMix64) -> RepartitionOrigin {
         RepartitionOrigin(
-            partition: Int32(random.next() % 8), offset: Int64(random.next() >> 1),
+            source: Int32(random.next() % 5), partition: Int32(random.next() % 8), offset: Int64(random.next() >> 1),
             appended: random.next() % 4 == 0 ? -1 : Int64(random.next() % 4_000_000_000_000),
+            writer: Int32(random.next() % 8),
             watermark: random.next() % 4 == 0 ? .min : Int64(random.next() % 4_000_000_000_000) - 1_000_000)
     }
 
@@ -81,18 +82,19 @@ import Testing
                 let origin = origins[row]
                 records.append(
                     isMark
-                        ? source.mark(origin.partition, origin.watermark, isIdle: row % 2 == 0)
+                        ? source.mark(origin.writer, origin.watermark, isIdle: row % 2 == 0)
                         : source.encode(row, origin))
             }
             let rows = harness.decode(records)
             for row in 0..<64 {
                 let got = decoder.origins[row]
-                #expect(got.partition == origins[row].partition && got.watermark == origins[row].watermark)
+                #expect(got.writer == origins[row].writer && got.watermark == origins[row].watermark)
                 if row % 5 == 0 {
                     #expect(rows[row].status == .mark)
                     #expect(decoder.idle[row] == (row % 2 == 0 ? 1 : 0))
                 } else {
                     #expect(rows[row] == Row(status: .good, values: source.texts(row)))
+                    #expect(got.source == origins[row].source && got.partition == origins[row].partition)
                     #expect(got.offset == origins[row].offset && got.appended == origins[row].appended)
                     #expect(decoder.idle[row] == 0)
                 }
@@ -151,6 +153,6 @@ import Testing
         let harness = Self.decoder().1
         #expect(harness.decode([nil, value + [0], Array(repeating: 1, count: Limits.recordBytesMax + 1)]).map(\.status)
             == [.nullValue, .malformed, .oversized])
-        #expect(harness.explain(1).contains("not a repartition record of version 1"))
+        #expect(harness.explain(1).contains("not a repartition record of version 2"))
     }
 }

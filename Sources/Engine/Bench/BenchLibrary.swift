@@ -161,6 +161,8 @@ package enum BenchLibrary {
         result.seconds = Double(monotonicNanoseconds() - begin) / 1e9
         result.cpuSeconds = Double(BenchClock.cpuNanoseconds() - cpu) / 1e9
         result.records = summary.records
+        // An input that ends looks like a silence.
+        result.alerts.removeAll { $0.time > summary.lastEventTime }
         (result.stateBytes, result.keys) = (summary.stateBytes, summary.keysMost)
         guard summary.dead == 0 else { throw Fault(.defect, "\(spec.name): \(summary.dead) dead letters in a month without bad records") }
         return result

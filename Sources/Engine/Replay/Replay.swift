@@ -18,6 +18,8 @@ package struct Replay {
         /// The greatest number of keys with state that was seen, and the bytes of all state then.
         package var keysMost = 0
         package var stateBytes = 0
+        /// The greatest event time that was read; what comes of later times comes of the end of the input.
+        package var lastEventTime = Int64.min
     }
 
     private let spec: TopologySpec
@@ -120,12 +122,13 @@ package struct Replay {
                     pipeline.counters.records)
             }
         }
+        let last = pipeline.greatestEventTime(task)
         pipeline.finish(task, outbox: &outbox)
         try hand(output)
         let counters = pipeline.counters
         return Summary(
             records: counters.records, alerts: counters.alerts, late: counters.late, dead: counters.deadTotal,
-            results: counters.results, keysMost: most.keys, stateBytes: most.bytes)
+            results: counters.results, keysMost: most.keys, stateBytes: most.bytes, lastEventTime: last)
     }
 
     private mutating func hand(_ output: (borrowing Outbox) throws(Fault) -> Void) throws(Fault) {

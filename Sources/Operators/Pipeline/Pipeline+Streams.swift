@@ -257,6 +257,11 @@ extension Pipeline {
         }
     }
 
+    /// Of all records that were read; `.min`: none.
+    package func greatestEventTime(_ task: TaskState) -> Int64 {
+        sources.indices.reduce(.min) { sources[$1].stream == nil ? max($0, task.times[$1]) : $0 }
+    }
+
     /// The sources outside the task that the rows of one come from.
     func roots(of source: Int) -> Set<Int> {
         guard case .stream(let step) = spec.sources[source].origin else { return [source] }
