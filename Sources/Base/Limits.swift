@@ -63,6 +63,8 @@ package enum Limits {
     package static let libraryOrdersMax = 5_000_000
     /// Rows of one key that wait on one side of a join for their partner.
     package static let joinRowsPerKeyMax = 1000
+    /// Records of one key that wait for another in a sequence.
+    package static let sequenceRowsPerKeyMax = 1000
     /// Records of each key that `top` may ask for.
     package static let topMax = 1000
     /// Records of one session.

@@ -1,7 +1,7 @@
 import Base
 import Records
 
-/// By key, a run of consecutive records for which something holds.
+/// By key, a run of consecutive records for which something holds. Records come in event-time order.
 package final class RunState: OperatorState {
     package struct Run: Equatable {
         package var count: Int64 = 0
@@ -11,89 +11,136 @@ package final class RunState: OperatorState {
         package var isDone = false
     }
 
+    /// A run and where it stands in the list of all, by their last records.
+    private struct Entry {
+        /// No run: the count is 0.
+        var run = Run()
+        var older: Int32 = -1
+        var younger: Int32 = -1
+        var isDirty = false
+        /// A changelog has it.
+        var isStored = false
+    }
+
     private let within: Int64
+    private let gap: Int64
     private let keys = KeyTable(rowsMax: 1)
-    private var runs: [Run] = []
-    private var isDirty: [Bool] = []
+    private var entries: ContiguousArray<Entry> = []
+    private var oldest: Int32 = -1
+    private var youngest: Int32 = -1
     private var dirty: [UInt32] = []
-    private var gone: [[UInt8]] = []
-    private var timers = TimerQueue()
+    private let gone = Arena(capacity: 256)
+    private var goneCounts: [Int] = []
     private let tracksChanges: Bool
 
-    package init(within: Int64, tracksChanges: Bool) {
+    /// `within`: from the first record of a run to its last; `gap`: between neighbours.
+    package init(within: Int64, gap: Int64? = nil, tracksChanges: Bool) {
         self.within = within
+        self.gap = min(gap ?? within, within)
         self.tracksChanges = tracksChanges
     }
 
     /// A record for which it holds. Gives the run with it, and whether it has just become `times` long.
     package func extend(_ key: UnsafeBufferPointer<UInt8>, at time: Int64, times: Int64) -> (run: Run, isComplete: Bool) {
         let id = intern(key)
-        var run = runs[Int(id)]
-        if run.count == 0 || time > end(of: run) { run = Run(start: time) }
+        var run = entries[Int(id)].run
+        if run.count == 0 || isOver(run, at: time) { run = Run(start: time) }
         run.count += 1
         run.last = time
         let isComplete = !run.isDone && run.count == times
         if isComplete { run.isDone = true }
-        // One timer goes on for as long as the run does.
-        if run.count == 1 { timers.add(end(of: run), id) }
-        runs[Int(id)] = run
-        markDirty(id)
+        put(run, id)
         return (run, isComplete)
+    }
+
+    /// True if a record begins a run; if it does not, it changes nothing.
+    package func begin(_ key: UnsafeBufferPointer<UInt8>, at time: Int64) -> Bool {
+        let id = intern(key)
+        let run = entries[Int(id)].run
+        if run.count > 0, !isOver(run, at: time) { return false }
+        put(Run(count: 1, start: time, last: time), id)
+        return true
     }
 
     /// A record for which it does not hold.
     package func end(_ key: UnsafeBufferPointer<UInt8>) {
-        guard let start = key.baseAddress, let id = keys.find(start, key.count) else { return }
-        remove(id)
+        if let id = withBytes(key, { keys.find($0, $1) }) { remove(id) }
     }
 
-    private func end(of run: Run) -> Int64 { (run.isDone ? run.last : run.start) + within }
+    private func isOver(_ run: Run, at time: Int64) -> Bool {
+        time > (run.isDone ? run.last : run.start) + within || time > run.last + gap
+    }
 
-    /// Runs whose time is over before `time` end.
+    /// Forgets runs that are over before `time`: all whose last record is too old for another.
     package func advance(to time: Int64) {
-        while let timer = timers.removeFirst(before: time) {
-            guard Int(timer.id) < runs.count, runs[Int(timer.id)].count > 0 else { continue }
-            let end = end(of: runs[Int(timer.id)])
-            if end < time { remove(timer.id) } else { timers.add(end, timer.id) }
-        }
+        while oldest >= 0, entries[Int(oldest)].run.last + gap < time { remove(UInt32(oldest)) }
     }
+
+    // MARK: Keys
 
     private func intern(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
-        var nothing: UInt8 = 0
-        let id = key.baseAddress.map { keys.intern($0, key.count) } ?? keys.intern(&nothing, 0)
-        if Int(id) >= runs.count {
-            let more = Int(id) + 1 - runs.count + runs.count / 2
-            runs.append(contentsOf: repeatElement(Run(), count: more))
-            isDirty.append(contentsOf: repeatElement(false, count: more))
+        let id = withBytes(key) { keys.intern($0, $1) }
+        if Int(id) >= entries.count {
+            entries.append(contentsOf: repeatElement(Entry(), count: Int(id) + 1 - entries.count + entries.count / 2))
         }
         return id
     }
 
-    private func remove(_ id: UInt32) {
-        if tracksChanges { gone.append(Array(keys.key(of: id))) }
-        runs[Int(id)] = Run()
-        isDirty[Int(id)] = false
-        keys.remove(id)
+    private func withBytes<T>(_ key: UnsafeBufferPointer<UInt8>, _ body: (UnsafePointer<UInt8>, Int) -> T) -> T {
+        if let start = key.baseAddress { return body(start, key.count) }
+        var nothing: UInt8 = 0
+        return body(&nothing, 0)
     }
 
-    private func markDirty(_ id: UInt32) {
-        guard tracksChanges, !isDirty[Int(id)] else { return }
-        isDirty[Int(id)] = true
+    private func put(_ run: Run, _ id: UInt32) {
+        if entries[Int(id)].run.count > 0 { unlink(id) }
+        entries[Int(id)].run = run
+        link(id)
+        guard tracksChanges, !entries[Int(id)].isDirty else { return }
+        entries[Int(id)].isDirty = true
         dirty.append(id)
+    }
+
+    private func link(_ id: UInt32) {
+        entries[Int(id)].older = youngest
+        entries[Int(id)].younger = -1
+        if youngest >= 0 { entries[Int(youngest)].younger = Int32(id) } else { oldest = Int32(id) }
+        youngest = Int32(id)
+    }
+
+    private func unlink(_ id: UInt32) {
+        let (older, younger) = (entries[Int(id)].older, entries[Int(id)].younger)
+        if older >= 0 { entries[Int(older)].younger = younger } else { oldest = younger }
+        if younger >= 0 { entries[Int(younger)].older = older } else { youngest = older }
+    }
+
+    private func remove(_ id: UInt32) {
+        if entries[Int(id)].isStored {
+            let key = keys.key(of: id)
+            if let start = key.baseAddress { _ = gone.append(start, key.count) }
+            goneCounts.append(key.count)
+        }
+        unlink(id)
+        entries[Int(id)] = Entry()
+        keys.remove(id)
     }
 
     // MARK: Changes
 
     package func drainChanges(into out: Arena, _ body: (Range<Int>, Range<Int>?) -> Void) {
         // A key that ended and began again is written after.
-        for key in gone {
+        var at = 0
+        for count in goneCounts {
             let start = out.count
-            key.withUnsafeBufferPointer { if let base = $0.baseAddress { _ = out.append(base, $0.count) } }
-            body(start..<out.count, nil)
+            _ = out.append(gone.base + at, count)
+            at += count
+            body(start..<start + count, nil)
         }
-        gone.removeAll(keepingCapacity: true)
-        for id in dirty where isDirty[Int(id)] {
-            isDirty[Int(id)] = false
+        goneCounts.removeAll(keepingCapacity: true)
+        gone.removeAll()
+        for id in dirty where entries[Int(id)].isDirty {
+            entries[Int(id)].isDirty = false
+            entries[Int(id)].isStored = true
             write(id, to: out) { body($0, $1) }
         }
         dirty.removeAll(keepingCapacity: true)
@@ -104,7 +151,7 @@ package final class RunState: OperatorState {
     }
 
     private func write(_ id: UInt32, to out: Arena, _ body: (Range<Int>, Range<Int>) -> Void) {
-        let run = runs[Int(id)]
+        let run = entries[Int(id)].run
         let start = out.count
         let key = keys.key(of: id)
         if let base = key.baseAddress { _ = out.append(base, key.count) }
@@ -118,24 +165,27 @@ package final class RunState: OperatorState {
 
     package func restore(key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?) -> Bool {
         let id = intern(key)
+        entries[Int(id)] = Entry()
         guard let value else {
-            runs[Int(id)] = Run()
             keys.remove(id)
             return true
         }
         var reader = BinaryReader(value)
-        runs[Int(id)] = Run(
+        entries[Int(id)].run = Run(
             count: reader.zigzag(), start: reader.zigzag(), last: reader.zigzag(), isDone: reader.byte() != 0)
-        return reader.isValid && reader.isAtEnd && runs[Int(id)].count > 0
+        entries[Int(id)].isStored = tracksChanges
+        return reader.isValid && reader.isAtEnd && entries[Int(id)].run.count > 0
     }
 
     package func finishRestore() {
-        timers.removeAll()
-        keys.forEach { timers.add(end(of: runs[Int($0)]), $0) }
+        var ids: [UInt32] = []
+        keys.forEach { ids.append($0) }
+        (oldest, youngest) = (-1, -1)
+        for id in ids.sorted(by: { entries[Int($0)].run.last < entries[Int($1)].run.last }) { link(id) }
     }
 
     package var keyCount: Int { keys.count }
-    package var memoryBytes: Int { keys.memoryBytes + runs.capacity * MemoryLayout<Run>.stride + timers.memoryBytes }
+    package var memoryBytes: Int { keys.memoryBytes + entries.capacity * MemoryLayout<Entry>.stride }
     /// Its end makes no row.
     package var lastDue: Int64 { .min }
 }

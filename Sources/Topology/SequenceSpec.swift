@@ -3,18 +3,24 @@ import Records
 /// `sequence:` finds patterns in the records of a key, in event-time order.
 ///
 /// - `repeat`: so many consecutive records for which a condition holds; one for which it does not hold (or is null)
-///   ends the run, and so does a distance of more than `within` from its first record. One row, of the record that
-///   completes it; then none until the run has ended: by a record that does not hold, or none for `within`.
-/// - `first`, `then`: a record B within `within` after a record A. Each B goes with the oldest A that has none, so that
-///   a record takes part in one row as A and in one as B. A record that is both is B first.
-/// - `first`, `without`: a record A after which no B came for `within`; one row, of A, once that time is over.
+///   ends the run, and so does a distance of more than `within` from its first record, or of more than `gap`, if that is
+///   given, from the one before. One row, of the record that completes it; then none until the run has ended: by a
+///   record that does not hold, or none for `within` (or `gap`).
+/// - `first`, `then`: a record B after a record A, by at most `within`. Each B goes with the oldest A that has none, so
+///   that a record takes part in one row as A and in one as B. A record that is both is B first.
+/// - `first`, `without`: a record A after which no B came for `within`; one row, of A, once that time is over. A B is
+///   for all A before it.
 ///
-/// `by` narrows the key: records go together only if they agree in these fields as well. A key has at most
-/// `Limits.joinRowsPerKeyMax` records A that wait; where one more comes, the oldest is forgotten (`without`: its time
+/// After means at a greater event time: of records of one instant none comes after another. `repeat` takes those in an
+/// order of their contents, which has no meaning but is always the same.
+///
+/// `by` narrows the key: records go together only if they agree in these fields as well, in null too. A key has at most
+/// `Limits.sequenceRowsPerKeyMax` records A that wait; where one more comes, the oldest is forgotten (`without`: its time
 /// is over then).
 ///
 /// Columns: the record's; of `repeat`, `sequence.count` and `sequence.start`; of `then`, A's as `first.<field>`; and
-/// `sequence_time`, the event time of the row: that of the completing record, or when A's time was over.
+/// `sequence_time`, the event time of the row: that of the completing record, or when A's time was over. A field that
+/// has one of these names, since the input is a sequence itself, becomes `sequence_time_before` and so on.
 package struct SequenceSpec: OperatorKind {
     package enum Pattern: Sendable {
         case repeated(Expression, times: Int)
@@ -25,6 +31,8 @@ package struct SequenceSpec: OperatorKind {
     package var pattern: Pattern
     /// Milliseconds.
     package var within: Int64
+    /// Between neighbours of `repeat`; nil: any.
+    package var gap: Int64?
     /// Columns beside the key.
     package var by: [Int]
     package var fieldCount: Int
@@ -46,6 +54,7 @@ package struct SequenceSpec: OperatorKind {
             case .then: "a record and then another"
             case .without: "a record without another"
             }
-        return "\(what) within \(ValueText.duration(within)) by columns \(by)"
+        let gap = gap.map { ", \(ValueText.duration($0)) apart" } ?? ""
+        return "\(what) within \(ValueText.duration(within))\(gap) by columns \(by)"
     }
 }

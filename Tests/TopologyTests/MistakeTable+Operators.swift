@@ -53,7 +53,7 @@ let operatorBase = #"""
       runs: { on: running, when: sequence.count > 2, risk: r, severity: low }
       back: { on: refunded, when: first.amount > 5.00, risk: r, severity: low }
       first: { on: best, when: rank == 1, risk: r, severity: low }
-      long: { on: visits, when: n > 100, risk: r, severity: low }
+      long: { on: visits, when: n > 100, at: close, risk: r, severity: low }
       moved: { on: flow, when: tainted > 100.00, risk: r, severity: low }
     sinks:
       alerts: { kafka: { topic: alerts } }
@@ -145,6 +145,14 @@ let operatorMistakes = #"""
     + running: { from: daily, seq
     30:3: step running needs 'key', by which the records of a sequence go together; write key: merchant_id
 
+    - times: 3, within: 5d
+    + times: 3, within: 5d, gap: 0s
+    30:101: gap must be at least 1ms
+
+    - within: 1d, by: id
+    + within: 1d, gap: 1h, by: id
+    34:78: gap is for 'repeat': the longest time between two of its records; take it out
+
     - within: 1d, by: id
     + within: 1d, by: ids
     34:82: no field of orders 'ids'; did you mean 'id'?
@@ -196,6 +204,26 @@ let operatorMistakes = #"""
     -     key: merchant⏎    sequence: { first
     +     key: merchant⏎    window: { size: 1m }⏎    sequence: { first
     34:5: step refunded has sequence, whose rows no window of the same step takes in; write it in a step that reads this one
+
+    - sequence: { first: kind == "paid", then: kind == "refunded", within: 1d, by: id }
+    + sequence: { first: kind == "paid", then: kind == "refunded", within: 1d, by: id }⏎    join: { stream: customs, on: { id: ref }, within: 1d }
+    34:5: step refunded joins a stream, and sequence takes in no pairs of the same step; write it in a step that reads this one
+
+    - from: once⏎
+    + from: [once, orders]⏎
+    26:11: join reads one step or source; write from: [a, b] in a step of its own, and read that
+
+    - long: { on: visits, when: n > 100, at
+    + long: { on: visits, when: n > 100, clear: n < 5, at
+    54:38: clear is for steps with a window; a rule on single records fires for each and is never raised for long
+
+    - first: { on: best, when
+    + first: { on: best, at: close, when
+    53:26: at: close is for steps with a window; a rule on single records fires for each
+
+    - key: merchant, top: { count: 3, by: sum } }
+    + fields: { rank: n }, key: [merchant, rank], top: { count: 3, by: sum } }
+    35:68: step best would make two fields 'rank', since daily has one already
 
     -       source: payer
     +       source: payr

@@ -15,7 +15,7 @@ final class DeduplicateOperator: OrderedOperator {
     func take(_ input: OrderedInput, row: Int, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
         guard let state = state as? RunState else { return }
         let time = input.times[row]
-        guard state.extend(input.key(of: row), at: time, times: .max).run.count == 1 else { return }
+        guard state.begin(input.key(of: row), at: time) else { return }
         maker.begin(time: time, watermark: time, origin: input.origin(of: row), task)
         for (column, from) in input.columns.enumerated() { maker.copy(from, row, input.arena, to: column) }
     }

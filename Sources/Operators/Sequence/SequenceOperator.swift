@@ -4,8 +4,8 @@ import Records
 import State
 import Topology
 
-/// Patterns in the records of a key: what `SequenceSpec` says. Records that wait for another are kept as one side of a
-/// join.
+/// Patterns in the records of a key: what `SequenceSpec` says. Records that wait for another are kept as the buffer has
+/// encoded them.
 final class SequenceOperator: OrderedOperator {
     private let spec: SequenceSpec
     private let first: Program
@@ -29,8 +29,8 @@ final class SequenceOperator: OrderedOperator {
     }
 
     func makeState(tracksChanges: Bool) -> any OperatorState {
-        if case .repeated = spec.pattern { return RunState(within: spec.within, tracksChanges: tracksChanges) }
-        return JoinState(before: 0, after: spec.within, tracksChanges: tracksChanges)
+        if case .repeated = spec.pattern { return RunState(within: spec.within, gap: spec.gap, tracksChanges: tracksChanges) }
+        return WaitingRows(within: spec.within, tracksChanges: tracksChanges)
     }
 
     func prepare(_ inputs: [OrderedInput]) {
@@ -54,13 +54,13 @@ final class SequenceOperator: OrderedOperator {
             maker.set(spec.fieldCount, run.count)
             maker.set(spec.fieldCount + 1, run.start)
         case .then:
-            guard let state = state as? JoinState else { return }
+            guard let state = state as? WaitingRows else { return }
             if Self.holds(isSecond, row) { complete(input, row, key, time, state, into: maker, task) }
             if isFirst { open(input, row, key, time, state, into: maker, task) }
         case .without:
-            guard let state = state as? JoinState else { return }
+            guard let state = state as? WaitingRows else { return }
             if Self.holds(isSecond, row) {
-                state.forEach(key, isRight: false, since: time - spec.within) { state.setMatched($0) }
+                while let (slot, _) = state.oldest(of: key, before: time) { state.remove(slot) }
             }
             if isFirst { open(input, row, key, time, state, into: maker, task) }
         }
@@ -68,47 +68,45 @@ final class SequenceOperator: OrderedOperator {
 
     func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
         if let state = state as? RunState { return state.advance(to: time) }
-        guard let state = state as? JoinState else { return }
-        while let (slot, due) = state.nextOver(before: time) {
+        guard let state = state as? WaitingRows else { return }
+        while let (slot, due, row) = state.nextOver(before: time) {
             maker.setOrder(passing: due)
-            leave(slot, at: due, state, into: maker, task)
-            state.removeOver(slot)
+            leave(row, at: due, into: maker, task)
+            state.remove(slot)
         }
     }
 
     // MARK: Pairs
 
-    /// The record goes with the oldest that waits.
+    /// The record goes with the oldest that waits; whose time is over, waits no more.
     private func complete(
-        _ input: OrderedInput, _ row: Int, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ state: JoinState,
+        _ input: OrderedInput, _ row: Int, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ state: WaitingRows,
         into maker: RowMaker, _ task: TaskState
     ) {
-        var oldest: Int32?
-        state.forEach(key, isRight: false, since: time - spec.within) { slot in
-            if oldest == nil, !state.isMatched(slot) { oldest = slot }
-        }
-        guard let oldest else { return }
-        kept.decode(state.bytes(of: oldest))
+        guard let (slot, first) = state.oldest(of: key, before: time) else { return }
+        kept.decode(first)
         maker.begin(time: time, origin: input.origin(of: row), task)
         copy(input.columns, row, input.arena, to: 0, into: maker)
         copy(kept.batch.columns, 0, kept.batch.arena, to: spec.fieldCount, into: maker)
-        state.setMatched(oldest)
+        state.remove(slot)
     }
 
     private func open(
-        _ input: OrderedInput, _ row: Int, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ state: JoinState,
+        _ input: OrderedInput, _ row: Int, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ state: WaitingRows,
         into maker: RowMaker, _ task: TaskState
     ) {
-        guard let displaced = state.insert(key, input.bytes(of: row), isRight: false, isMatched: false, time: time) else {
-            return
-        }
-        leave(displaced, at: time, state, into: maker, task)
-        state.removeEarly(displaced)
+        guard state.add(key, input.bytes(of: row), at: time), let (slot, first) = state.oldest(of: key, before: .max)
+        else { return }
+        leave(first, at: time, into: maker, task)
+        state.displace(slot)
     }
 
-    private func leave(_ slot: Int32, at time: Int64, _ state: JoinState, into maker: RowMaker, _ task: TaskState) {
-        guard case .without = spec.pattern, !state.isMatched(slot) else { return }
-        kept.decode(state.bytes(of: slot))
+    /// A record's time is over.
+    private func leave(
+        _ row: UnsafeBufferPointer<UInt8>, at time: Int64, into maker: RowMaker, _ task: TaskState
+    ) {
+        guard case .without = spec.pattern else { return }
+        kept.decode(row)
         maker.begin(time: time, origin: kept.decoder.origins[0], task)
         copy(kept.batch.columns, 0, kept.batch.arena, to: 0, into: maker)
     }

@@ -29,7 +29,7 @@ extension OperatorReader {
     func readTop(_ node: YamlNode) {
         let example = "top: { count: 10, by: amount }"
         let before = context.diagnostics.count
-        let (intake, draft) = readIntake(inputs[0])
+        let (intake, draft) = readIntake()
         guard
             let reader = MappingReader(
                 node, "top", keys: ["count", "by", "order"], at: mapping.keyPosition("top"), context, example: example)
@@ -38,17 +38,14 @@ extension OperatorReader {
             .flatMap { context.integer($0, "count", 1...Limits.topMax, example: "count: 10") }
         let order = reader["order"].map { context.choice($0, "order", ["greatest", "least"]) } ?? "greatest"
         let input = StepReader.Input(
-            input: nil, name: inputs[0].shown, columns: draft.columns, fields: draft.fields, isComplete: draft.isComplete)
+            input: nil, name: shownInputs, columns: draft.columns, fields: draft.fields, isComplete: draft.isComplete)
         let by = reader.requiredText("by", example: example).flatMap { text -> Int? in
             guard let column = fieldIndex(text, input) else { return nil }
             if draft.fields[column].type != .text, draft.fields[column].type != .bool { return column }
             context.error(text.position, "'\(text.shown)' is \(draft.fields[column].type); by must be a number or a time")
             return nil
         }
-        if draft.fields.contains(where: { $0.name == "rank" }) {
-            context.error(
-                mapping.keyPosition("top"), "\(inputs[0].shown) has a field 'rank', which the result has as well; rename it")
-        }
+        guard let fields = adding([Field(name: "rank", type: .int)], to: draft, "top") else { return addMistake() }
         if draft.key == [], !mapping.isGiven("key") {
             context.error(
                 mapping.position, "\(mapping.what) needs 'key': among which records it looks for the greatest; write key: category")
@@ -59,7 +56,7 @@ extension OperatorReader {
         let operation = OperatorSpec(
             inputs: [intake],
             kind: TopSpec(count: count, by: by, isLeast: order == "least", fieldCount: draft.fields.count),
-            schema: Schema(draft.fields + [Field(name: "rank", type: .int)]), timeField: time)
+            schema: Schema(fields), timeField: time)
         addResult(of: intake, operation, key: key)
     }
 

@@ -7,13 +7,18 @@ extension OperatorReader {
 
     func readSequence(_ node: YamlNode) {
         let before = context.diagnostics.count
-        let (intake, draft) = readIntake(inputs[0])
+        let (intake, draft) = readIntake()
         guard
             let reader = MappingReader(
-                node, "sequence", keys: ["repeat", "times", "first", "then", "without", "within", "by"],
+                node, "sequence", keys: ["repeat", "times", "first", "then", "without", "within", "gap", "by"],
                 at: mapping.keyPosition("sequence"), context, example: Self.sequenceExample)
         else { return addMistake() }
         let within = reader.required("within", example: "within: 1d").flatMap { context.duration($0, "within", least: 1) }
+        let gap = reader["gap"].map { context.duration($0, "gap", least: 1) }
+        if reader["gap"] != nil, !reader.isGiven("repeat") {
+            context.error(
+                reader.keyPosition("gap"), "gap is for 'repeat': the longest time between two of its records; take it out")
+        }
         let by = reader["by"].map { readBy($0, draft) } ?? []
         let pattern = readPattern(reader, draft)
         if draft.key == [], !mapping.isGiven("key") {
@@ -23,24 +28,17 @@ extension OperatorReader {
         }
         guard context.diagnostics.count == before, draft.spec != nil, let key = draft.key, let within, let by, let pattern
         else { return addMistake() }
-        var fields = draft.fields
+        var added: [Field] = []
         switch pattern {
         case .repeated:
-            fields += [Field(name: "sequence.count", type: .int), Field(name: "sequence.start", type: .timestamp)]
+            added = [Field(name: "sequence.count", type: .int), Field(name: "sequence.start", type: .timestamp)]
         case .then:
-            fields += draft.fields.map { Field(name: "first.\($0.name)", type: $0.type, isOptional: true) }
+            added = draft.fields.map { Field(name: "first.\($0.name)", type: $0.type, isOptional: true) }
         case .without: break
         }
-        fields.append(Field(name: "sequence_time", type: .timestamp))
-        var seen: Set<String> = []
-        if let twice = fields.first(where: { !seen.insert($0.name).inserted }) {
-            context.error(
-                mapping.keyPosition("sequence"),
-                "\(inputs[0].shown) has a field '\(twice.name)', which the result of a sequence has as well; rename it in a step "
-                    + "between")
-            return addMistake()
-        }
-        let spec = SequenceSpec(pattern: pattern, within: within, by: by, fieldCount: draft.fields.count)
+        added.append(Field(name: "sequence_time", type: .timestamp))
+        guard let fields = adding(added, to: draft, "sequence") else { return addMistake() }
+        let spec = SequenceSpec(pattern: pattern, within: within, gap: gap ?? nil, by: by, fieldCount: draft.fields.count)
         let operation = OperatorSpec(inputs: [intake], kind: spec, schema: Schema(fields), timeField: fields.count - 1)
         addResult(of: intake, operation, key: key)
     }
@@ -48,7 +46,7 @@ extension OperatorReader {
     private func readPattern(_ reader: MappingReader, _ draft: StepDraft) -> SequenceSpec.Pattern? {
         func condition(_ key: String) -> Expression? {
             guard let text = reader.text(key, example: "\(key): kind == \"paid\"") else { return nil }
-            var checker = ExpressionChecker(graph.reader.scope(draft, inputs[0].shown, graph.reader.zone)) { _ in text.position }
+            var checker = ExpressionChecker(graph.reader.scope(draft, shownInputs, graph.reader.zone)) { _ in text.position }
             return context.check(text, &checker) { $0.checkCondition($1, key) }
         }
         let given = ["repeat", "first", "then", "without", "times"].filter { reader.isGiven($0) }
@@ -81,7 +79,7 @@ extension OperatorReader {
                 if draft.isComplete {
                     context.error(
                         name.position,
-                        "no field of \(inputs[0].shown) '\(name.shown)'"
+                        "no field of \(shownInputs) '\(name.shown)'"
                             + NearestName.hint(name.text, among: draft.fields.map(\.name)))
                 }
                 return nil

@@ -28,6 +28,7 @@ struct OperatorReader {
     private static let operators = ["deduplicate", "sequence", "top", "fund_flow", "levels"]
 
     func read() {
+        guard checkJoin() else { return addMistake() }
         let given = Self.operators.filter { mapping.isGiven($0) }
         if given.count > 1 {
             context.error(
@@ -43,6 +44,26 @@ struct OperatorReader {
             return addMistake()
         }
         readParts()
+    }
+
+    /// What takes two inputs, takes one from `from`; the pairs of a stream join go into no operator of the same step.
+    private func checkJoin() -> Bool {
+        var one = ["fund_flow", "levels"].first { mapping[$0] != nil }
+        if Self.joinKind(mapping) == .stream {
+            one = "join"
+            if let other = Self.operators.first(where: { mapping[$0] != nil }) {
+                context.error(
+                    mapping.keyPosition(other),
+                    "\(mapping.what) joins a stream, and \(other) takes in no pairs of the same step; write it in a step that "
+                        + "reads this one")
+                return false
+            }
+        }
+        guard let one, let from = mapping["from"], case .sequence(let nodes) = from.content, nodes.count > 1 else {
+            return true
+        }
+        context.error(from.position, "\(one) reads one step or source; write from: [a, b] in a step of its own, and read that")
+        return false
     }
 
     private func readParts() {
@@ -78,8 +99,14 @@ struct OperatorReader {
     }
 
     /// Adds a step that takes in the rows of the input named `text` with this step's `where`, `fields` and `key`.
-    func readIntake(_ text: ScalarText) -> (index: Int, draft: StepDraft) {
-        let input = graph.input(text, of: entry.key)
+    func readIntake(_ text: ScalarText) -> (index: Int, draft: StepDraft) { readIntake(graph.input(text, of: entry.key)) }
+
+    /// The same for all that stands behind `from`.
+    func readIntake() -> (index: Int, draft: StepDraft) {
+        readIntake(inputs.count == 1 ? graph.input(inputs[0], of: entry.key) : union())
+    }
+
+    private func readIntake(_ input: StepReader.Input) -> (index: Int, draft: StepDraft) {
         var draft = graph.reader.read(mapping, entry, from: joined(input))
         draft.name = entry.key + "/"
         return (graph.add(draft), draft)
@@ -98,6 +125,31 @@ struct OperatorReader {
         graph.add(StepDraft(name: entry.key, position: entry.keyPosition))
     }
 
+    /// What stands behind `from`, for messages.
+    var shownInputs: String { inputs.map(\.shown).joined(separator: ", ") }
+
+    /// The fields of the rows of an operator, which stands under the key `what`: those of its input, then `added`. Where
+    /// the input is the result of such an operator, its fields get other names: `rank_before`. nil after a mistake.
+    func adding(_ added: [Field], to draft: StepDraft, _ what: String) -> [Field]? {
+        var fields = draft.fields
+        for field in added where draft.key?.contains(field.name) != true {
+            if let older = fields.firstIndex(where: { $0.name == field.name }) { fields[older].name += "_before" }
+        }
+        fields += added
+        var seen: Set<String> = []
+        if let twice = fields.first(where: { !seen.insert($0.name).inserted }) {
+            context.error(
+                mapping.keyPosition(what),
+                "\(mapping.what) would make two fields '\(twice.name)', since \(shownInputs) has one already")
+            return nil
+        }
+        guard fields.count <= Limits.columnsMax else {
+            context.error(mapping.keyPosition(what), "more than \(Limits.columnsMax) fields")
+            return nil
+        }
+        return fields
+    }
+
     /// A window with a gap is an operator; its step has become what takes in its records.
     private func addSession(_ read: StepDraft) {
         var draft = read
@@ -114,6 +166,7 @@ struct OperatorReader {
         let intake = graph.add(draft)
         let operation = OperatorSpec(inputs: [intake], kind: spec, schema: Schema(fields), timeField: fields.count - 1)
         addResult(of: intake, operation, key: key)
+        graph.drafts[graph.drafts.count - 1].session = session
     }
 
     // MARK: Union

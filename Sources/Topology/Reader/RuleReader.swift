@@ -59,7 +59,7 @@ struct RuleReader {
             scope: on.schema,
             when: when,
             clear: clear,
-            at: at == "close" ? .close : .record,
+            at: at == "close" && on.hasWindow ? .close : .record,
             risk: risk.text,
             severity: severity,
             measure: measure?.text ?? "",
@@ -72,7 +72,8 @@ struct RuleReader {
 
     private func checkMoment(_ mapping: MappingReader, _ on: Scope) {
         guard !on.hasWindow, on.names.isComplete else { return }
-        if let node = mapping["at"], node.scalar?.text == "close" {
+        // The row of a session is there when it closes, and only then.
+        if let node = mapping["at"], node.scalar?.text == "close", steps[on.on[0]].session == nil {
             context.error(
                 node.position,
                 "at: close is for steps with a window; a rule on single records fires for each"
