@@ -67,8 +67,8 @@ package enum Limits {
     package static let sequenceRowsPerKeyMax = 1000
     /// Records of each key that `top` may ask for.
     package static let topMax = 1000
-    /// Records of one session.
-    package static let sessionRowsMax = 10_000
+    /// Sessions of one task and step that are open at a time.
+    package static let sessionsPerTaskMax = 1_000_000
     /// Items of one key that graded response counts, and items that it does not count since they are suppressed.
     package static let levelItemsMax = 256
     /// Bytes of an item's name; a longer one is cut.

@@ -62,6 +62,10 @@ final class DistinctSet {
         for index in hashes.indices { masks[index * wordsPerValue + word] &= ~bit }
     }
 
+    /// What stands for a value.
+    static func hash(_ text: TextReference, _ arena: Arena) -> UInt64 { hashBytes(arena.base + text.offset, text.count) }
+    static func hash(_ value: Int64) -> UInt64 { hashWord(hashWord(UInt64(bitPattern: value)), seed: 1) }
+
     func add(_ hash: UInt64, slot: Int) {
         if sketches != nil { return addToSketch(hash, slot) }
         let (word, bit) = (slot >> 6, UInt64(1) << UInt64(slot & 63))

@@ -11,12 +11,9 @@ package final class RunState: OperatorState {
         package var isDone = false
     }
 
-    /// A run and where it stands in the list of all, by their last records.
     private struct Entry {
         /// No run: the count is 0.
         var run = Run()
-        var older: Int32 = -1
-        var younger: Int32 = -1
         var isDirty = false
         /// A changelog has it.
         var isStored = false
@@ -26,8 +23,8 @@ package final class RunState: OperatorState {
     private let gap: Int64
     private let keys = KeyTable(rowsMax: 1)
     private var entries: ContiguousArray<Entry> = []
-    private var oldest: Int32 = -1
-    private var youngest: Int32 = -1
+    /// Keys with runs, by the runs' last records.
+    private var byLast = AgeList()
     private var dirty: [UInt32] = []
     private let gone = Arena(capacity: 256)
     private var goneCounts: [Int] = []
@@ -73,7 +70,7 @@ package final class RunState: OperatorState {
 
     /// Forgets runs that are over before `time`: all whose last record is too old for another.
     package func advance(to time: Int64) {
-        while oldest >= 0, entries[Int(oldest)].run.last + gap < time { remove(UInt32(oldest)) }
+        while byLast.oldest >= 0, entries[Int(byLast.oldest)].run.last + gap < time { remove(UInt32(byLast.oldest)) }
     }
 
     // MARK: Keys
@@ -93,25 +90,12 @@ package final class RunState: OperatorState {
     }
 
     private func put(_ run: Run, _ id: UInt32) {
-        if entries[Int(id)].run.count > 0 { unlink(id) }
+        if entries[Int(id)].run.count > 0 { byLast.remove(id) }
         entries[Int(id)].run = run
-        link(id)
+        byLast.append(id)
         guard tracksChanges, !entries[Int(id)].isDirty else { return }
         entries[Int(id)].isDirty = true
         dirty.append(id)
-    }
-
-    private func link(_ id: UInt32) {
-        entries[Int(id)].older = youngest
-        entries[Int(id)].younger = -1
-        if youngest >= 0 { entries[Int(youngest)].younger = Int32(id) } else { oldest = Int32(id) }
-        youngest = Int32(id)
-    }
-
-    private func unlink(_ id: UInt32) {
-        let (older, younger) = (entries[Int(id)].older, entries[Int(id)].younger)
-        if older >= 0 { entries[Int(older)].younger = younger } else { oldest = younger }
-        if younger >= 0 { entries[Int(younger)].older = older } else { youngest = older }
     }
 
     private func remove(_ id: UInt32) {
@@ -120,7 +104,7 @@ package final class RunState: OperatorState {
             if let start = key.baseAddress { _ = gone.append(start, key.count) }
             goneCounts.append(key.count)
         }
-        unlink(id)
+        byLast.remove(id)
         entries[Int(id)] = Entry()
         keys.remove(id)
     }
@@ -180,12 +164,12 @@ package final class RunState: OperatorState {
     package func finishRestore() {
         var ids: [UInt32] = []
         keys.forEach { ids.append($0) }
-        (oldest, youngest) = (-1, -1)
-        for id in ids.sorted(by: { entries[Int($0)].run.last < entries[Int($1)].run.last }) { link(id) }
+        byLast.removeAll()
+        for id in ids.sorted(by: { entries[Int($0)].run.last < entries[Int($1)].run.last }) { byLast.append(id) }
     }
 
     package var keyCount: Int { keys.count }
-    package var memoryBytes: Int { keys.memoryBytes + entries.capacity * MemoryLayout<Entry>.stride }
+    package var memoryBytes: Int { keys.memoryBytes + byLast.memoryBytes + entries.capacity * MemoryLayout<Entry>.stride }
     /// Its end makes no row.
     package var lastDue: Int64 { .min }
 }

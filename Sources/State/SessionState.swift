@@ -1,85 +1,277 @@
 import Base
 import Records
 
-/// The open sessions of a task and their records, as bytes that only the operator can read.
+/// The open sessions of a task: for each key the words of its aggregates, as a window's pane has them, and sketches.
+///
+/// Records come in event-time order, of one instant by key. A session ends when no record came for `gap`, or `max`
+/// after its first one, whichever is first: it holds records of [start, end). So the next to end is the one whose last
+/// record is the oldest, or the one whose first record is, and two lists say which; both orders follow from the
+/// sessions themselves, so that they are the same after a restore.
 package final class SessionState: OperatorState {
     package struct Session {
-        package init() {}
-
         package var start: Int64 = 0
         package var last: Int64 = 0
-        package var count = 0
+        var isOpen = false
+        var isDirty = false
+        /// A changelog has it.
+        var isStored = false
     }
 
     private let gap: Int64
-    private let rows: JoinState
-    private var sessions: [Session] = []
-    private var timers = TimerQueue()
+    private let max: Int64
+    private let sessionsMax: Int
+    private let tracksChanges: Bool
+    /// Of `records` first, then those that were asked for.
+    private let aggregates: [Aggregate]
+    private let offsets: [Int]
+    private let wordsPerKey: Int
+    private let sketchesPerKey: Int
+    private let keys = KeyTable(rowsMax: 1)
+    private var sessions: ContiguousArray<Session> = []
+    private var words: UnsafeMutablePointer<Int64>
+    private var distincts: [DistinctSet?] = []
+    private var quantiles: [QuantileSketch?] = []
+    private var byLast = AgeList()
+    private var byStart = AgeList()
+    private var dirty: [UInt32] = []
+    private let gone = Arena(capacity: 256)
+    private var goneCounts: [Int] = []
+    /// Sessions that were closed before their time since there were too many.
+    package private(set) var displaced = 0
 
-    package init(gap: Int64, tracksChanges: Bool) {
-        self.gap = gap
-        rows = JoinState(before: 0, after: 0, rowsPerKey: .max, isTimed: false, tracksChanges: tracksChanges)
-    }
-
-    /// The open session of a key.
-    package func session(_ key: UnsafeBufferPointer<UInt8>) -> (id: UInt32, session: Session)? {
-        guard let id = rows.find(key), sessions[Int(id)].count > 0 else { return nil }
-        return (id, sessions[Int(id)])
-    }
-
-    package func add(_ key: UnsafeBufferPointer<UInt8>, _ row: UnsafeBufferPointer<UInt8>, at time: Int64) {
-        _ = rows.insert(key, row, isRight: false, isMatched: false, time: time)
-        if let id = rows.find(key) { note(id, time) }
-    }
-
-    private func note(_ id: UInt32, _ time: Int64) {
-        if Int(id) >= sessions.count {
-            sessions.append(contentsOf: repeatElement(Session(), count: Int(id) + 1 - sessions.count + sessions.count / 2))
+    /// `aggregates`: none that is about a window's panes or days.
+    package init(
+        gap: Int64, max: Int64, aggregates: [Aggregate], sessionsMax: Int = Limits.sessionsPerTaskMax, tracksChanges: Bool
+    ) {
+        (self.gap, self.max, self.sessionsMax, self.tracksChanges) = (gap, max, sessionsMax, tracksChanges)
+        self.aggregates = [.records] + aggregates
+        var words = 0
+        var offsets: [Int] = []
+        for aggregate in self.aggregates {
+            offsets.append(aggregate.isSketch ? self.aggregates[..<offsets.count].count { $0.isSketch } : words)
+            words += aggregate.words
         }
-        if sessions[Int(id)].count == 0 {
-            sessions[Int(id)].start = time
-            timers.add(time + gap, id)
+        self.offsets = offsets
+        wordsPerKey = words
+        sketchesPerKey = self.aggregates.count { $0.isSketch }
+        self.words = .allocate(capacity: 1)
+    }
+
+    deinit { words.deallocate() }
+
+    // MARK: Sessions
+
+    /// Takes a record of a key: into its open session, or a new one, of which every aggregate is empty. The caller has
+    /// closed what was over before. Adds to none of the aggregates but `records`.
+    package func add(_ key: UnsafeBufferPointer<UInt8>, at time: Int64) -> UInt32 {
+        let id = intern(key)
+        let index = Int(id)
+        if sessions[index].isOpen {
+            byLast.remove(id)
+        } else {
+            sessions[index].start = time
+            open(index)
+            byStart.append(id)
         }
-        sessions[Int(id)].last = time
-        sessions[Int(id)].count += 1
-    }
-
-    /// The session that is over first before `time`, and the last moment that it had.
-    package func nextOver(before time: Int64) -> (id: UInt32, due: Int64)? {
-        while let timer = timers.removeFirst(before: time) {
-            let session = sessions[Int(timer.id)]
-            guard session.count > 0 else { continue }
-            if session.last + gap < time, session.last + gap <= timer.time { return (timer.id, session.last + gap) }
-            timers.add(session.last + gap, timer.id)
+        sessions[index].last = time
+        byLast.append(id)
+        words[index * wordsPerKey] += 1
+        if tracksChanges, !sessions[index].isDirty {
+            sessions[index].isDirty = true
+            dirty.append(id)
         }
-        return nil
+        return id
     }
 
-    /// Calls `body` with each record of a session, in order, then forgets it.
-    package func close(_ id: UInt32, _ body: (UnsafeBufferPointer<UInt8>, Int64) -> Void) {
-        for slot in rows.slots(of: id) { body(rows.bytes(of: slot), rows.time(of: slot)) }
-        for slot in rows.slots(of: id) { rows.removeOver(slot) }
-        sessions[Int(id)] = Session()
+    /// Adds a value of a record to the aggregate at `index` of its session; texts stand in `arena`.
+    package func add(_ value: Int64, to index: Int, of id: UInt32, at time: Int64, arena: Arena) {
+        let aggregate = aggregates[index]
+        switch aggregate {
+        case .distinct(let isText):
+            let hash = isText ? DistinctSet.hash(TextReference(packed: value), arena) : DistinctSet.hash(value)
+            distincts[Int(id) * sketchesPerKey + offsets[index]]?.add(hash, slot: 0)
+        case .quantile: quantiles[Int(id) * sketchesPerKey + offsets[index]]?.add(value, slot: 0)
+        default:
+            let words = words + Int(id) * wordsPerKey + offsets[index]
+            switch aggregate {
+            case .records: break
+            case .count: words[0] &+= 1
+            case .sum: store128(load128(words) &+ Int128(value), words)
+            case .minimum: words[0] = Swift.min(words[0], value)
+            case .maximum: words[0] = Swift.max(words[0], value)
+            default: aggregate.add(value, time, to: words, arena: arena)
+            }
+        }
     }
 
-    package func key(of id: UInt32) -> UnsafeBufferPointer<UInt8> { rows.key(ofId: id) }
+    /// The value of an aggregate, as `Aggregate.read` gives it.
+    package func read(_ index: Int, of id: UInt32, arena: Arena) -> (value: Int64, valid: UInt8) {
+        switch aggregates[index] {
+        case .distinct: (distincts[Int(id) * sketchesPerKey + offsets[index]]?.estimate(firstSlot: 0, count: 1) ?? 0, 1)
+        case .quantile(let perMille):
+            quantiles[Int(id) * sketchesPerKey + offsets[index]]?
+                .quantile(perMille: perMille, firstSlot: 0, count: 1).map { ($0, 1) } ?? (0, 0)
+        default: aggregates[index].read(words + Int(id) * wordsPerKey + offsets[index], arena: arena)
+        }
+    }
+
+    package func session(_ id: UInt32) -> Session { sessions[Int(id)] }
+    package func key(of id: UInt32) -> UnsafeBufferPointer<UInt8> { keys.key(of: id) }
+
+    /// The first moment that is in a session no more.
+    package func end(of id: UInt32) -> Int64 {
+        Swift.min(sessions[Int(id)].last + gap, sessions[Int(id)].start + max)
+    }
+
+    /// The session that ends first, if its last moment is before `time`.
+    package func nextOver(before time: Int64) -> UInt32? {
+        guard byLast.oldest >= 0 else { return nil }
+        let (quiet, long) = (UInt32(byLast.oldest), UInt32(byStart.oldest))
+        let first = end(of: quiet) <= end(of: long) ? quiet : long
+        return end(of: first) - 1 < time ? first : nil
+    }
+
+    /// The session to be closed before its time, since there are too many: the one that was quiet for longest.
+    package var nextDisplaced: UInt32? {
+        guard keys.count > sessionsMax else { return nil }
+        return UInt32(byLast.oldest)
+    }
+
+    package func close(_ id: UInt32) {
+        if keys.count > sessionsMax { displaced += 1 }
+        if sessions[Int(id)].isStored {
+            let key = keys.key(of: id)
+            if let start = key.baseAddress { _ = gone.append(start, key.count) }
+            goneCounts.append(key.count)
+        }
+        byLast.remove(id)
+        byStart.remove(id)
+        forget(Int(id))
+        keys.remove(id)
+    }
+
+    private func forget(_ index: Int) {
+        sessions[index] = Session()
+        for sketch in index * sketchesPerKey..<(index + 1) * sketchesPerKey {
+            distincts[sketch] = nil
+            quantiles[sketch] = nil
+        }
+    }
+
+    // MARK: Room
+
+    private func intern(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
+        var nothing: UInt8 = 0
+        let id = key.baseAddress.map { keys.intern($0, key.count) } ?? keys.intern(&nothing, 0)
+        if Int(id) >= sessions.count { grow(to: Int(id) + 1 + sessions.count / 2) }
+        return id
+    }
+
+    private func grow(to count: Int) {
+        let larger = UnsafeMutablePointer<Int64>.allocate(capacity: count * wordsPerKey)
+        larger.initialize(repeating: 0, count: count * wordsPerKey)
+        larger.update(from: words, count: sessions.count * wordsPerKey)
+        words.deallocate()
+        words = larger
+        let more = count - sessions.count
+        sessions.append(contentsOf: repeatElement(Session(), count: more))
+        distincts.append(contentsOf: repeatElement(nil, count: more * sketchesPerKey))
+        quantiles.append(contentsOf: repeatElement(nil, count: more * sketchesPerKey))
+    }
+
+    /// Makes all aggregates empty.
+    private func open(_ index: Int) {
+        sessions[index].isOpen = true
+        for (aggregate, offset) in zip(aggregates, offsets) {
+            switch aggregate {
+            case .distinct: distincts[index * sketchesPerKey + offset] = DistinctSet(slots: 1)
+            case .quantile: quantiles[index * sketchesPerKey + offset] = QuantileSketch(slots: 1)
+            default: aggregate.clear(words + index * wordsPerKey + offset)
+            }
+        }
+    }
+
+    // MARK: Changes
 
     package func drainChanges(into out: Arena, _ body: (Range<Int>, Range<Int>?) -> Void) {
-        rows.drainChanges(into: out, body)
+        // A key whose next session has begun is written after.
+        var at = 0
+        for count in goneCounts {
+            let start = out.count
+            _ = out.append(gone.base + at, count)
+            at += count
+            body(start..<start + count, nil)
+        }
+        goneCounts.removeAll(keepingCapacity: true)
+        gone.removeAll()
+        for id in dirty where sessions[Int(id)].isDirty {
+            sessions[Int(id)].isDirty = false
+            sessions[Int(id)].isStored = true
+            write(id, to: out) { body($0, $1) }
+        }
+        dirty.removeAll(keepingCapacity: true)
     }
 
-    package func forEach(into out: Arena, _ body: (Range<Int>, Range<Int>) -> Void) { rows.forEach(into: out, body) }
+    package func forEach(into out: Arena, _ body: (Range<Int>, Range<Int>) -> Void) {
+        keys.forEach { write($0, to: out, body) }
+    }
+
+    private func write(_ id: UInt32, to out: Arena, _ body: (Range<Int>, Range<Int>) -> Void) {
+        let start = out.count
+        let key = keys.key(of: id)
+        if let base = key.baseAddress { _ = out.append(base, key.count) }
+        let value = out.count
+        out.appendZigzag(sessions[Int(id)].start)
+        out.appendZigzag(sessions[Int(id)].last)
+        for word in 0..<wordsPerKey { out.appendZigzag(words[Int(id) * wordsPerKey + word]) }
+        for sketch in Int(id) * sketchesPerKey..<(Int(id) + 1) * sketchesPerKey {
+            distincts[sketch]?.write(slot: 0, to: out)
+            quantiles[sketch]?.write(slot: 0, to: out)
+        }
+        body(start..<value, value..<out.count)
+    }
 
     package func restore(key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?) -> Bool {
-        rows.restore(key: key, value: value)
+        let id = intern(key)
+        forget(Int(id))
+        guard let value else {
+            keys.remove(id)
+            return true
+        }
+        open(Int(id))
+        var reader = BinaryReader(value)
+        sessions[Int(id)].start = reader.zigzag()
+        sessions[Int(id)].last = reader.zigzag()
+        sessions[Int(id)].isStored = tracksChanges
+        for word in 0..<wordsPerKey { words[Int(id) * wordsPerKey + word] = reader.zigzag() }
+        for sketch in Int(id) * sketchesPerKey..<(Int(id) + 1) * sketchesPerKey {
+            distincts[sketch]?.read(slot: 0, &reader)
+            quantiles[sketch]?.read(slot: 0, &reader)
+        }
+        return reader.isValid && reader.isAtEnd
     }
 
     package func finishRestore() {
-        rows.finishRestore()
-        rows.forEachSlot { slot in note(rows.keyId(of: slot), rows.time(of: slot)) }
+        var ids: [UInt32] = []
+        keys.forEach { ids.append($0) }
+        ids.sort { keys.key(of: $0).lexicographicallyPrecedes(keys.key(of: $1)) }
+        byLast.removeAll()
+        byStart.removeAll()
+        // Sorting keeps the order of equals.
+        for id in ids.sorted(by: { sessions[Int($0)].last < sessions[Int($1)].last }) { byLast.append(id) }
+        for id in ids.sorted(by: { sessions[Int($0)].start < sessions[Int($1)].start }) { byStart.append(id) }
     }
 
-    package var keyCount: Int { rows.keyCount }
-    package var memoryBytes: Int { rows.memoryBytes + sessions.capacity * MemoryLayout<Session>.stride + timers.memoryBytes }
-    package var lastDue: Int64 { sessions.reduce(.min) { $1.count > 0 ? max($0, $1.last + gap) : $0 } }
+    package var keyCount: Int { keys.count }
+
+    package var memoryBytes: Int {
+        keys.memoryBytes + byLast.memoryBytes + byStart.memoryBytes + sessions.capacity * (MemoryLayout<Session>.stride + 8 * wordsPerKey + 16 * sketchesPerKey)
+            + distincts.reduce(0) { $0 + ($1?.memoryBytes ?? 0) } + quantiles.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
+    }
+
+    package var lastDue: Int64 {
+        var last = Int64.min
+        keys.forEach { last = Swift.max(last, end(of: $0) - 1) }
+        return last
+    }
 }

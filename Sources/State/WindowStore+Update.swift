@@ -236,10 +236,9 @@ extension WindowStore {
                 if case .quantile = aggregates[index] {
                     quantiles[sketch]?.add(value, slot: slot)
                 } else if isText {
-                    let text = TextReference(packed: value)
-                    sketches[sketch]?.add(hashBytes(arena.base + text.offset, text.count), slot: slot)
+                    sketches[sketch]?.add(DistinctSet.hash(TextReference(packed: value), arena), slot: slot)
                 } else {
-                    sketches[sketch]?.add(hashWord(hashWord(UInt64(bitPattern: value)), seed: 1), slot: slot)
+                    sketches[sketch]?.add(DistinctSet.hash(value), slot: slot)
                 }
             }
             if let output {
@@ -398,7 +397,7 @@ extension WindowStore {
 extension Aggregate {
     /// Adds one record. For the aggregates that have no loop of their own.
     @inline(__always)
-    fileprivate func add(_ value: Int64, _ time: Int64, to words: Accumulator, arena: Arena) {
+    func add(_ value: Int64, _ time: Int64, to words: Accumulator, arena: Arena) {
         switch self {
         case .average:
             store128(load128(words) &+ Int128(value), words)

@@ -1,12 +1,18 @@
 import Records
 
-/// `window: { gap: 30m, max: 1d }`: a window of a key's records that come no more than `gap` apart. Records are taken in
-/// event-time order, so a key has one open session. It closes when event time has passed its last record by more than
-/// `gap`, or when a record comes that would make it as long as `max`, or that is one more than
-/// `Limits.sessionRowsMax`; that record begins the next one.
+/// `window: { gap: 30m, max: 1d }`: a window of a key's records that come less than `gap` apart. Records are taken in
+/// event-time order, so a key has one open session. It ends when no record came for `gap`, or `max` after its first
+/// record: one that comes then, or later, begins the next session. Aggregates are those of other windows, but for
+/// `days`, `window_start` and `window_end`.
 ///
-/// Each session is a row: the key, the results, `window_start` (the first record), `window_end` (the last record plus
-/// `gap`, exclusive; where it was cut, the last record) and `window_time`, when it closed.
+/// Each session is a row, once event time has passed its end: the key, the results, `window_start` (the time of the
+/// first record), `window_end` (the end, exclusive: the last record's time plus `gap`, or `window_start` plus `max` where
+/// that is less) and, as with other windows, `window_time`, the last moment before it, which is the row's event time.
+/// Rules take it as a record: `when` without `clear`.
+///
+/// A session takes the words of its aggregates, whatever number of records it has. A task has at most
+/// `Limits.sessionsPerTaskMax` open; where one more begins, the one that was quiet for longest is closed early, as if
+/// nothing more would come for it.
 package struct SessionSpec: OperatorKind {
     /// Milliseconds.
     package var gap: Int64
@@ -15,6 +21,8 @@ package struct SessionSpec: OperatorKind {
     /// As those of a step with a window; their scope is the input's schema.
     package var aggregates: [AggregateCall]
     package var outputs: [DerivedField]
+    /// The aggregates, for people to compare.
+    package var aggregateText: String
 
     package var name: String { "session" }
     package var waitsForEventTime: Bool { true }
@@ -23,6 +31,6 @@ package struct SessionSpec: OperatorKind {
     }
 
     package var definition: String? {
-        "sessions with a gap of \(ValueText.duration(gap)), \(ValueText.duration(max)) at most"
+        "sessions with a gap of \(ValueText.duration(gap)), \(ValueText.duration(max)) at most: \(aggregateText)"
     }
 }

@@ -158,6 +158,80 @@ import Testing
         }
     }
 
+    @Test("A task has no more sessions open than it may; the one that was quiet for longest leaves")
+    func sessions() {
+        for seed in Self.seeds {
+            var random = SplitMix64(seed: seed)
+            func make() -> SessionState {
+                SessionState(
+                    gap: 30, max: 100, aggregates: [.sum, .distinct(isText: false), .lastText], sessionsMax: 8,
+                    tracksChanges: true)
+            }
+            struct Plain {
+                var start: Int64
+                var last: Int64
+                var touched: Int
+                var values: [Int64]
+                var end: Int64 { min(last + 30, start + 100) }
+            }
+            var state = make()
+            var log = Changelog()
+            var plain: [String: Plain] = [:]
+            var (time, displaced): (Int64, Int) = (1000, 0)
+            let arena = Arena(capacity: 64)
+            func check(_ id: UInt32) {
+                let key = String(decoding: state.key(of: id), as: UTF8.self)
+                guard let session = plain.removeValue(forKey: key) else {
+                    Issue.record("no session of '\(key)'")
+                    return
+                }
+                #expect(state.session(id).start == session.start && state.end(of: id) == session.end)
+                #expect(state.read(0, of: id, arena: arena).value == Int64(session.values.count))
+                #expect(state.read(1, of: id, arena: arena).value == session.values.reduce(0, +))
+                #expect(state.read(2, of: id, arena: arena).value == Int64(Set(session.values).count))
+                let last = state.read(3, of: id, arena: arena)
+                #expect(last.valid == 1 && arena.string(TextReference(packed: last.value)) == "v\(session.values.last ?? 0)")
+                state.close(id)
+            }
+            for step in 0..<8000 {
+                time += Int64(random.next() % 4)
+                while let id = state.nextOver(before: time) {
+                    #expect(plain.values.allSatisfy { $0.end >= state.end(of: id) })
+                    check(id)
+                }
+                #expect(plain.values.allSatisfy { $0.end > time })
+                let key = random.next() % 20 == 0 ? "" : "k\(random.next() % 11)"
+                let id = Array(key.utf8).withUnsafeBufferPointer { state.add($0, at: time) }
+                let value = Int64(random.next() % 30)
+                let text = arena.append("v\(value)")
+                for index in 1...2 { state.add(value, to: index, of: id, at: time, arena: arena) }
+                state.add(text.packed, to: 3, of: id, at: time, arena: arena)
+                var own = plain[key] ?? Plain(start: time, last: time, touched: step, values: [])
+                (own.last, own.touched) = (time, step)
+                own.values.append(value)
+                plain[key] = own
+                if let id = state.nextDisplaced {
+                    displaced += 1
+                    let quiet = plain.min { $0.value.touched < $1.value.touched }?.key
+                    #expect(String(decoding: state.key(of: id), as: UTF8.self) == quiet)
+                    check(id)
+                }
+                #expect(state.keyCount == plain.count && state.keyCount <= 8 && state.displaced == displaced)
+                #expect(state.lastDue == plain.values.map { $0.end - 1 }.max() ?? .min)
+                arena.removeAll()
+                if random.next() % 5 == 0 { log.drain(state) }
+                // Of one instant, records come by key here as little as in the order of any list.
+                guard random.next() % 100 == 0, Set(plain.values.map(\.last)).count == plain.count else { continue }
+                log.drain(state)
+                #expect(log.entries.count == plain.count)
+                let fresh = make()
+                (random.next() % 2 == 0 ? log : .snapshot(of: state)).restore(fresh, twice: random.next() % 2 == 0)
+                state = fresh
+                displaced = 0
+            }
+        }
+    }
+
     @Test("A run that began and ended between two commits costs the changelog nothing")
     func shortRuns() {
         let state = RunState(within: 40, tracksChanges: true)

@@ -201,6 +201,10 @@ let operatorMistakes = #"""
     + aggregate: { n: window_start() } }⏎  flow
     36:89: window_start is not for windows with a gap; a session's row has window_start and window_end
 
+    - max: 1d }, aggregate: { n: count() }
+    + max: 1d }, aggregate: { n: count(), window_end: max(at) }
+    36:73: every session has a 'window_end'; give the field or result another name
+
     -     key: merchant⏎    sequence: { first
     +     key: merchant⏎    window: { size: 1m }⏎    sequence: { first
     34:5: step refunded has sequence, whose rows no window of the same step takes in; write it in a step that reads this one

@@ -79,7 +79,7 @@ struct StateIdentities {
             if window.excludesCurrent { text += " until the current" }
         }
         text += "; out of order \(ValueText.duration(outOfOrder))"
-        text += "; " + step.aggregates.map { named($0.description, step.schema) }.joined(separator: ", ")
+        text += "; " + step.aggregates.map { $0.text(in: step.schema) }.joined(separator: ", ")
         return text
     }
 
@@ -98,19 +98,6 @@ struct StateIdentities {
             return "(\(fields)) by (\(key))"
         }
         return "\(kind) of \(inputs.joined(separator: " and "))"
-    }
-
-    /// Columns by their names: their numbers change when another rule uses another field.
-    private static func named(_ text: String, _ schema: Schema) -> String {
-        var result = ""
-        var rest = text[...]
-        while let dollar = rest.firstIndex(of: "$") {
-            let digits = rest[rest.index(after: dollar)...].prefix { $0.isNumber }
-            result += rest[..<dollar]
-            if let index = Int(digits), schema.fields.indices.contains(index) { result += schema.fields[index].name }
-            rest = rest[digits.endIndex...]
-        }
-        return result + rest
     }
 
     /// Throws if state that was kept under `kept` cannot be gone on with. `place`: where it was found.

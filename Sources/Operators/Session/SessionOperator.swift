@@ -4,140 +4,110 @@ import Records
 import State
 import Topology
 
-/// What `SessionSpec` says. The records of an open session are kept, and go through a window of one pane when it
-/// closes, so that every aggregate is what it is in other windows.
+/// What `SessionSpec` says, on the aggregates that `SessionState` keeps.
 final class SessionOperator: OrderedOperator {
     private let spec: SessionSpec
-    private let window: WindowPlan
-    private let store: WindowStore
-    private let scratch: WindowScratch
-    private let capacity: Int
-    private let batch: Batch
-    private let decoder: RepartitionDecoder
-    private let storage: RawRecordStorage
-    private let ids: UnsafeMutablePointer<UInt32>
-    private let times: UnsafeMutablePointer<Int64>
-    private let instants: UnsafeMutablePointer<Int64>
-    private let updates: UnsafeMutablePointer<UInt8>
-    private let late: UnsafeMutablePointer<UInt8>
-    private let rows: SelectionBuffer
+    private let calls: [Call]
+    private let aggregates: [Aggregate]
+    /// One row: the key of a session, the values of its calls, the programs over them.
     private let keys: [Column]
+    private let values: [Column]
+    private let outputs: [Program]
+    private let row = SelectionBuffer(capacity: 1)
     private let arena = Arena(capacity: 1 << 10)
-    /// Every session has a pane of its own: the next one.
-    private var pane: Int64 = 0
-    private static let paneMilliseconds: Int64 = 1000
+
+    /// An aggregate function over an input's rows.
+    private final class Call {
+        /// Position in the state's aggregates.
+        let index: Int
+        let argument: Program?
+        let condition: Program?
+        /// Of the rows that are there; nil: there is no such program.
+        var arguments: Column?
+        var conditions: Column?
+
+        init(_ call: AggregateCall, index: Int, capacity: Int, zones: ZoneTables) {
+            self.index = index
+            argument = call.argument.map { Program($0, capacity: capacity, zones: zones) }
+            condition = call.condition.map { Program($0, capacity: capacity, zones: zones) }
+        }
+
+        func takes(_ row: Int) -> Bool {
+            if let conditions, conditions.valid[row] != 1 || conditions.values[row] == 0 { return false }
+            return arguments.map { $0.valid[row] == 1 } ?? true
+        }
+    }
 
     init(_ spec: SessionSpec, _ step: StepPlan, capacity: Int, zones: ZoneTables) {
         self.spec = spec
-        self.capacity = capacity
-        var whole = step.spec
-        let length = WindowSpec.Length.milliseconds(size: Self.paneMilliseconds, slide: Self.paneMilliseconds)
-        whole.window = WindowSpec(length: length, excludesCurrent: false, position: step.spec.position)
-        whole.aggregates = spec.aggregates
-        whole.outputs = spec.outputs
-        window = WindowPlan(
-            whole, outOfOrder: 0, keepsClosed: false, keepsRunning: true, tracksChanges: false, capacity: capacity,
-            zones: zones)
-        store = window.makeStore()
-        scratch = WindowScratch(capacity: capacity)
-        batch = Batch(schema: step.spec.schema, capacity: capacity)
-        decoder = RepartitionDecoder(step.spec.schema.fields, partitions: Int(Int32.max), capacity: capacity)
-        storage = RawRecordStorage(capacity: capacity)
-        ids = .allocate(capacity: capacity)
-        ids.initialize(repeating: 0, count: capacity)
-        times = .allocate(capacity: capacity)
-        times.initialize(repeating: 0, count: capacity)
-        instants = .allocate(capacity: capacity)
-        instants.initialize(repeating: 0, count: capacity)
-        updates = .allocate(capacity: capacity)
-        updates.initialize(repeating: 1, count: capacity)
-        late = .allocate(capacity: capacity)
-        late.initialize(repeating: 0, count: capacity)
-        rows = SelectionBuffer(capacity: capacity)
-        for row in 0..<capacity { rows.rows[row] = Int32(row) }
+        // The state counts the records itself.
+        var aggregates: [Aggregate] = []
+        calls = spec.aggregates.map { call in
+            var index = 0
+            if call.function != .count || call.condition != nil {
+                aggregates.append(Aggregate(call, daysPerPane: 1))
+                index = aggregates.count
+            }
+            return Call(call, index: index, capacity: capacity, zones: zones)
+        }
+        self.aggregates = aggregates
         keys = spec.key.map { Column(step.spec.schema.fields[$0].type, capacity: 1) }
+        values = spec.aggregates.map { Column($0.type, capacity: 1) }
+        outputs = spec.outputs.map { Program($0.expression, capacity: 1, zones: zones) }
+        row.rows[0] = 0
+        row.count = 1
     }
 
-    deinit {
-        ids.deallocate()
-        times.deallocate()
-        instants.deallocate()
-        updates.deallocate()
-        late.deallocate()
+    func makeState(tracksChanges: Bool) -> any OperatorState {
+        SessionState(gap: spec.gap, max: spec.max, aggregates: aggregates, tracksChanges: tracksChanges)
     }
 
-    func makeState(tracksChanges: Bool) -> any OperatorState { SessionState(gap: spec.gap, tracksChanges: tracksChanges) }
+    func prepare(_ inputs: [OrderedInput]) {
+        let input = inputs[0]
+        for call in calls {
+            call.arguments = call.argument?.run(input.columns, arena: input.arena, rows: input.rows)
+            call.conditions = call.condition?.run(input.columns, arena: input.arena, rows: input.rows)
+        }
+    }
 
     func take(_ input: OrderedInput, row: Int, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
         guard let state = state as? SessionState else { return }
-        let (key, time) = (input.key(of: row), input.times[row])
-        if let (id, session) = state.session(key),
-            time - session.start >= spec.max || session.count == Limits.sessionRowsMax
-        {
-            write(id, session, end: session.last, at: time, state, into: maker, task)
+        let time = input.times[row]
+        let id = state.add(input.key(of: row), at: time)
+        for call in calls where call.index > 0 && call.takes(row) {
+            state.add(call.arguments?.values[row] ?? 0, to: call.index, of: id, at: time, arena: input.arena)
         }
-        state.add(key, input.bytes(of: row), at: time)
+        if let displaced = state.nextDisplaced { write(displaced, at: time, state, into: maker, task) }
     }
 
     func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
         guard let state = state as? SessionState else { return }
-        while let (id, due) = state.nextOver(before: time) {
+        while let id = state.nextOver(before: time) {
+            let due = state.end(of: id) - 1
             maker.setOrder(passing: due)
-            let session = state.session(state.key(of: id))?.session ?? SessionState.Session()
-            write(id, session, end: due, at: due, state, into: maker, task)
+            write(id, at: due, state, into: maker, task)
         }
     }
 
-    private func write(
-        _ id: UInt32, _ session: SessionState.Session, end: Int64, at time: Int64, _ state: SessionState,
-        into maker: RowMaker, _ task: TaskState
-    ) {
+    /// Closes a session; event time is at `time`, which may be before its end.
+    private func write(_ id: UInt32, at time: Int64, _ state: SessionState, into maker: RowMaker, _ task: TaskState) {
         arena.removeAll()
         KeyCoding.decode(state.key(of: id), into: keys, row: 0, arena: arena)
-        pane += 1
-        var count = 0
-        state.close(id) { bytes, instant in
-            storage.values[count] = bytes.baseAddress
-            storage.valueCounts[count] = Int32(bytes.count)
-            instants[count] = instant
-            count += 1
-            if count == capacity {
-                aggregate(count)
-                count = 0
-            }
+        for (call, column) in zip(calls, values) {
+            (column.values[0], column.valid[0]) = state.read(call.index, of: id, arena: arena)
         }
-        if count > 0 { aggregate(count) }
-        window.gather(
-            store, ids: ids, count: 1, .running, at: pane * Self.paneMilliseconds, rows: Selection(rows.rows, count: 1),
-            arena: batch.arena)
+        let (start, end) = (state.session(id).start, state.end(of: id))
         maker.begin(
-            time: time,
+            time: end - 1, watermark: time,
             origin: RepartitionOrigin(partition: task.partition, offset: -1, appended: -1, watermark: .min), task)
         for (column, key) in keys.enumerated() { maker.copy(key, 0, arena, to: column) }
-        for (column, output) in window.outputColumns.enumerated() {
-            maker.copy(output, 0, batch.arena, to: keys.count + column)
+        for (column, output) in outputs.enumerated() {
+            maker.copy(output.run(values, arena: arena, rows: row.selection), 0, arena, to: keys.count + column)
         }
-        maker.set(keys.count + window.outputColumns.count, session.start)
-        maker.set(keys.count + window.outputColumns.count + 1, end + 1)
-    }
-
-    /// Adds the rows in `storage` to the pane.
-    private func aggregate(_ count: Int) {
-        decoder.decode(RawRecords(at: storage, from: 0, count: count), into: batch)
-        for row in 0..<count { times[row] = pane * Self.paneMilliseconds }
-        let rows = Selection(rows.rows, count: count)
-        store.prepare(
-            rows, ids: ids, times: times, watermarks: times, updates: updates, late: late, scratch: scratch)
-        if !window.storeIndices.contains(0) {
-            store.apply(
-                0, rows, times: instants, argument: nil, condition: nil, output: nil, arena: batch.arena, scratch: scratch)
-        }
-        for (call, index) in window.storeIndices.enumerated() {
-            store.apply(
-                index, rows, times: instants,
-                argument: window.arguments[call]?.run(batch.columns, arena: batch.arena, rows: rows),
-                condition: window.conditions[call]?.run(batch.columns, arena: batch.arena, rows: rows), output: nil,
-                arena: batch.arena, scratch: scratch)
-        }
+        let after = keys.count + outputs.count
+        maker.set(after, start)
+        maker.set(after + 1, end)
+        maker.set(after + 2, end - 1)
+        state.close(id)
     }
 }

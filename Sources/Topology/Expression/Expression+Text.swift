@@ -27,6 +27,19 @@ extension AggregateCall: CustomStringConvertible {
         let parts = [argument?.description, condition.map { "where \($0)" }].compactMap { $0 }
         return "\(function)(\(parts.joined(separator: " "))):\(type)"
     }
+
+    /// The same with columns by their names: their numbers change when another rule uses another field.
+    package func text(in schema: Schema) -> String {
+        var result = ""
+        var rest = description[...]
+        while let dollar = rest.firstIndex(of: "$") {
+            let digits = rest[rest.index(after: dollar)...].prefix { $0.isNumber }
+            result += rest[..<dollar]
+            if let index = Int(digits), schema.fields.indices.contains(index) { result += schema.fields[index].name }
+            rest = rest[digits.endIndex...]
+        }
+        return result + rest
+    }
 }
 
 extension Value: CustomStringConvertible {

@@ -62,6 +62,7 @@ extension OperatorReader {
             draft.keyColumns = on.map { left.columns[$0.left] }
             draft.spec?.key = on.map(\.left)
         }
+        if draft.session != nil { return addSession(draft) }
         graph.add(draft)
     }
 

@@ -48,7 +48,7 @@ struct OperatorReader {
 
     /// What takes two inputs, takes one from `from`; the pairs of a stream join go into no operator of the same step.
     private func checkJoin() -> Bool {
-        var one = ["fund_flow", "levels"].first { mapping[$0] != nil }
+        var one = mapping["fund_flow"] == nil ? nil : "fund_flow"
         if Self.joinKind(mapping) == .stream {
             one = "join"
             if let other = Self.operators.first(where: { mapping[$0] != nil }) {
@@ -151,16 +151,23 @@ struct OperatorReader {
     }
 
     /// A window with a gap is an operator; its step has become what takes in its records.
-    private func addSession(_ read: StepDraft) {
+    func addSession(_ read: StepDraft) {
         var draft = read
         guard let session = draft.session, var step = draft.spec, let key = draft.key, !key.isEmpty else { return addMistake() }
         draft.name = entry.key + "/"
         (draft.hasWindow, draft.outputs) = (false, [])
         var fields = step.key.map { Field(name: step.schema.fields[$0].name, type: step.schema.fields[$0].type) }
         fields += step.outputs.map { Field(name: $0.name, type: $0.expression.type, isOptional: true) }
-        fields += ["window_start", "window_end", "window_time"].map { Field(name: $0, type: .timestamp) }
+        let bounds = ["window_start", "window_end", "window_time"]
+        if let twice = fields.first(where: { bounds.contains($0.name) }) {
+            context.error(
+                mapping.keyPosition("aggregate"), "every session has a '\(twice.name)'; give the field or result another name")
+            return addMistake()
+        }
+        fields += bounds.map { Field(name: $0, type: .timestamp) }
         let spec = SessionSpec(
-            gap: session.gap, max: session.max, key: step.key, aggregates: step.aggregates, outputs: step.outputs)
+            gap: session.gap, max: session.max, key: step.key, aggregates: step.aggregates, outputs: step.outputs,
+            aggregateText: step.aggregates.map { $0.text(in: step.schema) }.joined(separator: ", "))
         (step.aggregates, step.outputs) = ([], [])
         draft.spec = step
         let intake = graph.add(draft)

@@ -64,4 +64,18 @@ import Topology
             """, records)
         #expect(ranks.count == 6 && ranks.first?.contains("\"rank_before\":1,") == true, "\(ranks)")
     }
+
+    @Test func pairsGoIntoSessions() throws {
+        let records = (1...4).flatMap { [Self.record("one", $0, "a", $0 * 1000), Self.record("other", $0, "b", $0 * 1000 + 1)] }
+        let found = try Self.run(
+            """
+              found:
+                from: one
+                key: user
+                join: { stream: other, on: id, within: 1s }
+                window: { gap: 10s, max: 1h }
+                aggregate: { pairs: count(other.kind == "b") }
+            """, records)
+        #expect(found.count == 1 && found.first?.contains("\"pairs\":4,") == true, "\(found)")
+    }
 }

@@ -84,25 +84,22 @@ import Topology
         case .session:
             for own in Dictionary(grouping: sorted.filter { $0.kind != "c" }, by: \.user).values {
                 var session: [Event] = []
+                func end(_ session: [Event]) -> Int64? {
+                    session.last.map { min($0.time + 10_000, session[0].time + 40_000) }
+                }
                 func close(_ end: Int64) {
                     guard let first = session.first, let last = session.last else { return }
                     lines.append(
                         "\(first.user) \(session.count) \(session.reduce(0) { $0 + $1.value }) \(Set(session.map(\.shop)).count) "
                             + "\(first.id) \(last.id) \(session.count { $0.kind == "a" }) \(CivilTime.string(first.time)) "
-                            + CivilTime.string(end + 1))
+                            + CivilTime.string(end))
                     session = []
                 }
                 for event in own {
-                    if let last = session.last {
-                        if event.time > last.time + 10_000 {
-                            close(last.time + 10_000)
-                        } else if event.time - session[0].time >= 40_000 {
-                            close(last.time)
-                        }
-                    }
+                    if let end = end(session), event.time >= end { close(end) }
                     session.append(event)
                 }
-                if let last = session.last { close(last.time + 10_000) }
+                if let end = end(session) { close(end) }
             }
         }
         return lines.sorted()
