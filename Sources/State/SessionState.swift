@@ -265,7 +265,8 @@ package final class SessionState: OperatorState {
     package var keyCount: Int { keys.count }
 
     package var memoryBytes: Int {
-        keys.memoryBytes + byLast.memoryBytes + byStart.memoryBytes + sessions.capacity * (MemoryLayout<Session>.stride + 8 * wordsPerKey + 16 * sketchesPerKey)
+        keys.memoryBytes + byLast.memoryBytes + byStart.memoryBytes
+            + sessions.capacity * (MemoryLayout<Session>.stride + 8 * wordsPerKey + 16 * sketchesPerKey)
             + distincts.reduce(0) { $0 + ($1?.memoryBytes ?? 0) } + quantiles.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
     }
 

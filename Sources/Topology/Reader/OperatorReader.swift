@@ -54,15 +54,16 @@ struct OperatorReader {
             if let other = Self.operators.first(where: { mapping[$0] != nil }) {
                 context.error(
                     mapping.keyPosition(other),
-                    "\(mapping.what) joins a stream, and \(other) takes in no pairs of the same step; write it in a step that "
-                        + "reads this one")
+                    "\(mapping.what) joins a stream, and \(other) takes in no pairs of the same step; write it in a "
+                        + "step that reads this one")
                 return false
             }
         }
         guard let one, let from = mapping["from"], case .sequence(let nodes) = from.content, nodes.count > 1 else {
             return true
         }
-        context.error(from.position, "\(one) reads one step or source; write from: [a, b] in a step of its own, and read that")
+        context.error(
+            from.position, "\(one) reads one step or source; write from: [a, b] in a step of its own, and read that")
         return false
     }
 
@@ -161,7 +162,8 @@ struct OperatorReader {
         let bounds = ["window_start", "window_end", "window_time"]
         if let twice = fields.first(where: { bounds.contains($0.name) }) {
             context.error(
-                mapping.keyPosition("aggregate"), "every session has a '\(twice.name)'; give the field or result another name")
+                mapping.keyPosition("aggregate"),
+                "every session has a '\(twice.name)'; give the field or result another name")
             return addMistake()
         }
         fields += bounds.map { Field(name: $0, type: .timestamp) }
