@@ -31,7 +31,7 @@ import Topology
               amount: amount
               disbursements: { from: loans, loan: loan_id, account: account, amount: amount }
               within: 30d
-              settle: 20s
+              settle: 1m
           per_loan:
             from: flow
             key: loan
