@@ -8,6 +8,10 @@ import Records
 /// bounds how far a task's event time depends on that of others, so that accounts may lie in any partition and the
 /// result is the same. What is taken, what ends, and what is kept is defined by `FundFlowStore`.
 ///
+/// Partitions that are quiet for their source's `idle` are not waited for. Where one of them wakes up with transfers
+/// that are older than what others have gone on to, their money is put on its targets when it arrives: it is never
+/// lost, but then it may come after transfers that it should have come before.
+///
 /// Each tainted part of a transfer is a row: the transfer's fields, then the columns of `resultFields`. Transfers and
 /// disbursements that are refused (no amount above zero, a transfer to the same account) change nothing.
 package struct FundFlowSpec: OperatorKind {

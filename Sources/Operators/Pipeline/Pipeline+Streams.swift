@@ -149,11 +149,16 @@ extension Pipeline {
                 for index in 0..<rows.count {
                     let row = rows[index]
                     if plan.batch.status[row] != 0 { continue }
-                    let time = plan.batch.times[row]
+                    var time = plan.batch.times[row]
                     // Event time of the operator may be ahead of that of an input that was quiet.
                     if time < max(plan.watermarks[row], task.watermarks[maker.stream]) {
-                        plan.late[row] = 1
-                        continue
+                        // What an operator has sent to itself must not get lost; it comes later than it should.
+                        if isLoop(source) {
+                            time = max(plan.watermarks[row], task.watermarks[maker.stream])
+                        } else {
+                            plan.late[row] = 1
+                            continue
+                        }
                     }
                     input.encoder.encode(row, arena: arena, origin(plan, source, task, row))
                     var key = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
