@@ -61,7 +61,8 @@ import Topology
     @Test func flowsOverPartitionsAgreeWithTheReplay() throws {
         let cluster = try KafkaCluster.shared()
         let name = "flow-\(UInt32.random(in: 0...UInt32.max))"
-        let seed = UInt64.random(in: 1...1_000_000)
+        let seed =
+            ProcessInfo.processInfo.environment["MILLRACE_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 1...1_000_000)
         print("seed \(seed)")
         var random = SplitMix64(seed: seed)
         let settings = cluster.settings(group: name)
@@ -128,10 +129,8 @@ import Topology
         #expect(strange.isEmpty, "\(strange.count) strange, one of them \(strange.first ?? "")")
     }
 
-    /// Raised alerts: a key that is forgotten between two windows is cleared, and whether rows of the next one are there
-    /// by then depends on how far apart partitions are.
     private static func take(_ text: String?, _ alerts: inout [String]) {
-        if let text, text.contains("\"state\":\"raised\"") { alerts.append(RepartitionTests.essence(text)) }
+        if let text { alerts.append(RepartitionTests.essence(text)) }
     }
 
     private static func replay(_ spec: TopologySpec, _ loans: [String], _ transfers: [String]) throws -> [String] {

@@ -108,7 +108,7 @@ let needsRedis: Comment = "skipped: redis-server is not installed (apt install r
         }
         #expect(sink.counts.failures > 0)
         #expect(sink.counts.breaker == .closed)
-        #expect(slowest < 20_000_000, "a put took \(slowest) ns")
+        #expect(slowest < 500_000_000, "a put took \(slowest) ns")
         sink.close()
     }
 

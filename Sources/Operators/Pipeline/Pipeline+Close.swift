@@ -117,13 +117,36 @@ extension Pipeline {
             let clear = rule.clear?.run(rule.columns, arena: closeArena, rows: rows)
             for (row, id) in ids.enumerated() {
                 let isTrue = when.valid[row] == 1 && when.values[row] != 0
-                let isCleared = clear.map { $0.valid[row] == 1 && $0.values[row] != 0 } ?? !isTrue
+                var isCleared = clear.map { $0.valid[row] == 1 && $0.values[row] != 0 } ?? !isTrue
+                // Whether the key has records in later windows already must make no difference.
+                if rule.spec.at == .close, isEmpty(rule, id, task) { isCleared = true }
                 guard let edge = edge(rule, id, isTrue && rule.spec.at == .close, isCleared, at: end, task) else {
                     continue
                 }
                 write(rule, edge, context(rule, id, row, end, source, task), arena: closeArena, &outbox)
+                hold(rule, edge, id, task)
             }
         }
+    }
+
+    /// True if the window that the rule waits for has no record of the key.
+    private func isEmpty(_ rule: RulePlan, _ id: UInt32, _ task: TaskState) -> Bool {
+        task.stores[rule.spec.on[0]]?.hasRecords(id, .closed) == false
+    }
+
+    /// A raised alert `at: close` keeps its key until a later window clears it.
+    private func hold(_ rule: RulePlan, _ edge: RuleState.Edge, _ id: UInt32, _ task: TaskState) {
+        guard rule.spec.at == .close else { return }
+        let group = task.groups[rule.group]
+        if edge.isRaised { group.retain(id) } else if group.release(id) { drop(id, rule.group, task) }
+    }
+
+    /// Forgets a key that no window and no raised alert holds, and what rules remember of it.
+    private func drop(_ id: UInt32, _ group: Int, _ task: TaskState) {
+        for rule in rules where rule.hasWindow && rule.group == group {
+            if task.rules[rule.index].removeEdge(id) { noteRemoval(of: id, rule, task.groups[group], task) }
+        }
+        task.groups[group].keys.remove(id)
     }
 
     private func context(
@@ -237,7 +260,7 @@ extension Pipeline {
         json.endObject()
     }
 
-    /// Keys without records in any window leave; what is still raised for them is cleared.
+    /// Keys without records in any window leave; what running windows have raised for them is cleared.
     private func forget(_ step: StepPlan, at end: Int64, source: Int, task: TaskState, outbox: inout Outbox) {
         guard let store = task.stores[step.index], let keyPlan = step.key else { return }
         let group = task.groups[keyPlan.group]
@@ -251,9 +274,8 @@ extension Pipeline {
                 if task.rules[rule.index].isRaised(id) {
                     clearForgotten(rule, id, at: end, source: source, task: task, outbox: &outbox)
                 }
-                if task.rules[rule.index].removeEdge(id) { noteRemoval(of: id, rule, group, task) }
             }
-            group.keys.remove(id)
+            drop(id, keyPlan.group, task)
         }
     }
 
@@ -270,9 +292,7 @@ extension Pipeline {
             let one = Selection(dense.rows, count: 1)
             for index in rule.spec.on {
                 guard let store = task.stores[index], let window = steps[index].window else { continue }
-                window.gather(
-                    store, ids: ids, count: 1, rule.spec.at == .close ? .closed : .running, at: end, rows: one,
-                    arena: closeArena)
+                window.gather(store, ids: ids, count: 1, .running, at: end, rows: one, arena: closeArena)
             }
         }
         let key = task.groups[rule.group].keys.key(of: id)

@@ -86,6 +86,8 @@ extension Pipeline {
         for index in rules.indices {
             task.rules[index].dirtyEdges.removeAll()
             task.rules[index].dirtySeen.removeAll()
+            guard rules[index].hasWindow, rules[index].spec.at == .close else { continue }
+            for id in task.rules[index].raisedIds { task.groups[rules[index].group].retain(id) }
         }
         for group in task.groups {
             group.keys.forEach { id in if !group.isUsed(id) { forget(id, group, task) } }
