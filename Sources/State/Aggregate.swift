@@ -35,6 +35,14 @@ package enum Aggregate: Hashable, Sendable {
         }
     }
 
+    /// What leaves a window cannot be subtracted: the next one must be looked for.
+    var isExtreme: Bool {
+        switch self {
+        case .minimum, .maximum, .first, .last, .firstText, .lastText: true
+        default: false
+        }
+    }
+
     package var isSketch: Bool {
         switch self {
         case .distinct, .quantile: true

@@ -7,16 +7,11 @@ package final class WindowScratch {
     let blocks: UnsafeMutablePointer<UnsafeMutablePointer<Int64>>
     let panes: UnsafeMutablePointer<UnsafeMutablePointer<Int64>>
     let slots: UnsafeMutablePointer<Int32>
-    let ids: UnsafeMutablePointer<UInt32>
     let actions: UnsafeMutablePointer<UInt8>
-    /// The key's newest and oldest pane before and after the row: a later row of the same stretch may have
-    /// moved the block's own by the time a pass comes to this one.
-    let newestBefore: UnsafeMutablePointer<Int64>
+    /// The key's newest and oldest pane after the row: a later row may have moved the block's own by the time a pass
+    /// comes to this one.
     package let newest: UnsafeMutablePointer<Int64>
-    let oldestBefore: UnsafeMutablePointer<Int64>
     let oldest: UnsafeMutablePointer<Int64>
-    /// The pane of the row.
-    let pane: UnsafeMutablePointer<Int64>
     /// Stands for an argument or condition that an aggregate does not have.
     let always: Column
 
@@ -24,11 +19,6 @@ package final class WindowScratch {
         static let adds: UInt8 = 1
         static let inRunning: UInt8 = 2
         static let inClosed: UInt8 = 4
-        /// The key's first pane, a newer one, an older one than any before.
-        static let first: UInt8 = 8
-        static let advance: UInt8 = 16
-        static let extend: UInt8 = 32
-        static let transition: UInt8 = 56
     }
 
     // Never read or written.
@@ -41,20 +31,12 @@ package final class WindowScratch {
         panes.initialize(repeating: Self.nowhere, count: capacity)
         slots = .allocate(capacity: capacity)
         slots.initialize(repeating: 0, count: capacity)
-        ids = .allocate(capacity: capacity)
-        ids.initialize(repeating: 0, count: capacity)
         actions = .allocate(capacity: capacity)
         actions.initialize(repeating: 0, count: capacity)
-        newestBefore = .allocate(capacity: capacity)
-        newestBefore.initialize(repeating: 0, count: capacity)
         newest = .allocate(capacity: capacity)
         newest.initialize(repeating: 0, count: capacity)
-        oldestBefore = .allocate(capacity: capacity)
-        oldestBefore.initialize(repeating: 0, count: capacity)
         oldest = .allocate(capacity: capacity)
         oldest.initialize(repeating: 0, count: capacity)
-        pane = .allocate(capacity: capacity)
-        pane.initialize(repeating: 0, count: capacity)
         always = Column(.bool, capacity: capacity)
         always.values.update(repeating: 1, count: capacity)
         always.valid.update(repeating: 1, count: capacity)
@@ -64,12 +46,8 @@ package final class WindowScratch {
         blocks.deallocate()
         panes.deallocate()
         slots.deallocate()
-        ids.deallocate()
         actions.deallocate()
-        newestBefore.deallocate()
         newest.deallocate()
-        oldestBefore.deallocate()
         oldest.deallocate()
-        pane.deallocate()
     }
 }

@@ -11,9 +11,9 @@ extension WindowStore {
     @inline(__always)
     func noteDirty(_ block: UnsafeMutablePointer<Int64>, _ id: UInt32, _ slot: Int) {
         let segment = slot >> 3
-        block[Self.masks + segment >> 6] |= Int64(bitPattern: 1 << UInt64(segment & 63))
-        if block[Self.listed] == 0 {
-            block[Self.listed] = 1
+        block[masks + segment >> 6] |= Int64(bitPattern: 1 << UInt64(segment & 63))
+        if block[listed] == 0 {
+            block[listed] = 1
             dirty.append(id)
         }
     }
@@ -26,11 +26,11 @@ extension WindowStore {
         for id in dirty {
             let block = block(of: id)
             guard block != emptyBlock else { continue }
-            block[Self.listed] = 0
+            block[listed] = 0
             for word in 0..<maskWords {
-                var bits = UInt64(bitPattern: block[Self.masks + word])
-                block[Self.masks + word] = 0
-                block[Self.masks + maskWords + word] |= Int64(bitPattern: bits)
+                var bits = UInt64(bitPattern: block[masks + word])
+                block[masks + word] = 0
+                block[masks + maskWords + word] |= Int64(bitPattern: bits)
                 while bits != 0 {
                     let segment = word << 6 + bits.trailingZeroBitCount
                     bits &= bits &- 1
@@ -48,8 +48,8 @@ extension WindowStore {
     package func forgetDrained(_ id: UInt32, _ body: (_ segment: Int) -> Void) {
         let block = rawBlock(of: id)
         for word in 0..<maskWords {
-            var bits = UInt64(bitPattern: block[Self.masks + maskWords + word])
-            block[Self.masks + maskWords + word] = 0
+            var bits = UInt64(bitPattern: block[masks + maskWords + word])
+            block[masks + maskWords + word] = 0
             while bits != 0 {
                 body(word << 6 + bits.trailingZeroBitCount)
                 bits &= bits &- 1
@@ -81,23 +81,23 @@ extension WindowStore {
         for slot in slots(of: segment, ring: ringCount) {
             let pane = pane(at: slot, newest: newest, ring: ringCount)
             let words = block + ring + slot * paneWords
-            guard pane >= oldest, words[0] != 0 else { continue }
+            guard pane >= oldest, isOccupied(block, slot) else { continue }
             mask |= 1 << UInt8(slot & 7)
             for word in 0..<paneWords { bytes.appendZigzag(words[word]) }
-            if sketchesPerKey > 0 { writeSketches(block, pane, to: bytes) }
+            if sketchesPerKey > 0 { writeSketches(block, slot, to: bytes) }
         }
         bytes.base[maskAt] = mask
     }
 
-    private func writeSketches(_ block: UnsafeMutablePointer<Int64>, _ pane: Int64, to bytes: Arena) {
+    private func writeSketches(_ block: UnsafeMutablePointer<Int64>, _ slot: Int, to bytes: Arena) {
         for index in aggregates.indices where aggregates[index].isSketch {
             // A key that has no sketches yet has empty ones.
             if block[Self.sketch] == 0 {
                 bytes.appendByte(0)
             } else if case .quantile = aggregates[index] {
-                quantiles[sketchIndex(block, index)]?.write(slot: slot(pane), to: bytes)
+                quantiles[sketchIndex(block, index)]?.write(slot: slot, to: bytes)
             } else {
-                sketches[sketchIndex(block, index)]?.write(slot: slot(pane), to: bytes)
+                sketches[sketchIndex(block, index)]?.write(slot: slot, to: bytes)
             }
         }
     }
@@ -123,12 +123,13 @@ extension WindowStore {
                 if isThere { return false }
                 continue
             }
-            if !isThere {
-                for index in aggregates.indices { clearPanes(index, block, pane, pane) }
-            } else {
+            vacate(block, pane, pane)
+            if isThere {
+                let slot = self.slot(pane)
+                occupy(block, slot)
                 let words = paneWords(block, pane)
                 for word in 0..<paneWords { words[word] = reader.zigzag() }
-                readSketches(block, self.slot(pane), &reader)
+                readSketches(block, slot, &reader)
             }
         }
         return reader.isValid
@@ -136,7 +137,7 @@ extension WindowStore {
 
     private func setDrained(_ block: UnsafeMutablePointer<Int64>, _ segment: Int, _ isDrained: Bool) {
         guard maskWords > 0 else { return }
-        let word = Self.masks + maskWords + segment >> 6
+        let word = masks + maskWords + segment >> 6
         let bit = Int64(bitPattern: 1 << UInt64(segment & 63))
         block[word] = isDrained ? block[word] | bit : block[word] & ~bit
     }
@@ -154,13 +155,10 @@ extension WindowStore {
         var block = block(of: id)
         if block == emptyBlock { block = makeBlock(of: id) }
         let (newestBefore, oldestBefore) = (block[Self.newest], block[Self.oldest])
-        for index in aggregates.indices {
-            if newestBefore == Self.none {
-                clearPanes(index, block, oldest, newest)
-            } else {
-                clearPanes(index, block, max(newestBefore + 1, oldest), newest)
-                clearPanes(index, block, oldest, min(oldestBefore - 1, newest))
-            }
+        if newestBefore != Self.none {
+            vacate(block, max(newestBefore + 1, newest - Int64(ringCount) + 1), newest)
+            vacate(block, max(oldestBefore, newest - Int64(ringCount) + 1), min(oldest - 1, newestBefore))
+            vacate(block, max(oldest, newest - Int64(ringCount) + 1), min(oldestBefore - 1, newest))
         }
         block[Self.newest] = newest
         block[Self.oldest] = oldest
@@ -172,7 +170,7 @@ extension WindowStore {
         let block = block(of: id)
         guard block != emptyBlock, segment < (ringCount + 7) / 8 else { return false }
         setDrained(block, segment, false)
-        guard (0..<maskWords).allSatisfy({ block[Self.masks + maskWords + $0] == 0 }) else { return false }
+        guard (0..<maskWords).allSatisfy({ block[masks + maskWords + $0] == 0 }) else { return false }
         remove(id)
         return true
     }
@@ -191,33 +189,20 @@ extension WindowStore {
             let block = block(of: id)
             let (newest, oldest) = (block[Self.newest], block[Self.oldest])
             let (low, high) = panes(at: newest)
-            for index in aggregates.indices where !aggregates[index].isSketch {
-                if options.keepsRunning {
-                    rescan(index, block, block + running + offsets[index], max(low, oldest), min(high, newest))
-                }
-                guard options.keepsClosed else { continue }
-                let total = block + closed + offsets[index]
-                if let closedPanes {
-                    rescan(index, block, total, max(closedPanes.low, oldest), min(closedPanes.high, newest))
-                } else {
-                    aggregates[index].clear(total)
-                }
-            }
+            if options.keepsRunning { rescan(block, block + running, low, high) }
             guard options.keepsClosed else { continue }
+            rescan(block, block + closed, closedPanes?.low ?? 0, closedPanes?.high ?? -1)
             // Which windows changed since the last close is not known any more: look at them all once.
             noteChange(of: id)
-            var pane = max(oldest, closedPanes?.low ?? oldest)
-            while pane <= newest {
-                if paneWords(block, pane)[0] > 0 { touched[slot(pane)].append(id) }
-                pane += 1
-            }
+            forEachOccupied(block, max(oldest, closedPanes?.low ?? oldest), newest) { touched[$0].append(id) }
         }
     }
 
     // MARK: Snapshots
 
-    /// Appends the panes of every key: the key's number, newest and oldest pane, the drained segments, then the
-    /// panes' words as they stand in memory. Only while nothing is dirty.
+    /// Appends the panes of every key: the key's number, newest and oldest pane, the drained segments, a bit for every
+    /// pane from the oldest on that says whether it holds records, and the words of those that do. Only while nothing
+    /// is dirty.
     package func writeSnapshot(numbers: UnsafePointer<UInt32>, to bytes: Arena) {
         require(dirty.isEmpty, "a snapshot between commits")
         bytes.appendVarint(UInt64(ringCount))
@@ -228,14 +213,20 @@ extension WindowStore {
             bytes.appendWord(numbers[Int(id)])
             bytes.appendWord(UInt64(bitPattern: newest))
             bytes.appendVarint(UInt64(newest - oldest))
-            append(block + Self.masks + maskWords, maskWords, to: bytes)
-            // At most two runs, since the ring turns over once.
+            append(block + masks + maskWords, maskWords, to: bytes)
             let first = slot(oldest)
-            let count = Int(newest - oldest) + 1
-            let straight = min(count, ringCount - first)
-            append(block + ring + first * paneWords, straight * paneWords, to: bytes)
-            append(block + ring, (count - straight) * paneWords, to: bytes)
-            if sketchesPerKey > 0 { for pane in oldest...newest { writeSketches(block, pane, to: bytes) } }
+            for start in stride(from: oldest, through: newest, by: 64) {
+                var bits: UInt64 = 0
+                forEachOccupied(block, start, min(start + 63, newest)) { slot in
+                    let place = slot - first - Int(start - oldest)
+                    bits |= 1 << UInt64(place < 0 ? place + ringCount : place)
+                }
+                bytes.appendWord(bits)
+            }
+            forEachOccupied(block, oldest, newest) { slot in
+                append(block + ring + slot * paneWords, paneWords, to: bytes)
+                if sketchesPerKey > 0 { writeSketches(block, slot, to: bytes) }
+            }
         }
     }
 
@@ -257,13 +248,18 @@ extension WindowStore {
             guard reader.isValid, ids.indices.contains(number), newest > Int64.min + Int64(ringCount) else { return false }
             let oldest = newest - Int64(count) + 1
             let block = restoreBlock(ids[number], newest: newest, oldest: oldest)
-            copy(&reader, to: block + Self.masks + maskWords, maskWords)
-            let first = slot(oldest)
-            let straight = min(count, ringCount - first)
-            copy(&reader, to: block + ring + first * paneWords, straight * paneWords)
-            copy(&reader, to: block + ring, (count - straight) * paneWords)
-            guard sketchesPerKey > 0 else { continue }
-            for pane in oldest...newest { readSketches(block, slot(pane), &reader) }
+            copy(&reader, to: block + masks + maskWords, maskWords)
+            for start in stride(from: oldest, through: newest, by: 64) {
+                var bits = reader.word64() & (~0 >> UInt64(max(0, start + 63 - newest)))
+                while bits != 0 {
+                    occupy(block, slot(start + Int64(bits.trailingZeroBitCount)))
+                    bits &= bits &- 1
+                }
+            }
+            forEachOccupied(block, oldest, newest) { slot in
+                copy(&reader, to: block + ring + slot * paneWords, paneWords)
+                if sketchesPerKey > 0 { readSketches(block, slot, &reader) }
+            }
         }
         return reader.isValid
     }

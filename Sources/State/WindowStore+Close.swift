@@ -17,35 +17,29 @@ extension WindowStore {
         closedAnchor += 1
         guard options.keepsClosed else { return }
         let (low, high) = panes(at: closedAnchor)
-        for id in touched[slot(high)] {
+        let entering = slot(high)
+        for id in touched[entering] {
             let block = block(of: id)
-            guard high >= block[Self.oldest], high <= block[Self.newest], paneWords(block, high)[0] > 0 else { continue }
-            for index in aggregates.indices where !aggregates[index].isSketch {
-                aggregates[index].merge(
-                    paneWords(block, high) + offsets[index], into: block + closed + offsets[index])
+            guard holds(block, high, at: entering) else { continue }
+            merge(block + ring + entering * paneWords, into: block + closed)
+            noteChange(of: id)
+        }
+        let leaving = slot(low - 1)
+        for id in touched[leaving] {
+            let block = block(of: id)
+            guard holds(block, low - 1, at: leaving) else { continue }
+            if subtract(block + ring + leaving * paneWords, outOf: block + closed) {
+                rescanExtremes(block, block + closed, low, high)
             }
             noteChange(of: id)
         }
-        let leaving = low - 1
-        let slot = slot(leaving)
-        for id in touched[slot] { leave(leaving, low, high, id) }
         left.removeAll(keepingCapacity: true)
-        swap(&left, &touched[slot])
+        swap(&left, &touched[leaving])
     }
 
-    /// Takes a pane out of a key's closed totals.
-    private func leave(_ leaving: Int64, _ low: Int64, _ high: Int64, _ id: UInt32) {
-        let block = block(of: id)
-        let (newest, oldest) = (block[Self.newest], block[Self.oldest])
-        guard leaving >= oldest, leaving <= newest else { return }
-        for index in aggregates.indices where !aggregates[index].isSketch {
-            let aggregate = aggregates[index]
-            let total = block + closed + offsets[index]
-            if aggregate.subtract(paneWords(block, leaving) + offsets[index], outOf: total) {
-                rescan(index, block, total, max(low, oldest), min(high, newest))
-            }
-        }
-        noteChange(of: id)
+    /// True if a slot of the key's ring holds records of this pane.
+    private func holds(_ block: UnsafeMutablePointer<Int64>, _ pane: Int64, at slot: Int) -> Bool {
+        pane >= block[Self.oldest] && pane <= block[Self.newest] && isOccupied(block, slot)
     }
 
     /// Takes every window up to `watermark` as closed, without totals. Only where `hasClosedTotals` is false.
@@ -163,7 +157,7 @@ extension WindowStore {
             if block == emptyBlock { return (0, 0) }
             var pane = max(low, oldest)
             while pane <= min(high, block[Self.newest]) {
-                if paneWords(block, pane)[offsets[index]] != 0 {
+                if isOccupied(block, slot(pane)), paneWords(block, pane)[offsets[index]] != 0 {
                     return ((high + 1 - pane) * Int64(perPane), 1)
                 }
                 pane += 1

@@ -97,12 +97,13 @@ extension WindowStore {
     }
 
     private struct Layout {
-        let ringCount, blockWords, keysPerChunk, maskWords, running, ring: Int
+        let ringCount, blockWords, keysPerChunk, masks, maskWords, running, ring: Int
 
         init(_ store: WindowStore) {
             ringCount = store.ringCount
             blockWords = store.blockWords
             keysPerChunk = store.keysPerChunk
+            masks = store.masks
             maskWords = store.maskWords
             running = store.running
             ring = store.ring
@@ -111,23 +112,25 @@ extension WindowStore {
 
     private func move(_ id: UInt32, from old: UnsafeMutablePointer<Int64>, _ layout: Layout) {
         let new = rawBlock(of: id)
-        new.update(from: old, count: Self.listed)
-        for word in Self.listed..<running { new[word] = 0 }
+        new.update(from: old, count: Self.pass)
+        for word in Self.pass..<running { new[word] = 0 }
         (new + running).update(from: old + layout.running, count: ring - running)
         // Segments that a changelog holds are there under the numbers that they had.
         for word in 0..<layout.maskWords {
-            new[Self.masks + word] = old[Self.masks + layout.maskWords + word] | old[Self.masks + word]
+            new[masks + word] = old[layout.masks + layout.maskWords + word] | old[layout.masks + word]
         }
         if options.tracksChanges {
-            new[Self.listed] = 1
+            new[listed] = 1
             dirty.append(id)
         }
         guard old[Self.newest] != Self.none else { return }
         let (oldest, newest) = (old[Self.oldest], old[Self.newest])
         for pane in oldest...newest {
-            let from = old + layout.ring + Self.slot(pane, layout.ringCount) * paneWords
-            paneWords(new, pane).update(from: from, count: paneWords)
-            if options.tracksChanges { noteDirty(new, id, slot(pane)) }
+            let (oldSlot, newSlot) = (Self.slot(pane, layout.ringCount), slot(pane))
+            if options.tracksChanges { noteDirty(new, id, newSlot) }
+            guard isOccupied(old, oldSlot) else { continue }
+            occupy(new, newSlot)
+            paneWords(new, pane).update(from: old + layout.ring + oldSlot * paneWords, count: paneWords)
         }
         guard old[Self.sketch] != 0 else { return }
         for index in aggregates.indices where aggregates[index].isSketch {

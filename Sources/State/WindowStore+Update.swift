@@ -2,29 +2,41 @@ import Base
 import Records
 
 extension WindowStore {
-    /// Finds the block and pane of every selected row and moves the keys' newest panes on.
+    /// Finds the block and pane of the selected rows from position `first` on and moves the keys' windows on. Ends before
+    /// a row that would move a key's window of which an earlier row has still to be aggregated; returns the position
+    /// after the last row that was prepared, which `apply` must see before the next call.
     ///
     /// `updates[row]` 1: the row belongs to the step; 0: another step's row, for which the window is only
     /// read. `watermarks[row]`: the watermark of the row's source after the row. Sets `late[row]` where every
     /// window of the row is closed; such a row changes nothing and reads what is current.
     package func prepare(
         _ rows: Selection,
+        from first: Int,
         ids: UnsafePointer<UInt32>,
         times: UnsafePointer<Int64>,
         watermarks: UnsafePointer<Int64>,
         updates: UnsafePointer<UInt8>,
         late: UnsafeMutablePointer<UInt8>,
         scratch: WindowScratch
-    ) {
+    ) -> Int {
         let (span, excludes, emptyBlock) = (Int64(options.span), options.excludesCurrent, emptyBlock)
-        let (keepsRunning, tracksChanges) = (options.keepsRunning, options.tracksChanges)
+        let (keepsRunning, keepsClosed, tracksChanges) = (options.keepsRunning, options.keepsClosed, options.tracksChanges)
         let (ringCount, keysPerChunk, blockWords) = (ringCount, keysPerChunk, blockWords)
+        let (ring, paneWords) = (ring, paneWords)
         let lead = Int64(ringCount) - span - (excludes ? 2 : 1)
         let closedRange =
-            options.keepsClosed && closedAnchor != Self.none ? panes(at: closedAnchor) : (low: 0, high: -1)
+            keepsClosed && closedAnchor != Self.none ? panes(at: closedAnchor) : (low: 0, high: -1)
+        passes += 1
+        let pass = passes
         var clock = self.clock
         var watermarkClock = self.watermarkClock
-        for index in 0..<rows.count {
+        // Most rows lie in the pane of the row before: a division a row less.
+        var (lastPane, lastSlot) = (Int64.min, 0)
+        defer {
+            self.clock = clock
+            self.watermarkClock = watermarkClock
+        }
+        for index in first..<rows.count {
             let row = rows[index]
             var pane = clock.pane(of: times[row])
             // Without a watermark no pane is too old.
@@ -32,7 +44,6 @@ extension WindowStore {
             var isUpdate = updates[row] != 0
             var block = block(of: ids[row], keysPerChunk, blockWords)
             scratch.blocks[index] = block
-            scratch.ids[index] = ids[row]
             scratch.actions[index] = 0
             scratch.newest[index] = pane
             if isUpdate, (excludes ? pane + span : pane + span - 1) < current {
@@ -47,41 +58,51 @@ extension WindowStore {
                 // A reader of another source must not drive the ring past what the watermark still needs.
                 pane = min(pane, max(current + lead, block[Self.newest]))
             }
-            let newest = block[Self.newest]
-            let oldest = block[Self.oldest]
-            var action = isUpdate ? WindowScratch.Action.adds : 0
-            scratch.newestBefore[index] = newest
-            scratch.oldestBefore[index] = oldest
-            scratch.pane[index] = pane
-            if newest == Self.none {
-                block[Self.newest] = pane
-                block[Self.oldest] = pane
-                action |= WindowScratch.Action.first
-            } else if pane > newest {
-                block[Self.newest] = pane
-                block[Self.oldest] = max(oldest, pane - Int64(ringCount) + 1)
-                action |= WindowScratch.Action.advance
-            } else if pane < oldest, isUpdate {
+            if pane != lastPane { (lastPane, lastSlot) = (pane, Self.slot(pane, ringCount)) }
+            let slot = lastSlot
+            var hasChanged = isUpdate
+            if pane > block[Self.newest] {
+                if block[Self.newest] == Self.none {
+                    block[Self.newest] = pane
+                    block[Self.oldest] = pane
+                } else {
+                    if block[Self.pass] == pass { return index }
+                    moveOn(block, to: pane)
+                }
+                hasChanged = true
+            } else if pane < block[Self.oldest], isUpdate {
                 // Cannot be while event time leads the watermark by the out-of-order bound at most.
-                require(pane > newest - Int64(ringCount), "a pane behind the ring")
+                require(pane > block[Self.newest] - Int64(ringCount), "a pane behind the ring")
+                if block[Self.sketch] != 0 { vacate(block, pane, block[Self.oldest] - 1) }
                 block[Self.oldest] = pane
-                action |= WindowScratch.Action.extend
             }
+            block[Self.pass] = pass
+            if tracksChanges, hasChanged { noteDirty(block, ids[row], slot) }
             let anchor = block[Self.newest]
             scratch.newest[index] = anchor
             scratch.oldest[index] = block[Self.oldest]
-            let slot = Self.slot(pane, ringCount)
+            guard isUpdate else { continue }
             scratch.slots[index] = Int32(truncatingIfNeeded: slot)
-            scratch.panes[index] = block + ring + slot * paneWords
-            if tracksChanges, action != 0 { noteDirty(block, ids[row], slot) }
+            let words = block + ring + slot &* paneWords
+            scratch.panes[index] = words
+            let occupied = Self.occupied + slot >> 6
+            let bit = Int64(bitPattern: 1 << UInt64(slot & 63))
+            if block[occupied] & bit == 0 {
+                block[occupied] |= bit
+                words.update(from: neutral, count: paneWords)
+                if keepsClosed { touched[slot].append(ids[row]) }
+            }
+            var action = WindowScratch.Action.adds
             let low = excludes ? anchor - span : anchor - span + 1
             let high = excludes ? anchor - 1 : anchor
             if keepsRunning, pane >= low, pane <= high { action |= WindowScratch.Action.inRunning }
-            if pane >= closedRange.low && pane <= closedRange.high { action |= WindowScratch.Action.inClosed }
+            if pane >= closedRange.low && pane <= closedRange.high {
+                action |= WindowScratch.Action.inClosed
+                noteChange(of: ids[row])
+            }
             scratch.actions[index] = action
         }
-        self.clock = clock
-        self.watermarkClock = watermarkClock
+        return rows.count
     }
 
     /// True if `prepare` took the row at this position of the selection into a window.
@@ -89,11 +110,12 @@ extension WindowStore {
         scratch.actions[position] & WindowScratch.Action.adds != 0
     }
 
-    /// Adds the rows that `prepare` found to the aggregate at `index`, and writes its value in the current
-    /// window, as it is after each row, to `output`.
+    /// Adds the rows at `positions`, which `prepare` found, to the aggregate at `index`, and writes its value in the
+    /// current window, as it is after each row, to `output`.
     package func apply(
         _ index: Int,
         _ rows: Selection,
+        _ positions: Range<Int>,
         times: UnsafePointer<Int64>,
         argument: Column?,
         condition: Column?,
@@ -105,15 +127,13 @@ extension WindowStore {
         let condition = condition ?? scratch.always
         let aggregate = aggregates[index]
         switch aggregate {
-        case .records where options.keepsClosed:
-            countRecords(index, rows, output, scratch)
         case .records, .count:
-            pass(index, rows, argument, condition, output, scratch, { words, _, _ in words[0] &+= 1 }) {
+            pass(index, rows, positions, argument, condition, output, scratch, { words, _, _ in words[0] &+= 1 }) {
                 words, _ in (words[0], 1)
             }
         case .sum:
             pass(
-                index, rows, argument, condition, output, scratch,
+                index, rows, positions, argument, condition, output, scratch,
                 { words, value, _ in store128(load128(words) &+ Int128(value), words) }
             ) { words, _ in
                 let sum = load128(words)
@@ -122,19 +142,19 @@ extension WindowStore {
             }
         case .minimum:
             pass(
-                index, rows, argument, condition, output, scratch,
+                index, rows, positions, argument, condition, output, scratch,
                 { words, value, _ in words[0] = min(words[0], value) }
             ) { words, _ in (words[0], words[0] == .max ? 0 : 1) }
         case .maximum:
             pass(
-                index, rows, argument, condition, output, scratch,
+                index, rows, positions, argument, condition, output, scratch,
                 { words, value, _ in words[0] = max(words[0], value) }
             ) { words, _ in (words[0], words[0] == .min ? 0 : 1) }
         case .distinct, .quantile:
-            applySketch(index, rows, argument, condition, output, arena, scratch)
+            applySketch(index, rows, positions, argument, condition, output, arena, scratch)
         default:
             pass(
-                index, rows, argument, condition, output, scratch,
+                index, rows, positions, argument, condition, output, scratch,
                 { words, value, row in aggregate.add(value, times[row], to: words, arena: arena) }
             ) { words, position in
                 switch aggregate {
@@ -148,34 +168,13 @@ extension WindowStore {
         }
     }
 
-    /// The pass for the records themselves, which also lists the keys that have their first record in a pane.
-    private func countRecords(_ index: Int, _ rows: Selection, _ output: Column?, _ scratch: WindowScratch) {
-        let (running, closed) = (self.running, self.closed)
-        for position in 0..<rows.count {
-            let action = scratch.actions[position]
-            let block = scratch.blocks[position]
-            if action & WindowScratch.Action.transition != 0 { transition(position, index, scratch) }
-            if action & WindowScratch.Action.adds != 0 {
-                let pane = scratch.panes[position]
-                if pane[0] == 0 { touched[Int(scratch.slots[position])].append(scratch.ids[position]) }
-                pane[0] &+= 1
-                if action & WindowScratch.Action.inRunning != 0 { block[running] &+= 1 }
-                if action & WindowScratch.Action.inClosed != 0 {
-                    block[closed] &+= 1
-                    noteChange(of: scratch.ids[position])
-                }
-            }
-            output?.values[rows[position]] = block[running]
-            output?.valid[rows[position]] = 1
-        }
-    }
-
     /// The loop that every aggregate shares. `add` gets the words, the argument and the row; `read` the
     /// running total's words and the position in the selection.
     @inline(__always)
     private func pass(
         _ index: Int,
         _ rows: Selection,
+        _ positions: Range<Int>,
         _ argument: Column,
         _ condition: Column,
         _ output: Column?,
@@ -190,10 +189,9 @@ extension WindowStore {
         let (conditions, conditionsValid) = (condition.values, condition.valid)
         let (blocks, panes, actions) = (scratch.blocks, scratch.panes, scratch.actions)
         let (out, outValid) = (output?.values, output?.valid)
-        for position in 0..<rows.count {
+        for position in positions {
             let action = actions[position]
             let block = blocks[position]
-            if action & WindowScratch.Action.transition != 0 { transition(position, index, scratch) }
             let row = rows[position]
             if action & WindowScratch.Action.adds != 0, valid[row] == 1, conditionsValid[row] == 1,
                 conditions[row] != 0
@@ -214,6 +212,7 @@ extension WindowStore {
     private func applySketch(
         _ index: Int,
         _ rows: Selection,
+        _ positions: Range<Int>,
         _ argument: Column,
         _ condition: Column,
         _ output: Column?,
@@ -222,11 +221,10 @@ extension WindowStore {
     ) {
         var isText = false
         if case .distinct(let text) = aggregates[index] { isText = text }
-        for position in 0..<rows.count {
+        for position in positions {
             let action = scratch.actions[position]
             let block = scratch.blocks[position]
             let row = rows[position]
-            if action & WindowScratch.Action.transition != 0 { transition(position, index, scratch) }
             if action & WindowScratch.Action.adds != 0, argument.valid[row] == 1, condition.valid[row] == 1,
                 condition.values[row] != 0
             {
@@ -250,147 +248,74 @@ extension WindowStore {
         }
     }
 
-    /// A key's first pane, a newer pane or an older one: makes the panes that time has reached empty and
-    /// moves the running total of one aggregate on.
-    @inline(never)
-    private func transition(_ position: Int, _ index: Int, _ scratch: WindowScratch) {
-        let block = scratch.blocks[position]
-        let action = scratch.actions[position]
-        if action & WindowScratch.Action.first != 0 {
-            clearPanes(index, block, scratch.pane[position], scratch.pane[position])
-        } else if action & WindowScratch.Action.extend != 0 {
-            clearPanes(index, block, scratch.pane[position], scratch.oldestBefore[position] - 1)
-        } else {
-            advance(
-                index,
-                block,
-                from: scratch.newestBefore[position],
-                to: scratch.newest[position],
-                oldest: scratch.oldestBefore[position]
-            )
-        }
-    }
-
-    func clearPanes(_ index: Int, _ block: UnsafeMutablePointer<Int64>, _ low: Int64, _ high: Int64) {
-        let aggregate = aggregates[index]
-        if low > high { return }
-        for pane in low...high {
-            if aggregate.isSketch {
-                guard block[Self.sketch] != 0 else { continue }
-                let sketch = sketchIndex(block, index)
-                sketches[sketch]?.clear(slot: slot(pane))
-                quantiles[sketch]?.clear(slot: slot(pane))
-            } else {
-                aggregate.clear(paneWords(block, pane) + offsets[index])
-            }
-        }
-    }
-
-    /// Moves the running total of one aggregate from the window at `from` to the one at `to`. The common
-    /// aggregates have their loops written out for them: at short slides a key moves many panes at a time.
-    private func advance(
-        _ index: Int,
-        _ block: UnsafeMutablePointer<Int64>,
-        from: Int64,
-        to: Int64,
-        oldest: Int64
-    ) {
-        let aggregate = aggregates[index]
-        switch aggregate {
-        case .records, .count:
-            move(index, block, from, to, oldest, clear: { $0[0] = 0 }) { pane, total in
-                total[0] &-= pane[0]
-                return false
-            }
-        case .sum:
-            move(index, block, from, to, oldest, clear: { store128(0, $0) }) { pane, total in
-                store128(load128(total) &- load128(pane), total)
-                return false
-            }
-        case .minimum:
-            move(index, block, from, to, oldest, clear: { $0[0] = .max }) { pane, total in
-                pane[0] == total[0] && pane[0] != .max
-            }
-        case .maximum:
-            move(index, block, from, to, oldest, clear: { $0[0] = .min }) { pane, total in
-                pane[0] == total[0] && pane[0] != .min
-            }
-        case .distinct, .quantile: clearPanes(index, block, max(from + 1, to - Int64(ringCount) + 1), to)
-        default:
-            move(index, block, from, to, oldest, clear: { aggregate.clear($0) }) { pane, total in
-                aggregate.subtract(pane, outOf: total)
-            }
-        }
-    }
-
-    @inline(__always)
-    private func move(
-        _ index: Int,
-        _ block: UnsafeMutablePointer<Int64>,
-        _ from: Int64,
-        _ to: Int64,
-        _ oldest: Int64,
-        clear: (Accumulator) -> Void,
-        subtract: (Accumulator, Accumulator) -> Bool
-    ) {
-        let offset = offsets[index]
-        let (old, new) = (panes(at: from), panes(at: to))
-        let total = block + self.running + offset
-        let first = block + ring + offset
-        let (ringCount, paneWords) = (ringCount, paneWords)
-        var mustRescan = false
-        if !options.keepsRunning {
-            // Only the panes move.
-        } else if new.low > old.high {
-            clear(total)
-        } else {
-            var pane = max(old.low, oldest)
-            if pane < new.low {
-                var slot = slot(pane)
-                while pane < new.low {
-                    if subtract(first + slot &* paneWords, total) { mustRescan = true }
-                    slot = slot &+ 1 == ringCount ? 0 : slot &+ 1
-                    pane &+= 1
-                }
-            }
-        }
-        // Only `until: previous` windows take in panes that already hold records.
-        var entering = max(old.high + 1, max(new.low, oldest))
-        while options.keepsRunning, entering <= min(new.high, from) {
-            aggregates[index].merge(first + slot(entering) * paneWords, into: total)
-            entering += 1
-        }
-        var pane = max(from + 1, to - Int64(ringCount) + 1)
-        var slot = slot(pane)
-        while pane <= to {
-            clear(first + slot &* paneWords)
-            slot = slot &+ 1 == ringCount ? 0 : slot &+ 1
-            pane &+= 1
-        }
-        if mustRescan { rescan(index, block, total, max(new.low, oldest), new.high) }
-    }
-
-    func rescan(
-        _ index: Int,
-        _ block: UnsafeMutablePointer<Int64>,
-        _ total: UnsafeMutablePointer<Int64>,
-        _ low: Int64,
-        _ high: Int64
-    ) {
-        let aggregate = aggregates[index]
-        aggregate.clear(total)
-        if low > high { return }
-        for pane in low...high { aggregate.merge(paneWords(block, pane) + offsets[index], into: total) }
-    }
+    // MARK: Moving on
 
     /// Moves a key's running totals on to the window at `anchor`, if that is newer.
     func advance(_ block: UnsafeMutablePointer<Int64>, to anchor: Int64) {
-        let (newest, oldest) = (block[Self.newest], block[Self.oldest])
-        guard block != emptyBlock, anchor > newest else { return }
-        for index in aggregates.indices { advance(index, block, from: newest, to: anchor, oldest: oldest) }
+        guard block != emptyBlock, anchor > block[Self.newest] else { return }
+        moveOn(block, to: anchor)
+        if options.tracksChanges { noteDirty(block, live[Int(block[Self.position])], slot(anchor)) }
+    }
+
+    /// Takes the panes that the window at `anchor` does not cover any more out of the running totals, and makes
+    /// room for those that it does. The anchor is newer than the key's.
+    @inline(never)
+    func moveOn(_ block: UnsafeMutablePointer<Int64>, to anchor: Int64) {
+        let (from, oldest) = (block[Self.newest], block[Self.oldest])
+        let (old, new) = (panes(at: from), panes(at: anchor))
+        let total = block + running
+        var mustRescan = false
+        if options.keepsRunning {
+            if new.low > old.high {
+                total.update(from: neutral, count: paneWords)
+            } else {
+                forEachOccupied(block, max(old.low, oldest), new.low - 1) { slot in
+                    if subtract(block + ring + slot * paneWords, outOf: total) { mustRescan = true }
+                }
+            }
+            // Only `until: previous` windows take in panes that already hold records.
+            forEachOccupied(block, max(old.high + 1, new.low, oldest), min(new.high, from)) { slot in
+                merge(block + ring + slot * paneWords, into: total)
+            }
+        }
+        vacate(block, max(from + 1, anchor - Int64(ringCount) + 1), anchor)
         block[Self.newest] = anchor
         block[Self.oldest] = max(oldest, anchor - Int64(ringCount) + 1)
-        if options.tracksChanges { noteDirty(block, live[Int(block[Self.position])], slot(anchor)) }
+        if mustRescan { rescanExtremes(block, total, new.low, new.high) }
+    }
+
+    @inline(__always)
+    func merge(_ pane: Accumulator, into total: Accumulator) {
+        for slice in slices { slice.aggregate.merge(pane + slice.offset, into: total + slice.offset) }
+    }
+
+    /// True if an extreme left.
+    @inline(__always)
+    func subtract(_ pane: Accumulator, outOf total: Accumulator) -> Bool {
+        var hasLeft = false
+        for slice in slices where slice.aggregate.subtract(pane + slice.offset, outOf: total + slice.offset) {
+            hasLeft = true
+        }
+        return hasLeft
+    }
+
+    /// Finds what cannot be subtracted again in the panes from `low` to `high`.
+    func rescanExtremes(_ block: UnsafeMutablePointer<Int64>, _ total: Accumulator, _ low: Int64, _ high: Int64) {
+        for slice in slices where slice.aggregate.isExtreme { slice.aggregate.clear(total + slice.offset) }
+        forEachOccupied(block, max(low, block[Self.oldest]), min(high, block[Self.newest])) { slot in
+            let pane = block + ring + slot * paneWords
+            for slice in slices where slice.aggregate.isExtreme {
+                slice.aggregate.merge(pane + slice.offset, into: total + slice.offset)
+            }
+        }
+    }
+
+    /// Makes a total what the panes from `low` to `high` add up to.
+    func rescan(_ block: UnsafeMutablePointer<Int64>, _ total: Accumulator, _ low: Int64, _ high: Int64) {
+        total.update(from: neutral, count: paneWords)
+        forEachOccupied(block, max(low, block[Self.oldest]), min(high, block[Self.newest])) { slot in
+            merge(block + ring + slot * paneWords, into: total)
+        }
     }
 }
 

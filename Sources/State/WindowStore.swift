@@ -5,7 +5,9 @@ import Records
 /// totals of the current window, kept up to date by adding what enters and taking out what leaves.
 ///
 /// A window of `span` panes is named by its anchor, the last pane that it covers (`until: previous`: the
-/// pane after the last). Block: header, running total, closed total, ring.
+/// pane after the last). Block: header, a bit for every pane of the ring that holds records, running total, closed
+/// total, ring. Panes without their bit hold no particular words: none is emptied before a record comes for it, and a
+/// key that moves on by many panes touches only those that held something.
 ///
 /// - The running total is the window anchored at the key's newest pane: what a record sees.
 /// - The closed total is the window anchored at `closedAnchor`, which follows the watermark; kept only for
@@ -48,6 +50,10 @@ package final class WindowStore {
     /// Of `records` first, then the options' aggregates.
     package let aggregates: [Aggregate]
     let offsets: [Int]
+    /// Those that are words of a pane.
+    let slices: UnsafeMutableBufferPointer<Slice>
+    /// The words of a pane, or of a total, without records.
+    let neutral: UnsafeMutablePointer<Int64>
     /// Words of one pane.
     let paneWords: Int
     /// Panes of the ring; grows only by `growRing`.
@@ -56,7 +62,7 @@ package final class WindowStore {
     var keysPerChunk: Int
     var chunks: [UnsafeMutablePointer<Int64>] = []
     /// Stands for every key that has no block; its totals are empty and never written.
-    let emptyBlock: UnsafeMutablePointer<Int64>
+    private(set) var emptyBlock: UnsafeMutablePointer<Int64>
     var clock: PaneClock
     var watermarkClock: PaneClock
     var sketches: [DistinctSet?] = []
@@ -89,13 +95,26 @@ package final class WindowStore {
     static let position = 2
     /// Index + 1 of the key's first sketch, 0 for none.
     static let sketch = 3
+    /// The last pass in which rows of the key were.
+    static let pass = 4
+    /// The bits of panes that hold records, by slot; set only for panes from the oldest to the newest.
+    static let occupied = 5
+    private(set) var occupiedWords: Int
     /// Where changes are tracked: 1 while the key is in `dirty`; then the masks of segments that changed and of
     /// those that were drained.
-    static let listed = 4
-    static let masks = 5
+    var listed: Int { Self.occupied + occupiedWords }
+    var masks: Int { listed + 1 }
     private(set) var running: Int
     var closed: Int { running + paneWords }
     var ring: Int { options.keepsClosed ? closed + paneWords : closed }
+    /// Counts calls of `prepare`.
+    var passes: Int64 = 0
+
+    /// One aggregate and its first word in a pane.
+    struct Slice {
+        var aggregate: Aggregate
+        var offset: Int
+    }
 
     /// No pane yet.
     static let none = Int64.min
@@ -111,6 +130,12 @@ package final class WindowStore {
         }
         self.offsets = offsets
         paneWords = words
+        let kept = zip(aggregates, offsets).filter { $0.0.words > 0 }
+        slices = .allocate(capacity: kept.count)
+        _ = slices.initialize(from: kept.map { Slice(aggregate: $0.0, offset: $0.1) })
+        neutral = .allocate(capacity: words)
+        neutral.initialize(repeating: 0, count: words)
+        for slice in slices { slice.aggregate.clear(neutral + slice.offset) }
         clock = PaneClock(options.length)
         watermarkClock = clock
         let paneMilliseconds: Int64
@@ -120,31 +145,34 @@ package final class WindowStore {
         }
         let lead = Int((options.outOfOrder + paneMilliseconds - 1) / paneMilliseconds) + 1
         ringCount = options.span + lead + (options.excludesCurrent ? 2 : 1)
-        (maskWords, running, blockWords) = (0, 0, 0)
+        (occupiedWords, maskWords, running, blockWords, keysPerChunk) = (0, 0, 0, 0, 0)
         touched = Array(repeating: [], count: options.keepsClosed ? ringCount : 0)
-        keysPerChunk = 0
-        // The ring may grow; whoever stands in for a key without a block has no panes.
-        let wordsMax = Self.masks + 2 + words * 2 + words * ringCount
-        emptyBlock = .allocate(capacity: wordsMax)
-        emptyBlock.initialize(repeating: 0, count: wordsMax)
+        emptyBlock = .allocate(capacity: 1)
         layOut()
-        clearTotals(emptyBlock)
-        emptyBlock[Self.newest] = Self.none
-        emptyBlock[Self.position] = -1
     }
 
     /// The parts of a block for a ring of `ringCount` panes.
     func layOut() {
         let segments = (ringCount + Self.slotsPerSegment - 1) / Self.slotsPerSegment
+        occupiedWords = (ringCount + 63) / 64
         maskWords = options.tracksChanges ? (segments + 63) / 64 : 0
-        running = options.tracksChanges ? Self.masks + 2 * maskWords : Self.listed
+        running = options.tracksChanges ? masks + 2 * maskWords : listed
         blockWords = ring + paneWords * ringCount
         keysPerChunk = Self.keysPerChunk(blockWords)
+        // It has no panes.
+        emptyBlock.deallocate()
+        emptyBlock = .allocate(capacity: ring)
+        emptyBlock.initialize(repeating: 0, count: ring)
+        clearTotals(emptyBlock)
+        emptyBlock[Self.newest] = Self.none
+        emptyBlock[Self.position] = -1
     }
 
     deinit {
         for chunk in chunks { chunk.deallocate() }
         emptyBlock.deallocate()
+        slices.deallocate()
+        neutral.deallocate()
     }
 
     /// About a quarter of a megabyte a chunk: large enough to be given back to the system whole.
@@ -189,7 +217,7 @@ package final class WindowStore {
         block[Self.newest] = Self.none
         block[Self.oldest] = Self.none
         block[Self.sketch] = 0
-        for word in Self.listed..<running { block[word] = 0 }
+        for word in Self.pass..<running { block[word] = 0 }
         block[Self.position] = Int64(live.count)
         live.append(id)
         clearTotals(block)
@@ -198,8 +226,7 @@ package final class WindowStore {
 
     func addChunks(through last: Int) {
         while chunks.count <= last {
-            // Not initialised as a whole: panes are cleared when time reaches them, and pages that no
-            // key uses are never touched.
+            // Not initialised as a whole: pages that no key uses are never touched.
             let memory = UnsafeMutablePointer<Int64>.allocate(capacity: keysPerChunk * blockWords)
             for key in 0..<keysPerChunk { memory[key * blockWords + Self.position] = -1 }
             chunks.append(memory)
@@ -221,10 +248,8 @@ package final class WindowStore {
     }
 
     private func clearTotals(_ block: UnsafeMutablePointer<Int64>) {
-        for (aggregate, offset) in zip(aggregates, offsets) {
-            aggregate.clear(block + running + offset)
-            if options.keepsClosed { aggregate.clear(block + closed + offset) }
-        }
+        (block + running).update(from: neutral, count: paneWords)
+        if options.keepsClosed { (block + closed).update(from: neutral, count: paneWords) }
     }
 
     // MARK: Panes
@@ -264,6 +289,58 @@ package final class WindowStore {
 
     /// When the window at `anchor` can no longer change: the end of its last slide.
     package func closesAt(_ anchor: Int64) -> Int64 { clock.startOfPane(anchor + 1) }
+
+    @inline(__always)
+    func isOccupied(_ block: UnsafeMutablePointer<Int64>, _ slot: Int) -> Bool {
+        block[Self.occupied + slot >> 6] & Int64(bitPattern: 1 << UInt64(slot & 63)) != 0
+    }
+
+    /// Says that a pane holds records; its words are then neutral if they were of no use before.
+    func occupy(_ block: UnsafeMutablePointer<Int64>, _ slot: Int) {
+        let word = Self.occupied + slot >> 6
+        let bit = Int64(bitPattern: 1 << UInt64(slot & 63))
+        if block[word] & bit != 0 { return }
+        block[word] |= bit
+        (block + ring + slot * paneWords).update(from: neutral, count: paneWords)
+    }
+
+    /// Calls `body` with the slot of every pane from `low` to `high`, ring's length at most, that holds records, in
+    /// the panes' order.
+    @inline(__always)
+    func forEachOccupied(_ block: UnsafeMutablePointer<Int64>, _ low: Int64, _ high: Int64, _ body: (_ slot: Int) -> Void) {
+        if low > high { return }
+        var slot = slot(low)
+        var left = Int(high - low) + 1
+        while left > 0 {
+            let bit = slot & 63
+            let run = min(left, 64 - bit, ringCount - slot)
+            var bits = UInt64(bitPattern: block[Self.occupied + slot >> 6]) >> UInt64(bit) & (~0 >> UInt64(64 - run))
+            while bits != 0 {
+                body(slot + bits.trailingZeroBitCount)
+                bits &= bits &- 1
+            }
+            slot += run
+            left -= run
+            if slot == ringCount { slot = 0 }
+        }
+    }
+
+    /// Takes the records of the panes from `low` to `high` away, ring's length at most; from totals they are taken by
+    /// others.
+    func vacate(_ block: UnsafeMutablePointer<Int64>, _ low: Int64, _ high: Int64) {
+        if low > high { return }
+        var slot = slot(low)
+        var left = Int(high - low) + 1
+        while left > 0 {
+            let bit = slot & 63
+            let run = min(left, 64 - bit, ringCount - slot)
+            block[Self.occupied + slot >> 6] &= ~Int64(bitPattern: (~0 >> UInt64(64 - run)) << UInt64(bit))
+            slot += run
+            left -= run
+            if slot == ringCount { slot = 0 }
+        }
+        if block[Self.sketch] != 0 { clearSketches(block, low, high) }
+    }
 
     // MARK: Changes
 
@@ -306,6 +383,16 @@ package final class WindowStore {
             index += 1
         }
         block[Self.sketch] = Int64(base + 1)
+    }
+
+    private func clearSketches(_ block: UnsafeMutablePointer<Int64>, _ low: Int64, _ high: Int64) {
+        for index in aggregates.indices where aggregates[index].isSketch {
+            let sketch = sketchIndex(block, index)
+            for pane in low...high {
+                sketches[sketch]?.clear(slot: slot(pane))
+                quantiles[sketch]?.clear(slot: slot(pane))
+            }
+        }
     }
 
     private var freeSketches: [Int] = []

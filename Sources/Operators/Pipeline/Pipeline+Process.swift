@@ -344,21 +344,28 @@ extension Pipeline {
         }
         if rows.count == 0 { return }
         let liveBefore = store.live.count
-        store.prepare(
-            rows,
-            ids: ids,
-            times: batch.times,
-            watermarks: watermarks,
-            updates: plan.updates,
-            late: plan.late,
-            scratch: scratch
-        )
+        pass.window.runArguments(pass.step.columns, arena: batch.arena, rows: own)
+        var done = 0
+        while done < rows.count {
+            let end = store.prepare(
+                rows,
+                from: done,
+                ids: ids,
+                times: batch.times,
+                watermarks: watermarks,
+                updates: plan.updates,
+                late: plan.late,
+                scratch: scratch
+            )
+            aggregate(pass.window, batch, store, rows, done..<end)
+            done = end
+        }
         if pass.window.isRead {
             for index in 0..<rows.count { pass.window.anchors[rows[index]] = scratch.newest[index] }
         }
         let group = task.groups[pass.key.group]
         for id in store.live[liveBefore...] { group.retain(id) }
-        aggregate(pass, plan, store, rows, own)
+        if pass.window.isRead { pass.window.runOutputs(rows, arena: batch.arena) }
         if pass.isOwn { dropLate(pass.step, plan, store, rows) }
         if !pass.window.redisSinks.isEmpty {
             for index in 0..<own.count { task.dirty[pass.step.index].insert(ids[own[index]]) }
@@ -376,19 +383,12 @@ extension Pipeline {
     }
 
     private func aggregate(
-        _ pass: WindowPass,
-        _ plan: SourcePlan,
-        _ store: WindowStore,
-        _ rows: Selection,
-        _ own: Selection
+        _ window: WindowPlan, _ batch: Batch, _ store: WindowStore, _ rows: Selection, _ positions: Range<Int>
     ) {
-        let window = pass.window
-        let batch = plan.batch
-        let columns = pass.step.columns
         // The number of records, which every window keeps, unless a `count()` does it below.
         if !window.storeIndices.contains(0) {
             store.apply(
-                0, rows, times: batch.times, argument: nil, condition: nil, output: nil, arena: batch.arena,
+                0, rows, positions, times: batch.times, argument: nil, condition: nil, output: nil, arena: batch.arena,
                 scratch: scratch
             )
         }
@@ -396,14 +396,14 @@ extension Pipeline {
             store.apply(
                 index,
                 rows,
+                positions,
                 times: batch.times,
-                argument: window.arguments[call]?.run(columns, arena: batch.arena, rows: own),
-                condition: window.conditions[call]?.run(columns, arena: batch.arena, rows: own),
+                argument: window.argumentColumns[call],
+                condition: window.conditionColumns[call],
                 output: window.isRead ? window.aggregateColumns[call] : nil,
                 arena: batch.arena,
                 scratch: scratch
             )
         }
-        if window.isRead { window.runOutputs(rows, arena: batch.arena) }
     }
 }

@@ -168,6 +168,9 @@ final class WindowPlan {
     let options: WindowStore.Options
     let arguments: [Program?]
     let conditions: [Program?]
+    /// Their values for the rows of a stretch.
+    private(set) var argumentColumns: [Column?]
+    private(set) var conditionColumns: [Column?]
     /// The values of the aggregates in each row's current window; columns of `outputs`' scope.
     let aggregateColumns: [Column]
     /// Position in the store's aggregates of each of the step's calls.
@@ -230,6 +233,8 @@ final class WindowPlan {
         conditions = spec.aggregates.map { call in
             call.condition.map { Program($0, capacity: capacity, zones: zones) }
         }
+        argumentColumns = Array(repeating: nil, count: arguments.count)
+        conditionColumns = argumentColumns
         let columns = spec.aggregates.map { Column($0.type, capacity: capacity) }
         aggregateColumns = columns
         outputs = spec.outputs.map { Program($0.expression, capacity: capacity, zones: zones) }
@@ -240,6 +245,14 @@ final class WindowPlan {
     deinit { anchors.deallocate() }
 
     func makeStore() -> WindowStore { WindowStore(options) }
+
+    /// Computes what the aggregates take in of `rows`.
+    func runArguments(_ columns: [Column], arena: Arena, rows: Selection) {
+        for call in arguments.indices {
+            argumentColumns[call] = arguments[call]?.run(columns, arena: arena, rows: rows)
+            conditionColumns[call] = conditions[call]?.run(columns, arena: arena, rows: rows)
+        }
+    }
 
     /// Computes the outputs from the aggregates for `rows`.
     func runOutputs(_ rows: Selection, arena: Arena) {
