@@ -50,12 +50,13 @@ let package = Package(
             dependencies: ["CSimdjsonLibrary"],
             path: "Sources/CModules/CSimdjson"
         ),
+        .target(name: "CPrefetch", path: "Sources/CModules/CPrefetch"),
         .target(name: "CAllocationCount", path: "Sources/CModules/CAllocationCount"),
         // Layer 1: vocabulary.
         library("Base"),
         library("Records", uses: ["Base"]),
         // Layer 2: contracts and pure logic.
-        library("State", uses: ["Base", "Records"]),
+        library("State", uses: ["Base", "Records"], c: ["CPrefetch"]),
         library("Topology", uses: ["Base", "Records"], c: ["CYaml"]),
         library("Dataflow", uses: ["Base", "Records"]),
         library("Formats", uses: ["Base", "Records", "Dataflow"], c: ["CSimdjson"]),

@@ -193,7 +193,7 @@ extension WindowStore {
             guard options.keepsClosed else { continue }
             rescan(block, block + closed, closedPanes?.low ?? 0, closedPanes?.high ?? -1)
             // Which windows changed since the last close is not known any more: look at them all once.
-            noteChange(of: id)
+            noteChange(of: id, block)
             forEachOccupied(block, max(oldest, closedPanes?.low ?? oldest), newest) { touched[$0].append(id) }
         }
     }

@@ -17,24 +17,36 @@ extension WindowStore {
         closedAnchor += 1
         guard options.keepsClosed else { return }
         let (low, high) = panes(at: closedAnchor)
+        let ring = ring
         let entering = slot(high)
-        for id in touched[entering] {
+        forEachTouched(entering) { id in
             let block = block(of: id)
-            guard holds(block, high, at: entering) else { continue }
+            guard holds(block, high, at: entering) else { return }
             merge(block + ring + entering * paneWords, into: block + closed)
-            noteChange(of: id)
+            noteChange(of: id, block)
         }
         let leaving = slot(low - 1)
-        for id in touched[leaving] {
+        forEachTouched(leaving) { id in
             let block = block(of: id)
-            guard holds(block, low - 1, at: leaving) else { continue }
+            guard holds(block, low - 1, at: leaving) else { return }
             if subtract(block + ring + leaving * paneWords, outOf: block + closed) {
                 rescanExtremes(block, block + closed, low, high)
             }
-            noteChange(of: id)
+            noteChange(of: id, block)
         }
         left.removeAll(keepingCapacity: true)
         swap(&left, &touched[leaving])
+    }
+
+    @inline(__always)
+    private func forEachTouched(_ slot: Int, _ body: (_ id: UInt32) -> Void) {
+        let ring = ring
+        touched[slot].withUnsafeBufferPointer { ids in
+            for index in ids.indices {
+                if index + Self.ahead < ids.count { prefetch(ids[index + Self.ahead], slot, ring) }
+                body(ids[index])
+            }
+        }
     }
 
     /// True if a slot of the key's ring holds records of this pane.

@@ -81,28 +81,24 @@ extension WindowStore {
     package func growRing(to count: Int) {
         guard count > ringCount else { return }
         let old = Layout(self)
-        let oldChunks = chunks
+        let oldBlocks = blocks
         findReach()
         ringCount = count
         layOut()
-        chunks = []
         // In the larger ring every pane belongs to another segment: all are written anew.
         dirty.removeAll()
         for id in live {
-            let chunk = Int(id) / old.keysPerChunk
-            move(id, from: oldChunks[chunk] + (Int(id) - chunk * old.keysPerChunk) * old.blockWords, old)
+            if let block = oldBlocks[id] { move(id, from: block, old) }
         }
-        for chunk in oldChunks { chunk.deallocate() }
+        oldBlocks.deallocate()
         moveTouched(from: old.ringCount)
     }
 
     private struct Layout {
-        let ringCount, blockWords, keysPerChunk, masks, maskWords, running, ring: Int
+        let ringCount, masks, maskWords, running, ring: Int
 
         init(_ store: WindowStore) {
             ringCount = store.ringCount
-            blockWords = store.blockWords
-            keysPerChunk = store.keysPerChunk
             masks = store.masks
             maskWords = store.maskWords
             running = store.running
@@ -112,8 +108,8 @@ extension WindowStore {
 
     private func move(_ id: UInt32, from old: UnsafeMutablePointer<Int64>, _ layout: Layout) {
         let new = rawBlock(of: id)
-        new.update(from: old, count: Self.pass)
-        for word in Self.pass..<running { new[word] = 0 }
+        new.update(from: old, count: Self.occupied)
+        for word in Self.occupied..<running { new[word] = 0 }
         (new + running).update(from: old + layout.running, count: ring - running)
         // Segments that a changelog holds are there under the numbers that they had.
         for word in 0..<layout.maskWords {

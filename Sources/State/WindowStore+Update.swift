@@ -21,8 +21,7 @@ extension WindowStore {
     ) -> Int {
         let (span, excludes, emptyBlock) = (Int64(options.span), options.excludesCurrent, emptyBlock)
         let (keepsRunning, keepsClosed, tracksChanges) = (options.keepsRunning, options.keepsClosed, options.tracksChanges)
-        let (ringCount, keysPerChunk, blockWords) = (ringCount, keysPerChunk, blockWords)
-        let (ring, paneWords) = (ring, paneWords)
+        let (ringCount, ring, paneWords) = (ringCount, ring, paneWords)
         let lead = Int64(ringCount) - span - (excludes ? 2 : 1)
         let closedRange =
             keepsClosed && closedAnchor != Self.none ? panes(at: closedAnchor) : (low: 0, high: -1)
@@ -38,11 +37,13 @@ extension WindowStore {
         }
         for index in first..<rows.count {
             let row = rows[index]
+            // Most likely its pane is that of this row.
+            if index + Self.ahead < rows.count { prefetch(ids[rows[index + Self.ahead]], lastSlot, ring) }
             var pane = clock.pane(of: times[row])
             // Without a watermark no pane is too old.
             let current = watermarks[row] == .min ? Int64.min / 2 : watermarkClock.pane(of: watermarks[row])
             var isUpdate = updates[row] != 0
-            var block = block(of: ids[row], keysPerChunk, blockWords)
+            var block = block(of: ids[row])
             scratch.blocks[index] = block
             scratch.actions[index] = 0
             scratch.newest[index] = pane
@@ -98,12 +99,15 @@ extension WindowStore {
             if keepsRunning, pane >= low, pane <= high { action |= WindowScratch.Action.inRunning }
             if pane >= closedRange.low && pane <= closedRange.high {
                 action |= WindowScratch.Action.inClosed
-                noteChange(of: ids[row])
+                noteChange(of: ids[row], block)
             }
             scratch.actions[index] = action
         }
         return rows.count
     }
+
+    /// How many keys before its turn a key's block is asked for: about as long as memory takes.
+    static let ahead = 8
 
     /// True if `prepare` took the row at this position of the selection into a window.
     package func isAdded(_ position: Int, _ scratch: WindowScratch) -> Bool {

@@ -58,9 +58,7 @@ package final class WindowStore {
     let paneWords: Int
     /// Panes of the ring; grows only by `growRing`.
     var ringCount: Int
-    var blockWords: Int
-    var keysPerChunk: Int
-    var chunks: [UnsafeMutablePointer<Int64>] = []
+    var blocks: BlockMemory
     /// Stands for every key that has no block; its totals are empty and never written.
     private(set) var emptyBlock: UnsafeMutablePointer<Int64>
     var clock: PaneClock
@@ -73,7 +71,8 @@ package final class WindowStore {
     var touched: [[UInt32]]
     /// Keys whose closed window is not what it was at the close before, each once.
     package internal(set) var changed: [UInt32] = []
-    private var isChanged: [Bool] = []
+    /// Counts how often `changed` was emptied; what a block says of itself counts only in the same round.
+    private var changeRound: Int64 = 1
     /// Keys that had records in the pane that the last close took out.
     var left: [UInt32] = []
     /// Windows up to this anchor are closed.
@@ -97,8 +96,10 @@ package final class WindowStore {
     static let sketch = 3
     /// The last pass in which rows of the key were.
     static let pass = 4
+    /// The round in which the key came into `changed`.
+    static let changedIn = 5
     /// The bits of panes that hold records, by slot; set only for panes from the oldest to the newest.
-    static let occupied = 5
+    static let occupied = 6
     private(set) var occupiedWords: Int
     /// Where changes are tracked: 1 while the key is in `dirty`; then the masks of segments that changed and of
     /// those that were drained.
@@ -145,9 +146,11 @@ package final class WindowStore {
         }
         let lead = Int((options.outOfOrder + paneMilliseconds - 1) / paneMilliseconds) + 1
         ringCount = options.span + lead + (options.excludesCurrent ? 2 : 1)
-        (occupiedWords, maskWords, running, blockWords, keysPerChunk) = (0, 0, 0, 0, 0)
+        (occupiedWords, maskWords, running) = (0, 0, 0)
+        blocks = BlockMemory(blockWords: 1)
         touched = Array(repeating: [], count: options.keepsClosed ? ringCount : 0)
         emptyBlock = .allocate(capacity: 1)
+        blocks.deallocate()
         layOut()
     }
 
@@ -157,8 +160,7 @@ package final class WindowStore {
         occupiedWords = (ringCount + 63) / 64
         maskWords = options.tracksChanges ? (segments + 63) / 64 : 0
         running = options.tracksChanges ? masks + 2 * maskWords : listed
-        blockWords = ring + paneWords * ringCount
-        keysPerChunk = Self.keysPerChunk(blockWords)
+        blocks = BlockMemory(blockWords: ring + paneWords * ringCount)
         // It has no panes.
         emptyBlock.deallocate()
         emptyBlock = .allocate(capacity: ring)
@@ -169,21 +171,18 @@ package final class WindowStore {
     }
 
     deinit {
-        for chunk in chunks { chunk.deallocate() }
+        blocks.deallocate()
         emptyBlock.deallocate()
         slices.deallocate()
         neutral.deallocate()
     }
-
-    /// About a quarter of a megabyte a chunk: large enough to be given back to the system whole.
-    static func keysPerChunk(_ blockWords: Int) -> Int { max(1, (1 << 15) / blockWords) }
 
     /// Panes that each key has room for.
     package var panesPerKey: Int { ringCount }
 
     /// Bytes of all blocks and sketches.
     package var memoryBytes: Int {
-        chunks.count * keysPerChunk * blockWords * 8
+        blocks.memoryBytes
             + sketches.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
             + quantiles.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
     }
@@ -192,22 +191,18 @@ package final class WindowStore {
 
     /// The key's block, or `emptyBlock`.
     @inline(__always)
-    func block(of id: UInt32) -> UnsafeMutablePointer<Int64> { block(of: id, keysPerChunk, blockWords) }
-
-    /// The same for loops, which read the ring's measures once.
-    @inline(__always)
-    func block(of id: UInt32, _ keysPerChunk: Int, _ blockWords: Int) -> UnsafeMutablePointer<Int64> {
-        let chunk = Int(id) / keysPerChunk
-        guard chunk < chunks.count else { return emptyBlock }
-        let block = chunks[chunk] + (Int(id) - chunk * keysPerChunk) * blockWords
-        return block[Self.position] < 0 ? emptyBlock : block
+    func block(of id: UInt32) -> UnsafeMutablePointer<Int64> {
+        guard let block = blocks[id], block[Self.position] >= 0 else { return emptyBlock }
+        return block
     }
 
-    /// Where the block of a key stands or will stand, its chunk made if there is none.
-    func rawBlock(of id: UInt32) -> UnsafeMutablePointer<Int64> {
-        let chunk = Int(id) / keysPerChunk
-        addChunks(through: chunk)
-        return chunks[chunk] + (Int(id) - chunk * keysPerChunk) * blockWords
+    /// Where the block of a key stands or will stand.
+    func rawBlock(of id: UInt32) -> UnsafeMutablePointer<Int64> { blocks.make(id, mark: Self.position) }
+
+    /// Asks for what an update of the key's pane at `slot` touches.
+    @inline(__always)
+    func prefetch(_ id: UInt32, _ slot: Int, _ words: Int) {
+        blocks.prefetch(id, words: words, offset: words + slot * paneWords, count: paneWords)
     }
 
     /// The key's block, made if there is none. The caller sets its first pane.
@@ -222,15 +217,6 @@ package final class WindowStore {
         live.append(id)
         clearTotals(block)
         return block
-    }
-
-    func addChunks(through last: Int) {
-        while chunks.count <= last {
-            // Not initialised as a whole: pages that no key uses are never touched.
-            let memory = UnsafeMutablePointer<Int64>.allocate(capacity: keysPerChunk * blockWords)
-            for key in 0..<keysPerChunk { memory[key * blockWords + Self.position] = -1 }
-            chunks.append(memory)
-        }
     }
 
     /// Forgets the key's windows.
@@ -344,15 +330,15 @@ package final class WindowStore {
 
     // MARK: Changes
 
-    func noteChange(of id: UInt32) {
-        if Int(id) >= isChanged.count { isChanged.append(contentsOf: repeatElement(false, count: Int(id) + 64 - isChanged.count)) }
-        guard !isChanged[Int(id)] else { return }
-        isChanged[Int(id)] = true
+    @inline(__always)
+    func noteChange(of id: UInt32, _ block: UnsafeMutablePointer<Int64>) {
+        if block[Self.changedIn] == changeRound { return }
+        block[Self.changedIn] = changeRound
         changed.append(id)
     }
 
     func forgetChanges() {
-        for id in changed { isChanged[Int(id)] = false }
+        changeRound += 1
         changed.removeAll(keepingCapacity: true)
     }
 

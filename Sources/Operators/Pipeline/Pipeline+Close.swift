@@ -110,19 +110,24 @@ extension Pipeline {
                     store, ids: start, count: ids.count, isClosed ? .closed : .running, at: end, rows: rows,
                     arena: closeArena)
             }
-            for (row, id) in ids.enumerated() {
-                KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: closeArena)
+            if rule.readsKey {
+                for (row, id) in ids.enumerated() {
+                    KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: closeArena)
+                }
             }
             let when = rule.when.run(rule.columns, arena: closeArena, rows: rows)
             let clear = rule.clear?.run(rule.columns, arena: closeArena, rows: rows)
+            let isAnyRaised = task.rules[rule.index].raisedCount > 0
             for (row, id) in ids.enumerated() {
                 let isTrue = when.valid[row] == 1 && when.values[row] != 0
+                guard isTrue || isAnyRaised else { continue }
                 var isCleared = clear.map { $0.valid[row] == 1 && $0.values[row] != 0 } ?? !isTrue
                 // Whether the key has records in later windows already must make no difference.
                 if rule.spec.at == .close, isEmpty(rule, id, task) { isCleared = true }
                 guard let edge = edge(rule, id, isTrue && rule.spec.at == .close, isCleared, at: end, task) else {
                     continue
                 }
+                KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: closeArena)
                 write(rule, edge, context(rule, id, row, end, source, task), arena: closeArena, &outbox)
                 hold(rule, edge, id, task)
             }
