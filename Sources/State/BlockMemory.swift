@@ -12,9 +12,8 @@ struct BlockMemory {
     private var chunks: UnsafeMutablePointer<UnsafeMutablePointer<Int64>>
     private var capacity = 16
     private(set) var chunkCount = 0
-    /// Chunks that have memory.
+    /// Chunks that have memory. Nothing here is counted by reference: the struct is read in loops.
     private var reserved = 0
-    private var regions: [UnsafeMutableRawPointer] = []
 
     /// A quarter of a megabyte.
     private static let chunkWords = 1 << 15
@@ -30,7 +29,7 @@ struct BlockMemory {
 
     /// To be called once, at the end.
     func deallocate() {
-        for region in regions { free(region) }
+        for chunk in 0..<reserved where chunk < Self.chunksAtOnce || chunk % Self.chunksAtOnce == 0 { free(chunks[chunk]) }
         chunks.deallocate()
     }
 
@@ -67,7 +66,6 @@ struct BlockMemory {
         }
         // A wish: without, everything works as well, only slower.
         if isLarge { madvise(memory, bytes, MADV_HUGEPAGE) }
-        regions.append(memory)
         if reserved + count > capacity { growChunks() }
         for chunk in 0..<count {
             (chunks + reserved + chunk).initialize(

@@ -183,7 +183,7 @@ extension WindowStore {
 
     /// Makes totals and lists agree with the panes, after the last of them and after `closing` was set.
     package func finishRestore() {
-        for slot in touched.indices { touched[slot].removeAll(keepingCapacity: true) }
+        for slot in touched.indices { touched[slot].removeAll() }
         let closedPanes = closedAnchor == Self.none ? nil : panes(at: closedAnchor)
         for id in live {
             let block = block(of: id)
@@ -193,7 +193,7 @@ extension WindowStore {
             guard options.keepsClosed else { continue }
             rescan(block, block + closed, closedPanes?.low ?? 0, closedPanes?.high ?? -1)
             // Which windows changed since the last close is not known any more: look at them all once.
-            noteChange(of: id, block)
+            noteChange(of: id, block, changeRound)
             forEachOccupied(block, max(oldest, closedPanes?.low ?? oldest), newest) { touched[$0].append(id) }
         }
     }

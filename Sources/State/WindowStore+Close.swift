@@ -17,35 +17,38 @@ extension WindowStore {
         closedAnchor += 1
         guard options.keepsClosed else { return }
         let (low, high) = panes(at: closedAnchor)
-        let ring = ring
+        let (blocks, emptyBlock, round) = (blocks, emptyBlock, changeRound)
+        let (ring, closed, paneWords) = (ring, closed, paneWords)
         let entering = slot(high)
         forEachTouched(entering) { id in
-            let block = block(of: id)
+            let block = Self.block(of: id, blocks, emptyBlock)
             guard holds(block, high, at: entering) else { return }
             merge(block + ring + entering * paneWords, into: block + closed)
-            noteChange(of: id, block)
+            noteChange(of: id, block, round)
         }
         let leaving = slot(low - 1)
         forEachTouched(leaving) { id in
-            let block = block(of: id)
+            let block = Self.block(of: id, blocks, emptyBlock)
             guard holds(block, low - 1, at: leaving) else { return }
             if subtract(block + ring + leaving * paneWords, outOf: block + closed) {
                 rescanExtremes(block, block + closed, low, high)
             }
-            noteChange(of: id, block)
+            noteChange(of: id, block, round)
         }
-        left.removeAll(keepingCapacity: true)
+        left.removeAll()
         swap(&left, &touched[leaving])
     }
 
+    /// Calls `body` with the keys that have records in a pane, whose blocks are asked for ahead of their turn.
     @inline(__always)
     private func forEachTouched(_ slot: Int, _ body: (_ id: UInt32) -> Void) {
-        let ring = ring
-        touched[slot].withUnsafeBufferPointer { ids in
-            for index in ids.indices {
-                if index + Self.ahead < ids.count { prefetch(ids[index + Self.ahead], slot, ring) }
-                body(ids[index])
+        let (blocks, ring, pane) = (blocks, ring, ring + slot * paneWords)
+        let ids = touched[slot].ids
+        for index in ids.indices {
+            if index + Self.ahead < ids.count {
+                blocks.prefetch(ids[index + Self.ahead], words: ring, offset: pane, count: paneWords)
             }
+            body(ids[index])
         }
     }
 
@@ -59,15 +62,15 @@ extension WindowStore {
         let anchor = watermarkClock.pane(of: watermark) - 1
         guard anchor > closedAnchor else { return }
         closedAnchor = anchor
-        for slot in touched.indices where !touched[slot].isEmpty { touched[slot].removeAll(keepingCapacity: true) }
+        for slot in touched.indices where !touched[slot].isEmpty { touched[slot].removeAll() }
     }
 
     /// Forgets the keys whose records have all left the windows, and hands them to `onForgotten`: those that
     /// the last close emptied, and, once in a while, whatever else is empty.
     package func forget(_ onForgotten: (_ id: UInt32) -> Void) {
         forgetChanges()
-        for id in left { forgetIfEmpty(id, onForgotten) }
-        left.removeAll(keepingCapacity: true)
+        for id in left.ids { forgetIfEmpty(id, onForgotten) }
+        left.removeAll()
         if closedAnchor < sweepDue { return }
         sweepDue = closedAnchor + Int64(options.span)
         for position in stride(from: live.count - 1, through: 0, by: -1) { forgetIfEmpty(live[position], onForgotten) }

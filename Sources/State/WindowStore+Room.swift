@@ -140,8 +140,10 @@ extension WindowStore {
     private func moveTouched(from oldCount: Int) {
         guard !touched.isEmpty else { return }
         let old = touched
-        touched = Array(repeating: [], count: ringCount)
-        guard highestPane != .min else { return }
+        touched = .allocate(capacity: ringCount)
+        touched.initialize(repeating: IdList())
+        defer { old.deallocate() }
+        guard highestPane != .min else { return old.forEach { $0.deallocate() } }
         for pane in highestPane - Int64(oldCount) + 1...highestPane {
             touched[slot(pane)] = old[Self.slot(pane, oldCount)]
         }

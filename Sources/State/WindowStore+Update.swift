@@ -26,7 +26,8 @@ extension WindowStore {
         let closedRange =
             keepsClosed && closedAnchor != Self.none ? panes(at: closedAnchor) : (low: 0, high: -1)
         passes += 1
-        let pass = passes
+        let (pass, round, touched) = (passes, changeRound, touched)
+        var blocks = blocks
         var clock = self.clock
         var watermarkClock = self.watermarkClock
         // Most rows lie in the pane of the row before: a division a row less.
@@ -38,12 +39,15 @@ extension WindowStore {
         for index in first..<rows.count {
             let row = rows[index]
             // Most likely its pane is that of this row.
-            if index + Self.ahead < rows.count { prefetch(ids[rows[index + Self.ahead]], lastSlot, ring) }
+            if index + Self.ahead < rows.count {
+                blocks.prefetch(
+                    ids[rows[index + Self.ahead]], words: ring, offset: ring + lastSlot &* paneWords, count: paneWords)
+            }
             var pane = clock.pane(of: times[row])
             // Without a watermark no pane is too old.
             let current = watermarks[row] == .min ? Int64.min / 2 : watermarkClock.pane(of: watermarks[row])
             var isUpdate = updates[row] != 0
-            var block = block(of: ids[row])
+            var block = Self.block(of: ids[row], blocks, emptyBlock)
             scratch.blocks[index] = block
             scratch.actions[index] = 0
             scratch.newest[index] = pane
@@ -52,7 +56,10 @@ extension WindowStore {
                 isUpdate = false
             }
             if isUpdate {
-                if block == emptyBlock { block = makeBlock(of: ids[row]) }
+                if block == emptyBlock {
+                    block = makeBlock(of: ids[row])
+                    blocks = self.blocks
+                }
                 scratch.blocks[index] = block
             } else {
                 if block == emptyBlock { continue }
@@ -99,7 +106,7 @@ extension WindowStore {
             if keepsRunning, pane >= low, pane <= high { action |= WindowScratch.Action.inRunning }
             if pane >= closedRange.low && pane <= closedRange.high {
                 action |= WindowScratch.Action.inClosed
-                noteChange(of: ids[row], block)
+                noteChange(of: ids[row], block, round)
             }
             scratch.actions[index] = action
         }
@@ -290,15 +297,32 @@ extension WindowStore {
 
     @inline(__always)
     func merge(_ pane: Accumulator, into total: Accumulator) {
-        for slice in slices { slice.aggregate.merge(pane + slice.offset, into: total + slice.offset) }
+        for slice in slices {
+            let (from, to) = (pane + slice.offset, total + slice.offset)
+            switch slice.kind {
+            case .count: to[0] &+= from[0]
+            case .sum: store128(load128(to) &+ load128(from), to)
+            case .minimum: to[0] = min(to[0], from[0])
+            case .maximum: to[0] = max(to[0], from[0])
+            case .other: slice.aggregate.merge(from, into: to)
+            }
+        }
     }
 
     /// True if an extreme left.
     @inline(__always)
     func subtract(_ pane: Accumulator, outOf total: Accumulator) -> Bool {
         var hasLeft = false
-        for slice in slices where slice.aggregate.subtract(pane + slice.offset, outOf: total + slice.offset) {
-            hasLeft = true
+        for slice in slices {
+            let (from, to) = (pane + slice.offset, total + slice.offset)
+            switch slice.kind {
+            case .count: to[0] &-= from[0]
+            case .sum: store128(load128(to) &- load128(from), to)
+            // Without a value it is the neutral one in the pane, and that leaves nothing.
+            case .minimum: if from[0] == to[0], from[0] != .max { hasLeft = true }
+            case .maximum: if from[0] == to[0], from[0] != .min { hasLeft = true }
+            case .other: if slice.aggregate.subtract(from, outOf: to) { hasLeft = true }
+            }
         }
         return hasLeft
     }
@@ -308,8 +332,14 @@ extension WindowStore {
         for slice in slices where slice.aggregate.isExtreme { slice.aggregate.clear(total + slice.offset) }
         forEachOccupied(block, max(low, block[Self.oldest]), min(high, block[Self.newest])) { slot in
             let pane = block + ring + slot * paneWords
-            for slice in slices where slice.aggregate.isExtreme {
-                slice.aggregate.merge(pane + slice.offset, into: total + slice.offset)
+            for slice in slices {
+                let (from, to) = (pane + slice.offset, total + slice.offset)
+                switch slice.kind {
+                case .count, .sum: break
+                case .minimum: to[0] = min(to[0], from[0])
+                case .maximum: to[0] = max(to[0], from[0])
+                case .other: if slice.aggregate.isExtreme { slice.aggregate.merge(from, into: to) }
+                }
             }
         }
     }

@@ -68,13 +68,14 @@ package final class WindowStore {
     /// Keys with a block, in no particular order but the same one in every run.
     package private(set) var live: [UInt32] = []
     /// Keys with records in each pane, by pane slot: a close visits just those whose window changes.
-    var touched: [[UInt32]]
+    var touched: UnsafeMutableBufferPointer<IdList>
     /// Keys whose closed window is not what it was at the close before, each once.
-    package internal(set) var changed: [UInt32] = []
+    package var changed: UnsafeBufferPointer<UInt32> { changes.pointee.ids }
+    private let changes: UnsafeMutablePointer<IdList>
     /// Counts how often `changed` was emptied; what a block says of itself counts only in the same round.
-    private var changeRound: Int64 = 1
+    private(set) var changeRound: Int64 = 1
     /// Keys that had records in the pane that the last close took out.
-    var left: [UInt32] = []
+    var left = IdList()
     /// Windows up to this anchor are closed.
     package internal(set) var closedAnchor = Int64.min
     /// Keys with panes that changed since they were last drained, each once.
@@ -113,8 +114,25 @@ package final class WindowStore {
 
     /// One aggregate and its first word in a pane.
     struct Slice {
-        var aggregate: Aggregate
-        var offset: Int
+        /// The usual ones, which loops over keys take without a call.
+        enum Kind: UInt8 { case count, sum, minimum, maximum, other }
+
+        let aggregate: Aggregate
+        let offset: Int
+        let kind: Kind
+
+        init(_ aggregate: Aggregate, offset: Int) {
+            self.aggregate = aggregate
+            self.offset = offset
+            kind =
+                switch aggregate {
+                case .records, .count: .count
+                case .sum: .sum
+                case .minimum: .minimum
+                case .maximum: .maximum
+                default: .other
+                }
+        }
     }
 
     /// No pane yet.
@@ -133,7 +151,7 @@ package final class WindowStore {
         paneWords = words
         let kept = zip(aggregates, offsets).filter { $0.0.words > 0 }
         slices = .allocate(capacity: kept.count)
-        _ = slices.initialize(from: kept.map { Slice(aggregate: $0.0, offset: $0.1) })
+        _ = slices.initialize(from: kept.map { Slice($0.0, offset: $0.1) })
         neutral = .allocate(capacity: words)
         neutral.initialize(repeating: 0, count: words)
         for slice in slices { slice.aggregate.clear(neutral + slice.offset) }
@@ -148,7 +166,10 @@ package final class WindowStore {
         ringCount = options.span + lead + (options.excludesCurrent ? 2 : 1)
         (occupiedWords, maskWords, running) = (0, 0, 0)
         blocks = BlockMemory(blockWords: 1)
-        touched = Array(repeating: [], count: options.keepsClosed ? ringCount : 0)
+        touched = .allocate(capacity: options.keepsClosed ? ringCount : 0)
+        touched.initialize(repeating: IdList())
+        changes = .allocate(capacity: 1)
+        changes.initialize(to: IdList())
         emptyBlock = .allocate(capacity: 1)
         blocks.deallocate()
         layOut()
@@ -175,6 +196,11 @@ package final class WindowStore {
         emptyBlock.deallocate()
         slices.deallocate()
         neutral.deallocate()
+        for list in touched { list.deallocate() }
+        touched.deallocate()
+        changes.pointee.deallocate()
+        changes.deallocate()
+        left.deallocate()
     }
 
     /// Panes that each key has room for.
@@ -196,14 +222,17 @@ package final class WindowStore {
         return block
     }
 
+    /// The same for loops, which hold on to the memory and what is empty.
+    @inline(__always)
+    static func block(
+        of id: UInt32, _ blocks: BlockMemory, _ emptyBlock: UnsafeMutablePointer<Int64>
+    ) -> UnsafeMutablePointer<Int64> {
+        guard let block = blocks[id], block[position] >= 0 else { return emptyBlock }
+        return block
+    }
+
     /// Where the block of a key stands or will stand.
     func rawBlock(of id: UInt32) -> UnsafeMutablePointer<Int64> { blocks.make(id, mark: Self.position) }
-
-    /// Asks for what an update of the key's pane at `slot` touches.
-    @inline(__always)
-    func prefetch(_ id: UInt32, _ slot: Int, _ words: Int) {
-        blocks.prefetch(id, words: words, offset: words + slot * paneWords, count: paneWords)
-    }
 
     /// The key's block, made if there is none. The caller sets its first pane.
     @inline(never)
@@ -331,15 +360,15 @@ package final class WindowStore {
     // MARK: Changes
 
     @inline(__always)
-    func noteChange(of id: UInt32, _ block: UnsafeMutablePointer<Int64>) {
-        if block[Self.changedIn] == changeRound { return }
-        block[Self.changedIn] = changeRound
-        changed.append(id)
+    func noteChange(of id: UInt32, _ block: UnsafeMutablePointer<Int64>, _ round: Int64) {
+        if block[Self.changedIn] == round { return }
+        block[Self.changedIn] = round
+        changes.pointee.append(id)
     }
 
     func forgetChanges() {
         changeRound += 1
-        changed.removeAll(keepingCapacity: true)
+        changes.pointee.removeAll()
     }
 
     // MARK: Sketches

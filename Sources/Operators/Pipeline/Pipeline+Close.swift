@@ -89,7 +89,8 @@ extension Pipeline {
         if rule.spec.at == .close, let store = task.stores[rule.spec.on[0]] {
             let raised = ids
             // A window that did not change has the truth that it had, unless another window is compared with it.
-            ids = (rule.readsOneWindow ? store.changed : store.live).filter { store.hasRecords($0, .closed) }
+            ids = rule.readsOneWindow ? Array(store.changed) : store.live
+            ids.removeAll { !store.hasRecords($0, .closed) }
             ids += raised.filter { !store.hasRecords($0, .closed) }
         }
         inChunks(of: ids) { ids in
