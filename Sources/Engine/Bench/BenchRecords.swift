@@ -1,7 +1,8 @@
 import Base
 import Connectors
 
-/// The records of an input, half an hour of event time, the same every time.
+/// The records of an input, the same every time; half an hour of event time, or `times` as much, so that as many fall
+/// into a pane whatever their number.
 struct BenchRecords {
     let input: BenchInput
     let count: Int
@@ -17,7 +18,7 @@ struct BenchRecords {
     init(_ input: BenchInput, records: Int) {
         self.input = input
         count = records * input.times
-        orders = BenchOrders(keys: input.keys, recordsPerSecond: max(1, Int64(count) / 1800), seed: 99)
+        orders = BenchOrders(keys: input.keys, recordsPerSecond: max(1, Int64(records) / 1800), seed: 99)
         orders.hasHotKey = input.hasHotKey
     }
 

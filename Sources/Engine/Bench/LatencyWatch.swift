@@ -1,5 +1,7 @@
 import Base
 import Dataflow
+import Glibc
+import Records
 
 /// Looks at the lanes while a load runs, so that a stall can be told from what they were doing.
 struct LatencyWatch {
@@ -11,6 +13,9 @@ struct LatencyWatch {
         var lag: Int64
         var commits: Int64
         var partitions: Int
+        /// Nanoseconds of this process.
+        var cpu: Int64
+        var machine: MachineCpu
     }
 
     private static let everyMilliseconds: Int64 = 20
@@ -30,7 +35,21 @@ struct LatencyWatch {
             Look(
                 time: now, gap: gap, lanes: worker.lanePhases,
                 lag: lag, commits: statuses.reduce(0) { $0 + $1.commits },
-                partitions: statuses.reduce(0) { $0 + $1.partitions.count }))
+                partitions: statuses.reduce(0) { $0 + $1.partitions.count }, cpu: BenchClock.cpuNanoseconds(),
+                machine: MachineCpu.now))
+    }
+
+    /// Who had the cores between the two.
+    private func cores(_ first: Look, _ last: Look) -> [String] {
+        let ticks = Double(last.machine.all - first.machine.all)
+        let seconds = Double(last.time - first.time) / 1000
+        guard ticks > 0, seconds > 0 else { return [] }
+        let count = ticks / Double(sysconf(Int32(_SC_CLK_TCK))) / seconds
+        let own = Double(last.cpu - first.cpu) / 1e9 / seconds
+        let busy = Double(last.machine.busy - first.machine.busy) / ticks * count
+        let stolen = Double(last.machine.stolen - first.machine.stolen) / ticks * count
+        func shown(_ number: Double) -> String { Decimal.string(Int64((max(0, number) * 100).rounded()), scale: 2) }
+        return ["cores: own \(shown(own)), others \(shown(busy - own)), stolen \(shown(stolen))"]
     }
 
     private struct Spell {
@@ -75,6 +94,7 @@ struct LatencyWatch {
             words.append("\(last.commits - first.commits) commits")
             words.append("backlog up to \(during.map(\.lag).max() ?? 0) records")
             if during.contains(where: { $0.partitions != first.partitions }) { words.append("a rebalance") }
+            words += cores(first, last)
             let gap = during.map(\.gap).max() ?? 0
             if gap > 5 * Self.everyMilliseconds { words.append("the watching thread was not run for \(gap) ms") }
         }
@@ -82,5 +102,24 @@ struct LatencyWatch {
         let behind = senderBehind.enumerated().filter { seconds.contains($0.offset) }.map(\.element).max() ?? 0
         words.append("sender \(behind) ms behind")
         return words.joined(separator: ", ")
+    }
+}
+
+/// Ticks of all cores since the machine started.
+private struct MachineCpu {
+    var all: Int64 = 0
+    var busy: Int64 = 0
+    var stolen: Int64 = 0
+
+    static var now: MachineCpu {
+        var cpu = MachineCpu()
+        guard let line = (try? FileText.read("/proc/stat"))?.split(separator: "\n").first else { return cpu }
+        // user, nice, system, idle, waiting, interrupts, soft interrupts, stolen
+        let ticks = line.split(separator: " ").dropFirst().prefix(8).map { Int64($0) ?? 0 }
+        guard ticks.count == 8 else { return cpu }
+        cpu.all = ticks.reduce(0, +)
+        cpu.stolen = ticks[7]
+        cpu.busy = cpu.all - ticks[3] - ticks[4] - cpu.stolen
+        return cpu
     }
 }
