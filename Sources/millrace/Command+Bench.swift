@@ -58,10 +58,10 @@ extension Command {
         options.names = arguments.value("--shape").map { $0.split(separator: ",").map(String.init) } ?? []
         options.withLag = arguments.has("--lag")
         let isJson = arguments.has("--json")
-        if !isJson { print(BenchShapes.heading) }
         var rows: [String] = []
         let isRight = try BenchShapes.run(try servers("shapes", arguments), options) { row in
-            if isJson { rows.append(row.json) } else { print(row.line) }
+            if !isJson { print(rows.isEmpty ? "\(BenchShapes.heading)\n\(row.line)" : row.line) }
+            rows.append(row.json)
             fflush(nil)
         }
         if isJson { print("{\"bench\":\"shapes\",\"rows\":[\(rows.joined(separator: ","))]}") }

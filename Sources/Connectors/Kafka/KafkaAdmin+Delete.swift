@@ -18,7 +18,11 @@ extension KafkaAdmin {
         }
         // The request has its own deadline; a little later there is an answer in any case.
         guard let event = rd_kafka_queue_poll(answers, Int32(deadlineMilliseconds) + 5000) else {
-            throw Fault(.external, "\(client.bootstrapServers) did not answer a request to delete topics", retry: .withBackoff)
+            throw Fault(
+                .external,
+                "\(client.bootstrapServers) did not answer a request to delete topics",
+                retry: .withBackoff
+            )
         }
         defer { rd_kafka_event_destroy(event) }
         var code = rd_kafka_event_error(event)

@@ -66,7 +66,8 @@ struct BenchDrain {
         return clock?.speed(of: records - first) ?? Speed(recordsPerSecond: 0, cpuNanoseconds: 0)
     }
 
-    /// Until all is committed. Throws a defect if alerts, dead letters and late records, counted and published, are not those of the answer.
+    /// Until all is committed. Throws a defect if alerts, dead letters and late records, counted and published, are not
+    /// those of the answer.
     func engine(as name: String) throws(Fault) -> Speed {
         let spec = try shape.spec(name, topic: topic, limits: answer.limits)
         let topics = Worker.topics(of: spec, group: name, partitions: shape.input.partitions)

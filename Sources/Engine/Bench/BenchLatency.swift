@@ -14,7 +14,8 @@ package enum BenchLatency {
         defer { rig.close() }
         let run = try rig.measure(LatencyLoad(rate: rate, seconds: seconds))
         var report = BenchReport(
-            "latency: \(rate) records/s for \(seconds) s, from the scheduled send to the alert read, \(guarantee.rawValue)")
+            "latency: \(rate) records/s for \(seconds) s, from the scheduled send to the alert read, "
+                + guarantee.rawValue)
         add(run, to: &report, prefix: "")
         return report
     }
@@ -56,7 +57,9 @@ package enum BenchLatency {
             let p99 = run.latency.quantile(0.99)
             let isGood = p99 <= acceptedP99 && !run.isGrowing
             let end = "\(run.isGrowing ? ", growing" : ""), sender \(run.behindMilliseconds) ms behind"
-            report.add("step \(rate) for \(seconds) s", "p99 \(Int(p99 * 1000)) ms\(end): \(isGood ? "kept up" : "not kept up")")
+            report.add(
+                "step \(rate) for \(seconds) s",
+                "p99 \(Int(p99 * 1000)) ms\(end): \(isGood ? "kept up" : "not kept up")")
             return isGood
         }
         var share = 0.6
@@ -71,7 +74,8 @@ package enum BenchLatency {
             if try keepsUp(best, seconds: confirmSeconds) { return best }
             best = best * 85 / 100 / 1000 * 1000
         }
-        throw Fault(.external, "bench latency: no rate was found that keeps within \(acceptedP99) s for \(confirmSeconds) s")
+        throw Fault(
+            .external, "bench latency: no rate was found that keeps within \(acceptedP99) s for \(confirmSeconds) s")
     }
 
     private static func add(_ run: LatencyRun, to report: inout BenchReport, prefix: String) {

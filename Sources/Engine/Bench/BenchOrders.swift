@@ -147,7 +147,9 @@ final class BenchWriter {
         init(count: Int) {
             self.count = count
             var random = SplitMix64(seed: 17)
-            let words = (0..<512).map { _ in (0..<Int(4 + random.next() % 7)).map { _ in UInt8(0x61 + random.next() % 26) } }
+            let words = (0..<512).map { _ in
+                (0..<Int(4 + random.next() % 7)).map { _ in UInt8(0x61 + random.next() % 26) }
+            }
             while pool.count < Self.poolBytes + count { pool += words[Int(random.next() % 512)] + [0x20] }
         }
 

@@ -72,8 +72,8 @@ package enum BenchShapes {
         _ drain: BenchDrain, _ bytes: Int, _ rounds: Int, name: String
     ) throws(Fault) -> Row {
         var row = Row(
-            name: drain.shape.name, text: drain.shape.text, records: drain.records, recordBytes: bytes, bare: 0, bareCpu: 0,
-            engine: 0, engineCpu: 0,
+            name: drain.shape.name, text: drain.shape.text, records: drain.records, recordBytes: bytes,
+            bare: 0, bareCpu: 0, engine: 0, engineCpu: 0,
             answer: "\(drain.answer.alerts) alerts, \(drain.answer.dead) dead, \(drain.answer.late) late")
         var bare: [BenchDrain.Speed] = []
         var engine: [BenchDrain.Speed] = []
@@ -106,7 +106,8 @@ extension BenchShapes.Row {
 
     package var line: String {
         func number(_ value: Double, _ width: Int, digits: Int = 0) -> String {
-            let text = digits == 0 ? "\(Int64(value.rounded()))" : Decimal.string(Int64((value * 100).rounded()), scale: 2)
+            let scale: Int64 = digits == 0 ? 1 : 100
+            let text = Decimal.string(Int64((value * Double(scale)).rounded()), scale: digits)
             return String(repeating: " ", count: max(1, width - text.count)) + text
         }
         return name + String(repeating: " ", count: max(1, 14 - name.count))

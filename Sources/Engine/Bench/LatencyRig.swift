@@ -66,7 +66,11 @@ final class LatencyRig {
                 schema: { merchant_id: text, kind: text, amount: decimal(2), event_time: timestamp }
             steps:
               paid: { from: orders, where: kind == "paid" }
-              turnover: { from: paid, key: merchant_id, window: { size: 5m, slide: 10s }, aggregate: { n: count(), amount: sum(amount), largest: max(amount) } }
+              turnover:
+                from: paid
+                key: merchant_id
+                window: { size: 5m, slide: 10s }
+                aggregate: { n: count(), amount: sum(amount), largest: max(amount) }
               marked: { from: orders, where: kind == "marked", key: merchant_id }
             rules:
               high: { on: turnover, when: amount > 99999999.00, risk: bench, severity: low }
