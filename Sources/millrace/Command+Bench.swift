@@ -16,9 +16,13 @@ extension Command {
               decode        JSON to columns
               kafka         a full topic drained: the engine over a bare loop that decodes the same fields
                             (--bootstrap-server, --records)
+              shapes        the same once for each of many shapes of topic and topology, a row each
+                            (--bootstrap-server, --records, --rounds, --shape NAME,NAME…, --lag for the row
+                            "lag" too, ten times the records)
               latency       from a record's scheduled send to its alert read, at a fixed rate
-                            (--bootstrap-server, --rate, --seconds)
-                            or with --guarantee at-least-once
+                            (--bootstrap-server, --rate, --seconds), with --guarantee at-least-once too;
+                            or with --share 25,50,75: finds the rate that can be sustained and holds these
+                            percents of it for --seconds each (300), with the worst stalls of each
               restart       from the kill of a worker to its first new alert (--bootstrap-server, --keys)
               allocations   of memory, per record at steady state
               redis         hot metrics of merchants per second
@@ -32,16 +36,44 @@ extension Command {
         options: [
             "--json": .flag, "--bootstrap-server": .value, "--records": .value, "--keys": .value, "--slide": .value,
             "--rate": .value, "--seconds": .value, "--guarantee": .value, "--topologies": .value, "--data": .value,
-            "--seed": .value,
+            "--seed": .value, "--shape": .value, "--rounds": .value, "--lag": .flag, "--share": .value,
         ],
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
-            guard arguments.files.count == 1 else { throw Fault(.user, "one bench is expected: operators, tables, decode, kafka, latency, restart, allocations or redis") }
+            guard arguments.files.count == 1 else { throw Fault(.user, "one bench is expected: \(benches)") }
             if arguments.files[0] == "library" { return try library(arguments) }
+            if arguments.files[0] == "shapes" { return try shapes(arguments) }
             let report = try report(arguments.files[0], arguments)
             print(arguments.has("--json") ? report.json : report.text)
             return ExitCode.done
         }
     )
+
+    private static let benches = "operators, tables, decode, kafka, shapes, latency, restart, allocations, redis, library"
+
+    /// 1 if an answer was wrong.
+    private static func shapes(_ arguments: Arguments) throws(Fault) -> Int32 {
+        var options = BenchShapes.Options()
+        options.records = try arguments.integer("--records", in: 10_000...100_000_000) ?? options.records
+        options.rounds = try arguments.integer("--rounds", in: 1...100) ?? options.rounds
+        options.names = arguments.value("--shape").map { $0.split(separator: ",").map(String.init) } ?? []
+        options.withLag = arguments.has("--lag")
+        let isJson = arguments.has("--json")
+        var rows: [String] = []
+        let isRight = try BenchShapes.run(try servers("shapes", arguments), options) { row in
+            if !isJson { print(rows.isEmpty ? "\(BenchShapes.heading)\n\(row.line)" : row.line) }
+            rows.append(row.json)
+            fflush(nil)
+        }
+        if isJson { print("{\"bench\":\"shapes\",\"rows\":[\(rows.joined(separator: ","))]}") }
+        return isRight ? ExitCode.done : ExitCode.failed
+    }
+
+    private static func servers(_ name: String, _ arguments: Arguments) throws(Fault) -> KafkaSettings {
+        guard let servers = arguments.value("--bootstrap-server") else {
+            throw Fault(.user, "bench \(name) needs a broker: --bootstrap-server 127.0.0.1:9092")
+        }
+        return KafkaSettings(bootstrapServers: servers)
+    }
 
     /// 1 if something was missed, or raised without reason.
     private static func library(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -67,14 +99,17 @@ extension Command {
         return guarantee
     }
 
+    private static func percents(_ text: String) throws(Fault) -> [Int] {
+        try text.split(separator: ",").map { (part) throws(Fault) -> Int in
+            guard let share = Int(part), (1...150).contains(share) else {
+                throw Fault(.user, "--share is percents of the sustainable rate, such as 25,50,75, not '\(text)'")
+            }
+            return share
+        }
+    }
+
     private static func report(_ name: String, _ arguments: Arguments) throws(Fault) -> BenchReport {
         let records = try arguments.integer("--records", in: 1000...1_000_000_000)
-        func servers() throws(Fault) -> KafkaSettings {
-            guard let servers = arguments.value("--bootstrap-server") else {
-                throw Fault(.user, "bench \(name) needs a broker: --bootstrap-server 127.0.0.1:9092")
-            }
-            return KafkaSettings(bootstrapServers: servers)
-        }
         switch name {
         case "operators":
             return try BenchOperators.run(
@@ -85,19 +120,25 @@ extension Command {
             return try BenchTables.run(
                 records: records ?? 4_000_000, keys: try arguments.integer("--keys", in: 1...10_000_000) ?? 100_000)
         case "decode": return try BenchDecode.run(records: records ?? 2_000_000)
-        case "kafka": return try BenchKafka.run(try servers(), records: records ?? 3_000_000)
+        case "kafka": return try BenchKafka.run(try servers(name, arguments), records: records ?? 3_000_000)
         case "latency":
+            let guarantee = try guarantee(arguments.value("--guarantee"))
+            let seconds = try arguments.integer("--seconds", in: 1...3600)
+            if let shares = arguments.value("--share") {
+                return try BenchLatency.run(
+                    try servers(name, arguments), shares: try percents(shares), seconds: max(3, seconds ?? 300),
+                    guarantee: guarantee)
+            }
             return try BenchLatency.run(
-                try servers(), rate: try arguments.integer("--rate", in: 100...10_000_000) ?? 50_000,
-                seconds: try arguments.integer("--seconds", in: 1...3600) ?? 15,
-                guarantee: try guarantee(arguments.value("--guarantee")))
+                try servers(name, arguments), rate: try arguments.integer("--rate", in: 100...10_000_000) ?? 50_000,
+                seconds: seconds ?? 15, guarantee: guarantee)
         case "restart":
             return try BenchRestart.run(
-                try servers(), keys: try arguments.integer("--keys", in: 1000...2_000_000) ?? 100_000,
+                try servers(name, arguments), keys: try arguments.integer("--keys", in: 1000...2_000_000) ?? 100_000,
                 program: "/proc/self/exe")
         case "allocations": return try BenchAllocations.run(records: records ?? 2_000_000)
         case "redis": return try BenchRedis.run(keys: records ?? 100_000)
-        default: throw Fault(.user, "unknown bench '\(name)'; there is operators, decode, kafka, latency, restart, allocations, redis")
+        default: throw Fault(.user, "unknown bench '\(name)'; there is \(benches)")
         }
     }
 }

@@ -70,7 +70,7 @@ package struct KafkaClusterFacts: Equatable, Sendable {
 
 /// Looks topics up and makes them.
 package final class KafkaAdmin {
-    private let client: KafkaClient
+    let client: KafkaClient
     private let isMock: Bool
 
     /// `isMock`: the cluster is a `MockBroker`, which makes topics (of 4 partitions) when they are asked for

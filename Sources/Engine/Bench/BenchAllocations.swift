@@ -34,7 +34,7 @@ package enum BenchAllocations {
         let storage = RawRecordStorage(capacity: rows)
         let bytes = Arena(capacity: rows * 256)
         var orders = BenchOrders(keys: 1000, recordsPerSecond: 5000, seed: 3)
-        var json = JsonWriter()
+        let writer = BenchWriter()
         var paid = 0
         var done = 0
         var counted: UInt64 = 0
@@ -45,8 +45,9 @@ package enum BenchAllocations {
             for row in 0..<rows {
                 let order = orders.next()
                 paid += order.isPaid ? 1 : 0
-                BenchOrders.write(order, number: done + row, to: &json)
-                let span = bytes.append(json.bytes.base, json.bytes.count)
+                writer.write(order, number: done + row)
+                guard let start = writer.value.baseAddress else { continue }
+                let span = bytes.append(start, writer.value.count)
                 storage.values[row] = UnsafePointer(bytes.base + span.offset)
                 storage.valueCounts[row] = Int32(span.count)
                 storage.keyCounts[row] = -1

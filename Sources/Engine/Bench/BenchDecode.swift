@@ -25,15 +25,16 @@ package enum BenchDecode {
         let block = 4096
         let rounds = max(1, records / block)
         var orders = BenchOrders(keys: 10_000, recordsPerSecond: 1000, seed: 7)
-        var json = JsonWriter()
+        let writer = BenchWriter()
         let bytes = Arena(capacity: block * 256)
         var spans: [(offset: Int, count: Int)] = []
         var cents: Int64 = 0
         for number in 0..<block {
             let order = orders.next()
             cents += order.cents
-            BenchOrders.write(order, number: number, to: &json)
-            spans.append((bytes.append(json.bytes.base, json.bytes.count).offset, json.bytes.count))
+            writer.write(order, number: number)
+            guard let start = writer.value.baseAddress else { continue }
+            spans.append((bytes.append(start, writer.value.count).offset, writer.value.count))
         }
         bytes.reserve(64)
         let storage = RawRecordStorage(capacity: block)

@@ -110,6 +110,11 @@ package final class Worker: Sendable {
 
     package var statuses: [LaneStatus] { board.lanes }
 
+    /// What each lane is doing, and for how long.
+    var lanePhases: [(phase: LanePhase.Phase, milliseconds: Int64)] {
+        phases.withLock { $0.sorted { $0.key < $1.key }.map(\.value.current) }
+    }
+
     /// Runs until `stop`, or until a lane fails.
     package func run() throws(Fault) {
         var topics = try sourceTopics()
