@@ -72,6 +72,8 @@ package final class Lane {
     private let publish: (LaneStatus) -> Void
     /// What the lane is about to do, for whoever watches it.
     let phase: LanePhase
+    /// For a profile.
+    package var stages: StageClock?
 
     /// By task: partitions of its tables that were not read to their ends since the task came.
     var loading: [Int32: Set<SourcePartition>] = [:]
@@ -178,6 +180,7 @@ package final class Lane {
     private func process(_ partition: SourcePartition, _ records: RawRecords) {
         guard records.count > 0, var position = partitions[partition] else { return }
         phase.enter(.processing)
+        stages?.lap(.polling)
         graph.process(partition, records, into: &outbox)
         uncommitted += Int64(records.count)
         position.next = records.offsets[records.count - 1] + 1
@@ -212,9 +215,11 @@ package final class Lane {
     private func sendOutputs() throws(Fault) {
         guard !outbox.isEmpty else { return }
         phase.enter(.sending)
+        stages?.lap(.polling)
         try sink.send(outbox)
         status.outputs += Int64(outbox.records.count)
         outbox.removeAll()
+        stages?.lap(.sending)
     }
 
     /// A partition that was read to its end and stays quiet must not hold event time back.
@@ -262,8 +267,11 @@ package final class Lane {
         }
         phase.enter(.committing)
         Plant.pass(.commitBegin)
+        stages?.lap(.polling)
         if storage != nil { collectChanges(positions) }
+        stages?.lap(.collecting)
         try sink.commit(changes, positions)
+        stages?.lap(.committing)
         Plant.pass(.committed)
         changes.removeAll()
         for (partition, next) in positions { partitions[partition]?.committed = next }

@@ -16,7 +16,9 @@ extension Command {
               decode        JSON to columns
               kafka         a full topic drained: the engine over a bare loop that decodes the same fields
                             (--bootstrap-server, --records)
-              shapes        the same once for each of many shapes of topic and topology, a row each
+              profile       where each nanosecond of a record goes in the engine, by stage and by thread
+                            (--bootstrap-server, --records)
+              shapes        `kafka` once for each of many shapes of topic and topology, a row each
                             (--bootstrap-server, --records, --rounds, --shape NAME,NAME…, --lag for the row
                             "lag" too, ten times the records)
               latency       from a record's scheduled send to its alert read, at a fixed rate
@@ -48,7 +50,7 @@ extension Command {
         }
     )
 
-    private static let benches = "operators, tables, decode, kafka, shapes, latency, restart, allocations, redis, library"
+    private static let benches = "operators, tables, decode, kafka, profile, shapes, latency, restart, allocations, redis, library"
 
     /// 1 if an answer was wrong.
     private static func shapes(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -121,6 +123,7 @@ extension Command {
                 records: records ?? 4_000_000, keys: try arguments.integer("--keys", in: 1...10_000_000) ?? 100_000)
         case "decode": return try BenchDecode.run(records: records ?? 2_000_000)
         case "kafka": return try BenchKafka.run(try servers(name, arguments), records: records ?? 3_000_000)
+        case "profile": return try BenchProfile.run(try servers(name, arguments), records: records ?? 3_000_000)
         case "latency":
             let guarantee = try guarantee(arguments.value("--guarantee"))
             let seconds = try arguments.integer("--seconds", in: 1...3600)

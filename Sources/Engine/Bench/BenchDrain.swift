@@ -68,7 +68,7 @@ struct BenchDrain {
 
     /// Until all is committed. Throws a defect if alerts, dead letters and late records, counted and published, are not
     /// those of the answer.
-    func engine(as name: String) throws(Fault) -> Speed {
+    func engine(as name: String, profile: BenchProfile.Measure? = nil) throws(Fault) -> Speed {
         let spec = try shape.spec(name, topic: topic, limits: answer.limits)
         let topics = Worker.topics(of: spec, group: name, partitions: shape.input.partitions)
         try admin.create(topics)
@@ -84,9 +84,11 @@ struct BenchDrain {
         // The clock starts with the first records: joining the group is not what is measured.
         while pipeline.counters.records == 0 { try lane.step() }
         let first = pipeline.counters.records
+        profile?.begin(lane, pipeline)
         clock = Stopwatch()
         while pipeline.counters.records < Int64(records) { try lane.step() }
         try lane.run(until: { true })
+        profile?.end(records - Int(first))
         let counters = pipeline.counters
         try check("counted", Int(counters.alerts), Int(counters.deadTotal), Int(counters.late))
         try checkPublished(name)

@@ -83,16 +83,47 @@ extension Pipeline {
         task: TaskState,
         outbox: inout Outbox
     ) {
-        // By key: which id a key has depends on how the input was cut.
+        let raised = task.rules[rule.index].raisedIds
         let keys = task.groups[rule.group].keys
-        var ids = task.rules[rule.index].raisedIds.sorted { keys.key(of: $0).lexicographicallyPrecedes(keys.key(of: $1)) }
-        if rule.spec.at == .close, let store = task.stores[rule.spec.on[0]] {
-            let raised = ids
-            // A window that did not change has the truth that it had, unless another window is compared with it.
-            ids = rule.readsOneWindow ? Array(store.changed) : store.live
-            ids.removeAll { !store.hasRecords($0, .closed) }
-            ids += raised.filter { !store.hasRecords($0, .closed) }
+        // By key: which id a key has depends on how the input was cut.
+        func byKey(_ one: UInt32, _ other: UInt32) -> Bool {
+            keys.key(of: one).lexicographicallyPrecedes(keys.key(of: other))
         }
+        func change(_ row: Int, _ id: UInt32, _ isTrue: Bool, _ isCleared: Bool) {
+            guard let edge = edge(rule, id, isTrue, isCleared, at: end, task) else { return }
+            KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: closeArena)
+            write(rule, edge, context(rule, id, row, end, source, task), arena: closeArena, &outbox)
+            hold(rule, edge, id, task)
+        }
+        guard rule.spec.at == .close, let store = task.stores[rule.spec.on[0]] else {
+            // Time only clears, and few at a time.
+            var cleared: [UInt32] = []
+            test(rule, raised, closing, at: end, source, task) { if $3 { cleared.append($1) } }
+            cleared.sort(by: byKey)
+            return test(rule, cleared, closing, at: end, source, task) { change($0, $1, false, $3) }
+        }
+        // A window that did not change has the truth that it had, unless another window is compared with it.
+        var ids = rule.readsOneWindow ? Array(store.changed) : store.live
+        ids.removeAll { !store.hasRecords($0, .closed) }
+        test(rule, ids, closing, at: end, source, task, change)
+        // A window without a record of the key clears, whether the key has records in later ones already or not.
+        let empty = raised.filter { !store.hasRecords($0, .closed) }.sorted(by: byKey)
+        test(rule, empty, closing, at: end, source, task) { row, id, _, _ in change(row, id, false, true) }
+    }
+
+    /// Evaluates a rule for keys as of the end of a window and calls `body` with those for which it may have changed:
+    /// the row of `closeArena` and the window's columns, the key, whether the condition is true and whether it is
+    /// cleared.
+    private func test(
+        _ rule: RulePlan,
+        _ ids: [UInt32],
+        _ closing: [StepPlan],
+        at end: Int64,
+        _ source: Int,
+        _ task: TaskState,
+        _ body: (_ row: Int, _ id: UInt32, _ isTrue: Bool, _ isCleared: Bool) -> Void
+    ) {
+        let keys = task.groups[rule.group].keys
         inChunks(of: ids) { ids in
             let rows = Selection(dense.rows, count: ids.count)
             closeArena.removeAll()
@@ -122,22 +153,9 @@ extension Pipeline {
             for (row, id) in ids.enumerated() {
                 let isTrue = when.valid[row] == 1 && when.values[row] != 0
                 guard isTrue || isAnyRaised else { continue }
-                var isCleared = clear.map { $0.valid[row] == 1 && $0.values[row] != 0 } ?? !isTrue
-                // Whether the key has records in later windows already must make no difference.
-                if rule.spec.at == .close, isEmpty(rule, id, task) { isCleared = true }
-                guard let edge = edge(rule, id, isTrue && rule.spec.at == .close, isCleared, at: end, task) else {
-                    continue
-                }
-                KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: closeArena)
-                write(rule, edge, context(rule, id, row, end, source, task), arena: closeArena, &outbox)
-                hold(rule, edge, id, task)
+                body(row, id, isTrue, clear.map { $0.valid[row] == 1 && $0.values[row] != 0 } ?? !isTrue)
             }
         }
-    }
-
-    /// True if the window that the rule waits for has no record of the key.
-    private func isEmpty(_ rule: RulePlan, _ id: UInt32, _ task: TaskState) -> Bool {
-        task.stores[rule.spec.on[0]]?.hasRecords(id, .closed) == false
     }
 
     /// A raised alert `at: close` keeps its key until a later window clears it.

@@ -12,6 +12,7 @@ extension Pipeline {
         let batch = plan.batch
         batch.partition = task.partition
         plan.decoder.decode(raw, into: batch)
+        stages?.lap(.decoding)
         batch.raw = raw
         counters.records += Int64(batch.count)
         for row in 0..<batch.count {
@@ -24,6 +25,7 @@ extension Pipeline {
         } else {
             deriveAndTime(plan, task, source)
         }
+        stages?.lap(.timing)
         guard hasStreams else { return processStretches(plan, source, task, &outbox) }
         let first = outbox.records.count
         root = plan
@@ -44,6 +46,7 @@ extension Pipeline {
         while start < batch.count {
             let watermark = plan.watermarks[start]
             if watermark != .min { close(source: source, watermark: watermark, task: task, outbox: &outbox) }
+            stages?.lap(.closing)
             let due = nextClose(source: source, task: task)
             var end = start + 1
             while end < batch.count, plan.watermarks[end] < due || plan.watermarks[end] == watermark {
@@ -209,9 +212,13 @@ extension Pipeline {
         plan.rows.count = count
         if count > 0 {
             for step in steps where step.source == source { select(step, plan, task) }
+            stages?.lap(.selecting)
             findKeys(plan, source, task)
+            stages?.lap(.keying)
             for pass in windowPasses[source] { update(pass, plan, task) }
+            stages?.lap(.aggregating)
             for rule in rulesOfSource[source] { fire(rule, plan, source, task) }
+            stages?.lap(.rules)
             if !pending.isEmpty { writePending(plan, source, task, &outbox) }
             if !recordSinks[source].isEmpty { writeRecords(plan, source, task, &outbox) }
             if !repartitionsOfSource[source].isEmpty { writeRepartitioned(plan, source, task, &outbox) }
@@ -220,6 +227,7 @@ extension Pipeline {
             for step in steps where step.source == source { step.selection.count = 0 }
         }
         writeRefused(plan, source, task, from: start, to: end, &outbox)
+        stages?.lap(.writing)
     }
 
     private func select(_ step: StepPlan, _ plan: SourcePlan, _ task: TaskState) {
