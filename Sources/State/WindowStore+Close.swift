@@ -30,9 +30,8 @@ extension WindowStore {
         forEachTouched(leaving) { id in
             let block = Self.block(of: id, blocks, emptyBlock)
             guard holds(block, low - 1, at: leaving) else { return }
-            if subtract(block + ring + leaving * paneWords, outOf: block + closed) {
-                rescanExtremes(block, block + closed, low, high)
-            }
+            let left = subtract(block + ring + leaving * paneWords, outOf: block + closed)
+            if left != 0 { rescanExtremes(left, block, block + closed, low, high) }
             noteChange(of: id, block, round)
         }
         left.removeAll()
@@ -94,6 +93,13 @@ extension WindowStore {
         return (totals == .running ? block + running : block + closed)[0] > 0
     }
 
+    /// Those of the keys, or of `changed` if they are nil, whose closed window has records.
+    package func closedKeys(among ids: [UInt32]? = nil) -> [UInt32] {
+        let (blocks, emptyBlock, closed) = (blocks, emptyBlock, closed)
+        func hasRecords(_ id: UInt32) -> Bool { Self.block(of: id, blocks, emptyBlock)[closed] > 0 }
+        return ids?.filter(hasRecords) ?? changed.filter(hasRecords)
+    }
+
     /// Moves the keys' current windows on to the one that is current at `time`.
     package func advance(_ ids: UnsafePointer<UInt32>, count: Int, to time: Int64) {
         let anchor = watermarkClock.pane(of: time)
@@ -118,11 +124,17 @@ extension WindowStore {
         anchorOtherwise: Int64
     ) {
         let aggregate = aggregates[index]
+        let (blocks, emptyBlock) = (blocks, emptyBlock)
+        let place = (totals == .running ? running : closed) + offsets[index]
+        let (values, valid) = (output.values, output.valid)
         for row in 0..<count {
-            let block = block(of: ids[row])
-            let words = (totals == .running ? block + running : block + closed) + offsets[index]
+            let block = Self.block(of: ids[row], blocks, emptyBlock)
+            let words = block + place
             let value: (value: Int64, valid: UInt8)
             switch aggregate {
+            case .records, .count: value = (words[0], 1)
+            case .minimum: value = words[0] == .max ? (0, 0) : (words[0], 1)
+            case .maximum: value = words[0] == .min ? (0, 0) : (words[0], 1)
             case .distinct, .quantile:
                 let anchor = anchor(of: ids[row], totals, otherwise: anchorOtherwise)
                 value = readSketch(index, block, anchor, oldest: block[Self.oldest])
@@ -131,8 +143,8 @@ extension WindowStore {
                 value = readWindow(aggregate, index, block, anchor, oldest: block[Self.oldest])
             default: value = aggregate.read(words, arena: arena)
             }
-            output.values[row] = value.value
-            output.valid[row] = value.valid
+            values[row] = value.value
+            valid[row] = value.valid
         }
     }
 

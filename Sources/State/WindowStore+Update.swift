@@ -275,13 +275,13 @@ extension WindowStore {
         let (from, oldest) = (block[Self.newest], block[Self.oldest])
         let (old, new) = (panes(at: from), panes(at: anchor))
         let total = block + running
-        var mustRescan = false
+        var left: UInt64 = 0
         if options.keepsRunning {
             if new.low > old.high {
                 total.update(from: neutral, count: paneWords)
             } else {
                 forEachOccupied(block, max(old.low, oldest), new.low - 1) { slot in
-                    if subtract(block + ring + slot * paneWords, outOf: total) { mustRescan = true }
+                    left |= subtract(block + ring + slot * paneWords, outOf: total)
                 }
             }
             // Only `until: previous` windows take in panes that already hold records.
@@ -292,7 +292,7 @@ extension WindowStore {
         vacate(block, max(from + 1, anchor - Int64(ringCount) + 1), anchor)
         block[Self.newest] = anchor
         block[Self.oldest] = max(oldest, anchor - Int64(ringCount) + 1)
-        if mustRescan { rescanExtremes(block, total, new.low, new.high) }
+        if left != 0 { rescanExtremes(left, block, total, new.low, new.high) }
     }
 
     @inline(__always)
@@ -309,36 +309,50 @@ extension WindowStore {
         }
     }
 
-    /// True if an extreme left.
+    /// Returns the slices whose extreme left, a bit each; of more than 64, each stands for several.
     @inline(__always)
-    func subtract(_ pane: Accumulator, outOf total: Accumulator) -> Bool {
-        var hasLeft = false
-        for slice in slices {
+    func subtract(_ pane: Accumulator, outOf total: Accumulator) -> UInt64 {
+        var left: UInt64 = 0
+        for index in slices.indices {
+            let slice = slices[index]
             let (from, to) = (pane + slice.offset, total + slice.offset)
+            let bit: UInt64 = 1 << UInt64(index & 63)
             switch slice.kind {
             case .count: to[0] &-= from[0]
             case .sum: store128(load128(to) &- load128(from), to)
-            // Without a value it is the neutral one in the pane, and that leaves nothing.
-            case .minimum: if from[0] == to[0], from[0] != .max { hasLeft = true }
-            case .maximum: if from[0] == to[0], from[0] != .min { hasLeft = true }
-            case .other: if slice.aggregate.subtract(from, outOf: to) { hasLeft = true }
+            // A pane without a value holds what is neutral, and that leaves nothing.
+            case .minimum: if from[0] == to[0], from[0] != .max { left |= bit }
+            case .maximum: if from[0] == to[0], from[0] != .min { left |= bit }
+            case .other: if slice.aggregate.subtract(from, outOf: to) { left |= bit }
             }
         }
-        return hasLeft
+        return left
     }
 
-    /// Finds what cannot be subtracted again in the panes from `low` to `high`.
-    func rescanExtremes(_ block: UnsafeMutablePointer<Int64>, _ total: Accumulator, _ low: Int64, _ high: Int64) {
-        for slice in slices where slice.aggregate.isExtreme { slice.aggregate.clear(total + slice.offset) }
-        forEachOccupied(block, max(low, block[Self.oldest]), min(high, block[Self.newest])) { slot in
-            let pane = block + ring + slot * paneWords
-            for slice in slices {
-                let (from, to) = (pane + slice.offset, total + slice.offset)
-                switch slice.kind {
-                case .count, .sum: break
-                case .minimum: to[0] = min(to[0], from[0])
-                case .maximum: to[0] = max(to[0], from[0])
-                case .other: if slice.aggregate.isExtreme { slice.aggregate.merge(from, into: to) }
+    /// Finds the extremes of these slices again in the panes from `low` to `high`. A slice at a time: the panes are
+    /// fetched by the first loop, and each loop does one thing.
+    @inline(never)
+    func rescanExtremes(
+        _ left: UInt64, _ block: UnsafeMutablePointer<Int64>, _ total: Accumulator, _ low: Int64, _ high: Int64
+    ) {
+        let (first, last) = (max(low, block[Self.oldest]), min(high, block[Self.newest]))
+        for index in slices.indices where left & 1 << UInt64(index & 63) != 0 {
+            let slice = slices[index]
+            guard slice.aggregate.isExtreme else { continue }
+            let (panes, paneWords) = (block + ring + slice.offset, paneWords)
+            switch slice.kind {
+            case .minimum:
+                var least = Int64.max
+                forEachOccupied(block, first, last) { least = min(least, panes[$0 &* paneWords]) }
+                total[slice.offset] = least
+            case .maximum:
+                var greatest = Int64.min
+                forEachOccupied(block, first, last) { greatest = max(greatest, panes[$0 &* paneWords]) }
+                total[slice.offset] = greatest
+            default:
+                slice.aggregate.clear(total + slice.offset)
+                forEachOccupied(block, first, last) {
+                    slice.aggregate.merge(panes + $0 &* paneWords, into: total + slice.offset)
                 }
             }
         }

@@ -103,8 +103,7 @@ extension Pipeline {
             return test(rule, cleared, closing, at: end, source, task) { change($0, $1, false, $3) }
         }
         // A window that did not change has the truth that it had, unless another window is compared with it.
-        var ids = rule.readsOneWindow ? Array(store.changed) : store.live
-        ids.removeAll { !store.hasRecords($0, .closed) }
+        let ids = store.closedKeys(among: rule.readsOneWindow ? nil : store.live)
         test(rule, ids, closing, at: end, source, task, change)
         // A window without a record of the key clears, whether the key has records in later ones already or not.
         let empty = raised.filter { !store.hasRecords($0, .closed) }.sorted(by: byKey)
