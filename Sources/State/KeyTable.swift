@@ -1,4 +1,5 @@
 import Base
+import CPrefetch
 import Glibc
 import Records
 
@@ -71,6 +72,7 @@ package final class KeyTable {
             hashes[index] = hash
             touched[index] = slots[Int(truncatingIfNeeded: hash) & mask]
         }
+        prefetch(rows.count)
         // Found keys, which are nearly all, are looked up through locals: a property of a class is checked for
         // exclusive access each time.
         var entries = self.entries
@@ -107,6 +109,20 @@ package final class KeyTable {
         }
     }
 
+    /// Asks for the entries, then for the texts, of the keys that the first probes found. Of few keys all is in the cache.
+    private func prefetch(_ rows: Int) {
+        guard count > Self.cachedKeys else { return }
+        let (touched, entries, bytes) = (touched, entries, bytes.base)
+        for index in 0..<rows where touched[index] != 0 {
+            cprefetch(entries + Int(UInt32(truncatingIfNeeded: touched[index]) &- 1))
+        }
+        for index in 0..<rows where touched[index] != 0 {
+            cprefetch(bytes + entries[Int(UInt32(truncatingIfNeeded: touched[index]) &- 1)].offset)
+        }
+    }
+
+    private static let cachedKeys = 1 << 15
+
     /// Writes to `ids[row]` the id of the key that `keys[row]` names, or `noId` if it has none or is not valid, for
     /// every selected row.
     package func find(
@@ -121,6 +137,7 @@ package final class KeyTable {
             hashes[index] = hash
             touched[index] = slots[Int(truncatingIfNeeded: hash) & mask]
         }
+        prefetch(rows.count)
         let (entries, bytes) = (self.entries, self.bytes.base)
         for index in 0..<rows.count {
             let row = rows[index]

@@ -25,6 +25,8 @@ extension Command {
                             (--bootstrap-server, --rate, --seconds), with --guarantee at-least-once too;
                             or with --share 25,50,75: finds the rate that can be sustained and holds these
                             percents of it for --seconds each (300), with the worst stalls of each
+              peers         the same job in Kafka Streams on the same topic, alerts compared one by one; called by
+                            Tests/Peers/compare (--bootstrap-server, --class-path, --records, --rate, --seconds)
               restart       from the kill of a worker to its first new alert (--bootstrap-server, --keys)
               allocations   of memory, per record at steady state
               redis         hot metrics of merchants per second
@@ -38,7 +40,7 @@ extension Command {
         options: [
             "--json": .flag, "--bootstrap-server": .value, "--records": .value, "--keys": .value, "--slide": .value,
             "--rate": .value, "--seconds": .value, "--guarantee": .value, "--topologies": .value, "--data": .value,
-            "--seed": .value, "--shape": .value, "--rounds": .value, "--lag": .flag, "--share": .value,
+            "--seed": .value, "--shape": .value, "--rounds": .value, "--lag": .flag, "--share": .value, "--class-path": .value,
         ],
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             guard arguments.files.count == 1 else { throw Fault(.user, "one bench is expected: \(benches)") }
@@ -50,7 +52,7 @@ extension Command {
         }
     )
 
-    private static let benches = "operators, tables, decode, kafka, profile, shapes, latency, restart, allocations, redis, library"
+    private static let benches = "operators, tables, decode, kafka, profile, shapes, latency, peers, restart, allocations, redis, library"
 
     /// 1 if an answer was wrong.
     private static func shapes(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -135,6 +137,16 @@ extension Command {
             return try BenchLatency.run(
                 try servers(name, arguments), rate: try arguments.integer("--rate", in: 100...10_000_000) ?? 50_000,
                 seconds: seconds ?? 15, guarantee: guarantee)
+        case "peers":
+            guard let classPath = arguments.value("--class-path") else {
+                throw Fault(.user, "bench peers needs --class-path; see Tests/Peers/compare")
+            }
+            var options = BenchPeers.Options()
+            options.classPath = classPath
+            options.records = try arguments.integer("--records", in: 100_000...100_000_000) ?? options.records
+            options.rate = try arguments.integer("--rate", in: 100...1_000_000) ?? options.rate
+            options.seconds = try arguments.integer("--seconds", in: 5...3600) ?? options.seconds
+            return try BenchPeers.run(try servers(name, arguments), options)
         case "restart":
             return try BenchRestart.run(
                 try servers(name, arguments), keys: try arguments.integer("--keys", in: 1000...2_000_000) ?? 100_000,

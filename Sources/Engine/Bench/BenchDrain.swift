@@ -78,6 +78,16 @@ struct BenchDrain {
         let factory = LaneFactory(
             spec: spec, kafka: group, topics: [KafkaSourceTopic(topic: topic, source: 0, start: .earliest)],
             partitionCount: shape.input.partitions, keepsState: shape.keepsState)
+        let (speed, counters) = try Self.run(factory, records: records, profile: profile)
+        try check("counted", Int(counters.alerts), Int(counters.deadTotal), Int(counters.late))
+        try checkPublished(name)
+        return speed
+    }
+
+    /// One lane, from the first records until all of them are committed.
+    static func run(_ factory: LaneFactory, records: Int, profile: BenchProfile.Measure? = nil) throws(Fault)
+        -> (speed: Speed, counters: PipelineCounters)
+    {
         var clock: Stopwatch?
         // A lane publishes its status after commits, last of all after the last.
         let (lane, pipeline) = try factory.make(0) { _ in clock?.stop() }
@@ -89,10 +99,8 @@ struct BenchDrain {
         while pipeline.counters.records < Int64(records) { try lane.step() }
         try lane.run(until: { true })
         profile?.end(records - Int(first))
-        let counters = pipeline.counters
-        try check("counted", Int(counters.alerts), Int(counters.deadTotal), Int(counters.late))
-        try checkPublished(name)
-        return clock?.speed(of: records - Int(first)) ?? Speed(recordsPerSecond: 0, cpuNanoseconds: 0)
+        let speed = clock?.speed(of: records - Int(first)) ?? Speed(recordsPerSecond: 0, cpuNanoseconds: 0)
+        return (speed, pipeline.counters)
     }
 
     private func check(_ what: String, _ alerts: Int, _ dead: Int, _ late: Int) throws(Fault) {

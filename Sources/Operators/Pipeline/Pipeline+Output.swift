@@ -135,9 +135,15 @@ extension Pipeline {
         var record = copy(.late, plan, row, asFields: plan.origins != nil, &outbox)
         let behind = plan.watermarks[row] - batch.times[row]
         outbox.addHeader("millrace.late.by_ms", String(behind), to: &record)
-        outbox.addHeader("millrace.late.watermark", CivilTime.string(plan.watermarks[row]), to: &record)
+        outbox.addHeader("millrace.late.watermark", watermarkText(plan.watermarks[row]), to: &record)
         addOrigin(origin(plan, source, task, row), outbox, &record)
         outbox.end(record)
+    }
+
+    /// Late records come many at a time, with one watermark.
+    private func watermarkText(_ watermark: Int64) -> String {
+        if lastWatermark.time != watermark { lastWatermark = (watermark, CivilTime.string(watermark)) }
+        return lastWatermark.text
     }
 
     private func copy(

@@ -110,7 +110,7 @@ extension Pipeline {
 
     /// Appends the task's whole state to `bytes`. Only right after `collectChanges`, with nothing in between.
     package func writeSnapshot(_ task: TaskState, to bytes: Arena) {
-        bytes.appendByte(StateIdentities.format)
+        bytes.appendByte(StateIdentities.snapshotFormat)
         identities.bytes.withUnsafeBufferPointer { bytes.appendBlob($0) }
         bytes.appendVarint(task.sequence)
         task.lastMeta.withUnsafeBufferPointer { bytes.appendBlob($0) }
@@ -156,7 +156,7 @@ extension Pipeline {
     /// The partitions that the sources had when a snapshot was written; nil if it is none.
     package static func partitionCount(of snapshot: UnsafeBufferPointer<UInt8>) -> Int? {
         var reader = BinaryReader(snapshot)
-        guard reader.byte() == StateIdentities.format else { return nil }
+        guard reader.byte() == StateIdentities.snapshotFormat else { return nil }
         var definitions = BinaryReader(reader.blob())
         _ = definitions.byte()
         let count = definitions.count(below: Int(Int32.max))
@@ -167,7 +167,7 @@ extension Pipeline {
     /// or is no snapshot; the task is then of no use.
     package func readSnapshot(_ snapshot: UnsafeBufferPointer<UInt8>, task: TaskState) -> Bool {
         var reader = BinaryReader(snapshot)
-        guard reader.byte() == StateIdentities.format else { return false }
+        guard reader.byte() == StateIdentities.snapshotFormat else { return false }
         let definitions = Array(reader.blob())
         guard definitions == identities.bytes else { return false }
         task.definitions = definitions

@@ -76,6 +76,8 @@ package final class Pipeline {
     var keyScratch: [Column] = []
     var pending: [PendingAlert] = []
     package var counters = PipelineCounters()
+    /// The watermark of the last late record, as text.
+    var lastWatermark: (time: Int64, text: String) = (.min, "")
     /// For a profile.
     package var stages: StageClock?
     /// Of steps with a window and of rules: names under which their state is kept.

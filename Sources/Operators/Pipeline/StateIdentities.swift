@@ -25,6 +25,8 @@ struct StateIdentities {
     let bytes: [UInt8]
 
     static let format: UInt8 = 2
+    /// Of snapshots: one of another format is as none, and the changelog is read instead.
+    static let snapshotFormat: UInt8 = 3
 
     init(_ spec: TopologySpec, steps: [StepPlan], rules: [RulePlan], partitionCount: Int) {
         self.steps = steps.map { step in
