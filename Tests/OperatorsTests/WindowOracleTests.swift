@@ -138,8 +138,8 @@ import Topology
     @Test(arguments: [
         ("{ size: 5m, slide: 10s }", 300_000, 10_000, false), ("{ size: 60s }", 60_000, 60_000, false),
         ("{ size: 30s, slide: 1s }", 30_000, 1000, false), ("{ size: 60s, slide: 20s, until: previous }", 60_000, 20_000, true),
-        // More panes than a word has bits.
-        ("{ size: 150s, slide: 1s }", 150_000, 1000, false), ("{ size: 90s, slide: 1s, until: previous }", 90_000, 1000, true),
+        // More panes than a word has bits, and fewer values than are counted exactly.
+        ("{ size: 70s, slide: 1s }", 70_000, 1000, false), ("{ size: 66s, slide: 1s, until: previous }", 66_000, 1000, true),
     ])
     func closedWindowsAgreeWithAllRecords(window: String, size: Int64, slide: Int64, previous: Bool) throws {
         for seed in UInt64(1)...4 {
