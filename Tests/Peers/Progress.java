@@ -24,7 +24,7 @@ final class Progress {
     static void tell() throws InterruptedException {
         ProcessHandle reader = ProcessHandle.current().parent().orElseThrow();
         while (!ended.await(100, TimeUnit.MILLISECONDS)) {
-            if (!reader.isAlive()) System.exit(1);
+            if (!reader.isAlive()) Runtime.getRuntime().halt(1);
             System.out.println("records " + System.nanoTime() + " " + records.sum());
         }
     }

@@ -68,8 +68,8 @@ package enum BenchPeers {
         for guarantee in peer.guarantees {
             let name = "\(topic)-\(guarantee.rawValue)"
             let own = try millrace(settings, admin, answer, topic, "\(name)-own", guarantee)
-            let other = try run(peer, settings, admin, answer, topic, "\(name)-peer", guarantee)
             try answer.check(own.edges, "Millrace, \(guarantee.rawValue)")
+            let other = try run(peer, settings, admin, answer, topic, "\(name)-peer", guarantee)
             try answer.check(other.edges, "\(peer.name), \(guarantee.rawValue)")
             let label = peer.label(guarantee)
             report.add("Millrace\(label)", own.recordsPerSecond, "records/s, one lane")

@@ -23,13 +23,14 @@ struct Peer {
             label: { " \($0.rawValue)" })
     }
 
-    /// On `times` as many orders, until the JVM has compiled what runs: the same stream for longer, and a denser one. Of
-    /// that most of Flink's windows cost less, for at their close it adds up thirty slices, whatever came into them.
+    /// On `times` as many orders, for the JVM to compile what runs: the same stream for longer, and a denser one, which
+    /// suits Flink: at a window's close it adds up thirty slices of every merchant, however little came into them.
     static func flink(classPath: String, records: Int, times: Int) -> [Peer] {
         let longer = Peer(
             name: "Flink SQL",
             program: PeerJob.Program(
-                classPath: classPath, mainClass: "FlinkJob", flags: ["-Xms4g", "-Xmx4g", "-XX:+UseParallelGC"]),
+                classPath: classPath, mainClass: "FlinkJob",
+                flags: ["-Xms4g", "-Xmx4g", "-XX:+UseParallelGC", "-XX:+UseTransparentHugePages"]),
             records: records, input: BenchInput(times: times), guarantees: [.atLeastOnce],
             // Its quickest; the engine's at least once is the closest to it.
             note: "parallelism two, no checkpoints, warmed up", ratio: "ratio to Flink SQL", label: { _ in " longer" })

@@ -88,6 +88,9 @@ struct PeerAnswer {
     }
 
     func fill(_ settings: KafkaSettings, _ admin: KafkaAdmin, _ topic: String) throws(Fault) {
+        var settings = settings
+        // What a broker that has just started refuses is sent again: not behind what came later, or that would be late.
+        settings.raw["max.in.flight"] = "1"
         _ = try BenchRecords.fill(settings, admin, topic: topic, input, records: records)
         let feeder = try KafkaFeeder(settings)
         let target = try feeder.topic(topic)
