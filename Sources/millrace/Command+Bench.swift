@@ -26,7 +26,8 @@ extension Command {
                             or with --share 25,50,75: finds the rate that can be sustained and holds these
                             percents of it for --seconds each (300), with the worst stalls of each
               peers         the same job in Kafka Streams on the same topic, alerts compared one by one; called by
-                            Tests/Peers/compare (--bootstrap-server, --class-path, --records, --rate, --seconds)
+                            Tests/Peers/compare (--bootstrap-server, --class-path, --records, --rate, --seconds);
+                            and in Flink SQL with --flink-class-path (--flink-times)
               restart       from the kill of a worker to its first new alert (--bootstrap-server, --keys)
               allocations   of memory, per record at steady state
               redis         hot metrics of merchants per second
@@ -41,6 +42,7 @@ extension Command {
             "--json": .flag, "--bootstrap-server": .value, "--records": .value, "--keys": .value, "--slide": .value,
             "--rate": .value, "--seconds": .value, "--guarantee": .value, "--topologies": .value, "--data": .value,
             "--seed": .value, "--shape": .value, "--rounds": .value, "--lag": .flag, "--share": .value, "--class-path": .value,
+            "--flink-class-path": .value, "--flink-times": .value,
         ],
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             guard arguments.files.count == 1 else { throw Fault(.user, "one bench is expected: \(benches)") }
@@ -144,6 +146,8 @@ extension Command {
             var options = BenchPeers.Options()
             options.classPath = classPath
             options.records = try arguments.integer("--records", in: 100_000...100_000_000) ?? options.records
+            options.flinkClassPath = arguments.value("--flink-class-path")
+            options.flinkTimes = try arguments.integer("--flink-times", in: 1...30) ?? options.flinkTimes
             options.rate = try arguments.integer("--rate", in: 100...1_000_000) ?? options.rate
             options.seconds = try arguments.integer("--seconds", in: 5...3600) ?? options.seconds
             return try BenchPeers.run(try servers(name, arguments), options)

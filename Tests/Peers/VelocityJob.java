@@ -1,13 +1,6 @@
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.Properties;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.atomic.LongAdder;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.serialization.Deserializer;
@@ -47,36 +40,14 @@ import org.apache.kafka.streams.state.Stores;
 public final class VelocityJob {
     private static final long SIZE = 300_000;
     private static final long SLIDE = 10_000;
-    private static final JsonFactory JSON = new JsonFactory();
-    private static final LongAdder records = new LongAdder();
-
-    record Order(boolean isPaid, boolean isMarked, long cents, long time) {}
 
     record Turnover(long count, long cents) {}
 
     static final class OrderDeserializer implements Deserializer<Order> {
         @Override
         public Order deserialize(String topic, byte[] bytes) {
-            records.increment();
-            String kind = "";
-            long cents = 0;
-            long time = 0;
-            try (JsonParser parser = JSON.createParser(bytes)) {
-                parser.nextToken();
-                while (parser.nextToken() == JsonToken.FIELD_NAME) {
-                    String name = parser.currentName();
-                    parser.nextToken();
-                    switch (name) {
-                        case "kind" -> kind = parser.getText();
-                        case "amount" -> cents = parser.getDecimalValue().movePointRight(2).longValueExact();
-                        case "event_time" -> time = Instant.parse(parser.getText()).toEpochMilli();
-                        default -> parser.skipChildren();
-                    }
-                }
-            } catch (Exception error) {
-                throw new IllegalArgumentException(error);
-            }
-            return new Order(kind.equals("paid"), kind.equals("marked"), cents, time);
+            Progress.records.increment();
+            return Order.parse(bytes);
         }
     }
 
@@ -146,23 +117,23 @@ public final class VelocityJob {
         settings.put(StreamsConfig.InternalConfig.EMIT_INTERVAL_MS_KSTREAMS_WINDOWED_AGGREGATION, 0L);
 
         StreamsBuilder builder = new StreamsBuilder();
-        TimestampExtractor times = (record, partitionTime) -> ((Order) record.value()).time;
+        TimestampExtractor times = (record, partitionTime) -> ((Order) record.value()).time();
         KStream<String, Order> stream = builder.stream(
             orders, Consumed.with(Serdes.String(), Serdes.serdeFrom((t, o) -> null, new OrderDeserializer()))
                 .withTimestampExtractor(times));
-        stream.filter((merchant, order) -> order.isMarked)
-            .mapValues(order -> "marked," + order.time)
+        stream.filter((merchant, order) -> order.kind().equals("marked"))
+            .mapValues(order -> "marked," + order.time())
             .to(alerts, Produced.with(Serdes.String(), Serdes.String()));
         builder.addStateStore(Stores.keyValueStoreBuilder(
             Stores.inMemoryKeyValueStore("above"), Serdes.String(), Serdes.Long()));
-        stream.filter((merchant, order) -> order.isPaid)
+        stream.filter((merchant, order) -> order.kind().equals("paid"))
             .groupByKey(Grouped.with(Serdes.String(), Serdes.serdeFrom((t, o) -> null, new OrderDeserializer())))
             .windowedBy(TimeWindows.ofSizeAndGrace(Duration.ofMillis(SIZE), Duration.ofSeconds(1))
                 .advanceBy(Duration.ofMillis(SLIDE)))
             .emitStrategy(EmitStrategy.onWindowClose())
             .aggregate(
                 () -> new Turnover(0, 0),
-                (merchant, order, sum) -> new Turnover(sum.count + 1, sum.cents + order.cents),
+                (merchant, order, sum) -> new Turnover(sum.count + 1, sum.cents + order.cents()),
                 Materialized.<String, Turnover>as(Stores.inMemoryWindowStore(
                         "turnover", Duration.ofMillis(SIZE + 60_000), Duration.ofMillis(SIZE), false))
                     .withKeySerde(Serdes.String()).withValueSerde(new TurnoverSerde()))
@@ -171,20 +142,16 @@ public final class VelocityJob {
             .to(alerts, Produced.with(Serdes.String(), Serdes.String()));
 
         KafkaStreams streams = new KafkaStreams(builder.build(), settings);
-        CountDownLatch ended = new CountDownLatch(1);
         streams.setUncaughtExceptionHandler(error -> {
             error.printStackTrace();
             return StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
         });
         streams.setStateListener((now, before) -> {
-            System.out.println("state " + now);
-            if (now == KafkaStreams.State.ERROR || now == KafkaStreams.State.NOT_RUNNING) ended.countDown();
+            Progress.state(now);
+            if (now == KafkaStreams.State.ERROR || now == KafkaStreams.State.NOT_RUNNING) Progress.end();
         });
         Runtime.getRuntime().addShutdownHook(new Thread(() -> streams.close(Duration.ofSeconds(10))));
         streams.start();
-        // One line a tenth of a second: the monotonic clock in nanoseconds and the records taken in so far.
-        while (!ended.await(100, java.util.concurrent.TimeUnit.MILLISECONDS)) {
-            System.out.println("records " + System.nanoTime() + " " + records.sum());
-        }
+        Progress.tell();
     }
 }

@@ -48,21 +48,9 @@ package enum BenchLibrary {
         if let folder { return try run(folder: folder, topologies: topologies) }
         let folder = "/tmp/millrace-month-\(getpid())"
         guard mkdir(folder, 0o700) == 0 else { throw Fault(.external, "\(folder) cannot be made") }
-        defer { removeFolder(folder) }
+        defer { BenchFolder.delete(folder) }
         _ = try LibraryMonth.write(options, to: folder)
         return try run(folder: folder, topologies: topologies)
-    }
-
-    private static func removeFolder(_ path: String) {
-        guard let folder = opendir(path) else { return }
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            unlink("\(path)/\(name)")
-        }
-        closedir(folder)
-        rmdir(path)
     }
 
     private static func run(folder: String, topologies: String) throws(Fault) -> (report: BenchReport, scores: [Score]) {

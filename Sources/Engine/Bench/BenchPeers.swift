@@ -5,13 +5,17 @@ import Glibc
 import Records
 import Topology
 
-/// The same job in Millrace and in Kafka Streams, on the same topic: alerts compared one by one, throughput and latency
-/// side by side. `Tests/Peers/compare` starts a broker, compiles the peer and calls this.
+/// The same job in Millrace and in its peers, Kafka Streams and Flink SQL, on the same topic: alerts compared one by one,
+/// throughput and latency side by side. `Tests/Peers/compare` starts a broker, compiles the peers and calls this.
 package enum BenchPeers {
     package struct Options: Sendable {
         /// As for `java -cp`: the peer's classes and the jars of Kafka and Kafka Streams.
         package var classPath = ""
         package var records = 600_000
+        /// The same of Flink's; without it Flink is left out.
+        package var flinkClassPath: String?
+        /// Orders for Flink, so many times `records`: it is quicker, and takes longer until it is.
+        package var flinkTimes = 10
         /// Of the latency runs: one that Kafka Streams holds.
         package var rate = 4000
         package var seconds = 20
@@ -26,41 +30,56 @@ package enum BenchPeers {
     }
 
     package static func run(_ settings: KafkaSettings, _ options: Options) throws(Fault) -> BenchReport {
-        let program = PeerJob.Program(classPath: options.classPath)
-        let topic = "peers-\(SystemClock().nowMilliseconds)"
+        let streams = Peer.kafkaStreams(classPath: options.classPath, records: options.records)
+        let flink =
+            options.flinkClassPath.map { Peer.flink(classPath: $0, records: options.records, times: options.flinkTimes) } ?? []
         let admin = try KafkaAdmin(settings)
         try admin.checkReachable()
-        let answer = PeerAnswer(records: options.records)
-        defer { try? admin.delete([topic]) }
-        try answer.fill(settings, admin, topic)
         var report = BenchReport(
             "peers: \(options.records) orders in 4 partitions, 10,000 merchants; count and sum over 5 min by 10 s, "
-                + "alerts on the edge as windows close")
-        for guarantee in [TopologySpec.Guarantee.atLeastOnce, .exactlyOnce] {
-            let name = "\(topic)-\(guarantee.rawValue)"
-            let own = try millrace(settings, admin, answer, topic, "\(name)-own", guarantee)
-            let peer = try kafkaStreams(settings, admin, answer, topic, "\(name)-peer", guarantee, program)
-            try answer.check(own.edges, "Millrace, \(guarantee.rawValue)")
-            try answer.check(peer.edges, "Kafka Streams, \(guarantee.rawValue)")
-            report.add("Millrace \(guarantee.rawValue)", own.recordsPerSecond, "records/s, one lane")
-            report.add("Kafka Streams \(guarantee.rawValue)", peer.recordsPerSecond, "records/s, two threads, warmed up")
-            report.add("ratio \(guarantee.rawValue)", own.recordsPerSecond / peer.recordsPerSecond, "times as many")
-            report.add("Millrace CPU \(guarantee.rawValue)", own.cpuNanoseconds, "ns a record, all threads")
-            report.add("Kafka Streams CPU \(guarantee.rawValue)", peer.cpuNanoseconds, "ns a record, all threads")
-        }
+                + "alerts on the edge as windows close"
+                + (flink.isEmpty ? "" : "; for Flink \(options.flinkTimes) times as many, over longer or denser"))
+        var checked =
+            "\(try throughput(streams, settings, admin, &report)) alerts, the same ones from both, twice, as a plain loop finds"
+        for peer in flink { checked += "; \(try throughput(peer, settings, admin, &report))\(peer.label(.atLeastOnce))" }
         let load = LatencyLoad(rate: options.rate, seconds: options.seconds)
         let own = try ownLatency(settings, load)
-        let peer = try peerLatency(settings, admin, load, program, name: "\(topic)-latency")
+        let peer = try peerLatency(settings, admin, load, streams.program)
         report.add("latency at", Double(options.rate), "records/s for \(options.seconds) s, exactly once")
-        for (name, histogram) in [("Millrace", own), ("Kafka Streams", peer)] {
+        for (name, histogram) in [("Millrace", own), (streams.name, peer)] {
             let (p50, p99) = (Int(histogram.quantile(0.5) * 1000), Int(histogram.quantile(0.99) * 1000))
             report.add("latency of \(name)", "p50 \(p50), p99 \(p99), max \(Int(histogram.greatest * 1000)) ms")
         }
-        report.add("checked", "\(answer.edges.count) alerts, the same ones from both, twice, as a plain loop finds")
+        report.add("checked", checked)
         return report
     }
 
     // MARK: Throughput
+
+    /// The peer and Millrace on one topic, with each guarantee of the peer. Adds rows only for right answers; returns
+    /// the number of alerts in an answer.
+    private static func throughput(
+        _ peer: Peer, _ settings: KafkaSettings, _ admin: KafkaAdmin, _ report: inout BenchReport
+    ) throws(Fault) -> Int {
+        let topic = "peers-\(SystemClock().nowMilliseconds)"
+        let answer = PeerAnswer(peer.input, records: peer.records)
+        defer { try? admin.delete([topic]) }
+        try answer.fill(settings, admin, topic)
+        for guarantee in peer.guarantees {
+            let name = "\(topic)-\(guarantee.rawValue)"
+            let own = try millrace(settings, admin, answer, topic, "\(name)-own", guarantee)
+            try answer.check(own.edges, "Millrace, \(guarantee.rawValue)")
+            let other = try run(peer, settings, admin, answer, topic, "\(name)-peer", guarantee)
+            try answer.check(other.edges, "\(peer.name), \(guarantee.rawValue)")
+            let label = peer.label(guarantee)
+            report.add("Millrace\(label)", own.recordsPerSecond, "records/s, one lane")
+            report.add("\(peer.name)\(label)", other.recordsPerSecond, "records/s, \(peer.note)")
+            report.add("\(peer.ratio)\(label)", own.recordsPerSecond / other.recordsPerSecond, "times as many")
+            report.add("Millrace CPU\(label)", own.cpuNanoseconds, "ns a record, all threads")
+            report.add("\(peer.name) CPU\(label)", other.cpuNanoseconds, "ns a record, all threads")
+        }
+        return answer.edges.count
+    }
 
     private static func millrace(
         _ settings: KafkaSettings, _ admin: KafkaAdmin, _ answer: PeerAnswer, _ topic: String, _ name: String,
@@ -110,20 +129,20 @@ package enum BenchPeers {
         return Result(recordsPerSecond: speed.recordsPerSecond, cpuNanoseconds: speed.cpuNanoseconds, edges: edges)
     }
 
-    private static func kafkaStreams(
-        _ settings: KafkaSettings, _ admin: KafkaAdmin, _ answer: PeerAnswer, _ topic: String, _ name: String,
-        _ guarantee: TopologySpec.Guarantee, _ program: PeerJob.Program
+    private static func run(
+        _ peer: Peer, _ settings: KafkaSettings, _ admin: KafkaAdmin, _ answer: PeerAnswer, _ topic: String,
+        _ name: String, _ guarantee: TopologySpec.Guarantee
     ) throws(Fault) -> Result {
         try admin.create([KafkaTopicPlan(name: "\(name)-alerts", partitions: 4)])
         defer { try? admin.delete(["\(name)-alerts"]) }
         let job = try PeerJob(
-            program,
+            peer.program,
             [settings.bootstrapServers, topic, "\(name)-alerts", name, "\(answer.limit)", guarantee.rawValue])
         defer { job.stop() }
         let deadline = monotonicNanoseconds() + 600_000_000_000
         while (job.progress.last?.records ?? 0) < answer.sent {
             try job.look()
-            guard monotonicNanoseconds() < deadline else { throw Fault(.external, "Kafka Streams took over ten minutes") }
+            guard monotonicNanoseconds() < deadline else { throw Fault(.external, "\(peer.name) took over ten minutes") }
             usleep(20_000)
         }
         var edges: [PeerAnswer.Edge] = []
@@ -133,7 +152,7 @@ package enum BenchPeers {
         // The better of the whole and of the last two thirds, when code is compiled.
         guard let last = job.progress.last, let first = job.progress.first(where: { $0.records > 0 }),
             let warm = job.progress.first(where: { $0.records >= answer.sent / 3 })
-        else { throw Fault(.defect, "Kafka Streams told no progress") }
+        else { throw Fault(.defect, "\(peer.name) told no progress") }
         func speed(from: PeerJob.Progress) -> Double {
             Double(last.records - from.records) * 1e9 / Double(max(1, last.nanoseconds - from.nanoseconds))
         }
@@ -173,8 +192,9 @@ package enum BenchPeers {
     }
 
     private static func peerLatency(
-        _ settings: KafkaSettings, _ admin: KafkaAdmin, _ load: LatencyLoad, _ program: PeerJob.Program, name: String
+        _ settings: KafkaSettings, _ admin: KafkaAdmin, _ load: LatencyLoad, _ program: PeerJob.Program
     ) throws(Fault) -> Histogram {
+        let name = "peers-\(SystemClock().nowMilliseconds)-latency"
         let topics = ["\(name)-orders", "\(name)-alerts"]
         try admin.create(topics.map { KafkaTopicPlan(name: $0, partitions: 4) })
         defer { try? admin.delete(topics) }
@@ -193,7 +213,8 @@ package enum BenchPeers {
                 histogram.record(seconds: Double(SystemClock().nowMilliseconds - due) / 1000)
             }
         }
-        guard histogram.count >= Int64(load.records / load.markEvery * 8 / 10) else {
+        let marked = (load.records - load.rate * Int(LatencyRun.warmUpMilliseconds) / 1000) / load.markEvery
+        guard histogram.count >= Int64(marked * 8 / 10) else {
             throw Fault(.defect, "of Kafka Streams \(histogram.count) alerts were read")
         }
         return histogram

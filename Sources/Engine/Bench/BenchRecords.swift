@@ -9,6 +9,9 @@ struct BenchRecords {
     private var orders: BenchOrders
     private var number = 0
 
+    /// From the first to where the next would be.
+    var eventMilliseconds: Int64 { Int64(count) * 1000 / orders.recordsPerSecond }
+
     struct Record {
         var order: BenchOrders.Order
         var mistake = BenchWriter.Mistake.none

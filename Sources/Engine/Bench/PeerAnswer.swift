@@ -18,30 +18,37 @@ struct PeerAnswer {
 
     private static let size: Int64 = 300_000
     private static let slide: Int64 = 10_000
-    private let input = BenchInput()
+    private let input: BenchInput
+    /// Of half an hour.
     private let records: Int
+    /// Without those at the end.
+    private let count: Int
     /// In cents; what one merchant in ten passes at least once.
     let limit: Int64
     let edges: Set<Edge>
-    /// Event time of the orders.
-    private static let duration: Int64 = 1_800_000
+    /// Event time of the orders, a whole number of slides.
+    private let duration: Int64
     /// Small orders of other merchants at the end, in every partition, a slide apart, which let all windows before them
     /// close. Not one far ahead: of a window store that keeps records for a bounded time it would push out what was not
     /// emitted yet.
     private static let lastMerchants = 64
     private static let lastSlides = 36
-    var sent: Int { records + Self.lastMerchants * Self.lastSlides }
+    var sent: Int { count + Self.lastMerchants * Self.lastSlides }
 
-    init(records: Int) {
+    init(_ input: BenchInput, records: Int) {
+        self.input = input
         self.records = records
-        var source = BenchRecords(BenchInput(), records: records)
+        var source = BenchRecords(input, records: records)
+        count = source.count
+        // A little more than half an hour where the records do not divide by its seconds.
+        duration = (source.eventMilliseconds / Self.slide + 1) * Self.slide
         let base = BenchOrders.start / Self.slide
         let span = Int(Self.size / Self.slide)
-        let slides = Int(Self.duration / Self.slide) + 1
+        let slides = Int(duration / Self.slide)
         // By merchant, then by slide.
         var counts = [Int64](repeating: 0, count: input.keys * slides)
         var cents = counts
-        for _ in 0..<records {
+        for _ in 0..<count {
             let order = source.next().order
             guard order.isPaid else { continue }
             let slot = order.merchant * slides + Int(order.time / Self.slide - base)
@@ -81,14 +88,17 @@ struct PeerAnswer {
     }
 
     func fill(_ settings: KafkaSettings, _ admin: KafkaAdmin, _ topic: String) throws(Fault) {
+        var settings = settings
+        // What a broker that has just started refuses is sent again: not behind what came later, or that would be late.
+        settings.raw["max.in.flight"] = "1"
         _ = try BenchRecords.fill(settings, admin, topic: topic, input, records: records)
         let feeder = try KafkaFeeder(settings)
         let target = try feeder.topic(topic)
         let writer = BenchWriter()
-        var number = records
+        var number = count
         for slide in 1...Self.lastSlides {
             for merchant in 0..<Self.lastMerchants {
-                let time = BenchOrders.start + Self.duration + Int64(slide) * Self.slide
+                let time = BenchOrders.start + duration + Int64(slide) * Self.slide
                 writer.write(BenchOrders.Order(merchant: 900_000 + merchant, cents: 1, time: time, kind: .paid), number: number)
                 try feeder.send(to: target, key: writer.key, value: writer.value)
                 number += 1

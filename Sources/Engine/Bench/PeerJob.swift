@@ -2,13 +2,15 @@ import Base
 import Connectors
 import Glibc
 
-/// A program of Kafka Streams in a process of its own, whose standard output says how it gets on.
+/// A peer's program in a process of its own, whose standard output says how it gets on.
 final class PeerJob {
     struct Program: Sendable {
         var java = "java"
         /// Where its classes and libraries are, as for `java -cp`.
         var classPath: String
-        var mainClass = "VelocityJob"
+        var mainClass: String
+        /// For the JVM.
+        var flags: [String] = []
     }
 
     struct Progress {
@@ -33,10 +35,8 @@ final class PeerJob {
         }
         folder = String(cString: made)
         let words =
-            [
-                "/usr/bin/env", program.java, "-Xmx2g", "-Djava.io.tmpdir=\(folder)", "-cp", program.classPath,
-                program.mainClass,
-            ] + arguments
+            ["/usr/bin/env", program.java] + program.flags
+            + ["-Djava.io.tmpdir=\(folder)", "-cp", program.classPath, program.mainClass] + arguments
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -96,8 +96,7 @@ final class PeerJob {
             if monotonicNanoseconds() > deadline { kill(id, SIGKILL) }
             usleep(50_000)
         }
-        for name in ["output", "errors"] { unlink("\(folder)/\(name)") }
-        // What the program kept there is left if it did not remove it.
-        rmdir(folder)
+        // With what the program kept there.
+        BenchFolder.delete(folder)
     }
 }
