@@ -51,16 +51,12 @@ package final class ReplayOutput {
         json.name("headers")
         json.beginObject()
         outbox.forEachHeader(of: record) { name, value in
-            json.name(String(decoding: name, as: UTF8.self))
-            if let start = value.baseAddress { json.text(start, value.count) } else { json.text("") }
+            json.name(name)
+            json.text(value)
         }
         json.endObject()
         json.name("value")
-        if let value = outbox.value(of: record), let start = value.baseAddress {
-            json.text(start, value.count)
-        } else {
-            json.null()
-        }
+        if let value = outbox.value(of: record) { json.text(value) } else { json.null() }
         json.endObject()
         try writer(name).writeLine(UnsafeBufferPointer(start: json.bytes.base, count: json.bytes.count))
     }
