@@ -57,11 +57,12 @@ func appendExcerpt(_ start: UnsafePointer<UInt8>?, _ count: Int, to text: Arena)
 }
 
 private func appendEscaped(_ bytes: UnsafeBufferPointer<UInt8>, to text: Arena) {
-    for byte in bytes {
-        if byte < 0x20 || byte == 0x7F {
-            text.appendText("\\u{\(String(byte, radix: 16))}")
-        } else {
-            text.appendByte(byte)
-        }
+    guard let start = bytes.baseAddress else { return }
+    var clean = 0
+    for (position, byte) in bytes.enumerated() where byte < 0x20 || byte == 0x7F {
+        _ = text.append(start + clean, position - clean)
+        text.appendText("\\u{\(String(byte, radix: 16))}")
+        clean = position + 1
     }
+    _ = text.append(start + clean, bytes.count - clean)
 }

@@ -54,24 +54,24 @@ extension Pipeline {
                 writeDead(plan, source, row, task, &outbox)
                 counters.dead[Int(batch.status[row])] += 1
                 if batch.status[row] == RowStatus.aheadOfOthers.rawValue {
-                    forgetUnused(plan, row, source, task)
+                    forgetUnused(row, source, task)
                 }
             } else if plan.late[row] != 0 {
                 writeLate(plan, source, row, task, &outbox)
                 task.lateCount += 1
                 counters.late += 1
-                forgetUnused(plan, row, source, task)
+                forgetUnused(row, source, task)
             }
         }
     }
 
-    /// A late record may have brought in a key that no window holds.
-    private func forgetUnused(_ plan: SourcePlan, _ row: Int, _ source: Int, _ task: TaskState) {
+    /// A late record may have brought in a key that no window holds. Where no step took the row, its id is one from
+    /// before and may be any key's; one that no window holds may go all the same.
+    private func forgetUnused(_ row: Int, _ source: Int, _ task: TaskState) {
         for key in keyPlans where steps[key.steps[0]].source == source {
             let group = task.groups[key.group]
-            let text = TextReference(packed: key.encoded.values[row])
-            guard let id = group.keys.find(plan.batch.arena.base + text.offset, text.count) else { continue }
-            if !group.isUsed(id) { group.keys.remove(id) }
+            let id = key.ids[row]
+            if !group.isUsed(id), group.keys.hasKey(id) { group.keys.remove(id) }
         }
     }
 
