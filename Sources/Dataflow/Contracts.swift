@@ -7,8 +7,16 @@ package protocol RecordDecoder: AnyObject {
     /// `raw` (at most `batch.capacity` records), and empties its arena first. A record that cannot be
     /// decoded keeps its row; its status says why.
     func decode(_ raw: RawRecords, into batch: Batch)
-    /// What is wrong with a row whose status is not good, for the dead letter's message.
-    func explain(_ row: Int, of batch: Batch) -> String
+    /// Appends what is wrong with a row whose status is not good, for the dead letter's message.
+    func explain(_ row: Int, of batch: Batch, into text: Arena)
+}
+
+extension RecordDecoder {
+    package func explain(_ row: Int, of batch: Batch) -> String {
+        let text = Arena(capacity: 256)
+        explain(row, of: batch, into: text)
+        return text.string(TextReference(offset: 0, count: text.count))
+    }
 }
 
 /// One partition of one source within a lane. `source` counts the topology's sources.

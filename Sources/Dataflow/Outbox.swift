@@ -132,23 +132,20 @@ package struct Outbox {
 
     /// Headers of one record must be added together, with no other part between them.
     package func addHeader(_ name: StaticString, _ value: String, to record: inout Record) {
-        if record.headersCount == 0 { record.headersOffset = bytes.count }
-        appendCount(name.utf8CodeUnitCount)
-        _ = bytes.append(name.utf8Start, name.utf8CodeUnitCount)
-        var value = value
-        value.withUTF8 { text in
-            appendCount(text.count)
-            if let start = text.baseAddress { _ = bytes.append(start, text.count) }
-        }
-        record.headersCount = bytes.count - record.headersOffset
+        addHeader(name, to: &record) { $0.appendText(value) }
     }
 
-    private func appendCount(_ count: Int) {
-        withUnsafeBytes(of: UInt32(count).littleEndian) { raw in
-            raw.withMemoryRebound(to: UInt8.self) { buffer in
-                if let start = buffer.baseAddress { _ = bytes.append(start, buffer.count) }
-            }
-        }
+    /// `appendValue` appends the header's value to the bytes that it gets, and nothing else.
+    package func addHeader(_ name: StaticString, to record: inout Record, _ appendValue: (Arena) -> Void) {
+        if record.headersCount == 0 { record.headersOffset = bytes.count }
+        bytes.appendWord(UInt32(name.utf8CodeUnitCount))
+        _ = bytes.append(name.utf8Start, name.utf8CodeUnitCount)
+        let start = bytes.count
+        bytes.appendWord(UInt32(0))
+        appendValue(bytes)
+        let count = UInt32(bytes.count - start - MemoryLayout<UInt32>.size)
+        UnsafeMutableRawPointer(bytes.base + start).storeBytes(of: count.littleEndian, as: UInt32.self)
+        record.headersCount = bytes.count - record.headersOffset
     }
 
     /// Calls `body` with each header's name and value.

@@ -10,6 +10,8 @@ package final class CsvDecoder: RecordDecoder {
     private let capacity: Int
     /// Which wanted column each field of the file is, -1 for none.
     private var targets: [Int]
+    /// What a dead letter says that it is not.
+    private var notation = ""
     private let scratch = Arena(capacity: 1 << 16)
 
     /// `header`: the names in the order of the file; nil when every record has just the wanted columns.
@@ -18,6 +20,7 @@ package final class CsvDecoder: RecordDecoder {
         self.capacity = capacity
         tokens = .allocate(capacity: max(1, capacity * columns.count))
         targets = Array(columns.indices)
+        notation = Self.notation(of: targets)
         if let header { setHeader(header) }
     }
 
@@ -29,7 +32,10 @@ package final class CsvDecoder: RecordDecoder {
         targets = names.map { name in
             readers.firstIndex { $0.column.path.joined(separator: ".") == name } ?? -1
         }
+        notation = Self.notation(of: targets)
     }
+
+    private static func notation(of targets: [Int]) -> String { "CSV record of \(targets.count) fields" }
 
     package func decode(_ raw: RawRecords, into batch: Batch) {
         require(raw.count <= capacity && raw.count <= batch.capacity, "more records than a batch holds")
@@ -56,10 +62,12 @@ package final class CsvDecoder: RecordDecoder {
         }
     }
 
-    package func explain(_ row: Int, of batch: Batch) -> String {
-        explanation(row, batch, readers, notation: "CSV record of \(targets.count) fields") { index in
+    package func explain(_ row: Int, of batch: Batch, into text: Arena) {
+        writeExplanation(row, batch, readers, notation: notation, into: text) { index in
             let token = tokens[row * readers.count + index]
-            return "\"\(excerpt(token.start, Int(token.count)))\""
+            text.appendText("\"")
+            appendExcerpt(token.start, Int(token.count), to: text)
+            text.appendText("\"")
         }
     }
 

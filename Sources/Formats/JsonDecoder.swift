@@ -59,43 +59,21 @@ package final class JsonDecoder: RecordDecoder {
         }
     }
 
-    package func explain(_ row: Int, of batch: Batch) -> String {
-        explanation(row, batch, readers, notation: "JSON object") { index in
+    package func explain(_ row: Int, of batch: Batch, into text: Arena) {
+        writeExplanation(row, batch, readers, notation: "JSON object", into: text) { index in
             let token = tokens[row * readers.count + index]
             switch token.kind {
-            case UInt32(MR_STRING): return "\"\(excerpt(token.start, Int(token.count)))\""
-            case UInt32(MR_NUMBER): return excerpt(token.start, Int(token.count))
-            case UInt32(MR_TRUE): return "true"
-            case UInt32(MR_FALSE): return "false"
-            case UInt32(MR_OBJECT): return "an object"
-            case UInt32(MR_ARRAY): return "an array"
-            default: return "nothing"
+            case UInt32(MR_STRING):
+                text.appendText("\"")
+                appendExcerpt(token.start, Int(token.count), to: text)
+                text.appendText("\"")
+            case UInt32(MR_NUMBER): appendExcerpt(token.start, Int(token.count), to: text)
+            case UInt32(MR_TRUE): text.appendText("true")
+            case UInt32(MR_FALSE): text.appendText("false")
+            case UInt32(MR_OBJECT): text.appendText("an object")
+            case UInt32(MR_ARRAY): text.appendText("an array")
+            default: text.appendText("nothing")
             }
         }
-    }
-}
-
-/// What is wrong with a row, in one sentence. `found` renders what stands in a column.
-func explanation(
-    _ row: Int,
-    _ batch: Batch,
-    _ readers: [ColumnReader],
-    notation: String,
-    _ found: (Int) -> String
-) -> String {
-    let status = RowStatus(rawValue: batch.status[row]) ?? .malformed
-    let index = Int(batch.statusField[row])
-    let reader = index >= 0 && index < readers.count ? readers[index] : nil
-    let name = reader.map { "field '\($0.column.path.joined(separator: "."))'" } ?? "the record"
-    switch status {
-    case .malformed:
-        return "not a well-formed \(notation): \(excerpt(batch.raw.values[row], Int(batch.raw.valueCounts[row])))"
-    case .nullValue: return "the record has no value"
-    case .oversized:
-        return "the record has \(batch.raw.valueCounts[row]) bytes, at most \(Limits.recordBytesMax) are read"
-    case .missingField: return "\(name) is missing; \(reader?.expectation ?? "a value") was expected"
-    case .outOfRange, .wrongType, .textTooLong:
-        return "\(name) is \(found(index)); \(reader?.expectation ?? "something else") was expected"
-    default: return "\(name) is refused (\(status.name))"
     }
 }

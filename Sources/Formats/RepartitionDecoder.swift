@@ -5,6 +5,8 @@ import Records
 /// Values of a repartition topic to columns; what each row carries besides them stands in `origins`.
 package final class RepartitionDecoder: RecordDecoder {
     private let fields: [Field]
+    /// For dead letters.
+    private let expectation: String
     private let fingerprint: UInt32
     private let partitions: Int
     private let capacity: Int
@@ -18,6 +20,8 @@ package final class RepartitionDecoder: RecordDecoder {
     /// `partitions`: of the topic's origin; a record that claims another one is malformed.
     package init(_ fields: [Field], partitions: Int, capacity: Int = Limits.rowsPerBatchMax) {
         self.fields = fields
+        expectation = "not a repartition record of version \(RepartitionFormat.version) with the fields "
+            + "\(fields.map { "\($0.name) \($0.type)" }.joined(separator: ", ")): "
         self.partitions = partitions
         self.capacity = capacity
         fingerprint = RepartitionFormat.fingerprint(fields)
@@ -124,15 +128,13 @@ package final class RepartitionDecoder: RecordDecoder {
         }
     }
 
-    package func explain(_ row: Int, of batch: Batch) -> String {
+    package func explain(_ row: Int, of batch: Batch, into text: Arena) {
         switch RowStatus(rawValue: batch.status[row]) ?? .malformed {
-        case .nullValue: "the record has no value"
-        case .oversized:
-            "the record has \(batch.raw.valueCounts[row]) bytes, at most \(Limits.recordBytesMax) are read"
+        case .nullValue: text.appendText("the record has no value")
+        case .oversized: appendOversized(row, batch, to: text)
         default:
-            "not a repartition record of version \(RepartitionFormat.version) with the fields "
-                + "\(fields.map { "\($0.name) \($0.type)" }.joined(separator: ", ")): "
-                + excerpt(batch.raw.values[row], Int(batch.raw.valueCounts[row]))
+            text.appendText(expectation)
+            appendExcerpt(batch.raw.values[row], Int(batch.raw.valueCounts[row]), to: text)
         }
     }
 

@@ -11,6 +11,8 @@ package final class TableDecoder: RecordDecoder {
     private let key: [Int]
     private let deleted: Int
     private let keyColumns: [WireColumn]
+    /// For dead letters.
+    private let keyExpectation: String
     private let keyDecoder: JsonDecoder
     private let keyBatch: Batch
     private let keyRaw: RawRecordStorage
@@ -30,6 +32,8 @@ package final class TableDecoder: RecordDecoder {
         for index in columns.indices where !key.contains(index) { optional[index].field.isOptional = true }
         self.inner = inner(optional)
         keyColumns = key.map { columns[$0] }
+        let names = keyColumns.map { $0.path.joined(separator: ".") }.joined(separator: ", ")
+        keyExpectation = keyColumns.count == 1 ? "the table's key \(names)" : "a JSON object of the table's key \(names)"
         keyDecoder = JsonDecoder(keyColumns, capacity: capacity)
         keyBatch = Batch(schema: Schema(keyColumns.map(\.field)), capacity: capacity)
         keyRaw = RawRecordStorage(capacity: capacity)
@@ -100,10 +104,13 @@ package final class TableDecoder: RecordDecoder {
         }
     }
 
-    package func explain(_ row: Int, of batch: Batch) -> String {
-        guard batch.raw.values[row] == nil, let key = batch.raw.keys[row] else { return inner.explain(row, of: batch) }
-        let names = keyColumns.map { $0.path.joined(separator: ".") }.joined(separator: ", ")
-        let wanted = keyColumns.count == 1 ? "the table's key \(names)" : "a JSON object of the table's key \(names)"
-        return "the record has no value, and its key is \(excerpt(key, Int(batch.raw.keyCounts[row]))) instead of \(wanted)"
+    package func explain(_ row: Int, of batch: Batch, into text: Arena) {
+        guard batch.raw.values[row] == nil, let key = batch.raw.keys[row] else {
+            return inner.explain(row, of: batch, into: text)
+        }
+        text.appendText("the record has no value, and its key is ")
+        appendExcerpt(key, Int(batch.raw.keyCounts[row]), to: text)
+        text.appendText(" instead of ")
+        text.appendText(keyExpectation)
     }
 }

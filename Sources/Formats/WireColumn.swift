@@ -41,6 +41,16 @@ struct Token {
 struct ColumnReader {
     let column: WireColumn
     let index: Int
+    /// For dead letters: what the column is called, and what was expected of it.
+    let name: String
+    let expectation: String
+
+    init(column: WireColumn, index: Int) {
+        self.column = column
+        self.index = index
+        name = "field '\(column.path.joined(separator: "."))'"
+        expectation = Self.expectation(of: column)
+    }
 
     /// Reads the tokens `stride` apart from `tokens` on into `batch`. A row that is bad already is skipped; a
     /// row whose token does not fit the column's type becomes bad.
@@ -216,8 +226,7 @@ struct ColumnReader {
         batch.statusField[row] = Int16(index)
     }
 
-    /// What was expected of this column, for the dead letter.
-    var expectation: String {
+    private static func expectation(of column: WireColumn) -> String {
         switch column.field.type {
         case .text: "a text of at most \(Limits.textBytesMax) bytes"
         case .int: "a whole number"
@@ -242,14 +251,4 @@ enum RowFailure: Error {
         case .textTooLong: .textTooLong
         }
     }
-}
-
-/// At most 80 bytes of a record, with what a terminal would not show escaped.
-func excerpt(_ start: UnsafePointer<UInt8>?, _ count: Int) -> String {
-    guard let start, count > 0 else { return "nothing" }
-    var text = ""
-    for scalar in String(decoding: UnsafeBufferPointer(start: start, count: min(count, 80)), as: UTF8.self).unicodeScalars {
-        text += scalar.value < 0x20 || scalar.value == 0x7F ? "\\u{\(String(scalar.value, radix: 16))}" : String(scalar)
-    }
-    return count > 80 ? text + "…" : text
 }

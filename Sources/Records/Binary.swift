@@ -42,13 +42,10 @@ extension Arena {
     }
 
     private func appendRaw(_ value: some FixedWidthInteger) {
-        withUnsafeBytes(of: value) { raw in
-            reserve(raw.count)
-            for byte in raw {
-                base[count] = byte
-                count += 1
-            }
-        }
+        let size = value.bitWidth / 8
+        reserve(size)
+        UnsafeMutableRawPointer(base + count).storeBytes(of: value, as: type(of: value))
+        count += size
     }
 }
 

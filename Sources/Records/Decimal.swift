@@ -34,15 +34,25 @@ package enum Decimal {
         return (numerator < 0) == (denominator < 0) ? quotient + 1 : quotient - 1
     }
 
-    /// Writes `value` in plain notation (`-12.50`) and returns the byte count, 41 at most.
+    /// Of what `write` writes.
+    package static let bytesMax = 41
+
+    /// Writes `value` in plain notation (`-12.50`) and returns the byte count.
     package static func write(_ value: Int128, scale: Int, to bytes: UnsafeMutablePointer<UInt8>) -> Int {
         var digits: InlineArray<48, UInt8> = .init(repeating: 0)
-        var rest = value.magnitude
+        var wide = value.magnitude
         var count = 0
-        repeat {
-            let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
+        // A division of 128 bits is a call; nearly every number fits in 64.
+        while wide > UInt64.max {
+            let (quotient, digit) = wide.quotientAndRemainder(dividingBy: 10)
             digits[count] = 0x30 + UInt8(digit)
-            rest = quotient
+            wide = quotient
+            count += 1
+        }
+        var rest = UInt64(truncatingIfNeeded: wide)
+        repeat {
+            digits[count] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
             count += 1
         } while rest != 0 || count <= scale
         var at = 0

@@ -190,6 +190,9 @@ package final class KeyTable {
         return UnsafeBufferPointer(start: bytes.base + entry.offset, count: Int(entry.count))
     }
 
+    /// False for an id that was removed or never given.
+    package func hasKey(_ id: UInt32) -> Bool { id < idLimit && entries[Int(id)].count >= 0 }
+
     /// Calls `body` with every id that has a key, ascending.
     package func forEach(_ body: (_ id: UInt32) -> Void) {
         for id in 0..<idLimit where entries[id].count >= 0 { body(UInt32(id)) }

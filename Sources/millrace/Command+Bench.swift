@@ -17,7 +17,7 @@ extension Command {
               kafka         a full topic drained: the engine over a bare loop that decodes the same fields
                             (--bootstrap-server, --records)
               profile       where each nanosecond of a record goes in the engine, by stage and by thread
-                            (--bootstrap-server, --records)
+                            (--bootstrap-server, --records, --shape NAME of `shapes`)
               shapes        `kafka` once for each of many shapes of topic and topology, a row each
                             (--bootstrap-server, --records, --rounds, --shape NAME,NAME…, --lag for the row
                             "lag" too, ten times the records)
@@ -127,7 +127,9 @@ extension Command {
                 records: records ?? 4_000_000, keys: try arguments.integer("--keys", in: 1...10_000_000) ?? 100_000)
         case "decode": return try BenchDecode.run(records: records ?? 2_000_000)
         case "kafka": return try BenchKafka.run(try servers(name, arguments), records: records ?? 3_000_000)
-        case "profile": return try BenchProfile.run(try servers(name, arguments), records: records ?? 3_000_000)
+        case "profile":
+            return try BenchProfile.run(
+                try servers(name, arguments), records: records ?? 3_000_000, shape: arguments.value("--shape") ?? "base")
         case "latency":
             let guarantee = try guarantee(arguments.value("--guarantee"))
             let seconds = try arguments.integer("--seconds", in: 1...3600)

@@ -20,6 +20,7 @@ import Testing
             if random.next() % 3 == 0, let known = oracle[key] {
                 table.remove(known)
                 oracle[key] = nil
+                #expect(!table.hasKey(known))
             } else {
                 let id = text.withUTF8 { table.intern($0.baseAddress!, $0.count) }
                 if let known = oracle[key] {
@@ -31,7 +32,11 @@ import Testing
             }
             #expect(table.count == oracle.count)
         }
-        for (key, id) in oracle { #expect(String(decoding: table.key(of: id), as: UTF8.self) == key) }
+        for (key, id) in oracle {
+            #expect(table.hasKey(id))
+            #expect(String(decoding: table.key(of: id), as: UTF8.self) == key)
+        }
+        #expect(!table.hasKey(UInt32(table.idLimit)))
         #expect(table.idLimit <= 3000)
     }
 }

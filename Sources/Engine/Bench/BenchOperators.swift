@@ -135,7 +135,7 @@ package enum BenchOperators {
             }
         }
 
-        func explain(_ row: Int, of batch: Batch) -> String { "" }
+        func explain(_ row: Int, of batch: Batch, into text: Arena) {}
     }
 }
 

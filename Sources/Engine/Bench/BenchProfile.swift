@@ -59,20 +59,22 @@ package enum BenchProfile {
         }
     }
 
-    package static func run(_ settings: KafkaSettings, records: Int) throws(Fault) -> BenchReport {
+    /// `shape`: the name of one of `bench shapes`.
+    package static func run(_ settings: KafkaSettings, records: Int, shape name: String) throws(Fault) -> BenchReport {
+        let shape = try BenchShape.named(name)
         let topic = "bench-profile-\(SystemClock().nowMilliseconds)"
         let admin = try KafkaAdmin(settings)
         try admin.checkReachable()
-        let shape = BenchShape("base")
         let answer = BenchAnswer(shape, records: records)
         defer { try? admin.delete([topic]) }
         let bytes = try BenchRecords.fill(settings, admin, topic: topic, shape.input, records: records)
         let drain = BenchDrain(
-            settings: settings, admin: admin, shape: shape, answer: answer, topic: topic, records: records)
+            settings: settings, admin: admin, shape: shape, answer: answer, topic: topic,
+            records: records * shape.input.times)
         _ = try drain.engine(as: "\(topic)-warm")
         let measure = Measure()
         let speed = try drain.engine(as: "\(topic)-run", profile: measure)
-        var report = BenchReport("profile: \(records) records of \(bytes) bytes, \(shape.text); ns a record")
+        var report = BenchReport("profile: \(shape.name), \(records) records of \(bytes) bytes, \(shape.text); ns a record")
         for stage in StageClock.Stage.allCases {
             report.add(text(of: stage), measure.nanoseconds[stage] ?? 0, "ns")
         }
@@ -80,7 +82,7 @@ package enum BenchProfile {
         for thread in measure.clientNanoseconds { report.add("thread \(thread.name)", thread.nanoseconds, "ns CPU") }
         report.add("all threads", speed.cpuNanoseconds, "ns CPU")
         report.add("records per second", speed.recordsPerSecond, "records/s")
-        report.add("checked", "\(answer.alerts) alerts, as the plain loop finds")
+        report.add("checked", "\(answer.alerts) alerts, \(answer.dead) dead, \(answer.late) late, as the plain loop finds")
         return report
     }
 

@@ -74,6 +74,11 @@ struct BenchShape {
         BenchShape("lag") { $0.input.times = 10 },
     ]
 
+    static func named(_ name: String) throws(Fault) -> BenchShape {
+        if let shape = all.first(where: { $0.name == name }) { return shape }
+        throw Fault(.user, "unknown shape '\(name)'; there is \(all.map(\.name).joined(separator: ", "))")
+    }
+
     /// One of `all`, in words.
     var text: String {
         switch name {

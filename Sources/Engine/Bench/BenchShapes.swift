@@ -28,17 +28,13 @@ package enum BenchShapes {
         package var isWrong = false
     }
 
-    package static var names: [String] { BenchShape.all.map(\.name) }
-
     /// Calls `onRow` with each row as soon as it is there; false if any was wrong.
     package static func run(
         _ settings: KafkaSettings, _ options: Options, onRow: (Row) -> Void
     ) throws(Fault) -> Bool {
         var shapes = BenchShape.all.filter { $0.name != "lag" || options.withLag }
         if !options.names.isEmpty {
-            for name in options.names where !names.contains(name) {
-                throw Fault(.user, "unknown shape '\(name)'; there is \(names.joined(separator: ", "))")
-            }
+            for name in options.names { _ = try BenchShape.named(name) }
             shapes = BenchShape.all.filter { options.names.contains($0.name) }
         }
         let stamp = SystemClock().nowMilliseconds

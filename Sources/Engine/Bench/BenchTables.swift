@@ -97,6 +97,6 @@ package enum BenchTables {
             }
         }
 
-        func explain(_ row: Int, of batch: Batch) -> String { "" }
+        func explain(_ row: Int, of batch: Batch, into text: Arena) {}
     }
 }

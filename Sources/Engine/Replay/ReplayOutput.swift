@@ -9,13 +9,19 @@ package final class ReplayOutput {
     private let folder: String?
     private let names: [String]
     private let takesAlerts: [Bool]
-    private var writers: [String: FileWriter] = [:]
+    /// By sink. A file is made when its first record comes.
+    private var sinks: [FileWriter?]
+    private var deadLetters: FileWriter?
+    private var late: FileWriter?
+    /// Alerts of all sinks, in order, where there is no folder.
+    private lazy var standardOutput = FileWriter.standardOutput()
     private var json = JsonWriter()
 
     package init(folder: String?, names: [String], takesAlerts: [Bool]) throws(Fault) {
         self.folder = folder
         self.names = names
         self.takesAlerts = takesAlerts
+        sinks = names.map { _ in nil }
         if let folder { try FileWriter.makeFolder(folder) }
     }
 
@@ -24,44 +30,44 @@ package final class ReplayOutput {
             switch record.destination {
             case .sink(let sink):
                 guard folder != nil || takesAlerts[sink], let value = outbox.value(of: record) else { continue }
-                try writer(names[sink]).writeLine(value)
-            case .deadLetter: try writeRefused("dead-letter", record, outbox)
-            case .late: try writeRefused("late", record, outbox)
+                try writeLine(value, &sinks[sink], name: names[sink])
+            case .deadLetter:
+                if folder != nil { try writeLine(refused(record, outbox), &deadLetters, name: "dead-letter") }
+            case .late: if folder != nil { try writeLine(refused(record, outbox), &late, name: "late") }
             // A replay has one task, which nothing has to survive.
             case .changelog, .repartition: break
             }
         }
     }
 
-    package func close() throws(Fault) { for writer in writers.values { try writer.flush() } }
+    package func close() throws(Fault) {
+        for writer in sinks + [deadLetters, late] { try writer?.flush() }
+    }
 
-    private func writer(_ name: String) throws(Fault) -> FileWriter {
-        let path = folder.map { "\($0)/\(name).jsonl" } ?? "-"
-        if let writer = writers[path] { return writer }
-        let writer = folder == nil ? FileWriter.standardOutput() : try FileWriter(path: path)
-        writers[path] = writer
-        return writer
+    private func writeLine(
+        _ line: UnsafeBufferPointer<UInt8>, _ writer: inout FileWriter?, name: String
+    ) throws(Fault) {
+        if let writer { return try writer.writeLine(line) }
+        let first = try folder.map { folder throws(Fault) in try FileWriter(path: "\(folder)/\(name).jsonl") }
+            ?? standardOutput
+        try first.writeLine(line)
+        writer = first
     }
 
     /// A refused record as JSON: its bytes as text, and the headers that it would carry in Kafka.
-    private func writeRefused(_ name: String, _ record: Outbox.Record, _ outbox: borrowing Outbox) throws(Fault) {
-        guard folder != nil else { return }
+    private func refused(_ record: Outbox.Record, _ outbox: borrowing Outbox) -> UnsafeBufferPointer<UInt8> {
         json.removeAll()
         json.beginObject()
         json.name("headers")
         json.beginObject()
         outbox.forEachHeader(of: record) { name, value in
-            json.name(String(decoding: name, as: UTF8.self))
-            if let start = value.baseAddress { json.text(start, value.count) } else { json.text("") }
+            json.name(name)
+            json.text(value)
         }
         json.endObject()
         json.name("value")
-        if let value = outbox.value(of: record), let start = value.baseAddress {
-            json.text(start, value.count)
-        } else {
-            json.null()
-        }
+        if let value = outbox.value(of: record) { json.text(value) } else { json.null() }
         json.endObject()
-        try writer(name).writeLine(UnsafeBufferPointer(start: json.bytes.base, count: json.bytes.count))
+        return UnsafeBufferPointer(start: json.bytes.base, count: json.bytes.count)
     }
 }

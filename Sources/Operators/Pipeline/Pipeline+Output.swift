@@ -54,24 +54,24 @@ extension Pipeline {
                 writeDead(plan, source, row, task, &outbox)
                 counters.dead[Int(batch.status[row])] += 1
                 if batch.status[row] == RowStatus.aheadOfOthers.rawValue {
-                    forgetUnused(plan, row, source, task)
+                    forgetUnused(row, source, task)
                 }
             } else if plan.late[row] != 0 {
                 writeLate(plan, source, row, task, &outbox)
                 task.lateCount += 1
                 counters.late += 1
-                forgetUnused(plan, row, source, task)
+                forgetUnused(row, source, task)
             }
         }
     }
 
-    /// A late record may have brought in a key that no window holds.
-    private func forgetUnused(_ plan: SourcePlan, _ row: Int, _ source: Int, _ task: TaskState) {
+    /// A late record may have brought in a key that no window holds. Where no step took the row, its id is one from
+    /// before and may be any key's; one that no window holds may go all the same.
+    private func forgetUnused(_ row: Int, _ source: Int, _ task: TaskState) {
         for key in keyPlans where steps[key.steps[0]].source == source {
             let group = task.groups[key.group]
-            let text = TextReference(packed: key.encoded.values[row])
-            guard let id = group.keys.find(plan.batch.arena.base + text.offset, text.count) else { continue }
-            if !group.isUsed(id) { group.keys.remove(id) }
+            let id = key.ids[row]
+            if !group.isUsed(id), group.keys.hasKey(id) { group.keys.remove(id) }
         }
     }
 
@@ -89,8 +89,11 @@ extension Pipeline {
         // Of a repartitioned record that was read well, the original is what people look for.
         let isOriginal = plan.stream == nil && (plan.carried == nil || status != .aheadOfOthers)
         var record = copy(.deadLetter, plan, row, asFields: !isOriginal, &outbox)
-        outbox.addHeader("__streams.errors.exception", "millrace.\(status.name)", to: &record)
-        outbox.addHeader("__streams.errors.message", reason(plan, row, status, step), to: &record)
+        outbox.addHeader("__streams.errors.exception", to: &record) { text in
+            text.appendText("millrace.")
+            text.appendText(status.name)
+        }
+        outbox.addHeader("__streams.errors.message", to: &record) { appendReason(plan, row, status, step, to: $0) }
         if isOriginal, plan.carried != nil {
             let offset = batch.raw.offsets[row]
             addOrigin(
@@ -108,19 +111,34 @@ extension Pipeline {
         outbox.end(record)
     }
 
-    private func reason(_ plan: SourcePlan, _ row: Int, _ status: RowStatus, _ step: Int) -> String {
+    private func appendReason(_ plan: SourcePlan, _ row: Int, _ status: RowStatus, _ step: Int, to text: Arena) {
+        func appendStep() {
+            text.appendText("step ")
+            text.appendText(steps[step].spec.name)
+        }
         switch status {
         case .nullKey where step < 0:
-            "the record has no key, and its topic has several partitions: windows need a key's records in one"
-        case .nullKey: "step \(steps[step].spec.name): the key is null"
+            text.appendText(
+                "the record has no key, and its topic has several partitions: windows need a key's records in one")
+        case .nullKey:
+            appendStep()
+            text.appendText(": the key is null")
         case .futureTime:
-            "the event time \(CivilTime.string(plan.columns[plan.spec.timeField].values[row])) lies too far ahead"
+            text.appendText("the event time ")
+            text.appendTime(plan.columns[plan.spec.timeField].values[row])
+            text.appendText(" lies too far ahead")
         case .aheadOfOthers:
-            "step \(steps[step].spec.name): the event time \(CivilTime.string(plan.batch.times[row])) lies too "
-                + "far from that of the slowest partition for the windows to hold both"
-        case .outOfRange where step >= 0: "step \(steps[step].spec.name): a number does not fit in 64 bits"
-        case .missingField where step >= 0: "step \(steps[step].spec.name): a derived field has no value"
-        default: plan.decoder.explain(row, of: plan.batch)
+            appendStep()
+            text.appendText(": the event time ")
+            text.appendTime(plan.batch.times[row])
+            text.appendText(" lies too far from that of the slowest partition for the windows to hold both")
+        case .outOfRange where step >= 0:
+            appendStep()
+            text.appendText(": a number does not fit in 64 bits")
+        case .missingField where step >= 0:
+            appendStep()
+            text.appendText(": a derived field has no value")
+        default: plan.decoder.explain(row, of: plan.batch, into: text)
         }
     }
 
@@ -134,16 +152,10 @@ extension Pipeline {
         let batch = plan.batch
         var record = copy(.late, plan, row, asFields: plan.origins != nil, &outbox)
         let behind = plan.watermarks[row] - batch.times[row]
-        outbox.addHeader("millrace.late.by_ms", String(behind), to: &record)
-        outbox.addHeader("millrace.late.watermark", watermarkText(plan.watermarks[row]), to: &record)
+        outbox.addHeader("millrace.late.by_ms", to: &record) { $0.appendNumber(behind) }
+        outbox.addHeader("millrace.late.watermark", to: &record) { $0.appendTime(plan.watermarks[row]) }
         addOrigin(origin(plan, source, task, row), outbox, &record)
         outbox.end(record)
-    }
-
-    /// Late records come many at a time, with one watermark.
-    private func watermarkText(_ watermark: Int64) -> String {
-        if lastWatermark.time != watermark { lastWatermark = (watermark, CivilTime.string(watermark)) }
-        return lastWatermark.text
     }
 
     private func copy(
@@ -177,9 +189,9 @@ extension Pipeline {
         _ outbox: Outbox,
         _ record: inout Outbox.Record
     ) {
-        outbox.addHeader("__streams.errors.topic", topic(of: Int(origin.source)), to: &record)
-        outbox.addHeader("__streams.errors.partition", String(origin.partition), to: &record)
-        outbox.addHeader("__streams.errors.offset", String(origin.offset), to: &record)
+        outbox.addHeader("__streams.errors.topic", sources[Int(origin.source)].topic, to: &record)
+        outbox.addHeader("__streams.errors.partition", to: &record) { $0.appendNumber(Int64(origin.partition)) }
+        outbox.addHeader("__streams.errors.offset", to: &record) { $0.appendNumber(origin.offset) }
     }
 
     /// Hands the metrics of keys that changed since they were last handed over to the Redis sinks: all, or at most

@@ -264,7 +264,7 @@ extension Pipeline {
         json.name("cause")
         if let cause = context.cause, cause.offset >= 0 {
             json.beginObject()
-            json.member("topic", topic(of: Int(cause.source)))
+            json.member("topic", sources[Int(cause.source)].topic)
             json.member("partition", Int64(cause.partition))
             json.member("offset", cause.offset)
             json.endObject()
@@ -298,13 +298,6 @@ extension Pipeline {
             let column = program.run(rule.columns, arena: arena, rows: one)
             message +=
                 column.valid[row] == 1 ? ValueText.string(column.values[row], column.type, arena: arena) : "none"
-        }
-    }
-
-    func topic(of source: Int) -> String {
-        switch spec.sources[source].origin {
-        case .kafka(let topic, _), .repartition(let topic): topic
-        case .file, .generate, .stream, .redis: spec.sources[source].name
         }
     }
 }

@@ -76,8 +76,6 @@ package final class Pipeline {
     var keyScratch: [Column] = []
     var pending: [PendingAlert] = []
     package var counters = PipelineCounters()
-    /// The watermark of the last late record, as text.
-    var lastWatermark: (time: Int64, text: String) = (.min, "")
     /// For a profile.
     package var stages: StageClock?
     /// Of steps with a window and of rules: names under which their state is kept.
@@ -86,6 +84,8 @@ package final class Pipeline {
     /// What is computed from the rows of one source.
     final class SourcePlan {
         let spec: SourceSpec
+        /// Where alerts and dead letters say that a record was read.
+        let topic: String
         let decoder: any RecordDecoder
         /// The decoder, where the source is a repartition topic: what rows carry besides their fields.
         let carried: RepartitionDecoder?
@@ -114,6 +114,11 @@ package final class Pipeline {
 
         init(_ spec: SourceSpec, decoder: any RecordDecoder, capacity: Int, zones: ZoneTables) {
             self.spec = spec
+            topic =
+                switch spec.origin {
+                case .kafka(let topic, _), .repartition(let topic): topic
+                case .file, .generate, .stream, .redis: spec.name
+                }
             self.decoder = decoder
             carried = decoder as? RepartitionDecoder
             stream = decoder as? StreamRows

@@ -28,7 +28,7 @@ package final class StreamRows: RecordDecoder {
 
     package func decode(_ raw: RawRecords, into batch: Batch) { unreachable("a stream has no records to decode") }
 
-    package func explain(_ row: Int, of batch: Batch) -> String { "a row of a stream" }
+    package func explain(_ row: Int, of batch: Batch, into text: Arena) { text.appendText("a row of a stream") }
 }
 
 /// Writes rows of one stream, one at a time. Where the stream's batch is full, its rows are taken through the steps

@@ -24,6 +24,11 @@ package struct JsonWriter {
 
     /// The name of a member; its value follows with one of the functions below or `beginObject`.
     package mutating func name(_ name: String) {
+        var name = name
+        name.withUTF8 { self.name($0) }
+    }
+
+    package mutating func name(_ name: UnsafeBufferPointer<UInt8>) {
         if needsComma { put(0x2C) }
         quoted(name)
         put(0x3A)
@@ -41,14 +46,16 @@ package struct JsonWriter {
     }
 
     package mutating func text(_ value: String) {
-        quoted(value)
-        needsComma = true
+        var value = value
+        value.withUTF8 { text($0) }
     }
 
     package mutating func text(_ start: UnsafePointer<UInt8>, _ count: Int) {
-        put(0x22)
-        escape(UnsafeBufferPointer(start: start, count: count))
-        put(0x22)
+        text(UnsafeBufferPointer(start: start, count: count))
+    }
+
+    package mutating func text(_ value: UnsafeBufferPointer<UInt8>) {
+        quoted(value)
         needsComma = true
     }
 
@@ -57,7 +64,7 @@ package struct JsonWriter {
     package mutating func bool(_ value: Bool) { raw(value ? "true" : "false") }
 
     package mutating func number(_ value: Int128, scale: Int) {
-        bytes.reserve(48)
+        bytes.reserve(Decimal.bytesMax)
         bytes.count += Decimal.write(value, scale: scale, to: bytes.base + bytes.count)
         needsComma = true
     }
@@ -70,7 +77,12 @@ package struct JsonWriter {
     }
 
     /// `2011-01-05T10:15:00Z`
-    package mutating func timestamp(_ milliseconds: Int64) { text(CivilTime.string(milliseconds)) }
+    package mutating func timestamp(_ milliseconds: Int64) {
+        put(0x22)
+        bytes.appendTime(milliseconds)
+        put(0x22)
+        needsComma = true
+    }
 
     /// Text that is JSON already.
     package mutating func raw(_ json: String) {
@@ -111,17 +123,26 @@ package struct JsonWriter {
         bytes.count += 1
     }
 
-    private func quoted(_ text: String) {
+    private func quoted(_ text: UnsafeBufferPointer<UInt8>) {
         put(0x22)
-        var text = text
-        text.withUTF8 { escape($0) }
+        escape(text)
         put(0x22)
     }
 
     /// Escapes what must be, and puts U+FFFD where the bytes are no UTF-8.
     private func escape(_ text: UnsafeBufferPointer<UInt8>) {
         guard let start = text.baseAddress else { return }
-        if text.contains(where: { $0 >= 0x80 }) { return escapeUnicode(text) }
+        // In most texts there is nothing to escape: no branch a byte.
+        var (all, isPlain) = (UInt8(0), true)
+        for byte in text {
+            all |= byte
+            isPlain = isPlain && (byte >= 0x20) && (byte != 0x22) && (byte != 0x5C)
+        }
+        if all >= 0x80 { return escapeUnicode(text) }
+        if isPlain {
+            _ = bytes.append(start, text.count)
+            return
+        }
         var clean = 0
         for position in 0..<text.count {
             let byte = text[position]

@@ -120,26 +120,69 @@ package enum CivilTime {
 
     // MARK: Writing
 
-    /// `2011-01-05T10:15:00Z`, with `.123` where the milliseconds are not 0.
-    package static func string(_ milliseconds: Int64) -> String {
+    /// Of what `write` writes.
+    package static let bytesMax = 40
+
+    /// Writes `2011-01-05T10:15:00Z`, with `.123` where the milliseconds are not 0, and returns the byte count.
+    package static func write(_ milliseconds: Int64, to bytes: UnsafeMutablePointer<UInt8>) -> Int {
         let dayNumber = floorDivide(milliseconds, dayMilliseconds)
         // The first day of the 64-bit range begins before it; the difference is small all the same.
         let time = milliseconds &- dayNumber &* dayMilliseconds
-        let (hour, minute, second) = (time / 3_600_000, time / 60_000 % 60, time / 1000 % 60)
+        var at = writeDate(day: dayNumber, to: bytes)
+        bytes[at] = 0x54
+        at += 1
+        at += put(time / 3_600_000, digits: 2, before: 0x3A, to: bytes + at)
+        at += put(time / 60_000 % 60, digits: 2, before: 0x3A, to: bytes + at)
         let fraction = time % 1000
-        let clock = "\(two(hour)):\(two(minute)):\(two(second))"
-        return "\(dateString(day: dayNumber))T\(clock)\(fraction == 0 ? "" : ".\(three(fraction))")Z"
+        at += put(time / 1000 % 60, digits: 2, before: fraction == 0 ? 0x5A : 0x2E, to: bytes + at)
+        return fraction == 0 ? at : at + put(fraction, digits: 3, before: 0x5A, to: bytes + at)
+    }
+
+    /// `2011-01-05T10:15:00Z`
+    package static func string(_ milliseconds: Int64) -> String {
+        string { write(milliseconds, to: $0) }
     }
 
     /// `2011-01-05`
     package static func dateString(day: Int64) -> String {
-        let date = civil(day: day)
-        let year = date.year < 0 || date.year > 9999 ? "\(date.year)" : three(date.year / 10) + "\(date.year % 10)"
-        return "\(year)-\(two(date.month))-\(two(date.day))"
+        string { writeDate(day: day, to: $0) }
     }
 
-    private static func two(_ value: Int64) -> String { value < 10 ? "0\(value)" : "\(value)" }
-    private static func three(_ value: Int64) -> String { value < 100 ? "0\(two(value))" : "\(value)" }
+    private static func writeDate(day: Int64, to bytes: UnsafeMutablePointer<UInt8>) -> Int {
+        let date = civil(day: day)
+        var at: Int
+        if date.year < 0 || date.year > 9999 {
+            at = Decimal.write(Int128(date.year), scale: 0, to: bytes)
+            bytes[at] = 0x2D
+            at += 1
+        } else {
+            at = put(date.year, digits: 4, before: 0x2D, to: bytes)
+        }
+        at += put(date.month, digits: 2, before: 0x2D, to: bytes + at)
+        return at + put(date.day, digits: 2, before: nil, to: bytes + at)
+    }
+
+    /// Writes a number with leading zeros and the byte that stands after it.
+    @inline(__always)
+    private static func put(
+        _ value: Int64, digits: Int, before separator: UInt8?, to bytes: UnsafeMutablePointer<UInt8>
+    ) -> Int {
+        var rest = value
+        for place in stride(from: digits - 1, through: 0, by: -1) {
+            bytes[place] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        }
+        guard let separator else { return digits }
+        bytes[digits] = separator
+        return digits + 1
+    }
+
+    private static func string(_ write: (UnsafeMutablePointer<UInt8>) -> Int) -> String {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: bytesMax) { buffer in
+            guard let start = buffer.baseAddress else { return "" }
+            return String(decoding: UnsafeBufferPointer(start: start, count: write(start)), as: UTF8.self)
+        }
+    }
 }
 
 /// Division rounded down; `divisor` is positive.
