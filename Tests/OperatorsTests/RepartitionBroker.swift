@@ -60,7 +60,7 @@ final class RepartitionBroker {
             }
         }
 
-        func explain(_ row: Int, of batch: Batch) -> String { "" }
+        func explain(_ row: Int, of batch: Batch, into text: Arena) {}
     }
 
     let spec: TopologySpec

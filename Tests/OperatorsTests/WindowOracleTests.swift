@@ -38,7 +38,7 @@ import Topology
             }
         }
 
-        func explain(_ row: Int, of batch: Batch) -> String { "" }
+        func explain(_ row: Int, of batch: Batch, into text: Arena) {}
     }
 
     static let aggregates =
