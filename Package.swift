@@ -50,10 +50,11 @@ let package = Package(
             dependencies: ["CSimdjsonLibrary"],
             path: "Sources/CModules/CSimdjson"
         ),
+        .systemLibrary(name: "CMalloc", path: "Sources/CModules/CMalloc"),
         .target(name: "CPrefetch", path: "Sources/CModules/CPrefetch"),
         .target(name: "CAllocationCount", path: "Sources/CModules/CAllocationCount"),
         // Layer 1: vocabulary.
-        library("Base"),
+        library("Base", c: ["CMalloc"]),
         library("Records", uses: ["Base"]),
         // Layer 2: contracts and pure logic.
         library("State", uses: ["Base", "Records"], c: ["CPrefetch"]),

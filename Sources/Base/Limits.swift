@@ -42,6 +42,11 @@ package enum Limits {
     package static let deadLetterBytesMax = 900 << 10
     /// Event times per key for which alerts on records are remembered before old ones are dropped.
     package static let recordAlertsRemembered = 10_000
+    /// Of the heap: larger blocks are the kernel's as soon as they are freed, as is free memory at the end beyond
+    /// `heapFreeBytesMax`; it grows by `heapGrowthBytes`.
+    package static let heapBlockBytesMax = 32 << 20
+    package static let heapFreeBytesMax = 1 << 30
+    package static let heapGrowthBytes = 64 << 20
     /// Bytes that one Redis writer may hold back while Redis is away.
     package static let redisPendingBytesMax = 256 << 20
     /// Workers of one group that may share a state folder.

@@ -1,3 +1,5 @@
+import Base
 import Glibc
 
+Heap.keepFreedMemory()
 exit(Command.main(Array(CommandLine.arguments.dropFirst())))
