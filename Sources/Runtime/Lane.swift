@@ -60,7 +60,9 @@ package final class Lane {
     var partitions: [SourcePartition: Position] = [:]
     /// Tasks whose state is in memory, as of the last commit.
     var held: [Int32: Held] = [:]
+    /// When the last commit began, and how long it took.
     private var committedAt: Int64
+    private var commitDuration: Int64 = 0
     private var uncommitted: Int64 = 0
     private var recordsPerSecond: Double = 0
     var assigned: [SourcePartition]?
@@ -244,9 +246,12 @@ package final class Lane {
     // MARK: The commit cycle
 
     private var isCommitDue: Bool {
+        if uncommitted >= options.commitRecordsMax { return true }
+        // From start to start, so that no record waits for more than an interval and a commit. Where a commit takes long,
+        // as long again, an interval at most, is for records.
         let since = Self.now - committedAt
-        if since >= options.commitMillisecondsBehind || uncommitted >= options.commitRecordsMax { return true }
-        return since >= options.commitMilliseconds && !isBehind
+        let interval = max(options.commitMilliseconds, commitDuration + min(commitDuration, options.commitMilliseconds))
+        return since >= interval && (since >= options.commitMillisecondsBehind || !isBehind)
     }
 
     /// More than a second's work is waiting.
@@ -282,10 +287,12 @@ package final class Lane {
             status.commits += 1
             status.commitSeconds.record(seconds: Double(monotonicNanoseconds() - start) / 1e9)
         }
-        let elapsed = max(1, Self.now - committedAt)
+        let startMilliseconds = start / 1_000_000
+        let elapsed = max(1, startMilliseconds - committedAt)
         recordsPerSecond = 0.7 * recordsPerSecond + 0.3 * Double(uncommitted) * 1000 / Double(elapsed)
         uncommitted = 0
-        committedAt = Self.now
+        committedAt = startMilliseconds
+        commitDuration = Self.now - startMilliseconds
         graph.committed(isLast: isLast)
     }
 
