@@ -42,6 +42,34 @@ import Topology
         #expect(overflows > 1000 && values > 50_000, "\(overflows) \(values)")
     }
 
+    /// Conditions find the rows where a plain interpreter says true: one to four terms, many of them a column beside a
+    /// literal.
+    @Test(arguments: [UInt64(1), 2, 3, 4])
+    func conditionsAgreeWithAnInterpreter(seed: UInt64) {
+        print("seed \(seed)")
+        let random = Dice(seed: seed)
+        var hits = 0
+        for _ in 0..<3000 {
+            let table = Table(Self.types, rows: Self.rows, random)
+            func term() -> Expression { RandomExpression.make(.bool, depth: 1 + Int(random.next() % 2), Self.types, random) }
+            let expression = (0..<random.next() % 4).reduce(term()) { left, _ in
+                Expression(.binary(.and, left, term()), .bool, at: Position(line: 1, column: 1))
+            }
+            let condition = Condition(expression, capacity: Self.rows, zones: ZoneTables([:]))
+            // Twice: the buffer holds what the run before left there.
+            for _ in 0..<2 {
+                let found = table.run(condition)
+                let expected = table.selected.filter { Interpreter.value(expression, table.cells($0)) == .number(1) }
+                hits += expected.count
+                guard found == expected else {
+                    Issue.record("\(expression.description): \(found), not \(expected)")
+                    return
+                }
+            }
+        }
+        #expect(hits > 20_000, "\(hits)")
+    }
+
     /// The corners of single operators on hostile operands.
     @Test func extremes() {
         func int(_ value: Int64) -> Expression { constant(.number(value, scale: 0), .int) }

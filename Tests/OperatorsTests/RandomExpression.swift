@@ -41,6 +41,11 @@ final class Table {
 
     func run(_ program: Program) -> Column { program.run(columns, arena: arena, rows: selection.selection) }
 
+    func run(_ condition: Condition) -> [Int] {
+        let rows = condition.run(columns, arena: arena, rows: selection.selection)
+        return rows.indices.map { rows[$0] }
+    }
+
     func cells(_ row: Int) -> [Cell] { columns.map { cell($0, row, $0.type) } }
 
     func cell(_ column: Column, _ row: Int, _ type: ValueType) -> Cell {

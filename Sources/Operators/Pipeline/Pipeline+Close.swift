@@ -146,14 +146,7 @@ extension Pipeline {
                     KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: closeArena)
                 }
             }
-            let when = rule.when.run(rule.columns, arena: closeArena, rows: rows)
-            let clear = rule.clear?.run(rule.columns, arena: closeArena, rows: rows)
-            let isAnyRaised = task.rules[rule.index].raisedCount > 0
-            for (row, id) in ids.enumerated() {
-                let isTrue = when.valid[row] == 1 && when.values[row] != 0
-                guard isTrue || isAnyRaised else { continue }
-                body(row, id, isTrue, clear.map { $0.valid[row] == 1 && $0.values[row] != 0 } ?? !isTrue)
-            }
+            evaluate(rule, start, arena: closeArena, rows: rows, task) { body($0, ids[$0], $1, $2) }
         }
     }
 

@@ -29,28 +29,40 @@ extension Pipeline {
                 KeyCoding.decode(keys.key(of: ids[row]), into: rule.keyColumns, row: row, arena: arena)
             }
         }
-        let when = rule.when.run(rule.columns, arena: arena, rows: rows)
-        let isAnyRaised = task.rules[rule.index].raisedCount > 0
-        guard isAnyRaised || isAnyTrue(when, rows) else { return }
-        let clear = rule.clear?.run(rule.columns, arena: arena, rows: rows)
-        for index in 0..<rows.count {
-            let row = rows[index]
-            let isTrue = when.valid[row] == 1 && when.values[row] != 0
-            let isCleared = clear.map { $0.valid[row] == 1 && $0.values[row] != 0 } ?? !isTrue
-            guard let edge = edge(rule, ids[row], isTrue, isCleared, at: plan.batch.times[row], task) else {
-                continue
-            }
+        evaluate(rule, ids, arena: arena, rows: rows, task) { row, isTrue, isCleared in
+            guard let edge = edge(rule, ids[row], isTrue, isCleared, at: plan.batch.times[row], task) else { return }
             pending.append(PendingAlert(row: row, rule: rule.index, id: ids[row], edge: edge))
         }
     }
 
-    private func isAnyTrue(_ column: Column, _ rows: Selection) -> Bool {
-        let (values, valid) = (column.values, column.valid)
-        for index in 0..<rows.count {
+    /// Calls `body` in row order for the rows where the state of a key, `ids[row]`, may change: the condition is true, or
+    /// the key's alert is raised already or by a row of these.
+    func evaluate(
+        _ rule: RulePlan,
+        _ ids: UnsafePointer<UInt32>,
+        arena: Arena,
+        rows: Selection,
+        _ task: TaskState,
+        _ body: (_ row: Int, _ isTrue: Bool, _ isCleared: Bool) -> Void
+    ) {
+        let hits = rule.when.run(rule.columns, arena: arena, rows: rows)
+        guard hits.count > 0 || task.rules[rule.index].raisedCount > 0 else { return }
+        let raises = hits.indices.contains { !task.rules[rule.index].isRaised(ids[hits[$0]]) }
+        if !raises { task.rules[rule.index].selectRaised(ids, rows, into: watched) }
+        let rows = raises ? rows : watched.selection
+        let clears = rule.clear?.run(rule.columns, arena: arena, rows: rows)
+        var (hit, clear) = (0, 0)
+        for index in rows.indices {
             let row = rows[index]
-            if valid[row] == 1 && values[row] != 0 { return true }
+            let isTrue = hit < hits.count && hits[hit] == row
+            if isTrue { hit += 1 }
+            var isCleared = !isTrue
+            if let clears {
+                isCleared = clear < clears.count && clears[clear] == row
+                if isCleared { clear += 1 }
+            }
+            body(row, isTrue, isCleared)
         }
-        return false
     }
 
     /// Rows of any of these steps, with the key id that each has there in `plan.ids`.
@@ -78,12 +90,10 @@ extension Pipeline {
     private func fireOnRecords(_ rule: RulePlan, _ plan: SourcePlan, _ task: TaskState) {
         let step = steps[rule.spec.on[0]]
         guard let key = step.key else { return }
-        let rows = step.selection.selection
-        let when = rule.when.run(rule.columns, arena: plan.batch.arena, rows: rows)
+        let hits = rule.when.run(rule.columns, arena: plan.batch.arena, rows: step.selection.selection)
         let watermark = task.watermarks[step.source]
-        for index in 0..<rows.count {
-            let row = rows[index]
-            guard when.valid[row] == 1, when.values[row] != 0 else { continue }
+        for index in hits.indices {
+            let row = hits[index]
             let time = plan.batch.times[row]
             let text = TextReference(packed: key.encoded.values[row])
             let start = plan.batch.arena.base + text.offset

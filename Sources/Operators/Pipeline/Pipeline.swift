@@ -69,6 +69,8 @@ package final class Pipeline {
     let scratch: WindowScratch
     /// Rows by position, for programs that run over keys instead of records.
     let dense: SelectionBuffer
+    /// Rows of keys whose alert is raised, while a rule is evaluated.
+    let watched: SelectionBuffer
     /// Text of values that are gathered from windows instead of rows.
     let closeArena = Arena(capacity: 1 << 16)
     var json = JsonWriter()
@@ -216,6 +218,7 @@ package final class Pipeline {
         }
         scratch = WindowScratch(capacity: capacity)
         dense = SelectionBuffer(capacity: capacity)
+        watched = SelectionBuffer(capacity: capacity)
         for row in 0..<capacity { dense.rows[row] = Int32(row) }
         dense.count = capacity
         hasStreams = sources.contains { $0.stream != nil }

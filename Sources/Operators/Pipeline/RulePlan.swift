@@ -15,8 +15,8 @@ final class RulePlan {
     let columns: [Column]
     /// True if the condition itself reads the key fields.
     let readsKey: Bool
-    let when: Program
-    let clear: Program?
+    let when: Condition
+    let clear: Condition?
     let message: [(text: String, program: Program?)]
     let hasWindow: Bool
     /// True if the condition depends on nothing but the records of one window.
@@ -51,8 +51,8 @@ final class RulePlan {
             keyColumns = first.spec.key.map { first.columns[$0] }
             columns = first.columns
         }
-        when = Program(spec.when, capacity: capacity, zones: zones)
-        clear = spec.clear.map { Program($0, capacity: capacity, zones: zones) }
+        when = Condition(spec.when, capacity: capacity, zones: zones)
+        clear = spec.clear.map { Condition($0, capacity: capacity, zones: zones) }
         message = spec.message.map { part in
             switch part {
             case .text(let text): (text, nil)
@@ -129,6 +129,20 @@ struct RuleState {
     }
 
     func isRaised(_ id: UInt32) -> Bool { Int(id) < raised.count && raised[Int(id)] != 0 }
+
+    /// The rows whose key, `ids[row]`, has its alert raised.
+    func selectRaised(_ ids: UnsafePointer<UInt32>, _ rows: Selection, into found: SelectionBuffer) {
+        var count = 0
+        raised.withUnsafeBufferPointer { raised in
+            for index in rows.indices {
+                let row = rows[index]
+                let id = Int(ids[row])
+                found.rows[count] = Int32(truncatingIfNeeded: row)
+                count += id < raised.count ? Int(raised[id]) : 0
+            }
+        }
+        found.count = count
+    }
 
     private mutating func setRaised(_ id: UInt32, _ isRaised: Bool) {
         if Int(id) >= raised.count {
