@@ -78,10 +78,20 @@ let package = Package(
             ],
             c: ["CMicrohttpd"]
         ),
+        // Beside the engine, which imports neither: what feeds it, what shows it, what measures it.
+        library("Marketplace", uses: ["Base", "Records", "Dataflow", "Connectors"]),
+        library("Demo", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Marketplace"]),
+        library(
+            "Bench",
+            uses: [
+                "Base", "Records", "State", "Topology", "Dataflow", "Formats", "Operators",
+                "Connectors", "Runtime", "Engine", "Marketplace",
+            ]
+        ),
         // Layer 5: the command.
         .executableTarget(
             name: "millrace",
-            dependencies: ["Base", "Records", "Topology", "Connectors", "Engine"],
+            dependencies: ["Base", "Records", "Topology", "Connectors", "Engine", "Marketplace", "Demo", "Bench"],
             swiftSettings: policy
         ),
         // Tests: one suite per library, then the suites that cross them.
@@ -92,13 +102,13 @@ let package = Package(
         tests("TopologyTests", uses: ["Base", "Records", "Topology"]),
         tests("FormatsTests", uses: ["Base", "Records", "Dataflow", "Formats"]),
         tests("FileTests", uses: ["Base", "Records", "Connectors"]),
-        tests("GeneratorTests", uses: ["Base", "Records", "Connectors"]),
+        tests("MarketplaceTests", uses: ["Base", "Records", "Connectors", "Marketplace"]),
         tests("KafkaTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors"]),
         tests("RedisTests", uses: ["Base", "Records", "Connectors"]),
-        tests("EngineTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine"]),
+        tests("EngineTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Marketplace"]),
         tests(
             "IntegrationTests",
-            uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "millrace"],
+            uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Marketplace", "millrace"],
             exclude: ["Crash/topology.yaml"]
         ),
         tests("ArchitectureTests", uses: []),

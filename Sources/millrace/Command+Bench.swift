@@ -1,7 +1,9 @@
 import Base
+import Bench
 import Connectors
 import Engine
 import Glibc
+import Marketplace
 import Topology
 
 extension Command {

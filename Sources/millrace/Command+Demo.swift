@@ -1,7 +1,9 @@
 import Base
 import Connectors
+import Demo
 import Engine
 import Glibc
+import Marketplace
 import Synchronization
 
 extension Command {

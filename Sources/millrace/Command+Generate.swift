@@ -2,6 +2,7 @@ import Base
 import Connectors
 import Engine
 import Glibc
+import Marketplace
 
 extension Command {
     static let generate = Command(

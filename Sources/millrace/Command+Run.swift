@@ -2,6 +2,7 @@ import Base
 import Connectors
 import Engine
 import Glibc
+import Marketplace
 import Synchronization
 import Topology
 
@@ -67,6 +68,10 @@ extension Command {
             options.metricsPort = try arguments.integer("--metrics-port", in: 0...65_535).map { UInt16($0) }
             options.metricsAddress = arguments.value("--metrics-address") ?? options.metricsAddress
             options.commitMilliseconds = Int64(try arguments.integer("--commit-interval", in: 1...60_000) ?? 100)
+            options.generator = { (source, spec) throws(Fault) in
+                try MarketplaceSource(
+                    source: source, rate: spec.rate, merchants: spec.merchants, seed: spec.seed, clock: SystemClock())
+            }
             let worker = Worker(spec, options)
             Signals.onStop { worker.stop() }
             try worker.run()

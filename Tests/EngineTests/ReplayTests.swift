@@ -3,6 +3,7 @@ import Connectors
 import Dataflow
 import Engine
 import Foundation
+import Marketplace
 import Records
 import Testing
 import Topology

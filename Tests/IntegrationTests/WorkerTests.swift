@@ -2,6 +2,7 @@ import Base
 import Connectors
 import Engine
 import Foundation
+import Marketplace
 import Records
 import Testing
 import Topology

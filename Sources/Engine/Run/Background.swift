@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 
 /// A function on a thread of its own.
-final class Background: Sendable {
+package final class Background: Sendable {
     private struct State {
         var isFinished = false
         var fault: Fault?
@@ -12,7 +12,7 @@ final class Background: Sendable {
     private let state = Mutex(State())
     nonisolated(unsafe) private var thread = pthread_t()
 
-    init(_ body: @escaping @Sendable () throws(Fault) -> Void) {
+    package init(_ body: @escaping @Sendable () throws(Fault) -> Void) {
         let box = Unmanaged.passRetained(Box { [state = Shared(self)] in
             var fault: Fault?
             do throws(Fault) { try body() } catch { fault = error }
@@ -35,11 +35,11 @@ final class Background: Sendable {
         }
     }
 
-    var isFinished: Bool { state.withLock { $0.isFinished } }
-    var fault: Fault? { state.withLock { $0.fault } }
+    package var isFinished: Bool { state.withLock { $0.isFinished } }
+    package var fault: Fault? { state.withLock { $0.fault } }
 
     /// Waits for the end; the fault that it threw.
-    func join() -> Fault? {
+    package func join() -> Fault? {
         pthread_join(thread, nil)
         return fault
     }

@@ -6,8 +6,11 @@ import Operators
 import Runtime
 import Topology
 
+/// Makes the records of a topology's source `generate: …`, whose index is given.
+package typealias SourceGenerator = @Sendable (_ source: Int, GenerateSpec) throws(Fault) -> any LaneSource
+
 /// Puts a lane together: its clients, its pipeline, and where its tasks are kept.
-struct LaneFactory {
+package struct LaneFactory {
     let spec: TopologySpec
     let kafka: KafkaSettings
     /// None: the topology's only source generates.
@@ -15,17 +18,18 @@ struct LaneFactory {
     let partitionCount: Int
     /// False: tasks live in memory only, and results are published at least once.
     let keepsState: Bool
-    var laneCount = 1
+    package var laneCount = 1
     /// Stable over restarts; nil: none is known.
-    var instanceId: String?
-    var snapshots: SnapshotFiles?
-    var metrics: (Int) -> (any MetricsSink)? = { _ in nil }
-    var metricsMilliseconds: Int64 = 500
+    package var instanceId: String?
+    package var snapshots: SnapshotFiles?
+    package var metrics: (Int) -> (any MetricsSink)? = { _ in nil }
+    package var metricsMilliseconds: Int64 = 500
     /// Redis of tables that name none.
-    var redis: RedisAddress?
-    var lane = Lane.Options()
+    package var redis: RedisAddress?
+    package var generator: SourceGenerator?
+    package var lane = Lane.Options()
 
-    init(
+    package init(
         spec: TopologySpec, kafka: KafkaSettings, topics: [KafkaSourceTopic], partitionCount: Int, keepsState: Bool
     ) {
         self.spec = spec
@@ -36,11 +40,11 @@ struct LaneFactory {
     }
 
     /// State belongs to a group: `--group` gives a second run of a topology state of its own.
-    static func changelogTopic(group: String) -> String { "\(group)-state-changelog" }
+    package static func changelogTopic(group: String) -> String { "\(group)-state-changelog" }
 
     private var isTransactional: Bool { keepsState && spec.guarantee == .exactlyOnce }
 
-    func make(
+    package func make(
         _ number: Int, phase: LanePhase = LanePhase(), publish: @escaping (LaneStatus) -> Void
     ) throws(Fault) -> (lane: Lane, pipeline: Pipeline) {
         let settings = settings(number)
@@ -67,7 +71,7 @@ struct LaneFactory {
             onDelivery: { latencies.lane?.recordAlertLatency(milliseconds: $0) }
         )
         let source: any LaneSource
-        if let group { source = group } else { source = try marketplace() }
+        if let group { source = group } else { source = try generated() }
         let lane = Lane(
             source: source,
             sink: sink,
@@ -97,17 +101,13 @@ struct LaneFactory {
 
     private static let processName = "worker-\(getpid())-\(SystemClock().nowMilliseconds)"
 
-    private func marketplace() throws(Fault) -> MarketplaceSource {
+    private func generated() throws(Fault) -> any LaneSource {
         for (index, source) in spec.sources.enumerated() {
             guard case .generate(let generate) = source.origin else { continue }
-            return try marketplace(index, generate)
+            guard let generator else { throw Fault(.user, "source '\(source.name)' generates, which `millrace run` does") }
+            return try generator(index, generate)
         }
         throw Fault(.defect, "a lane without a source")
-    }
-
-    private func marketplace(_ source: Int, _ generate: GenerateSpec) throws(Fault) -> MarketplaceSource {
-        try MarketplaceSource(
-            source: source, rate: generate.rate, merchants: generate.merchants, seed: generate.seed, clock: SystemClock())
     }
 
     private func lookups() throws(Fault) -> [Int: any TableLookup] {

@@ -32,6 +32,8 @@ package final class Worker: Sendable {
         package var watchdogMilliseconds: Int64 = 10_000
         /// No progress for this long makes `/health` fail.
         package var stallMilliseconds: Int64 = 30_000
+        /// For topologies whose source generates.
+        package var generator: SourceGenerator?
 
         package init(kafka: KafkaSettings) { self.kafka = kafka }
     }
@@ -111,7 +113,7 @@ package final class Worker: Sendable {
     package var statuses: [LaneStatus] { board.lanes }
 
     /// What each lane is doing, and for how long.
-    var lanePhases: [(phase: LanePhase.Phase, milliseconds: Int64)] {
+    package var lanePhases: [(phase: LanePhase.Phase, milliseconds: Int64)] {
         phases.withLock { $0.sorted { $0.key < $1.key }.map(\.value.current) }
     }
 
@@ -286,6 +288,7 @@ package final class Worker: Sendable {
         factory.snapshots = folder.map { SnapshotFiles(folder: $0.path, cluster: cluster, clock: SystemClock()) }
         factory.metrics = { [redisSinks] in redisSinks[$0] }
         factory.redis = options.redis
+        factory.generator = options.generator
         factory.metricsMilliseconds = options.redisMilliseconds
         factory.lane = Lane.Options(
             commitMilliseconds: options.commitMilliseconds,
