@@ -51,6 +51,7 @@ let package = Package(
             path: "Sources/CModules/CSimdjson"
         ),
         .systemLibrary(name: "CMalloc", path: "Sources/CModules/CMalloc"),
+        .target(name: "CKernels", path: "Sources/CModules/CKernels", exclude: ["lstm.inc"]),
         .target(name: "CPrefetch", path: "Sources/CModules/CPrefetch"),
         .target(name: "CAllocationCount", path: "Sources/CModules/CAllocationCount"),
         // Layer 1: vocabulary.
@@ -61,6 +62,7 @@ let package = Package(
         library("Topology", uses: ["Base", "Records"], c: ["CYaml"]),
         library("Dataflow", uses: ["Base", "Records"]),
         library("Formats", uses: ["Base", "Records", "Dataflow"], c: ["CSimdjson"]),
+        library("Models", uses: ["Base"], c: ["CKernels"]),
         // Layer 3: implementations.
         library("Operators", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Formats"]),
         library(
@@ -91,13 +93,14 @@ let package = Package(
         // Layer 5: the command.
         .executableTarget(
             name: "millrace",
-            dependencies: ["Base", "Records", "Topology", "Connectors", "Engine", "Marketplace", "Demo", "Bench"],
+            dependencies: ["Base", "Records", "Topology", "Models", "Connectors", "Engine", "Marketplace", "Demo", "Bench"],
             swiftSettings: policy
         ),
         // Tests: one suite per library, then the suites that cross them.
         tests("BaseTests", uses: ["Base"]),
         tests("RecordsTests", uses: ["Base", "Records"]),
         tests("StateTests", uses: ["Base", "Records", "State"]),
+        tests("ModelsTests", uses: ["Base", "Models", "CKernels"], exclude: ["Fixtures", "fixtures.py"]),
         tests("OperatorsTests", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Formats", "Operators"]),
         tests("TopologyTests", uses: ["Base", "Records", "Topology"]),
         tests("FormatsTests", uses: ["Base", "Records", "Dataflow", "Formats"]),

@@ -3,6 +3,10 @@ import Glibc
 /// Small files, read whole.
 package enum FileText {
     package static func read(_ path: String, bytesMax: Int = 16 << 20) throws(Fault) -> String {
+        String(decoding: try bytes(of: path, bytesMax: bytesMax), as: UTF8.self)
+    }
+
+    package static func bytes(of path: String, bytesMax: Int) throws(Fault) -> [UInt8] {
         guard let file = fopen(path, "rb") else { throw Fault(.user, "\(path): \(String(cString: strerror(errno)))") }
         defer { fclose(file) }
         var bytes: [UInt8] = []
@@ -14,6 +18,6 @@ package enum FileText {
             if bytes.count > bytesMax { throw Fault(.user, "\(path): larger than \(bytesMax) bytes") }
         }
         if ferror(file) != 0 { throw Fault(.user, "\(path): \(String(cString: strerror(errno)))") }
-        return String(decoding: bytes, as: UTF8.self)
+        return bytes
     }
 }

@@ -81,4 +81,13 @@ package enum Limits {
     /// Levels of one step, and the items that a row of it lists.
     package static let levelsMax = 32
     package static let levelItemsListed = 64
+    /// Bytes of a model's file, the nesting in it, the features and outputs of a model, and the nodes of a tree.
+    package static let modelBytesMax = 512 << 20
+    package static let modelDepthMax = 64
+    package static let modelFeaturesMax = 2047
+    package static let modelOutputsMax = 1000
+    package static let modelTreeNodesMax = 1 << 20
+    /// Steps of a sequence that a network takes, and units of one layer.
+    package static let modelStepsMax = 10_000
+    package static let modelUnitsMax = 4096
 }

@@ -238,19 +238,4 @@ import Testing
         )
         #expect(Samples.read(chain).diagnostics.count == 1)
     }
-
-    @Test("SHA-256 gives the digests of FIPS 180-4's examples and of every padding length")
-    func sha256() {
-        #expect(Sha256.hex([]) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
-        #expect(
-            Sha256.hex(Array("abc".utf8))
-                == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        )
-        let long = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"
-        #expect(
-            Sha256.hex(Array(long.utf8)) == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
-        )
-        let million = [UInt8](repeating: 0x61, count: 1_000_000)
-        #expect(Sha256.hex(million) == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0")
-    }
 }

@@ -1,7 +1,7 @@
 /// SHA-256 (FIPS 180-4), for names of rule sets; nothing secret is hashed.
-enum Sha256 {
+package enum Sha256 {
     /// 64 hexadecimal digits.
-    static func hex(_ message: [UInt8]) -> String {
+    package static func hex(_ message: [UInt8]) -> String {
         let digits = Array("0123456789abcdef".utf8)
         var text: [UInt8] = []
         for word in hash(message) {
