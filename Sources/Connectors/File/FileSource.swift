@@ -26,7 +26,9 @@ package final class FileSource {
     private var header: [String]?
     private var announcedHeader: [String]?
     private var needsHeader = false
-    package private(set) var bytesRead: Int64 = 0
+    /// Of the files as they lie there, compressed or not; the total does not have pipes.
+    package var bytesRead: Int64 { bytesFinished + (reader?.position ?? 0) }
+    private var bytesFinished: Int64 = 0
     package let bytesTotal: Int64
 
     /// Readable bytes behind a record that a parser may touch.
@@ -77,7 +79,7 @@ package final class FileSource {
             }
             if needsHeader {
                 guard let (bytes, count, _) = try nextRecord() else {
-                    reader = nil
+                    closeFile()
                     continue
                 }
                 header = Self.fields(UnsafeBufferPointer(start: bytes, count: count))
@@ -89,8 +91,13 @@ package final class FileSource {
                 announcedHeader = header
                 return Block(records: RawRecords(at: storage, from: 0, count: count), header: newHeader)
             }
-            reader = nil
+            closeFile()
         }
+    }
+
+    private func closeFile() {
+        bytesFinished += reader?.position ?? 0
+        reader = nil
     }
 
     /// Cuts records out of the buffer, as they stand there, until it must be refilled, which would move them.
@@ -175,7 +182,6 @@ package final class FileSource {
         buffer.reserve(chunk + Self.padding)
         let got = try reader?.read(into: buffer.base + buffer.count, chunk) ?? 0
         buffer.count += got
-        bytesRead += Int64(got)
         if got == 0 { isAtEnd = true }
     }
 
@@ -189,7 +195,6 @@ package final class FileSource {
             buffer.count = prefix + kept
             buffer.reserve((256 << 10) + Self.padding)
             let got = try reader?.read(into: buffer.base + buffer.count, 256 << 10) ?? 0
-            bytesRead += Int64(got)
             if got == 0 {
                 isAtEnd = true
                 start = buffer.count
