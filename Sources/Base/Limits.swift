@@ -28,6 +28,8 @@ package enum Limits {
     package static let diagnosticsMax = 100
     /// Steps, rules, sources and sinks of one topology, each.
     package static let nodesMax = 1000
+    /// Paths from sources to one rule that are listed one by one.
+    package static let latencyPathsListed = 64
     /// How far ahead of the clock an event may claim to be, unless the source says otherwise.
     package static let aheadMillisecondsDefault: Int64 = 3_600_000
     /// For how long versions of a table can be asked for, unless the table says otherwise.
