@@ -80,9 +80,8 @@ final class Progress {
         let share = total > 0 ? min(1, Double(done) / Double(total)) : 0
         let rest = share > 0.01 ? ", \(Int(seconds / share - seconds)) s left" : ""
         let text = "\(records) records, \(Int(Double(records) / seconds)) records/s, \(Int(share * 100)) %\(rest)"
-        if isTerminal { fputs("\r\u{1B}[K\(text)", stderr()) } else { Log.info(text) }
-        fflush(stderr())
+        if isTerminal { Output.tell("\r\u{1B}[K\(text)") } else { Log.info(text) }
     }
 
-    func finish() { if isTerminal, last > 0 { fputs("\r\u{1B}[K", stderr()) } }
+    func finish() { if isTerminal, last > 0 { Output.tell("\r\u{1B}[K") } }
 }

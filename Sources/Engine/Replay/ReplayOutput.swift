@@ -41,7 +41,7 @@ package final class ReplayOutput {
     }
 
     package func close() throws(Fault) {
-        for writer in sinks + [deadLetters, late] { try writer?.flush() }
+        for writer in sinks + [deadLetters, late] { try writer?.close() }
     }
 
     private func writeLine(
