@@ -59,6 +59,7 @@ extension Command {
             }
         }
         for bound in StateBound.all(spec) { put("  state of \(spec.steps[bound.step].name): \(bound.description)") }
+        for refusal in Worker.refusals(of: spec) { put("  replay only: \(refusal.message)") }
         guard arguments.has("--bootstrap-server") else { return !hasErrors }
         return try checkCluster(spec, path, arguments) && !hasErrors
     }

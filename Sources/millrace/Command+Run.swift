@@ -41,7 +41,11 @@ extension Command {
             "--kafka": .values, "--dry-run": .flag, "--execute": .flag, "--set": .values,
         ],
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
-            guard let spec = try topology(try arguments.file(), arguments) else { return ExitCode.usage }
+            let path = try arguments.file()
+            guard let spec = try topology(path, arguments) else { return ExitCode.usage }
+            let refusals = Worker.refusals(of: spec)
+            for refusal in refusals { say("\(Diagnostic(file: path, at: refusal.position, refusal.message))") }
+            if !refusals.isEmpty { return ExitCode.usage }
             guard let servers = arguments.value("--bootstrap-server") else {
                 throw Fault(.user, "--bootstrap-server is missing, like --bootstrap-server 127.0.0.1:9092")
             }
