@@ -40,6 +40,8 @@ package enum Limits {
     package static let redisRowsRemembered = 1_000_000
     /// Keys of one task and step that a state bound is computed for, unless the topology says otherwise.
     package static let keysPerTaskDefault = 1_000_000
+    /// Memory in which replay puts inputs into the order of event time, unless `--sort-memory` says otherwise.
+    package static let replayBufferBytes = 256 << 20
     /// Bytes of a refused record that its dead letter carries.
     package static let deadLetterBytesMax = 900 << 10
     /// Event times per key for which alerts on records are remembered before old ones are dropped.
