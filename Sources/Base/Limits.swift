@@ -28,6 +28,8 @@ package enum Limits {
     package static let diagnosticsMax = 100
     /// Steps, rules, sources and sinks of one topology, each.
     package static let nodesMax = 1000
+    /// Paths from sources to one rule that are listed one by one.
+    package static let latencyPathsListed = 64
     /// How far ahead of the clock an event may claim to be, unless the source says otherwise.
     package static let aheadMillisecondsDefault: Int64 = 3_600_000
     /// For how long versions of a table can be asked for, unless the table says otherwise.
@@ -38,6 +40,8 @@ package enum Limits {
     package static let redisRowsRemembered = 1_000_000
     /// Keys of one task and step that a state bound is computed for, unless the topology says otherwise.
     package static let keysPerTaskDefault = 1_000_000
+    /// Memory in which replay puts inputs into the order of event time, unless `--sort-memory` says otherwise.
+    package static let replayBufferBytes = 256 << 20
     /// Bytes of a refused record that its dead letter carries.
     package static let deadLetterBytesMax = 900 << 10
     /// Event times per key for which alerts on records are remembered before old ones are dropped.

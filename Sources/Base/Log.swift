@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// Log lines for people, to standard error: `2026-01-01T00:00:00.000Z level message`.
 package enum Log {
@@ -6,6 +7,11 @@ package enum Log {
 
     // Written once, before the first thread starts.
     nonisolated(unsafe) package static var level = Level.info
+
+    private static let lost = Atomic<Bool>(false)
+
+    /// True once a line could not be written; nothing else comes of it here.
+    package static var hasLostLines: Bool { lost.load(ordering: .relaxed) }
 
     package static func error(_ message: @autoclosure () -> String) { write(.error, message) }
     package static func warning(_ message: @autoclosure () -> String) { write(.warning, message) }
@@ -27,6 +33,7 @@ package enum Log {
             + "\(level) \(message())\n"
         // One write, so that lines of several threads do not mix.
         let bytes = Array(line.utf8)
-        _ = bytes.withUnsafeBytes { Glibc.write(2, $0.baseAddress, $0.count) }
+        let written = bytes.withUnsafeBytes { Glibc.write(2, $0.baseAddress, $0.count) }
+        if written < 0 { lost.store(true, ordering: .relaxed) }
     }
 }

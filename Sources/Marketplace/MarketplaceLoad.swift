@@ -80,6 +80,6 @@ package struct MarketplaceLoad {
         Marketplace.write(labels, to: bytes)
         let writer = try FileWriter(path: path)
         try writer.write(UnsafeBufferPointer(start: bytes.base, count: bytes.count))
-        try writer.flush()
+        try writer.close()
     }
 }

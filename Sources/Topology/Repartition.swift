@@ -21,27 +21,61 @@ extension TopologySpec {
     /// that all who work by key have. nil: they have several keys and the source says nothing, or there are
     /// none and it does not matter. Those of a stream are those of what it is made of.
     package func partitionKey(of source: Int) -> [String]? {
-        if !sources[source].key.isEmpty { return sources[source].key }
-        if sources[source].table != nil { return sources[source].tablePartitionKey }
-        if case .stream(let step) = sources[source].origin { return streamKey(of: step, source) }
-        let keys = keysOfConsumers(of: source)
-        return Set(keys.map(\.key)).count == 1 ? keys[0].key : nil
+        var known: [Int: [String]?] = [:]
+        return partitionKey(of: source, &known)
+    }
+
+    /// `known`: what was found of other sources, since a stream may be made of another in many ways.
+    private func partitionKey(of source: Int, _ known: inout [Int: [String]?]) -> [String]? {
+        if let key = known[source] { return key }
+        let key: [String]?
+        if !sources[source].key.isEmpty {
+            key = sources[source].key
+        } else if sources[source].table != nil {
+            key = sources[source].tablePartitionKey
+        } else if case .stream(let step) = sources[source].origin {
+            key = streamKey(of: step, source, &known)
+        } else {
+            let keys = keysOfConsumers(of: source)
+            key = Set(keys.map(\.key)).count == 1 ? keys[0].key : nil
+        }
+        known[source] = .some(key)
+        return key
     }
 
     /// A step with a key makes rows that lie where their key's do, if its own rows do.
-    private func streamKey(of step: Int, _ stream: Int) -> [String]? {
-        let keys = (steps[step].maker?.inputs ?? [step]).map { partitionKey(of: source(of: $0)) }
+    private func streamKey(of step: Int, _ stream: Int, _ known: inout [Int: [String]?]) -> [String]? {
+        let keys = (steps[step].maker?.inputs ?? [step]).map { partitionKey(of: source(of: $0), &known) }
         guard let first = keys[0], keys.allSatisfy({ $0 == first }) else { return nil }
         return first.allSatisfy { sources[stream].schema.index(of: $0) != nil } ? first : nil
     }
 
     /// True if a source's records come through Kafka, and so in partitions.
     func isPartitioned(_ source: Int) -> Bool {
-        switch sources[source].origin {
-        case .kafka, .repartition: true
-        case .file, .generate, .redis: false
-        case .stream(let step): (steps[step].maker?.inputs ?? [step]).contains { isPartitioned(self.source(of: $0)) }
+        roots(of: source).contains { root in
+            switch sources[root].origin {
+            case .kafka, .repartition: true
+            case .file, .generate, .redis, .stream: false
+            }
         }
+    }
+
+    /// The sources outside of the task that the rows of one come from, each once.
+    package func roots(of source: Int) -> Set<Int> {
+        var roots: Set<Int> = []
+        var seen: Set<Int> = [source]
+        var left = [source]
+        while let next = left.popLast() {
+            guard case .stream(let step) = sources[next].origin else {
+                roots.insert(next)
+                continue
+            }
+            for input in steps[step].maker?.inputs ?? [step] {
+                let origin = self.source(of: input)
+                if seen.insert(origin).inserted { left.append(origin) }
+            }
+        }
+        return roots
     }
 
     /// What is wrong with a source of several partitions of which nobody knows what they are made by; nil:
@@ -70,12 +104,14 @@ extension TopologySpec {
     package func repartitioned(prefix: String? = nil) -> TopologySpec {
         var result = self
         // A stream comes after those that it is made of, so what it is partitioned by is known when its turn comes.
+        let worksByKey = stepsByKey
         for origin in sources.indices where isPartitioned(origin) {
             let partitioned = result.partitionKey(of: origin)
             if partitioned == nil, !sources[origin].origin.isStream { continue }
             var groups: [Intake: [Int]] = [:]
             var order: [Intake] = []
-            for (index, step) in steps.enumerated() where worksByKey(index) && source(of: index) == origin {
+            for index in worksByKey where source(of: index) == origin {
+                let step = steps[index]
                 let key = step.key.map { step.schema.fields[$0].name }
                 if let partitioned, Set(partitioned).isSubset(of: key) { continue }
                 let intake = Intake(
@@ -240,17 +276,19 @@ extension TopologySpec {
         return columns
     }
 
-    /// True for steps of which all records of a key must be in one task.
-    private func worksByKey(_ step: Int) -> Bool {
-        steps[step].window != nil || !steps[step].key.isEmpty && operatorInputs.contains(step)
+    /// Steps of which all records of a key must be in one task, ascending.
+    private var stepsByKey: [Int] {
+        let inputs = operatorInputs
+        return steps.indices.filter { steps[$0].window != nil || !steps[$0].key.isEmpty && inputs.contains($0) }
     }
 
     private func keysOfConsumers(of source: Int) -> [(step: String, key: [String], isJoin: Bool)] {
-        steps.indices.filter { self.source(of: $0) == source }.flatMap { index in
+        let worksByKey = Set(stepsByKey)
+        return steps.indices.filter { self.source(of: $0) == source }.flatMap { index in
             let step = steps[index]
             var keys: [(step: String, key: [String], isJoin: Bool)] = []
             if let key = joinKey(of: index) { keys.append((step.name, key, true)) }
-            if worksByKey(index) { keys.append((step.name, step.key.map { step.schema.fields[$0].name }, false)) }
+            if worksByKey.contains(index) { keys.append((step.name, step.key.map { step.schema.fields[$0].name }, false)) }
             return keys
         }
     }
@@ -258,8 +296,11 @@ extension TopologySpec {
     /// The source that a step's records come from in the end.
     package func source(of step: Int) -> Int {
         var step = step
-        while case .step(let input) = steps[step].input { step = input }
-        guard case .source(let source) = steps[step].input else { return 0 }
-        return source
+        while true {
+            switch steps[step].input {
+            case .step(let input): step = input
+            case .source(let source): return source
+            }
+        }
     }
 }

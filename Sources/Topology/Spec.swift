@@ -55,6 +55,17 @@ package struct TopologySpec: Sendable {
     /// Topics that records go through to another partition; empty until `repartitioned()`.
     package var repartitions: [RepartitionSpec] = []
 
+    /// What a topology of this name uses a topic for by itself; nil: nothing.
+    static func ownTopicUse(_ topic: String, of name: String) -> String? {
+        guard !name.isEmpty, topic.hasPrefix(name + "-") else { return nil }
+        switch topic.dropFirst(name.count + 1) {
+        case "dead-letter": return "dead letters"
+        case "late": return "late records"
+        case "state-changelog": return "state"
+        case let rest: return rest.hasSuffix("-repartition") ? "repartitioned records" : nil
+        }
+    }
+
     package enum Guarantee: String, Sendable { case exactlyOnce = "exactly-once", atLeastOnce = "at-least-once" }
 
     package init(

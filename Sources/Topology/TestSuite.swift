@@ -1,7 +1,13 @@
 /// A `tests.yaml`: given records and moves of the clock, and the alerts and records that must come of them.
 package struct TestSuiteSpec: Sendable {
     package var cases: [TestCaseSpec]
-    package init(cases: [TestCaseSpec]) { self.cases = cases }
+    /// What mistakes call it.
+    package var file: String
+
+    package init(cases: [TestCaseSpec], file: String) {
+        self.cases = cases
+        self.file = file
+    }
 }
 
 package struct TestCaseSpec: Sendable {

@@ -40,7 +40,7 @@ package enum TestSuiteReader {
                 cases.append(test)
             }
         }
-        return (context.hasErrors ? nil : TestSuiteSpec(cases: cases), context.sortedDiagnostics())
+        return (context.hasErrors ? nil : TestSuiteSpec(cases: cases, file: file), context.sortedDiagnostics())
     }
 }
 

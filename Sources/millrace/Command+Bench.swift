@@ -51,7 +51,7 @@ extension Command {
             if arguments.files[0] == "library" { return try library(arguments) }
             if arguments.files[0] == "shapes" { return try shapes(arguments) }
             let report = try report(arguments.files[0], arguments)
-            print(arguments.has("--json") ? report.json : report.text)
+            put(arguments.has("--json") ? report.json : report.text)
             return ExitCode.done
         }
     )
@@ -68,11 +68,11 @@ extension Command {
         let isJson = arguments.has("--json")
         var rows: [String] = []
         let isRight = try BenchShapes.run(try servers("shapes", arguments), options) { row in
-            if !isJson { print(rows.isEmpty ? "\(BenchShapes.heading)\n\(row.line)" : row.line) }
+            if !isJson { put(rows.isEmpty ? "\(BenchShapes.heading)\n\(row.line)" : row.line) }
             rows.append(row.json)
-            fflush(nil)
+            Output.flush()
         }
-        if isJson { print("{\"bench\":\"shapes\",\"rows\":[\(rows.joined(separator: ","))]}") }
+        if isJson { put("{\"bench\":\"shapes\",\"rows\":[\(rows.joined(separator: ","))]}") }
         return isRight ? ExitCode.done : ExitCode.failed
     }
 
@@ -91,10 +91,10 @@ extension Command {
         let (report, scores) = try BenchLibrary.run(
             folder: arguments.value("--data"), generating: options, topologies: topologies)
         if arguments.has("--json") {
-            print(report.json)
+            put(report.json)
         } else {
-            print(BenchLibrary.table(scores))
-            print(report.text)
+            put(BenchLibrary.table(scores))
+            put(report.text)
         }
         return scores.allSatisfy { $0.found == $0.planted && $0.isFalse == 0 } ? ExitCode.done : ExitCode.failed
     }

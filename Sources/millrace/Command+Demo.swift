@@ -33,12 +33,13 @@ extension Command {
             options.bootstrapServers = arguments.value("--bootstrap-server")
             options.eventsPerSecond = try arguments.integer("--rate", in: 1...10_000_000)
             let demo = try Demo(options)
-            print("broker: \(demo.place); Redis: \(demo.hasRedis ? "a private server" : "none, redis-server is not installed")")
+            put("broker: \(demo.place); Redis: \(demo.hasRedis ? "a private server" : "none, redis-server is not installed")")
             let wasStopped = Flag()
             Signals.onStop { wasStopped.set() }
             let summary = try demo.run(shouldStop: { wasStopped.isSet }) { alert in
-                print("\(alert.eventTime)  \(alert.state == "raised" ? "RAISED " : "cleared")  \(alert.rule): \(alert.message)")
-                fflush(nil)
+                put("\(alert.eventTime)  \(alert.state == "raised" ? "RAISED " : "cleared")  \(alert.rule): \(alert.message)")
+                Output.flush()
+                if Output.hasFailed { wasStopped.set() }
             }
             report(summary)
             return summary.missed.isEmpty && summary.falseAlerts.isEmpty ? ExitCode.done : ExitCode.failed
@@ -46,13 +47,13 @@ extension Command {
     )
 
     private static func report(_ summary: Demo.Summary) {
-        print("")
-        for (label, alerts) in summary.found { print("found    \(label)\(alerts > 1 ? " (\(alerts) alerts)" : "")") }
-        for label in summary.missed { print("MISSED   \(label)") }
-        for alert in summary.falseAlerts { print("FALSE    \(alert.eventTime) \(alert.rule): \(alert.message)") }
+        put("")
+        for (label, alerts) in summary.found { put("found    \(label)\(alerts > 1 ? " (\(alerts) alerts)" : "")") }
+        for label in summary.missed { put("MISSED   \(label)") }
+        for alert in summary.falseAlerts { put("FALSE    \(alert.eventTime) \(alert.rule): \(alert.message)") }
         let seconds = Double(max(1, summary.milliseconds)) / 1000
         func ms(_ share: Double) -> String { "\(Int((summary.latency.quantile(share) * 1000).rounded())) ms" }
-        print(
+        put(
             """
 
             \(summary.events) events in \(Int(seconds * 10) / 10) s, \(Int(Double(summary.events) / seconds)) events/s; \
@@ -61,7 +62,7 @@ extension Command {
             \(summary.falseAlerts.count) false alerts of \(summary.alerts)
             from a record's append to its alert's acknowledgement: p50 \(ms(0.5)), p99 \(ms(0.99)), max \(ms(1))
             """)
-        if let keys = summary.redisKeys { print("merchants with hot metrics in Redis: \(keys)") }
+        if let keys = summary.redisKeys { put("merchants with hot metrics in Redis: \(keys)") }
     }
 }
 

@@ -50,15 +50,16 @@ extension Command {
         for problem in problems { say("\(problem)") }
         let hasErrors = problems.contains { $0.severity == .error }
         if arguments.has("--json") { return try checkCluster(spec, path, arguments) && !hasErrors }
-        print("\(path): \(hasErrors ? "the bounds do not hold" : "no errors")")
+        put("\(path): \(hasErrors ? "the bounds do not hold" : "no errors")")
         let paths = LatencyProof.paths(spec)
         for (index, rule) in spec.rules.enumerated() {
             for path in paths where path.rule == index {
                 let terms = path.terms.filter { $0.milliseconds > 0 }.map { "\($0.name) \($0.milliseconds)" }
-                print("  latency \(path.total) ms <= \(spec.latency) ms: rule \(rule.name) over \(path.description) (\(terms.joined(separator: " + ")))")
+                put("  latency \(path.total) ms <= \(spec.latency) ms: rule \(rule.name) over \(path.description) (\(terms.joined(separator: " + ")))")
             }
         }
-        for bound in StateBound.all(spec) { print("  state of \(spec.steps[bound.step].name): \(bound.description)") }
+        for bound in StateBound.all(spec) { put("  state of \(spec.steps[bound.step].name): \(bound.description)") }
+        for refusal in Worker.refusals(of: spec) { put("  replay only: \(refusal.message)") }
         guard arguments.has("--bootstrap-server") else { return !hasErrors }
         return try checkCluster(spec, path, arguments) && !hasErrors
     }
@@ -77,7 +78,7 @@ extension Command {
         try settings.check()
         let facts = try KafkaAdmin(settings).describe(deadlineMilliseconds: 10_000) { ClusterCheck.needs($0, spec, group: settings.group) }
         let check = ClusterCheck(spec, group: settings.group, facts: facts)
-        print(
+        put(
             arguments.has("--json")
                 ? check.json(file: path, servers, principal: principal) : check.text(servers, principal: principal))
         return !check.hasErrors
@@ -100,7 +101,7 @@ extension Command {
             guard let format = Explain.Format(rawValue: name) else {
                 throw Fault(.user, "--format is text, dot, mermaid or json, not '\(name)'")
             }
-            print(Explain.render(spec, format: format))
+            put(Explain.render(spec, format: format))
             return ExitCode.done
         }
     )
@@ -130,12 +131,12 @@ extension Command {
                 }
                 for outcome in outcomes {
                     let mark = outcome.differences.isEmpty ? "ok    " : "FAILED"
-                    print("\(mark) \(path): \(outcome.name)")
-                    for line in outcome.differences { print("       \(line)") }
+                    put("\(mark) \(path): \(outcome.name)")
+                    for line in outcome.differences { put("       \(line)") }
                     if outcome.differences.isEmpty { passed += 1 } else { failed += 1 }
                 }
             }
-            print("\(passed) passed, \(failed) failed")
+            put("\(passed) passed, \(failed) failed")
             return failed == 0 && passed > 0 ? ExitCode.done : ExitCode.failed
         }
     )

@@ -10,39 +10,67 @@ extension Command {
             usage: millrace replay FILE --input NAME=PATH... [--output DIR] [--set name=value]...
 
             Runs the same operators as `run` over JSON lines or CSV, plain, gzip or xz: a file, a folder read in
-            name order, or several. The same input gives the same bytes. Alerts go to standard output, or with
-            --output every sink to DIR/<sink>.jsonl, and refused records to DIR/dead-letter.jsonl and DIR/late.jsonl.
+            name order, or several; pipes too (/dev/stdin, <(zcat x.gz)). Each input is put into the order of its event
+            times first. The same input gives the same bytes, on any day. Alerts go to standard output, or with
+            --output every sink to DIR/<sink>.jsonl, and refused records to DIR/dead-letter.jsonl and DIR/late.jsonl;
+            what an earlier replay wrote to DIR is removed. Exit code 1 if nothing of a file, or less than one record in
+            a hundred, could be read.
 
               --input NAME=PATH   the records of source NAME; several paths may follow
               --output DIR        write files there
+              --as-written        take records in the order of the files, but for those of tables; some may come late
+              --sort-memory MIB   memory in which inputs are sorted, default 256; what is longer and not in order goes
+                                  to a temporary file (TMPDIR says where)
               --batch ROWS        rows of a batch, 1 to 2048; the result does not depend on it
               --set name=value    a parameter of the topology
 
             example: millrace replay Topologies/merchant-watch/topology.yaml \\
                        --input invoices=Topologies/merchant-watch/sample --output /tmp/out
             """,
-        options: ["--input": .values, "--output": .value, "--batch": .value, "--set": .values],
+        options: [
+            "--input": .values, "--output": .value, "--as-written": .flag, "--sort-memory": .value, "--batch": .value,
+            "--set": .values,
+        ],
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
-            guard let spec = try topology(try arguments.file(), arguments) else { return ExitCode.usage }
+            let path = try arguments.file()
+            guard let spec = try topology(path, arguments) else { return ExitCode.usage }
             let inputs = try inputs(arguments)
             let rows = try arguments.integer("--batch", in: 1...Limits.rowsPerBatchMax) ?? Limits.rowsPerBatchMax
+            let memory = try arguments.integer("--sort-memory", in: 1...1 << 20).map { $0 << 20 }
+            if memory != nil, arguments.has("--as-written") {
+                throw Fault(.user, "--as-written sorts nothing, so --sort-memory does not go with it")
+            }
+            let order: Replay.Order =
+                arguments.has("--as-written") ? .asWritten : .byTime(bufferBytes: memory ?? Limits.replayBufferBytes)
             let folder = arguments.value("--output")
-            var replay = try Replay(spec, inputs: inputs, rowsMax: rows, keepsResults: folder != nil)
+            var replay = try Replay(spec, inputs: inputs, rowsMax: rows, keepsResults: folder != nil, order: order)
             let names = replay.sinkNames
-            let output = try ReplayOutput(folder: folder, names: names, takesAlerts: names.indices.map { replay.takesAlerts($0) })
+            let output = try ReplayOutput(
+                folder: folder, names: names, takesAlerts: names.indices.map { replay.takesAlerts($0) },
+                inputs: replay.inputPaths + [path])
             let progress = Progress()
             let summary = try replay.run(
                 output: { outbox throws(Fault) in try output.write(outbox) },
-                progress: { read, total, records in progress.show(read, of: total, records: records) }
+                ordering: { source, read, total, records in
+                    progress.show(read, of: total, records: records, "\(source): putting into order, ")
+                },
+                progress: { done, total, records in progress.show(done, of: total, records: records) }
             )
             try output.close()
             progress.finish()
-            Log.info(
-                "\(summary.records) records, \(summary.alerts) alerts, \(summary.results) results, "
-                    + "\(summary.late) late, \(summary.dead) dead letters")
-            return ExitCode.done
+            return report(summary)
         }
     )
+
+    private static func report(_ summary: Replay.Summary) -> Int32 {
+        for line in summary.noteLines { Log.info(line) }
+        for line in summary.refusalLines { Log.warning(line) }
+        Log.info(
+            "\(summary.records) records, \(summary.alerts) alerts, \(summary.results) results, "
+                + "\(summary.late) late, \(summary.dead) dead letters")
+        for line in summary.unreadable { Log.error(line) }
+        return summary.unreadable.isEmpty ? ExitCode.done : ExitCode.failed
+    }
 
     /// `--input NAME=PATH PATH…`, any number of times.
     private static func inputs(_ arguments: Arguments) throws(Fault) -> [(source: String, paths: [String])] {
@@ -68,21 +96,26 @@ extension Command {
 
 /// Progress of long work: a line that is drawn over on a terminal, plain lines elsewhere.
 final class Progress {
-    private let begin = monotonicNanoseconds()
+    private var begin = monotonicNanoseconds()
     private var last: Int64 = 0
+    private var title = ""
     private let isTerminal = isatty(2) == 1
 
-    func show(_ done: Int64, of total: Int64, records: Int64) {
+    /// `total` 0: not known. What has another title begins anew.
+    func show(_ done: Int64, of total: Int64, records: Int64, _ title: String = "") {
         let now = monotonicNanoseconds()
+        if title != self.title { (self.title, begin) = (title, now) }
         guard now - last > (isTerminal ? 200_000_000 : 5_000_000_000), now - begin > 1_000_000_000 else { return }
         last = now
         let seconds = Double(now - begin) / 1e9
-        let share = total > 0 ? min(1, Double(done) / Double(total)) : 0
-        let rest = share > 0.01 ? ", \(Int(seconds / share - seconds)) s left" : ""
-        let text = "\(records) records, \(Int(Double(records) / seconds)) records/s, \(Int(share * 100)) %\(rest)"
-        if isTerminal { fputs("\r\u{1B}[K\(text)", stderr()) } else { Log.info(text) }
-        fflush(stderr())
+        var text = "\(title)\(records) records, \(Int(Double(records) / seconds)) records/s"
+        if total > 0 {
+            let share = min(1, Double(done) / Double(total))
+            let rest = share > 0.01 ? ", \(Int(seconds / share - seconds)) s left" : ""
+            text += ", \(Int(share * 100)) %\(rest)"
+        }
+        if isTerminal { Output.tell("\r\u{1B}[K\(text)") } else { Log.info(text) }
     }
 
-    func finish() { if isTerminal, last > 0 { fputs("\r\u{1B}[K", stderr()) } }
+    func finish() { if isTerminal, last > 0 { Output.tell("\r\u{1B}[K") } }
 }

@@ -41,7 +41,11 @@ extension Command {
             "--kafka": .values, "--dry-run": .flag, "--execute": .flag, "--set": .values,
         ],
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
-            guard let spec = try topology(try arguments.file(), arguments) else { return ExitCode.usage }
+            let path = try arguments.file()
+            guard let spec = try topology(path, arguments) else { return ExitCode.usage }
+            let refusals = Worker.refusals(of: spec)
+            for refusal in refusals { say("\(Diagnostic(file: path, at: refusal.position, refusal.message))") }
+            if !refusals.isEmpty { return ExitCode.usage }
             guard let servers = arguments.value("--bootstrap-server") else {
                 throw Fault(.user, "--bootstrap-server is missing, like --bootstrap-server 127.0.0.1:9092")
             }
@@ -49,14 +53,14 @@ extension Command {
             settings.raw = try kafkaSettings(spec, arguments)
             settings.instanceId = arguments.value("--instance-id")
             if arguments.has("--dry-run") {
-                print("topics that must exist or are made (partitions as the sources have):")
+                put("topics that must exist or are made (partitions as the sources have):")
                 // As on several partitions, where windows of another key need a topic of their own.
                 for plan in Worker.topics(of: spec, group: settings.group, partitions: 2) {
                     let settings = plan.configuration.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-                    print("  \(plan.name)\(settings.isEmpty ? "" : "  (\(settings.joined(separator: ", ")))")")
+                    put("  \(plan.name)\(settings.isEmpty ? "" : "  (\(settings.joined(separator: ", ")))")")
                 }
                 for source in spec.sources where source.isBroadcast {
-                    print("  table \(source.name): \(Explain.origin(source)), read whole by every lane")
+                    put("  table \(source.name): \(Explain.origin(source)), read whole by every lane")
                 }
                 return ExitCode.done
             }
@@ -94,8 +98,6 @@ enum Signals {
         sigemptyset(&stops)
         for signal in [SIGTERM, SIGINT] { sigaddset(&stops, signal) }
         pthread_sigmask(SIG_UNBLOCK, &stops, nil)
-        // Writing to a closed pipe or socket is an error where it happens, not the end of the process.
-        Glibc.signal(SIGPIPE, SIG_IGN)
         var thread = pthread_t()
         let box = Unmanaged.passRetained(Box(body))
         pthread_create(

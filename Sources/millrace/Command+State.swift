@@ -43,7 +43,7 @@ extension Command {
             if verb == "compare" {
                 let first = try StateInspector(spec, snapshots: words[2])
                 let differences = first.differences(from: try StateInspector(spec, snapshots: words[3]))
-                for line in differences { print(line) }
+                for line in differences { put(line) }
                 say("\(differences.isEmpty ? "no difference" : "\(differences.count) lines differ")")
                 return differences.isEmpty ? ExitCode.done : ExitCode.failed
             }
@@ -52,14 +52,14 @@ extension Command {
             if verb == "list" {
                 list(inspector, isJson: arguments.has("--json"))
                 let proofs = inspector.fundProofs(spec)
-                if !arguments.has("--json") { for proof in proofs { print("\(proof.store): \(proof.text)") } }
+                if !arguments.has("--json") { for proof in proofs { put("\(proof.store): \(proof.text)") } }
                 return proofs.allSatisfy(\.holds) ? ExitCode.done : ExitCode.failed
             }
             let wanted = verb == "get" ? words[2] : nil
             let entries = inspector.entries { entry in
                 (wanted == nil || entry.text == wanted) && (arguments.value("--step") ?? entry.store) == entry.store
             }
-            for entry in entries { print(entry.state.json) }
+            for entry in entries { put(entry.state.json) }
             if let wanted, entries.isEmpty {
                 say("nothing is kept for '\(wanted)'")
                 return ExitCode.failed
@@ -91,16 +91,16 @@ extension Command {
     }
 
     private static func list(_ inspector: StateInspector, isJson: Bool) {
-        if !isJson { print("task  store                 keys      panes/key  bytes         closed until") }
+        if !isJson { put("task  store                 keys      panes/key  bytes         closed until") }
         for store in inspector.stores {
             let summary = store.summary
             let until = summary.closedUntil.map { CivilTime.string($0) } ?? "-"
             if isJson {
-                print(
+                put(
                     "{\"task\":\(store.task),\"store\":\"\(summary.store)\",\"keys\":\(summary.keys),\"panes\":\(summary.panes),"
                         + "\"bytes\":\(summary.bytes),\"closed_until\":\(until == "-" ? "null" : "\"\(until)\"")}")
             } else {
-                print(
+                put(
                     pad("\(store.task)", 6) + pad(summary.store, 22) + pad("\(summary.keys)", 10) + pad("\(summary.panes)", 11)
                         + pad("\(summary.bytes)", 14) + until)
             }

@@ -1,6 +1,5 @@
 import Base
 import Engine
-import Glibc
 import Topology
 
 /// Exit codes: 0 done, 1 failed, 2 bad usage or bad file.
@@ -22,8 +21,12 @@ struct Command: Sendable {
 
     /// Runs the program; `words` without its own name.
     static func main(_ words: [String]) -> Int32 {
+        Output.finish(dispatch(words), onlyResultsMatter: words.first == run.name)
+    }
+
+    private static func dispatch(_ words: [String]) -> Int32 {
         guard let name = words.first, name != "--help", name != "-h", name != "help" else {
-            print(overview)
+            put(overview)
             return words.isEmpty ? ExitCode.usage : ExitCode.done
         }
         guard let command = all.first(where: { $0.name == name }) else {
@@ -32,7 +35,7 @@ struct Command: Sendable {
             return ExitCode.usage
         }
         if words.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
-            print(command.help)
+            put(command.help)
             return ExitCode.done
         }
         do throws(Fault) {
@@ -77,7 +80,3 @@ struct Command: Sendable {
         try TopologyFile.read(path, parameters: arguments.parameters()) { say("\($0)") }
     }
 }
-
-/// `stderr` is a mutable global that Swift 6 does not let us touch; the stream itself is thread-safe.
-func stderr() -> UnsafeMutablePointer<FILE> { standardError }
-nonisolated(unsafe) private let standardError: UnsafeMutablePointer<FILE> = fdopen(2, "w")

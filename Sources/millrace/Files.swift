@@ -18,9 +18,3 @@ enum Files {
         return found.sorted()
     }
 }
-
-/// A line for people, to standard error.
-func say(_ line: String) {
-    fputs(line + "\n", stderr())
-    fflush(stderr())
-}

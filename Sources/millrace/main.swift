@@ -1,5 +1,6 @@
 import Base
 import Glibc
 
+Output.prepare()
 Heap.keepFreedMemory()
 exit(Command.main(Array(CommandLine.arguments.dropFirst())))

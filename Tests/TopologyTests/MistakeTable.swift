@@ -469,4 +469,36 @@ let topologyMistakes = #"""
     - sinks:⏎  alerts: { kafka: { topic: alerts } }
     + sinks:⏎  alerts: { kafka: { topic: alerts }, rules: [big] }
     36:3: warning: no sink takes the alerts of the rule 'spike'
+
+    -   alerts: { kafka
+    +   late: { kafka
+    49:3: 'late' is where late records go (late.jsonl in replay); give the sink another name
+
+    -   alerts: { kafka
+    +   dead-letter: { kafka
+    49:3: 'dead-letter' is where dead letters go (dead-letter.jsonl in replay); give the sink another name
+
+    - topic: alerts
+    + topic: risk-late
+    49:29: 'risk-late' is the topology's own topic of late records; take another one
+
+    - topic: alerts
+    + topic: risk-state-changelog
+    49:29: 'risk-state-changelog' is the topology's own topic of state; take another one
+
+    - topic: alerts
+    + topic: risk-sums-repartition
+    49:29: 'risk-sums-repartition' is the topology's own topic of repartitioned records; take another one
+
+    - topic: orders
+    + topic: risk-dead-letter
+    5:3: source orders reads 'risk-dead-letter', the topology's own topic of dead letters; a topology must not read what it writes
+
+    -   alerts: { kafka: { topic: alerts } }
+    +   alerts: { file: { path: ./out/a.jsonl } }⏎  others: { file: { path: out//x/../a.jsonl } }
+    50:3: sink alerts writes the file of sink others; give this one a path of its own
+
+    -   alerts: { kafka: { topic: alerts } }
+    +   alerts: { file: { path: /a/.//b.jsonl } }⏎  other: { file: { path: /a/c/../b.jsonl } }
+    50:3: sink alerts writes the file of sink other; give this one a path of its own
     """#

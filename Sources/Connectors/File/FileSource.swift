@@ -7,14 +7,23 @@ import Records
 package final class FileSource {
     package enum Format: Sendable { case jsonLines, csv }
 
+    package typealias Header = [String]
+
     package struct Block {
         package var records: RawRecords
         /// The header of the CSV file that these records come from, when it differs from the block before.
-        package var header: [String]?
+        package var header: Header?
+    }
+
+    /// A file, and the number of its first record.
+    package struct Place: Equatable, Sendable {
+        package var path: String
+        package var first: Int64
     }
 
     private let format: Format
-    private var paths: [String]
+    /// Those that are still to be read.
+    package private(set) var paths: [String]
     private var reader: ByteReader?
     private let storage: RawRecordStorage
     /// What was read and not yet handed out begins at `start`.
@@ -26,8 +35,14 @@ package final class FileSource {
     private var header: [String]?
     private var announcedHeader: [String]?
     private var needsHeader = false
-    package private(set) var bytesRead: Int64 = 0
+    /// Of the files as they lie there, compressed or not; the total does not have pipes.
+    package var bytesRead: Int64 { bytesFinished + (reader?.position ?? 0) }
+    private var bytesFinished: Int64 = 0
     package let bytesTotal: Int64
+    /// The files that were opened so far.
+    package private(set) var places: [Place] = []
+    /// False for pipes, whose bytes are gone once they were read.
+    package let canBeReadAgain: Bool
 
     /// Readable bytes behind a record that a parser may touch.
     private static let padding = 64
@@ -39,6 +54,7 @@ package final class FileSource {
         for path in paths { files += try Self.files(at: path) }
         self.paths = files
         bytesTotal = files.reduce(0) { $0 + Self.size(of: $1) }
+        canBeReadAgain = files.allSatisfy { Self.isRegular($0) }
     }
 
     /// The file itself, or the files of a folder in name order.
@@ -64,12 +80,19 @@ package final class FileSource {
         return stat(path, &status) == 0 ? Int64(status.st_size) : 0
     }
 
+    private static func isRegular(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
     /// The next records, at most as many as `rowsMax`; valid until the next call; nil at the end.
     package func next() throws(Fault) -> Block? {
         while true {
             if reader == nil {
                 guard !paths.isEmpty else { return nil }
-                reader = try ByteReader(paths.removeFirst())
+                let path = paths.removeFirst()
+                reader = try ByteReader(path)
+                places.append(Place(path: path, first: offset))
                 isAtEnd = false
                 start = 0
                 buffer.removeAll()
@@ -77,7 +100,7 @@ package final class FileSource {
             }
             if needsHeader {
                 guard let (bytes, count, _) = try nextRecord() else {
-                    reader = nil
+                    closeFile()
                     continue
                 }
                 header = Self.fields(UnsafeBufferPointer(start: bytes, count: count))
@@ -89,8 +112,13 @@ package final class FileSource {
                 announcedHeader = header
                 return Block(records: RawRecords(at: storage, from: 0, count: count), header: newHeader)
             }
-            reader = nil
+            closeFile()
         }
+    }
+
+    private func closeFile() {
+        bytesFinished += reader?.position ?? 0
+        reader = nil
     }
 
     /// Cuts records out of the buffer, as they stand there, until it must be refilled, which would move them.
@@ -175,7 +203,6 @@ package final class FileSource {
         buffer.reserve(chunk + Self.padding)
         let got = try reader?.read(into: buffer.base + buffer.count, chunk) ?? 0
         buffer.count += got
-        bytesRead += Int64(got)
         if got == 0 { isAtEnd = true }
     }
 
@@ -189,7 +216,6 @@ package final class FileSource {
             buffer.count = prefix + kept
             buffer.reserve((256 << 10) + Self.padding)
             let got = try reader?.read(into: buffer.base + buffer.count, 256 << 10) ?? 0
-            bytesRead += Int64(got)
             if got == 0 {
                 isAtEnd = true
                 start = buffer.count

@@ -7,9 +7,13 @@ import Records
 import Topology
 
 /// Runs a topology over files, bounded, in event time: the very operators that `run` runs. The same input
-/// gives the same bytes, whatever the batch size.
+/// gives the same bytes, whatever the batch size, the memory and the day: there is no clock, so no event time is too
+/// far in the future.
+///
+/// Inputs are merged by event time. Where times are equal, tables come first, and each input in the order in which the
+/// topology names it.
 package struct Replay {
-    package struct Summary {
+    package struct Summary: Sendable {
         package var records: Int64 = 0
         package var alerts: Int64 = 0
         package var late: Int64 = 0
@@ -20,28 +24,57 @@ package struct Replay {
         package var stateBytes = 0
         /// The greatest event time that was read; what comes of later times comes of the end of the input.
         package var lastEventTime = Int64.min
+        package var inputs: [InputSummary] = []
+        /// Most frequent first.
+        package var refusals: [Refusal] = []
+
+        package init() {}
+    }
+
+    /// What order the records of an input are taken in. Tables are always sorted.
+    package enum Order: Sendable {
+        /// As the files have them, so that a record may come late.
+        case asWritten
+        /// By event time; those of one time as they are written. `bufferBytes`: what all inputs together may keep in
+        /// memory for that; the rest goes to a temporary file.
+        case byTime(bufferBytes: Int)
     }
 
     private let spec: TopologySpec
     private let pipeline: Pipeline
     private let decoders: [any RecordDecoder]
+    private let order: Order
     private var inputs: [Input] = []
     private let task: TaskState
     private var outbox = Outbox()
+    private var tally = RefusalTally()
 
     /// One input and the block of it that is being consumed.
     private final class Input {
         let source: Int
-        let file: FileSource
+        let name: String
+        let isTable: Bool
+        let file: OrderedInput
         var records = RawRecords()
         var position = 0
         /// Event times of the block's records; only where several inputs are merged.
         var times: [Int64] = []
         var isAtEnd = false
+        /// Records that could not be read, by file.
+        var unread: [Int64] = []
 
-        init(source: Int, file: FileSource) {
+        init(source: Int, _ spec: SourceSpec, _ file: OrderedInput) {
             self.source = source
+            name = spec.name
+            isTable = spec.table != nil
             self.file = file
+        }
+
+        /// The record with this number could not be read.
+        func countUnread(_ number: Int64) {
+            let place = file.fileIndex(of: number)
+            while unread.count <= place { unread.append(0) }
+            unread[place] += 1
         }
     }
 
@@ -54,7 +87,7 @@ package struct Replay {
         inputs: [(source: String, paths: [String])],
         rowsMax: Int = Limits.rowsPerBatchMax,
         keepsResults: Bool,
-        clock: any Clock = SystemClock()
+        order: Order = .asWritten
     ) throws(Fault) {
         var spec = spec
         // Files stand in for every sink.
@@ -65,9 +98,9 @@ package struct Replay {
             return sink
         }
         self.spec = spec
+        self.order = order
         let planner = try Planner(spec)
-        let bound = clock.nowMilliseconds + (spec.sources.map(\.ahead).max() ?? 0)
-        (pipeline, decoders) = planner.pipeline(Pipeline.Options(rowsMax: rowsMax, clock: nil, timeMax: bound))
+        (pipeline, decoders) = planner.pipeline(Pipeline.Options(rowsMax: rowsMax, clock: nil))
         task = pipeline.makeTask(partition: 0)
         // A source that names a file needs no --input.
         var inputs = inputs
@@ -84,26 +117,35 @@ package struct Replay {
                 throw Fault(.user, "--input \(name)=…: the topology has no source '\(name)'; it has \(names)")
             }
             let format: FileSource.Format = spec.sources[index].format == .csv ? .csv : .jsonLines
-            let file = try FileSource(paths: paths, format: format, rowsMax: rowsMax)
-            self.inputs.append(Input(source: index, file: file))
+            let file = try OrderedInput(
+                EventTimes(spec, source: index, rowsMax: rowsMax), needsTimes: inputs.count > 1, rowsMax: rowsMax
+            ) { () throws(Fault) in try FileSource(paths: paths, format: format, rowsMax: rowsMax) }
+            self.inputs.append(Input(source: index, spec.sources[index], file))
         }
-        // At equal times a table comes first: what it says as of then is seen then.
-        let sources = spec.sources
-        self.inputs = self.inputs.filter { sources[$0.source].table != nil }
-            + self.inputs.filter { sources[$0.source].table == nil }
+        self.inputs.sort { ($0.isTable ? 0 : 1, $0.source) < ($1.isTable ? 0 : 1, $1.source) }
     }
 
     /// The sinks' names, by the index in `Destination.sink`.
     package var sinkNames: [String] { spec.sinks.map(\.name) }
 
+    /// The files that it reads.
+    package var inputPaths: [String] { inputs.flatMap(\.file.paths) }
+
     /// True for sinks that take alerts.
     package func takesAlerts(_ sink: Int) -> Bool { if case .alerts = spec.sinks[sink].input { true } else { false } }
 
-    /// Runs to the end. `output` gets the records in order; `progress` the bytes read and their total.
+    /// Runs to the end. `output` gets the records in order; `ordering` is told how far an input was read to be put into
+    /// order, in bytes and records, `progress` how far the run is, in the unit of the total (0: not known).
     package mutating func run(
         output: (borrowing Outbox) throws(Fault) -> Void,
-        progress: (_ read: Int64, _ total: Int64, _ records: Int64) -> Void
+        ordering: (_ source: String, _ read: Int64, _ total: Int64, _ records: Int64) -> Void = { _, _, _, _ in },
+        progress: (_ done: Int64, _ total: Int64, _ records: Int64) -> Void
     ) throws(Fault) -> Summary {
+        for input in inputs {
+            if let bytes = bufferBytes(input) {
+                try input.file.sort(bytesMax: bytes) { ordering(input.name, $0, $1, $2) }
+            }
+        }
         for input in inputs { try load(input) }
         var most = (keys: 0, bytes: 0)
         while let next = nextSlice() {
@@ -117,22 +159,50 @@ package struct Replay {
                 try load(input)
                 let keys = task.keyCount
                 if keys > most.keys { most = (keys, task.memoryBytes) }
-                progress(
-                    inputs.reduce(0) { $0 + $1.file.bytesRead }, inputs.reduce(0) { $0 + $1.file.bytesTotal },
-                    pipeline.counters.records)
+                tell(progress)
             }
         }
         let last = pipeline.greatestEventTime(task)
         pipeline.finish(task, outbox: &outbox)
         try hand(output)
         let counters = pipeline.counters
-        return Summary(
-            records: counters.records, alerts: counters.alerts, late: counters.late, dead: counters.deadTotal,
-            results: counters.results, keysMost: most.keys, stateBytes: most.bytes, lastEventTime: last)
+        var summary = Summary()
+        summary.records = counters.records
+        summary.alerts = counters.alerts
+        summary.late = counters.late
+        summary.dead = counters.deadTotal
+        summary.results = counters.results
+        (summary.keysMost, summary.stateBytes) = most
+        summary.lastEventTime = last
+        summary.inputs = inputs.map { InputSummary($0.name, $0.file, unread: $0.unread) }
+        summary.refusals = tally.refusals.sorted { $0.count > $1.count }
+        return summary
+    }
+
+    /// Memory in which the input is sorted; nil: it is not.
+    private func bufferBytes(_ input: Input) -> Int? {
+        switch order {
+        case .byTime(let bytes): max(1, bytes / inputs.count)
+        case .asWritten: input.isTable ? Limits.replayBufferBytes / inputs.count : nil
+        }
+    }
+
+    private func tell(_ progress: (Int64, Int64, Int64) -> Void) {
+        let totals = inputs.map(\.file.recordsTotal)
+        if totals.allSatisfy({ $0 >= 0 }) {
+            return progress(pipeline.counters.records, totals.reduce(0, +), pipeline.counters.records)
+        }
+        let bytes = inputs.map(\.file.bytes)
+        progress(bytes.reduce(0) { $0 + $1.read }, bytes.reduce(0) { $0 + $1.total }, pipeline.counters.records)
     }
 
     private mutating func hand(_ output: (borrowing Outbox) throws(Fault) -> Void) throws(Fault) {
         if outbox.isEmpty { return }
+        for record in outbox.records where record.destination == .deadLetter {
+            let (place, number) = tally.add(record, of: outbox)
+            let step = tally.refusals[place].step
+            if let input = inputs.first(where: { $0.name == step }) { input.countUnread(number) }
+        }
         try output(outbox)
         outbox.removeAll()
     }
@@ -142,35 +212,39 @@ package struct Replay {
             input.isAtEnd = true
             return
         }
-        if let header = block.header {
-            let decoder = (decoders[input.source] as? TableDecoder)?.inner ?? decoders[input.source]
-            (decoder as? CsvDecoder)?.setHeader(header)
-        }
+        if let header = block.header { Self.setHeader(header, of: decoders[input.source]) }
         input.records = block.records
         input.position = 0
-        if inputs.count > 1 { input.times = pipeline.eventTimes(of: block.records, source: input.source) }
+        input.times = block.times
+    }
+
+    static func setHeader(_ header: FileSource.Header, of decoder: any RecordDecoder) {
+        let decoder = (decoder as? TableDecoder)?.inner ?? decoder
+        (decoder as? CsvDecoder)?.setHeader(header)
     }
 
     /// The input with the earliest next record, and how many of its records come before any other's.
     private func nextSlice() -> (Input, Int)? {
-        let open = inputs.filter { !$0.isAtEnd }
-        guard open.count > 1 || inputs.count > 1 else {
-            return open.first.map { ($0, $0.records.count - $0.position) }
+        guard inputs.count > 1 else {
+            return inputs.first { !$0.isAtEnd }.map { ($0, $0.records.count - $0.position) }
         }
-        guard let first = open.min(by: { $0.times[$0.position] < $1.times[$1.position] }) else { return nil }
+        // Of equal times the first one is found.
+        let open = inputs.filter { !$0.isAtEnd }
+        guard let place = open.indices.min(by: { open[$0].times[open[$0].position] < open[$1].times[open[$1].position] })
+        else { return nil }
+        let first = open[place]
+        var bound = Int64.max
+        var isOpenBound = true
+        for (other, input) in open.enumerated() where other != place {
+            let head = input.times[input.position]
+            if head < bound || head == bound && other < place { (bound, isOpenBound) = (head, other < place) }
+        }
         var count = 1
         while first.position + count < first.records.count {
             let time = first.times[first.position + count]
-            let isFirst = open.allSatisfy { other in
-                if other === first { return true }
-                let head = other.times[other.position]
-                return time < head || (time == head && order(first) < order(other))
-            }
-            if !isFirst { break }
+            guard time < bound || time == bound && !isOpenBound else { break }
             count += 1
         }
         return (first, count)
     }
-
-    private func order(_ input: Input) -> Int { inputs.firstIndex { $0 === input } ?? 0 }
 }

@@ -17,12 +17,14 @@ package final class ReplayOutput {
     private lazy var standardOutput = FileWriter.standardOutput()
     private var json = JsonWriter()
 
-    package init(folder: String?, names: [String], takesAlerts: [Bool]) throws(Fault) {
+    /// Files of an earlier run, of this topology or another, are taken out of the folder. `inputs`: paths that the run
+    /// reads, none of which may be written over.
+    package init(folder: String?, names: [String], takesAlerts: [Bool], inputs: [String] = []) throws(Fault) {
         self.folder = folder
         self.names = names
         self.takesAlerts = takesAlerts
         sinks = names.map { _ in nil }
-        if let folder { try FileWriter.makeFolder(folder) }
+        if let folder { try OutputFolder(folder).prepare(for: names + ["dead-letter", "late"], keeping: inputs) }
     }
 
     package func write(_ outbox: borrowing Outbox) throws(Fault) {
@@ -41,7 +43,7 @@ package final class ReplayOutput {
     }
 
     package func close() throws(Fault) {
-        for writer in sinks + [deadLetters, late] { try writer?.flush() }
+        for writer in sinks + [deadLetters, late] { try writer?.close() }
     }
 
     private func writeLine(

@@ -58,6 +58,26 @@ package final class Worker: Sendable {
         self.options = options
     }
 
+    /// What a worker cannot do of a topology that has no mistakes, since only `replay` can: each with the place in its file
+    /// that says so.
+    package static func refusals(of spec: TopologySpec) -> [(position: Position, message: String)] {
+        var refusals: [(position: Position, message: String)] = []
+        for source in spec.sources {
+            guard case .file = source.origin else { continue }
+            refusals.append((
+                source.position,
+                "source \(source.name) is a file, which only `millrace replay` reads; give it kafka: { topic: … }"))
+        }
+        for sink in spec.sinks {
+            guard case .file(let path) = sink.target else { continue }
+            refusals.append((
+                sink.position,
+                "sink \(sink.name) writes the file \(path), which only `millrace replay` does, since a file takes no part in "
+                    + "a transaction; give it kafka: { topic: … } and read that topic, or take the sink out"))
+        }
+        return refusals
+    }
+
     /// The topics that the topology needs besides its sources.
     package static func topics(of spec: TopologySpec, group: String, partitions: Int) -> [KafkaTopicPlan] {
         var names: [String] = []
@@ -119,6 +139,7 @@ package final class Worker: Sendable {
 
     /// Runs until `stop`, or until a lane fails.
     package func run() throws(Fault) {
+        if let refusal = Self.refusals(of: spec).first { throw Fault(.user, refusal.message) }
         var topics = try sourceTopics()
         try options.kafka.check()
         let admin = try KafkaAdmin(options.kafka, isMock: options.isMock)
@@ -179,8 +200,7 @@ package final class Worker: Sendable {
                 topics.append(KafkaSourceTopic(topic: topic, source: index, start: start))
             case .repartition(let topic):
                 topics.append(KafkaSourceTopic(topic: topic, source: index, start: .earliest))
-            case .stream, .redis: break
-            case .file: throw Fault(.user, "source '\(source.name)' is a file; `millrace replay` reads files")
+            case .stream, .redis, .file: break
             case .generate where spec.sources.count(where: { !$0.origin.isStream && !$0.isBroadcast && $0.redisTable == nil }) == 1:
                 break
             case .generate: throw Fault(.user, "source '\(source.name)' generates; it must be the only source")

@@ -33,7 +33,7 @@ package struct TestRunner {
                 continue
             }
             var run = try CaseRun(spec)
-            let differences = run.run(test)
+            let differences = run.run(test, in: suite.file)
             outcomes.append(Outcome(name: test.name, position: test.position, differences: differences))
         }
         return outcomes
@@ -48,16 +48,10 @@ private struct CaseRun {
     var outbox = Outbox()
     let storage = RawRecordStorage(capacity: 1)
     /// What each sink of `spec` was given; the first one has the alerts.
-    var outputs: [[Output]]
+    var outputs: [[TestOutput]]
     var dead = 0
     var late = 0
     var offset: Int64 = 0
-
-    /// A record, and its text as it came.
-    struct Output {
-        var members: YamlNode?
-        var text: String
-    }
 
     init(_ spec: TopologySpec) throws(Fault) {
         var spec = spec
@@ -82,8 +76,11 @@ private struct CaseRun {
         task = pipeline.makeTask(partition: 0)
     }
 
-    mutating func run(_ test: TestCaseSpec) -> [String] {
+    mutating func run(_ test: TestCaseSpec, in file: String) -> [String] {
         var problems: [String] = []
+        func report(_ position: Position, _ message: String) {
+            problems.append("\(Diagnostic(file: file, at: position, message))")
+        }
         for given in test.given {
             switch given {
             case .clock(let time, _):
@@ -92,7 +89,11 @@ private struct CaseRun {
                 }
             case .record(let source, let members, let count, let every, let position):
                 guard let index = spec.sources.firstIndex(where: { $0.name == source && !$0.origin.isStream }) else {
-                    problems.append("line \(position.line): the topology has no source '\(source)'")
+                    report(position, "the topology has no source '\(source)'")
+                    continue
+                }
+                if every != 0, let mistake = GivenTime.mistake(members, spec.sources[index], count, every, position) {
+                    report(mistake.position, mistake.message)
                     continue
                 }
                 for number in 0..<max(1, count) {
@@ -126,9 +127,7 @@ private struct CaseRun {
             case .changelog, .repartition: break
             case .sink(let sink):
                 guard let value = outbox.value(of: record) else { continue }
-                let text = String(decoding: value, as: UTF8.self)
-                // JSON of one line is YAML too.
-                outputs[sink].append(Output(members: YamlText.read(text), text: text))
+                outputs[sink].append(TestOutput(String(decoding: value, as: UTF8.self)))
             }
         }
         outbox.removeAll()
@@ -196,7 +195,7 @@ private struct CaseRun {
     // MARK: Comparison
 
     private func compare(_ test: TestCaseSpec) -> [String] {
-        var differences = test.expected.map { compare($0, outputs[0], "") } ?? []
+        var differences = test.expected.map { RecordComparison(spec, sink: 0).compare($0, outputs[0], "") } ?? []
         for expected in test.records {
             guard let sink = spec.sinks.firstIndex(where: { $0.name == expected.sink }) else {
                 let names = spec.sinks.dropFirst().map(\.name)
@@ -206,44 +205,10 @@ private struct CaseRun {
                         + "records of steps\(others)")
                 continue
             }
-            differences += compare(expected.records, outputs[sink], "\(expected.sink): ")
+            differences += RecordComparison(spec, sink: sink).compare(expected.records, outputs[sink], "\(expected.sink): ")
         }
         if let expected = test.dead, expected != dead { differences.append("dead letters: expected \(expected), found \(dead)") }
         if let expected = test.late, expected != late { differences.append("late records: expected \(expected), found \(late)") }
         return differences
-    }
-
-    /// `place` stands before what is told of no line of the file.
-    private func compare(_ expected: [ExpectedMembers], _ actual: [Output], _ place: String) -> [String] {
-        var differences: [String] = []
-        for index in 0..<max(actual.count, expected.count) {
-            guard index < expected.count else {
-                differences.append("\(place)not expected: \(actual[index].text)")
-                continue
-            }
-            let line = "line \(expected[index].position.line): "
-            guard index < actual.count else {
-                differences.append("\(line)missing: \(expected[index].members.json(replacing: 0))")
-                continue
-            }
-            let found = mismatches(expected[index].members, actual[index].members, path: "")
-            differences += found.map { line + $0 }
-            if !found.isEmpty { differences.append("  in: \(actual[index].text)") }
-        }
-        return differences
-    }
-
-    /// Members of `expected` that `actual` lacks or has otherwise. Scalars are compared as text.
-    private func mismatches(_ expected: YamlNode, _ actual: YamlNode?, path: String) -> [String] {
-        if let entries = expected.mapping {
-            return entries.flatMap { entry in
-                mismatches(
-                    entry.value, actual?.mapping?.first { $0.key == entry.key }?.value,
-                    path: path.isEmpty ? entry.key : "\(path).\(entry.key)")
-            }
-        }
-        let wanted = expected.isNull ? "null" : expected.scalar?.text ?? ""
-        let found = actual.map { $0.isNull ? "null" : $0.scalar?.text ?? $0.json(replacing: 0) } ?? "nothing"
-        return wanted == found ? [] : ["\(path): expected \(wanted), found \(found)"]
     }
 }

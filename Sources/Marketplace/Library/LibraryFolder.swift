@@ -41,7 +41,7 @@ struct LibraryFolder {
             dates = line.dates
             try writer.write(UnsafeBufferPointer(start: bytes.base, count: count))
         }
-        try writer.flush()
+        try writer.close()
         records += times.count
     }
 }

@@ -82,7 +82,7 @@ extension Pipeline {
             var isClaim = false
             if repartition.spec.isLoop {
                 (watermark, isClaim) = loopWatermark(repartition.step, task)
-            } else if watermark == .min, roots(of: origin).allSatisfy({ isQuiet($0, task, quiet) }) {
+            } else if watermark == .min, spec.roots(of: origin).allSatisfy({ isQuiet($0, task, quiet) }) {
                 watermark = Upstream.idle
             }
             // A claim and a bound of one value are two messages.

@@ -263,11 +263,4 @@ extension Pipeline {
     package func greatestEventTime(_ task: TaskState) -> Int64 {
         sources.indices.reduce(.min) { sources[$1].stream == nil ? max($0, task.times[$1]) : $0 }
     }
-
-    /// The sources outside the task that the rows of one come from.
-    func roots(of source: Int) -> Set<Int> {
-        guard case .stream(let step) = spec.sources[source].origin else { return [source] }
-        let makers = spec.steps[step].maker?.inputs ?? [step]
-        return makers.reduce(into: []) { $0.formUnion(roots(of: steps[$1].source)) }
-    }
 }

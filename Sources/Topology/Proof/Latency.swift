@@ -1,3 +1,4 @@
+import Base
 import Records
 
 /// What each hop of a record costs at most while no machine is overloaded, milliseconds.
@@ -40,19 +41,30 @@ package struct LatencyPath: Hashable, Sendable {
     /// Index of the rule in the topology.
     package var rule: Int
     package var terms: [Term]
+    /// Paths from this source to this rule that it stands for, being the longest of them; `.max`: at least so many.
+    package var count = 1
 
     package var total: Int64 { terms.reduce(0) { $0 + $1.milliseconds } }
-    package var description: String { nodes.joined(separator: " -> ") }
+    package var description: String {
+        let text = nodes.joined(separator: " -> ")
+        if count == 1 { return text }
+        return text + ", the longest of \(count == .max ? "very many" : StateBound.grouped(Int64(count))) paths from \(nodes[0])"
+    }
 }
 
 package enum LatencyProof {
-    /// Every path from a source to an alert, by rule.
+    /// The paths from sources to alerts, by rule: every one of them, or of each source the longest where there are more
+    /// than `Limits.latencyPathsListed`, since steps that meet again and again have too many.
     package static func paths(_ spec: TopologySpec, _ model: LatencyModel = LatencyModel()) -> [LatencyPath] {
-        let split = spec.repartitioned()
+        var routes = Routes(spec: spec, split: spec.repartitioned(), model: model)
         return spec.rules.indices.flatMap { rule in
-            spec.rules[rule].on.flatMap { step in
-                let waits = spec.rules[rule].at == .close
-                return paths(to: rule, over: step, [spec.rules[rule].name], waits, [], spec, split, model)
+            let waits = spec.rules[rule].at == .close
+            let found = spec.rules[rule].on.flatMap { routes.to($0, waits: waits) }
+            return Routes.shortened(found).map { path in
+                var path = path
+                path.rule = rule
+                if path.nodes.last != spec.rules[rule].name { path.nodes.append(spec.rules[rule].name) }
+                return path
             }
         }
     }
@@ -84,31 +96,75 @@ package enum LatencyProof {
         }
     }
 
-    /// `after`: names of what comes after the step; `waits`: event time must pass the record for something there;
-    /// `terms`: of topics that come after the step.
-    private static func paths(
-        to rule: Int, over step: Int, _ after: [String], _ waits: Bool, _ terms: [LatencyPath.Term],
-        _ spec: TopologySpec, _ split: TopologySpec, _ model: LatencyModel
-    ) -> [LatencyPath] {
-        var nodes = after
-        var terms = terms
-        var index = step
-        while true {
-            // The steps that an operator brings along have its name.
-            if nodes.last != spec.steps[index].name { nodes.append(spec.steps[index].name) }
-            if split.steps[index].input != spec.steps[index].input { terms.append(repartition(model)) }
-            guard case .step(let before) = spec.steps[index].input else { break }
-            index = before
+    /// Paths that end in steps, each found once.
+    private struct Routes {
+        let spec: TopologySpec
+        let split: TopologySpec
+        let model: LatencyModel
+        private var known: [Key: [LatencyPath]] = [:]
+
+        private struct Key: Hashable {
+            var step: Int
+            var waits: Bool
         }
-        guard case .source(let source) = spec.steps[index].input else { return [] }
-        if case .stream(let maker) = spec.sources[source].origin {
-            let inputs = spec.steps[maker].maker?.inputs ?? [maker]
-            let waits = waits || spec.steps[maker].maker?.kind.waitsForEventTime ?? true
-            return inputs.flatMap { paths(to: rule, over: $0, nodes, waits, terms, spec, split, model) }
+
+        init(spec: TopologySpec, split: TopologySpec, model: LatencyModel) {
+            self.spec = spec
+            self.split = split
+            self.model = model
         }
-        nodes.append(spec.sources[source].name)
-        let own = Self.terms(spec.sources[source], waits: waits, model)
-        return [LatencyPath(nodes: nodes.reversed(), rule: rule, terms: own + terms)]
+
+        /// `waits`: event time must pass the record for something that comes after the step.
+        mutating func to(_ step: Int, waits: Bool) -> [LatencyPath] {
+            let key = Key(step: step, waits: waits)
+            if let found = known[key] { return found }
+            var nodes: [String] = []
+            var terms: [LatencyPath.Term] = []
+            var index = step
+            while true {
+                // The steps that an operator brings along have its name.
+                if nodes.last != spec.steps[index].name { nodes.append(spec.steps[index].name) }
+                if split.steps[index].input != spec.steps[index].input { terms.append(repartition(model)) }
+                guard case .step(let before) = spec.steps[index].input else { break }
+                index = before
+            }
+            guard case .source(let source) = spec.steps[index].input else { return [] }
+            var before: [LatencyPath] = []
+            if case .stream(let maker) = spec.sources[source].origin {
+                let waits = waits || spec.steps[maker].maker?.kind.waitsForEventTime ?? true
+                for input in spec.steps[maker].maker?.inputs ?? [maker] { before += to(input, waits: waits) }
+            } else {
+                let own = LatencyProof.terms(spec.sources[source], waits: waits, model)
+                before = [LatencyPath(nodes: [spec.sources[source].name], rule: -1, terms: own)]
+            }
+            let forward = Array(nodes.reversed())
+            let paths = Self.shortened(before).map { path in
+                var path = path
+                path.terms += terms
+                path.nodes += forward.dropFirst(path.nodes.last == forward.first ? 1 : 0)
+                return path
+            }
+            known[key] = paths
+            return paths
+        }
+
+        /// All paths, or, of too many, of each source the longest.
+        static func shortened(_ paths: [LatencyPath]) -> [LatencyPath] {
+            if paths.count <= Limits.latencyPathsListed, paths.allSatisfy({ $0.count == 1 }) { return paths }
+            var longest: [LatencyPath] = []
+            var places: [String: Int] = [:]
+            for path in paths {
+                guard let place = places[path.nodes[0]] else {
+                    places[path.nodes[0]] = longest.count
+                    longest.append(path)
+                    continue
+                }
+                let (sum, overflow) = longest[place].count.addingReportingOverflow(path.count)
+                if path.total > longest[place].total { longest[place] = path }
+                longest[place].count = overflow ? .max : sum
+            }
+            return longest
+        }
     }
 
     /// A topic more, which is read once its transaction has committed.

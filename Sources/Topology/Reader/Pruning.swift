@@ -152,3 +152,15 @@ enum Pruning {
         }
     }
 }
+
+extension TopologySpec {
+    /// One source alone, of whose records nothing but the event time is read.
+    package func onlyTime(of source: Int) -> TopologySpec {
+        var result = self
+        result.sources = [sources[source]]
+        // Of a table every field would be kept.
+        result.sources[0].table = nil
+        (result.steps, result.rules, result.sinks, result.repartitions) = ([], [], [], [])
+        return Pruning.withoutUnusedFields(result)
+    }
+}

@@ -14,6 +14,11 @@ struct SinkReader {
     let ruleNames: [String]
     /// Topics that sources read, with the sources' names.
     let sourceTopics: [String: String]
+    /// The topology's name.
+    let topology: String
+
+    /// What no sink may be called: `replay` writes late records and dead letters to files of these names.
+    static let reserved = ["late", "dead-letter"]
 
     func read(_ entry: YamlEntry) -> SinkSpec? {
         let before = context.diagnostics.count
@@ -27,6 +32,12 @@ struct SinkReader {
                 example: Self.example
             )
         else { return nil }
+        if Self.reserved.contains(entry.key) {
+            let what = entry.key == "late" ? "late records" : "dead letters"
+            context.error(
+                entry.keyPosition,
+                "'\(entry.key)' is where \(what) go (\(entry.key).jsonl in replay); give the sink another name")
+        }
         let input = readInput(mapping)
         let target = readTarget(mapping, input)
         guard context.diagnostics.count == before, let target, let input else { return nil }
@@ -50,6 +61,30 @@ struct SinkReader {
         guard let node = mapping["rules"] else { return .alerts(rules: Array(rules.indices)) }
         guard let names = context.names(node, "rules", example: "rules: [volume-spike]") else { return nil }
         return resolve(names, "rule", known: rules.map(\.name), all: ruleNames).map { .alerts(rules: $0) }
+    }
+
+    /// Two sinks must not write one file, nor one that a source reads.
+    static func checkFiles(_ sinks: [SinkSpec], _ sources: [SourceSpec], _ context: ReadingContext) {
+        var owners: [String: String] = [:]
+        for source in sources {
+            if case .file(let path) = source.origin { owners[normal(path)] = "source \(source.name) reads" }
+        }
+        for sink in sinks {
+            guard case .file(let path) = sink.target else { continue }
+            if let owner = owners[normal(path)] {
+                context.error(sink.position, "\(owner) the file of sink \(sink.name); give this one a path of its own")
+            }
+            owners[normal(path)] = "sink \(sink.name) writes"
+        }
+    }
+
+    /// A path without what makes no difference: `./a//b/../c` is `a/c`.
+    private static func normal(_ path: String) -> String {
+        var parts: [Substring] = []
+        for part in path.split(separator: "/") where part != "." {
+            if part == "..", let last = parts.last, last != ".." { parts.removeLast() } else { parts.append(part) }
+        }
+        return (path.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")
     }
 
     /// nil if one is not there; no mistake for those that have one of their own.
@@ -103,6 +138,9 @@ struct SinkReader {
                     topicNode.position,
                     "source \(source) reads this topic; a topology must not read what it writes"
                 )
+            }
+            if let use = TopologySpec.ownTopicUse(topic, of: topology) {
+                context.error(topicNode.position, "'\(topic)' is the topology's own topic of \(use); take another one")
             }
             return .kafka(topic: topic)
         case "file":

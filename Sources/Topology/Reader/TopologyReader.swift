@@ -233,7 +233,14 @@ private struct FileReader {
         spec.rules = ruleEntries.compactMap { rules.read($0) }
         var topics: [String: String] = [:]
         for source in spec.sources {
-            if case .kafka(let topic, _) = source.origin { topics[topic] = source.name }
+            guard case .kafka(let topic, _) = source.origin else { continue }
+            topics[topic] = source.name
+            if let use = TopologySpec.ownTopicUse(topic, of: spec.name) {
+                context.error(
+                    source.position,
+                    "source \(source.name) reads '\(topic)', the topology's own topic of \(use); a topology must not read "
+                        + "what it writes")
+            }
         }
         let sinks = SinkReader(
             context: context,
@@ -241,9 +248,11 @@ private struct FileReader {
             stepNames: stepNames,
             rules: spec.rules,
             ruleNames: ruleEntries.map(\.key),
-            sourceTopics: topics
+            sourceTopics: topics,
+            topology: spec.name
         )
         spec.sinks = entries(mapping, "sinks", example: "sinks: { alerts: \(SinkReader.example) }").compactMap
         { sinks.read($0) }
+        SinkReader.checkFiles(spec.sinks, spec.sources, context)
     }
 }
