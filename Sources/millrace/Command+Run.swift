@@ -28,6 +28,8 @@ extension Command {
               --metrics-address IP      listen elsewhere
               --commit-interval MS      milliseconds between commit cycles; default 100
               --snapshot-interval S     seconds between snapshots of a task; default 30
+              --new-topic SOURCE        the source's topic is another one than its state was made from (made anew, or another
+                                        name): read it where the source's `start` says; windows and alerts stay
               --kafka NAME=VALUE        a librdkafka setting; unknown ones are refused
               --dry-run                 print the topics that would be made, and stop
               --set name=value          a parameter of the topology
@@ -38,7 +40,7 @@ extension Command {
         options: [
             "--bootstrap-server": .value, "--group": .value, "--instance-id": .value, "--state": .value, "--snapshot-interval": .value, "--lanes": .value,
             "--redis": .value, "--metrics-port": .value, "--metrics-address": .value, "--commit-interval": .value,
-            "--kafka": .values, "--dry-run": .flag, "--execute": .flag, "--set": .values,
+            "--new-topic": .values, "--kafka": .values, "--dry-run": .flag, "--execute": .flag, "--set": .values,
         ],
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             guard let spec = try topology(try arguments.file(), arguments) else { return ExitCode.usage }
@@ -67,6 +69,11 @@ extension Command {
             options.lanes = try arguments.integer("--lanes", in: 1...256) ?? 0
             options.metricsPort = try arguments.integer("--metrics-port", in: 0...65_535).map { UInt16($0) }
             options.metricsAddress = arguments.value("--metrics-address") ?? options.metricsAddress
+            options.newTopics = Set(arguments.all("--new-topic"))
+            let sources = spec.repartitioned(prefix: settings.group).sources.map(\.name)
+            for name in options.newTopics.sorted() where !sources.contains(name) {
+                throw Fault(.user, "--new-topic: there is no source '\(name)'; there is \(sources.joined(separator: ", "))")
+            }
             options.commitMilliseconds = Int64(try arguments.integer("--commit-interval", in: 1...60_000) ?? 100)
             options.generator = { (source, spec) throws(Fault) in
                 try MarketplaceSource(

@@ -41,7 +41,7 @@ final class KafkaClient {
             }
         }
         var reason = [CChar](repeating: 0, count: 512)
-        let isConsumer = [KafkaRole.consumer, .reader, .inquirer].contains(role)
+        let isConsumer = [KafkaRole.consumer, .reader, .probe, .inquirer].contains(role)
         let type = isConsumer ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER
         guard let made = rd_kafka_new(type, configuration, &reason, reason.count) else {
             rd_kafka_conf_destroy(configuration)
@@ -259,6 +259,16 @@ struct KafkaProblem {
             // The client is lost, but a new one starts clean.
             isFinal = true
             retry = .withBackoff
+        }
+    }
+
+    /// There is no such topic or partition, or the broker does not know it yet.
+    var isMissing: Bool { Self.isMissing(code) }
+
+    static func isMissing(_ code: rd_kafka_resp_err_t) -> Bool {
+        switch code {
+        case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: true
+        default: false
         }
     }
 

@@ -46,6 +46,8 @@ enum KafkaRole {
     case consumer
     /// Reads partitions that it was told to, outside of any group.
     case reader
+    /// Reads a record here and there.
+    case probe
     /// Asks for positions of a group that transactions under way are about to change.
     case inquirer
     /// Idempotent, for what the topology publishes.
@@ -101,7 +103,7 @@ extension KafkaSettings {
             ("log.connection.close", "false"),
         ]
         switch role {
-        case .consumer, .reader, .inquirer:
+        case .consumer, .reader, .probe, .inquirer:
             settings += [
                 // A reader joins no group, but librdkafka wants a name.
                 ("group.id", role == .consumer || !group.isEmpty ? group : "none"),
@@ -117,6 +119,10 @@ extension KafkaSettings {
                 ("enable.partition.eof", "true"),
                 ("isolation.level", role == .inquirer ? "read_uncommitted" : "read_committed"),
             ]
+            if role == .probe {
+                // Of each partition one batch, of which a broker sends at least one whatever its size.
+                settings += [("queued.min.messages", "1"), ("fetch.message.max.bytes", "4096")]
+            }
             if role == .consumer {
                 settings += [
                     ("partition.assignment.strategy", "range"),

@@ -18,7 +18,16 @@ extension KafkaSource {
             }
             if let waiting { rd_kafka_topic_partition_list_destroy(waiting) }
             waiting = list
-            onEvent(.assigned(partitions.compactMap { partition(of: $0.topic, $0.partition) }))
+            let known = partitions.compactMap { partition(of: $0.topic, $0.partition) }
+            if known.count < partitions.count {
+                let topics = Set(partitions.map(\.topic)).subtracting(self.topics.map(\.topic)).sorted().joined(separator: "', '")
+                onEvent(
+                    .failed(
+                        Fault(
+                            .external, "group '\(settings.group)' gives this worker partitions of '\(topics)', which it does not read",
+                            retry: .withBackoff)))
+            }
+            onEvent(.assigned(known))
         case .revoke:
             let given = slots.assigned
             if !given.isEmpty || waiting != nil { onEvent(.revoked(given)) }

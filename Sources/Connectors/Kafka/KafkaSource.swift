@@ -37,6 +37,8 @@ package final class KafkaSource: LaneSource {
     /// An assignment that was told of but not begun.
     var waiting: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
     let settings: KafkaSettings
+    /// Made when it is first needed.
+    var probe: KafkaLogProbe?
 
     /// Joins the group. Throws if no broker answers or a topic does not exist after `deadlineMilliseconds`.
     package init(
@@ -120,6 +122,7 @@ package final class KafkaSource: LaneSource {
         slots.removeAll()
         if let waiting { rd_kafka_topic_partition_list_destroy(waiting) }
         waiting = nil
+        probe = nil
     }
 
     // MARK: What the source knows without asking a broker

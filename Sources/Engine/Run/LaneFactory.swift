@@ -3,6 +3,7 @@ import Connectors
 import Dataflow
 import Glibc
 import Operators
+import Records
 import Runtime
 import Topology
 
@@ -90,13 +91,22 @@ package struct LaneFactory {
     private func settings(_ number: Int) -> KafkaSettings {
         var settings = kafka
         settings.clientId = "\(spec.name)-\(number)"
-        settings.instanceId = instanceId.map { "\($0)-\(number)" }
+        let name = instanceId.map { "\($0)-\(number)" }
+        settings.instanceId = name.map { "\($0)-\(Self.mark(of: topics))" }
         settings.prefetchBytes = kafka.prefetchBytes / laneCount
         if isTransactional {
             // Without a stable name a transaction that was left open ends by its timeout.
-            settings.transactionalId = "\(kafka.group)-\(settings.instanceId ?? "\(Self.processName)-\(number)")"
+            settings.transactionalId = "\(kafka.group)-\(name ?? "\(Self.processName)-\(number)")"
         }
         return settings
+    }
+
+    /// A member that comes back under its name gets its former partitions without a look at what it subscribes to now, so
+    /// the topics are part of the name.
+    private static func mark(of topics: [KafkaSourceTopic]) -> String {
+        var text = topics.map(\.topic).sorted().joined(separator: "\n")
+        let hash = text.withUTF8 { bytes in bytes.baseAddress.map { hashBytes($0, bytes.count) } ?? 0 }
+        return String(hash & 0xFFFF_FFFF, radix: 36)
     }
 
     private static let processName = "worker-\(getpid())-\(SystemClock().nowMilliseconds)"

@@ -28,6 +28,8 @@ package final class Worker: Sendable {
         package var isMock = false
         /// How long a lane may fail to commit anything before the worker gives up.
         package var recoveryMilliseconds: Int64 = 300_000
+        /// Names of sources that may read another log than the one that the state was made from: it is begun where they say.
+        package var newTopics: Set<String> = []
         /// A lane that stands still for this long is reported.
         package var watchdogMilliseconds: Int64 = 10_000
         /// No progress for this long makes `/health` fail.
@@ -153,6 +155,7 @@ package final class Worker: Sendable {
                     directory, group: options.kafka.group, instanceId: options.kafka.instanceId)
             }
         }
+        defer { folder = nil }
         try openRedis()
         defer { for sink in redisSinks.values { sink.close() } }
         laneCount = topics.isEmpty ? 1 : options.lanes > 0 ? options.lanes : max(1, min(partitions, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
@@ -285,7 +288,8 @@ package final class Worker: Sendable {
             spec: spec, kafka: options.kafka, topics: topics, partitionCount: partitionCount, keepsState: keepsState)
         factory.laneCount = laneCount
         factory.instanceId = folder?.instanceId ?? options.kafka.instanceId
-        factory.snapshots = folder.map { SnapshotFiles(folder: $0.path, cluster: cluster, clock: SystemClock()) }
+        let owner = SnapshotFiles.Owner(cluster: cluster, group: options.kafka.group, topology: spec.name)
+        factory.snapshots = folder.map { SnapshotFiles(folder: $0.path, owner: owner, clock: SystemClock()) }
         factory.metrics = { [redisSinks] in redisSinks[$0] }
         factory.redis = options.redis
         factory.generator = options.generator
@@ -294,6 +298,7 @@ package final class Worker: Sendable {
             commitMilliseconds: options.commitMilliseconds,
             commitMillisecondsBehind: max(1000, options.commitMilliseconds),
             snapshotMilliseconds: options.snapshotMilliseconds)
+        factory.lane.anew = options.newTopics
         return try factory.make(number, phase: phase) { [board] in board.publish($0, lane: number) }.lane
     }
 }
