@@ -205,6 +205,7 @@ package final class Lane {
             // What was read is made durable while the partitions are still ours. Tasks stay as they are: most of
             // them come back with the next assignment.
             assigned = nil
+            status.isReady = false
             do throws(Fault) {
                 try sendOutputs()
                 if !partitions.isEmpty { try commit(isLast: false) }
@@ -358,6 +359,7 @@ package final class Lane {
             var entry = LaneStatus.Partition(source: partition.source, partition: partition.partition)
             entry.records = position.records
             entry.isCaughtUp = position.isCaughtUp
+            entry.mark = position.mark
             entry.lagRecords = source.lag(of: partition)
             return entry
         }

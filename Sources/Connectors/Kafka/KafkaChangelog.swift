@@ -70,6 +70,7 @@ package final class KafkaChangelog: ChangelogReader {
         var records: Int64 = 0
         var deadline = monotonicNanoseconds() + Self.silenceMilliseconds * 1_000_000
         while ends.count < tasks.count {
+            try client.checkStop()
             let count = rd_kafka_consume_batch_queue(queue, 10, messages, Self.capacity)
             if count > 0 { deadline = monotonicNanoseconds() + Self.silenceMilliseconds * 1_000_000 }
             try take(max(count, 0), tasks, body, &ends, &records)

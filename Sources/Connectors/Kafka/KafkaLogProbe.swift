@@ -10,7 +10,7 @@ final class KafkaLogProbe {
     }
 
     private let settings: KafkaSettings
-    private let client: KafkaClient
+    let client: KafkaClient
     private let queue: OpaquePointer
     /// A broker that answers does so within milliseconds.
     private static let answerMilliseconds: Int64 = 30_000
@@ -41,6 +41,7 @@ final class KafkaLogProbe {
         let deadline = monotonicNanoseconds() + Self.answerMilliseconds * 1_000_000
         var found: [Place: LogMark?] = [:]
         while found.count < places.count {
+            try client.checkStop()
             if let message = rd_kafka_consumer_poll(client.handle, 100) {
                 defer { rd_kafka_message_destroy(message) }
                 try take(message, places, &found)

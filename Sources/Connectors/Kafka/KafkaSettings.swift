@@ -8,6 +8,8 @@ package struct KafkaSettings: Sendable {
     /// Consumer group.
     package var group: String
     package var clientId: String
+    /// What a member of the group tells of itself, at the end of its client id.
+    package var memberTag = ""
     /// Static membership: a worker that restarts under the same name gets its partitions back at once.
     package var instanceId: String?
     /// Of the producer whose transactions hold the results; nil: none. Who opens a transaction under a name ends
@@ -17,6 +19,8 @@ package struct KafkaSettings: Sendable {
     package var raw: [String: String]
     /// Bytes that one consumer may hold of records that were fetched ahead.
     package var prefetchBytes = 256 << 20
+    /// Ends waits for brokers with `Fault.stopped`, except those of a commit.
+    package var stop: StopSignal?
 
     package init(
         bootstrapServers: String,
@@ -96,7 +100,7 @@ extension KafkaSettings {
     private func defaults(_ role: KafkaRole) -> [(String, String)] {
         var settings = [
             ("bootstrap.servers", bootstrapServers),
-            ("client.id", clientId),
+            ("client.id", role == .consumer ? clientId + memberTag : clientId),
             ("socket.nagle.disable", "true"),
             ("reconnect.backoff.max.ms", "1000"),
             // Killed brokers and old connections are everyday; errors are reported by callback.

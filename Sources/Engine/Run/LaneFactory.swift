@@ -48,7 +48,6 @@ package struct LaneFactory {
     package func make(
         _ number: Int, phase: LanePhase = LanePhase(), publish: @escaping (LaneStatus) -> Void
     ) throws(Fault) -> (lane: Lane, pipeline: Pipeline) {
-        let settings = settings(number)
         let (pipeline, _) = try Planner(spec).pipeline(
             Pipeline.Options(
                 clock: SystemClock(),
@@ -56,6 +55,7 @@ package struct LaneFactory {
                 tracksChanges: keepsState,
                 partitions: partitionCount),
             lookups: try lookups())
+        let settings = settings(number, MemberTag(pipeline, spec))
         let group = topics.isEmpty ? nil : try KafkaSource(settings, topics: topics)
         // The sink reports latencies to the lane that is made after it.
         let latencies = LatencyRelay()
@@ -88,8 +88,9 @@ package struct LaneFactory {
         return (lane, pipeline)
     }
 
-    private func settings(_ number: Int) -> KafkaSettings {
+    private func settings(_ number: Int, _ tag: MemberTag) -> KafkaSettings {
         var settings = kafka
+        settings.memberTag = tag.text
         settings.clientId = "\(spec.name)-\(number)"
         let name = instanceId.map { "\($0)-\(number)" }
         settings.instanceId = name.map { "\($0)-\(Self.mark(of: topics))" }

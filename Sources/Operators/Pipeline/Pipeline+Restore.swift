@@ -128,6 +128,19 @@ extension Pipeline {
         group.keys.remove(id)
     }
 
+    /// A hash of all that gives the state, and the records of repartition topics, their meaning.
+    package var layout: String {
+        var bytes = Array(identities.bytes.prefix(identities.structureCount))
+        let notes = StateNotes(spec)
+        bytes += Array(notes.topology.utf8)
+        for topic in notes.topics { bytes += Array("\n\(topic.source) \(topic.topic)".utf8) }
+        for repartition in spec.repartitions {
+            let fields = spec.sources[repartition.source].schema.fields.map { "\($0.name): \($0.type)" }
+            bytes += Array("\n\(repartition.topic) \(fields)".utf8)
+        }
+        return Sha256.hex(bytes)
+    }
+
     // MARK: Where the records came from
 
     /// The topics whose records made the task's state, of sources that now read another one.
