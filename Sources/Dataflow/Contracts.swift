@@ -58,6 +58,8 @@ package protocol LaneSource: AnyObject {
     /// From now on nothing comes from these assigned partitions, and something from all others. To be called after
     /// `start`, at which all go on.
     func hold(_ partitions: Set<SourcePartition>) throws(Fault)
+    /// What stands at these offsets, or first behind them; partitions that cannot be looked into are missing.
+    func look(at offsets: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: LogSight]
     /// Records between the position and the end of the partition, as far as is known.
     func lag(of partition: SourcePartition) -> Int64?
     /// Leaves the group and frees what it holds.
@@ -66,6 +68,7 @@ package protocol LaneSource: AnyObject {
 
 extension LaneSource {
     package func hold(_ partitions: Set<SourcePartition>) throws(Fault) {}
+    package func look(at offsets: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: LogSight] { [:] }
 }
 
 /// A table that a lane has all of, read outside of the group from its beginning. Used by one thread.
@@ -105,10 +108,10 @@ package protocol LaneSink: AnyObject {
 /// The changelogs of tasks. Used by one thread.
 package protocol ChangelogReader: AnyObject {
     /// Hands over the records of each task from its offset (nil: the first) to the end as of now, and returns
-    /// the ends. `body` gets task, key, value (nil: null).
+    /// the ends; behind the end there are none. `body` gets task, offset, key, value (nil: null).
     func read(
         _ tasks: [Int32: Int64?],
-        _ body: (Int32, UnsafeBufferPointer<UInt8>, UnsafeBufferPointer<UInt8>?) throws(Fault) -> Void
+        _ body: (Int32, Int64, UnsafeBufferPointer<UInt8>, UnsafeBufferPointer<UInt8>?) throws(Fault) -> Void
     ) throws(Fault) -> [Int32: ChangelogEnd]
     /// What a fault calls a task's changelog.
     func place(of task: Int32) -> String
@@ -167,6 +170,8 @@ package protocol LaneGraph: AnyObject {
     /// Appends what must reach other tasks with this commit: how far event time has come. `quiet`: partitions that
     /// were read to their end and have been silent for their idle time.
     func carryWatermarks(quiet: Set<SourcePartition>, into outbox: inout Outbox)
+    /// The last record that was read of a partition, as of the commit that is under way.
+    func note(_ mark: LogMark, of partition: SourcePartition)
     /// Appends what changed in a task since the last call, `positions` (by source) included.
     func collectChanges(task: Int32, positions: [Int: Int64], into changes: inout Outbox)
     /// Everything sent before is durable: caches may be brought up to date, and must be if it is the last time.
@@ -178,13 +183,29 @@ package protocol LaneGraph: AnyObject {
 
     /// False if the snapshot is not of this graph; the task is then empty again.
     func restore(task: Int32, snapshot: UnsafeBufferPointer<UInt8>) -> Bool
+    /// The task is in memory, and its changelog is read from the last record on that it knows.
+    func resume(task: Int32)
+    /// True if the record was the last one of a commit.
     func restore(
         task: Int32, key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?
-    ) throws(Fault)
+    ) throws(Fault) -> Bool
+    /// False if the changelog's records did not go on from the snapshot, or from what was in memory: they are of another
+    /// life, that of a topic that was made anew. The task is then to be dropped.
+    func isContinued(task: Int32) -> Bool
     /// Throws if the state was kept under other definitions; `place`: where it was.
     func finishRestore(task: Int32, place: String) throws(Fault)
     /// The task's positions by source, as of its last record; nil if it was never committed.
     func positions(task: Int32) -> [Int: Int64]?
+    /// The last record that the task's state has seen of a partition; nil: it was not noted.
+    func mark(of partition: SourcePartition) -> LogMark?
+    /// The topic whose records made the state, where the source reads another one now.
+    func formerTopic(of partition: SourcePartition) -> String?
+    /// The state goes on with another log of the source, of which nothing has been read.
+    func forgetLog(of partition: SourcePartition)
+    /// What a message calls a partition: `source 'orders' (topic 'orders-v2'), partition 3`.
+    func name(of partition: SourcePartition) -> String
+    /// What a command line calls its source.
+    func sourceName(of partition: SourcePartition) -> String
     /// The task's whole state, right after a commit.
     func snapshot(task: Int32) -> Arena
 }

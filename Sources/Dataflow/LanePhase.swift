@@ -19,6 +19,22 @@ package final class LanePhase: Sendable {
             case .closing: "the consumer to leave its group"
             }
         }
+
+        /// The lane has its partitions and processes what comes.
+        package var isTurning: Bool {
+            switch self {
+            case .polling, .processing, .sending, .committing, .saving: true
+            case .starting, .restoring, .closing: false
+            }
+        }
+
+        /// It is somebody else's turn.
+        package var isWaiting: Bool {
+            switch self {
+            case .polling, .processing: false
+            case .starting, .sending, .committing, .restoring, .saving, .closing: true
+            }
+        }
     }
 
     private let phase = Atomic<Int>(0)

@@ -58,6 +58,8 @@ package struct LaneStatus: Sendable {
         package var watermark: Int64?
         package var lagRecords: Int64?
         package var isCaughtUp = false
+        /// The last record that was read.
+        package var mark: LogMark?
 
         package init(source: Int, partition: Int32) {
             self.source = source

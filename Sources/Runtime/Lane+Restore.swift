@@ -21,12 +21,14 @@ extension Lane {
         if let storage { try restore(tasks, assigned, storage, &positions) }
         for task in tasks where held[task] == nil { held[task] = Held(snapshotAt: Self.now) }
         let started = try source.start(at: positions)
+        let marks = storage == nil ? [:] : try marks(started)
         partitions = [:]
         for partition in assigned {
             guard let next = started[partition] else { continue }
             partitions[partition] = Position(
                 next: next,
                 committed: positions[partition],
+                mark: marks[partition],
                 lastRecordAt: Self.now
             )
         }
@@ -46,24 +48,37 @@ extension Lane {
         var fromMemory = 0
         var changes = 0
         for task in tasks.sorted() {
-            if held[task] != nil { fromMemory += 1 } else {
+            if held[task] != nil {
+                fromMemory += 1
+                graph.resume(task: task)
+            } else {
                 held[task] = loadSnapshot(task, storage)
                 if held[task]?.snapshotEnd != nil { fromSnapshots += 1 }
             }
-            from[task] = held[task]?.changelogEnd
+            // With the last record that is known, which says whose life it is.
+            let last: Int64? = held[task]?.changelogEnd.map { $0 - 1 }
+            from[task] = .some(last)
         }
         let deadline = Self.now + Self.openTransactionMilliseconds
         var isTold = false
         while true {
-            let ends = try storage.changelog.read(from) { task, key, value throws(Fault) in
+            let ends = try storage.changelog.read(from) { task, offset, key, value throws(Fault) in
                 changes += 1
-                try self.graph.restore(task: task, key: key, value: value)
+                if try self.graph.restore(task: task, key: key, value: value) { self.held[task]?.changelogEnd = offset + 1 }
             }
             var behind: SourcePartition?
-            for (task, end) in ends {
-                from[task] = end.offset
-                held[task]?.changelogEnd = end.offset
+            for (task, end) in ends { from[task] = end.offset }
+            let foreign = tasks.filter { !graph.isContinued(task: $0) }
+            for task in foreign.sorted() {
+                Log.warning(
+                    "\(storage.changelog.place(of: task)) does not go on from what this worker kept of task \(task): the topic was made "
+                        + "anew since. What was kept is passed over, and the changelog read from its beginning")
+                graph.drop(task: task)
+                for partition in assigned where partition.partition == task { graph.open(partition) }
+                held[task] = Held(snapshotAt: Self.now)
+                from[task] = .some(nil)
             }
+            if !foreign.isEmpty { continue }
             for partition in assigned {
                 guard let end = ends[partition.partition], end.isOpen,
                     let committed = positions[partition],
@@ -82,11 +97,13 @@ extension Lane {
             if !isTold { Log.info("restore: waiting for the end of another worker's transaction") }
             isTold = true
         }
+        for task in tasks.sorted() { try graph.finishRestore(task: task, place: storage.changelog.place(of: task)) }
+        let begun = try compareLogs(assigned, positions)
         for task in tasks.sorted() {
-            let place = storage.changelog.place(of: task)
-            try graph.finishRestore(task: task, place: place)
-            try agree(task, assigned.filter { $0.partition == task }, place, storage, &positions)
+            let known = assigned.filter { $0.partition == task && !begun.contains($0) }
+            try agree(task, known, storage.changelog.place(of: task), storage, &positions)
         }
+        for partition in begun { positions[partition] = nil }
         let numbers = tasks.sorted().map(String.init).joined(separator: ", ")
         Log.info(
             "restored \(tasks.count) tasks (\(numbers)) in \(Self.now - begin) ms: \(fromMemory) were in memory, "

@@ -20,6 +20,9 @@ package final class Lane {
         /// was so long ago.
         package var snapshotRecords: Int64
         package var snapshotMilliseconds: Int64
+        /// Names of sources that may be another log than the one that the state was made from, and then begin where their
+        /// configuration says.
+        package var anew: Set<String> = []
 
         package init(
             commitMilliseconds: Int64 = 100, commitMillisecondsBehind: Int64 = 1000, commitRecordsMax: Int64 = 1_000_000,
@@ -98,6 +101,8 @@ package final class Lane {
         /// Offset of the next record to read.
         var next: Int64
         var committed: Int64?
+        /// The last record that was read.
+        var mark: LogMark?
         var records: Int64 = 0
         var isCaughtUp = false
         /// Monotonic milliseconds of the last record.
@@ -186,6 +191,7 @@ package final class Lane {
         graph.process(partition, records, into: &outbox)
         uncommitted += Int64(records.count)
         position.next = records.offsets[records.count - 1] + 1
+        position.mark = LogMark(records, records.count - 1)
         position.records += Int64(records.count)
         position.isCaughtUp = false
         position.lastRecordAt = Self.now
@@ -199,6 +205,7 @@ package final class Lane {
             // What was read is made durable while the partitions are still ours. Tasks stay as they are: most of
             // them come back with the next assignment.
             assigned = nil
+            status.isReady = false
             do throws(Fault) {
                 try sendOutputs()
                 if !partitions.isEmpty { try commit(isLast: false) }
@@ -299,7 +306,10 @@ package final class Lane {
     private func collectChanges(_ positions: [SourcePartition: Int64]) {
         for task in Set(partitions.keys.map(\.partition)).sorted() {
             var own: [Int: Int64] = [:]
-            for (partition, next) in positions where partition.partition == task { own[partition.source] = next }
+            for (partition, next) in positions where partition.partition == task {
+                own[partition.source] = next
+                if let mark = partitions[partition]?.mark { graph.note(mark, of: partition) }
+            }
             graph.collectChanges(task: task, positions: own, into: &changes)
         }
     }
@@ -349,6 +359,7 @@ package final class Lane {
             var entry = LaneStatus.Partition(source: partition.source, partition: partition.partition)
             entry.records = position.records
             entry.isCaughtUp = position.isCaughtUp
+            entry.mark = position.mark
             entry.lagRecords = source.lag(of: partition)
             return entry
         }

@@ -13,8 +13,9 @@ extension Command {
         help: """
             usage: millrace run FILE --bootstrap-server HOST:PORT [OPTIONS]
 
-            Joins the group named like the topology, processes its topics and publishes alerts until SIGTERM or
-            SIGINT: then it drains, commits and leaves. Exit code 1 after a failure that a restart may mend.
+            Joins the group named like the topology, processes its topics and publishes alerts until SIGTERM, SIGINT
+            or SIGHUP: then it drains, commits and leaves. Exit code 1 after a failure that a restart may mend, 2 after
+            one that somebody must decide on.
 
               --bootstrap-server LIST   Kafka brokers
               --group NAME              consumer group instead of the topology's name
@@ -28,6 +29,9 @@ extension Command {
               --metrics-address IP      listen elsewhere
               --commit-interval MS      milliseconds between commit cycles; default 100
               --snapshot-interval S     seconds between snapshots of a task; default 30
+              --new-topic SOURCE        the source's topic is another one than its state was made from (made anew, or another
+                                        name): read it where the source's `start` says; windows and alerts stay
+              --grace S                 seconds that draining may take; then it ends as it is, with exit code 1; default 25
               --kafka NAME=VALUE        a librdkafka setting; unknown ones are refused
               --dry-run                 print the topics that would be made, and stop
               --set name=value          a parameter of the topology
@@ -38,7 +42,7 @@ extension Command {
         options: [
             "--bootstrap-server": .value, "--group": .value, "--instance-id": .value, "--state": .value, "--snapshot-interval": .value, "--lanes": .value,
             "--redis": .value, "--metrics-port": .value, "--metrics-address": .value, "--commit-interval": .value,
-            "--kafka": .values, "--dry-run": .flag, "--execute": .flag, "--set": .values,
+            "--new-topic": .values, "--grace": .value, "--kafka": .values, "--dry-run": .flag, "--execute": .flag, "--set": .values,
         ],
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             let path = try arguments.file()
@@ -71,6 +75,12 @@ extension Command {
             options.lanes = try arguments.integer("--lanes", in: 1...256) ?? 0
             options.metricsPort = try arguments.integer("--metrics-port", in: 0...65_535).map { UInt16($0) }
             options.metricsAddress = arguments.value("--metrics-address") ?? options.metricsAddress
+            options.graceMilliseconds = Int64(try arguments.integer("--grace", in: 1...3600) ?? 25) * 1000
+            options.newTopics = Set(arguments.all("--new-topic"))
+            let sources = spec.repartitioned(prefix: settings.group).sources.map(\.name)
+            for name in options.newTopics.sorted() where !sources.contains(name) {
+                throw Fault(.user, "--new-topic: there is no source '\(name)'; there is \(sources.joined(separator: ", "))")
+            }
             options.commitMilliseconds = Int64(try arguments.integer("--commit-interval", in: 1...60_000) ?? 100)
             options.generator = { (source, spec) throws(Fault) in
                 try MarketplaceSource(
@@ -79,7 +89,6 @@ extension Command {
             let worker = Worker(spec, options)
             Signals.onStop { worker.stop() }
             try worker.run()
-            Log.info("\(spec.name): drained, committed, left")
             return ExitCode.done
         }
     )
@@ -87,16 +96,20 @@ extension Command {
 
 private func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
-/// SIGTERM and SIGINT as a callback on a thread of its own, so that it may do what a signal handler may not.
+/// SIGTERM, SIGINT and SIGHUP as a callback on a thread of its own, so that it may do what a signal handler may not.
 enum Signals {
     private static let isStopping = Atomic<Bool>(false)
 
     static func onStop(_ body: @escaping @Sendable () -> Void) {
-        for signal in [SIGTERM, SIGINT] { Glibc.signal(signal) { _ in Signals.isStopping.store(true, ordering: .relaxed) } }
+        for signal in [SIGTERM, SIGINT, SIGHUP] {
+            let before = Glibc.signal(signal) { _ in Signals.isStopping.store(true, ordering: .relaxed) }
+            // `nohup` means that the end of the terminal is none of the program's.
+            if signal == SIGHUP, unsafeBitCast(before, to: Int.self) == 1 { Glibc.signal(signal, SIG_IGN) }
+        }
         // Some parents start their children with signals blocked, and a worker that cannot be asked to stop is killed.
         var stops = sigset_t()
         sigemptyset(&stops)
-        for signal in [SIGTERM, SIGINT] { sigaddset(&stops, signal) }
+        for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&stops, signal) }
         pthread_sigmask(SIG_UNBLOCK, &stops, nil)
         var thread = pthread_t()
         let box = Unmanaged.passRetained(Box(body))

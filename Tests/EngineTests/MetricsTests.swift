@@ -38,7 +38,7 @@ import Topology
     @Test func pagesAnswer() throws {
         let server = try MetricsServer(
             port: 0,
-            pages: MetricsServer.Pages(metrics: { "a_metric 1\n" }, isHealthy: { true }, isReady: { false }))
+            pages: MetricsServer.Pages(metrics: { "a_metric 1\n" }, isHealthy: { true }, unreadiness: { "lane 0 waits" }))
         #expect(server.port != 0)
         #expect(try Self.request("GET", "/metrics", port: server.port) == ("HTTP/1.1 200 OK", "a_metric 1\n"))
         #expect(try Self.request("GET", "/health", port: server.port).status == "HTTP/1.1 200 OK")
@@ -47,7 +47,7 @@ import Topology
         #expect(try Self.request("DELETE", "/metrics", port: server.port).status == "HTTP/1.1 405 Method Not Allowed")
         #expect(try Self.request("HEAD", "/metrics", port: server.port).body == "")
         #expect(throws: Fault.self) {
-            try MetricsServer(port: server.port, pages: MetricsServer.Pages(metrics: { "" }, isHealthy: { true }, isReady: { true }))
+            try MetricsServer(port: server.port, pages: MetricsServer.Pages(metrics: { "" }, isHealthy: { true }, unreadiness: { nil }))
         }
     }
 

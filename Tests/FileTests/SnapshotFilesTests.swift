@@ -9,9 +9,10 @@ import Testing
     private let folder = NSTemporaryDirectory() + "/millrace-snapshots-\(UInt32.random(in: 0...UInt32.max))"
     private let clock = ManualClock(1_000_000_000)
 
-    private func files(cluster: String = "c1") throws -> SnapshotFiles {
+    private func files(cluster: String = "c1", group: String = "g", topology: String = "t") throws -> SnapshotFiles {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        return SnapshotFiles(folder: folder, cluster: cluster, clock: clock)
+        let owner = SnapshotFiles.Owner(cluster: cluster, group: group, topology: topology)
+        return SnapshotFiles(folder: folder, owner: owner, clock: clock)
     }
 
     private static func bytes(_ count: Int, seed: UInt64) -> Arena {
@@ -77,6 +78,8 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try files.write(7, Self.bytes(100, seed: 1), 5)
         #expect(load(try self.files(cluster: "c2")) == nil)
+        #expect(load(try self.files(group: "h")) == nil)
+        #expect(load(try self.files(topology: "u")) == nil)
         clock.nowMilliseconds += 11 * 3_600_000
         #expect(load(files)?.end == 5)
         clock.nowMilliseconds += 2 * 3_600_000

@@ -129,6 +129,85 @@ import Topology
         #expect(alive.contains { $0.key.last == UInt8(ascii: "z") })
     }
 
+    /// Goal: a snapshot of an earlier life of a changelog (the topic was made anew, and has grown past the offset at which the
+    /// snapshot stands) is recognised at whatever record the changelog is taken up, and one of this life never taken
+    /// for such.
+    @Test func aSnapshotOfAnEarlierLifeIsRecognised() throws {
+        let seed = UInt64.random(in: 1...1_000_000)
+        print("seed \(seed)")
+        var random = SplitMix64(seed: seed)
+        let spec = Self.spec(window: "{ size: 60s, slide: 10s }", outOfOrder: "0s")
+        let events = WindowOracleTests.events(&random, count: 400, disorder: 0, step: 4000)
+        for round in 0..<40 {
+            let former = try Self.run(spec, events, &random, crashesPerMille: 0, snapshotsPerMille: 300)
+            guard let saved = former.saved else { continue }
+            var (log, isSame) = (former.log, round % 2 == 0)
+            if !isSame { log = try Self.run(spec, events, &random, crashesPerMille: 0, snapshotsPerMille: 0).log }
+            if random.next() % 2 == 0 { log.compact(&random, seen: saved.offset) }
+            let pipeline = Self.pipeline(spec, events)
+            let task = pipeline.makeTask(partition: 0)
+            #expect(saved.bytes.withUnsafeBufferPointer { pipeline.readSnapshot($0, task: task) })
+            #expect(task.isDoubtful)
+            // The last record that the snapshot knows is read again. A life that ends before it says nothing, and is not gone on with.
+            if log.end < saved.offset { isSame = false }
+            try Self.restore(pipeline, task, log, from: saved.offset - 1)
+            let isContinued = !task.isDoubtful && !task.isContradicted
+            #expect(isContinued == isSame, "round \(round)")
+        }
+    }
+
+    /// Goal: another topology's state is refused by name, and a source that reads another topic is told.
+    @Test func stateKnowsItsTopologyAndTopics() throws {
+        func spec(_ topology: String, _ topic: String) throws -> TopologySpec {
+            try #require(
+                TopologyReader.read(
+                    """
+                    topology: \(topology)
+                    sources:
+                      in: { kafka: { topic: \(topic) }, time: { field: time }, schema: { key: text, time: timestamp } }
+                    steps:
+                      w: { from: in, key: key, window: { size: 20s }, aggregate: { n: count() } }
+                    sinks: { results: { kafka: { topic: results }, from: w } }
+                    """, file: "t.yaml"
+                ).spec)
+        }
+        let first = Self.pipeline(try spec("t", "in"), [])
+        let task = first.makeTask(partition: 0)
+        var outbox = Outbox()
+        let mark = LogMark(offset: 6, timestamp: 5, hash: 4)
+        first.note(mark, of: 0, task)
+        first.collectChanges(task, positions: [0: 7], into: &outbox)
+        var log = Log()
+        log.append(outbox)
+
+        let moved = Self.pipeline(try spec("t", "in-v2"), [])
+        let other = moved.makeTask(partition: 0)
+        try Self.restore(moved, other, log, from: 0)
+        #expect(moved.formerTopics(other) == [0: "in"])
+        #expect(other.positions[0] == 7 && other.marks[0] == mark)
+        moved.forgetLog(0, other)
+        #expect(other.positions[0] == -1 && other.marks[0] == nil)
+
+        let stranger = Self.pipeline(try spec("u", "in"), [])
+        let fault = #expect(throws: Fault.self) {
+            try Self.restore(stranger, stranger.makeTask(partition: 0), log, from: 0)
+        }
+        #expect(fault?.detail.contains("kept for topology 't', and this is topology 'u'") == true, "\(fault?.detail ?? "")")
+    }
+
+    /// Goal: state of an older format is refused at its first record, not misread at a later one.
+    @Test func anOlderFormatIsRefused() throws {
+        let pipeline = Self.pipeline(Self.spec(window: "{ size: 60s }", outOfOrder: "0s"), [])
+        let task = pipeline.makeTask(partition: 0)
+        let (key, value): ([UInt8], [UInt8]) = ([ChangeKind.definitions], [StateIdentities.format - 1, 1, 0])
+        let fault = #expect(throws: Fault.self) {
+            try key.withUnsafeBufferPointer { key in
+                try value.withUnsafeBufferPointer { try pipeline.restore(key: key, value: $0, task: task) }
+            }
+        }
+        #expect(fault?.detail.hasPrefix("the state's format is \(StateIdentities.format - 1), and this program reads") == true)
+    }
+
     /// Goal: a snapshot that lost or changed any byte is never mistaken for a whole one without a crash of the
     /// program. (The file that carries it has checksums of its own.)
     @Test func readingADamagedSnapshotEndsWell() throws {

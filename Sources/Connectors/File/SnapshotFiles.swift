@@ -12,21 +12,35 @@ import Synchronization
 /// older file or the newer one, and a file that lost or changed a byte is recognised.
 package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
     private let folder: String
-    /// The cluster whose changelog the offsets are of.
-    private let cluster: String
+    /// Whose changelog the offsets are of.
+    private let owner: Owner
     private let clock: any Clock
     private let ageMillisecondsMax: Int64
     private var writer: pthread_t?
     private let isBusy = Atomic<Bool>(false)
 
-    private static let magic: UInt64 = 0x3150_414E_5353_524D  // "MRSSNAP1" in a file
+    private static let magic: UInt64 = 0x3250_414E_5353_524D  // "MRSSNAP2" in a file
     private static let blockBytes = 1 << 20
+
+    /// What a snapshot is of, beside its task.
+    package struct Owner: Equatable, Sendable {
+        /// The id of the Kafka cluster.
+        package var cluster: String
+        package var group: String
+        package var topology: String
+
+        package init(cluster: String, group: String, topology: String) {
+            self.cluster = cluster
+            self.group = group
+            self.topology = topology
+        }
+    }
 
     /// `ageMillisecondsMax`: older snapshots are left aside, since the changelog may have forgotten by then what was
     /// removed since (`delete.retention.ms`).
-    package init(folder: String, cluster: String, clock: any Clock, ageMillisecondsMax: Int64 = 12 * 3_600_000) {
+    package init(folder: String, owner: Owner, clock: any Clock, ageMillisecondsMax: Int64 = 12 * 3_600_000) {
         self.folder = folder
-        self.cluster = cluster
+        self.owner = owner
         self.clock = clock
         self.ageMillisecondsMax = ageMillisecondsMax
     }
@@ -45,9 +59,7 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
             guard access(path, F_OK) == 0 else { continue }
             do throws(Fault) {
                 let snapshot = try Self.read(path)
-                guard snapshot.cluster == cluster, snapshot.task == task else {
-                    throw Fault(.user, "it is of another cluster or task")
-                }
+                if let stranger = stranger(snapshot, task) { throw Fault(.user, "it is of \(stranger)") }
                 guard clock.nowMilliseconds - snapshot.createdAt < ageMillisecondsMax else {
                     throw Fault(.user, "it is older than the changelog's memory of what was removed")
                 }
@@ -60,9 +72,18 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
         }
     }
 
+    /// What a snapshot is of, if not of this task and its owner.
+    private func stranger(_ snapshot: Snapshot, _ task: Int32) -> String? {
+        let theirs = snapshot.owner
+        if theirs.cluster != owner.cluster { return "another cluster, \(theirs.cluster)" }
+        if theirs.group != owner.group { return "another group, '\(theirs.group)'" }
+        if theirs.topology != owner.topology { return "another topology, '\(theirs.topology)'" }
+        return snapshot.task == task ? nil : "another task, \(snapshot.task)"
+    }
+
     package struct Snapshot {
         package var task: Int32
-        package var cluster: String
+        package var owner: Owner
         package var createdAt: Int64
         package var changelogEnd: Int64
         package var bytes: Arena
@@ -82,7 +103,7 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
         let createdAt = reader.zigzag()
         let changelogEnd = reader.zigzag()
         let total = reader.varint()
-        let cluster = reader.text()
+        let owner = Owner(cluster: reader.text(), group: reader.text(), topology: reader.text())
         guard reader.isValid, total < 1 << 40 else { throw Fault(.external, "\(path): its header is damaged") }
         let bytes = Arena(capacity: Int(total) + 64)
         while true {
@@ -90,7 +111,7 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
             if count == 0 { break }
         }
         guard bytes.count == Int(total) else { throw Fault(.external, "\(path): parts of it are missing") }
-        return Snapshot(task: task, cluster: cluster, createdAt: createdAt, changelogEnd: changelogEnd, bytes: bytes)
+        return Snapshot(task: task, owner: owner, createdAt: createdAt, changelogEnd: changelogEnd, bytes: bytes)
     }
 
     /// Appends the next block; its bytes, nil at the end of the file.
@@ -157,7 +178,7 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
             head.appendZigzag(clock.nowMilliseconds)
             head.appendZigzag(changelogEnd)
             head.appendVarint(UInt64(snapshot.count))
-            head.appendBlob(cluster)
+            for name in [owner.cluster, owner.group, owner.topology] { head.appendBlob(name) }
             try Self.write(head.base, head.count, to: file, temporary)
             var start = 0
             while start < snapshot.count {

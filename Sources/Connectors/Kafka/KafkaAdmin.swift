@@ -138,7 +138,7 @@ package final class KafkaAdmin {
             rd_kafka_CreateTopics(client.handle, list.baseAddress, list.count, options, answers)
         }
         // The request has its own deadline; a little later there is an answer in any case.
-        guard let event = rd_kafka_queue_poll(answers, Int32(deadlineMilliseconds) + 5000) else {
+        guard let event = try client.answer(from: answers, deadlineMilliseconds + 5000) else {
             throw Fault(
                 .external,
                 "\(client.bootstrapServers) did not answer a request to make topics",

@@ -40,11 +40,13 @@ package final class KafkaChangelog: ChangelogReader {
 
     package func read(
         _ tasks: [Int32: Int64?],
-        _ body: (Int32, UnsafeBufferPointer<UInt8>, UnsafeBufferPointer<UInt8>?) throws(Fault) -> Void
+        _ body: (Int32, Int64, UnsafeBufferPointer<UInt8>, UnsafeBufferPointer<UInt8>?) throws(Fault) -> Void
     ) throws(Fault) -> [Int32: ChangelogEnd] {
         let list = rd_kafka_topic_partition_list_new(Int32(tasks.count))
         defer { rd_kafka_topic_partition_list_destroy(list) }
-        let partitions = try client.partitionCount(of: topic, deadlineMilliseconds: 30_000) ?? 0
+        guard let partitions = try client.partitionCount(of: topic, deadlineMilliseconds: 30_000) else {
+            throw client.missing(topic)
+        }
         if let task = tasks.keys.first(where: { $0 >= Int32(partitions) }) {
             throw Fault(
                 .user,
@@ -56,14 +58,7 @@ package final class KafkaChangelog: ChangelogReader {
         var ends: [Int32: ChangelogEnd] = [:]
         for (task, from) in tasks {
             let range = try client.offsets(topic, task)
-            if let from, from > range.upperBound {
-                throw Fault(
-                    .external,
-                    "\(place(of: task)) ends at \(range.upperBound), before \(from), where a snapshot of this machine "
-                        + "stands: it was made anew. Delete the snapshots, or begin anew under another --group"
-                )
-            }
-            let begin = max(from ?? range.lowerBound, range.lowerBound)
+            let begin = min(max(from ?? range.lowerBound, range.lowerBound), range.upperBound)
             total += range.upperBound - begin
             rd_kafka_topic_partition_list_add(list, topic, task).pointee.offset = begin
         }
@@ -75,6 +70,7 @@ package final class KafkaChangelog: ChangelogReader {
         var records: Int64 = 0
         var deadline = monotonicNanoseconds() + Self.silenceMilliseconds * 1_000_000
         while ends.count < tasks.count {
+            try client.checkStop()
             let count = rd_kafka_consume_batch_queue(queue, 10, messages, Self.capacity)
             if count > 0 { deadline = monotonicNanoseconds() + Self.silenceMilliseconds * 1_000_000 }
             try take(max(count, 0), tasks, body, &ends, &records)
@@ -90,7 +86,7 @@ package final class KafkaChangelog: ChangelogReader {
     private func take(
         _ count: Int,
         _ tasks: [Int32: Int64?],
-        _ body: (Int32, UnsafeBufferPointer<UInt8>, UnsafeBufferPointer<UInt8>?) throws(Fault) -> Void,
+        _ body: (Int32, Int64, UnsafeBufferPointer<UInt8>, UnsafeBufferPointer<UInt8>?) throws(Fault) -> Void,
         _ ends: inout [Int32: ChangelogEnd],
         _ records: inout Int64
     ) throws(Fault) {
@@ -104,7 +100,7 @@ package final class KafkaChangelog: ChangelogReader {
                 records += 1
                 do throws(Fault) {
                     let key = bytes(message.key, message.key_len) ?? UnsafeBufferPointer(start: nil, count: 0)
-                    try body(message.partition, key, bytes(message.payload, message.len))
+                    try body(message.partition, message.offset, key, bytes(message.payload, message.len))
                 } catch {
                     throw Fault(
                         error.domain, "\(place(of: message.partition)), offset \(message.offset): \(error.detail)",

@@ -8,6 +8,7 @@ final class KafkaClient {
     let transactionalId: String?
     let reports: UnsafeMutablePointer<KafkaReports>
     private let isMember: Bool
+    private let stop: StopSignal?
     private var lastLogged: Int64 = 0
 
     /// `reportsDeliveries`: count delivery reports in `reports`.
@@ -15,6 +16,7 @@ final class KafkaClient {
         bootstrapServers = settings.bootstrapServers
         transactionalId = settings.transactionalId
         isMember = role == .consumer
+        stop = settings.stop
         let configuration = try settings.configuration(role)
         reports = .allocate(capacity: 1)
         reports.initialize(to: KafkaReports())
@@ -41,7 +43,7 @@ final class KafkaClient {
             }
         }
         var reason = [CChar](repeating: 0, count: 512)
-        let isConsumer = [KafkaRole.consumer, .reader, .inquirer].contains(role)
+        let isConsumer = [KafkaRole.consumer, .reader, .probe, .inquirer].contains(role)
         let type = isConsumer ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER
         guard let made = rd_kafka_new(type, configuration, &reason, reason.count) else {
             rd_kafka_conf_destroy(configuration)
@@ -54,9 +56,12 @@ final class KafkaClient {
 
     deinit {
         // A group member leaves in `KafkaSource.close`; closing here could wait for a broker that is gone.
-        rd_kafka_destroy_flags(handle, isMember ? Int32(RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE) : 0)
-        reports.deinitialize(count: 1)
-        reports.deallocate()
+        KafkaUndertaker.destroy(handle, isMember ? Int32(RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE) : 0, reports)
+    }
+
+    /// Throws if nobody wants what is waited for any more.
+    func checkStop() throws(Fault) {
+        if stop?.isSet == true { throw .stopped }
     }
 
     /// Takes the problems reported since the last call: logs the passing ones at most every ten seconds
@@ -107,6 +112,7 @@ final class KafkaClient {
         let deadline = monotonicNanoseconds() + Int64(deadlineMilliseconds) * 1_000_000
         var reason = ""
         repeat {
+            try checkStop()
             let left = max((deadline - monotonicNanoseconds()) / 1_000_000, 1)
             var metadata: UnsafePointer<rd_kafka_metadata>?
             var code = rd_kafka_metadata(handle, 0, topic, &metadata, Int32(min(left, 1000)))
@@ -135,6 +141,16 @@ final class KafkaClient {
         )
     }
 
+    /// The next event of a queue; nil: none came in time.
+    func answer(from queue: OpaquePointer?, _ deadlineMilliseconds: Int) throws(Fault) -> OpaquePointer? {
+        let deadline = monotonicNanoseconds() + Int64(deadlineMilliseconds) * 1_000_000
+        repeat {
+            try checkStop()
+            if let event = rd_kafka_queue_poll(queue, 200) { return event }
+        } while monotonicNanoseconds() < deadline
+        return nil
+    }
+
     /// The range of a partition's offsets, as this client's isolation level lets it see. Asks again for up to 30 s:
     /// a topic that was just made, or whose leader just moved, has none for a moment.
     func offsets(_ topic: String, _ partition: Int32) throws(Fault) -> Range<Int64> {
@@ -142,7 +158,8 @@ final class KafkaClient {
         while true {
             var low: Int64 = -1
             var high: Int64 = -1
-            let code = rd_kafka_query_watermark_offsets(handle, topic, partition, &low, &high, 5000)
+            try checkStop()
+            let code = rd_kafka_query_watermark_offsets(handle, topic, partition, &low, &high, 1000)
             if code == RD_KAFKA_RESP_ERR_NO_ERROR { return max(low, 0)..<max(low, high, 0) }
             let problem = KafkaProblem(code: code, "offsets of topic '\(topic)', partition \(partition)")
             if problem.isFinal || monotonicNanoseconds() > deadline {
@@ -152,9 +169,9 @@ final class KafkaClient {
         }
     }
 
-    /// The fault for a topic that does not exist.
+    /// The fault for a topic that does not exist; it may come, or come back.
     func missing(_ topic: String) -> Fault {
-        Fault(.user, "topic '\(topic)' does not exist on \(bootstrapServers)")
+        Fault(.user, "topic '\(topic)' does not exist on \(bootstrapServers)", retry: .withBackoff)
     }
 }
 
@@ -167,6 +184,8 @@ struct KafkaReports {
 
     var problems: [KafkaProblem] = []
     var hasProblem = false
+    /// A broker said that a topic, or a partition, is not there.
+    var isTopicMissing = false
     var rebalances: [Rebalance] = []
     /// While the client closes, revocations are obeyed at once.
     var isClosing = false
@@ -184,6 +203,7 @@ struct KafkaReports {
 
     mutating func note(_ problem: KafkaProblem) {
         hasProblem = true
+        if problem.isMissing { isTopicMissing = true }
         // A broker that is away reports over and over; the first ones tell all.
         if problems.count < 100 { problems.append(problem) }
     }
@@ -259,6 +279,16 @@ struct KafkaProblem {
             // The client is lost, but a new one starts clean.
             isFinal = true
             retry = .withBackoff
+        }
+    }
+
+    /// There is no such topic or partition, or the broker does not know it yet.
+    var isMissing: Bool { Self.isMissing(code) }
+
+    static func isMissing(_ code: rd_kafka_resp_err_t) -> Bool {
+        switch code {
+        case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: true
+        default: false
         }
     }
 

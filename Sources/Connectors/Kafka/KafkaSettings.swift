@@ -8,6 +8,8 @@ package struct KafkaSettings: Sendable {
     /// Consumer group.
     package var group: String
     package var clientId: String
+    /// What a member of the group tells of itself, at the end of its client id.
+    package var memberTag = ""
     /// Static membership: a worker that restarts under the same name gets its partitions back at once.
     package var instanceId: String?
     /// Of the producer whose transactions hold the results; nil: none. Who opens a transaction under a name ends
@@ -17,6 +19,8 @@ package struct KafkaSettings: Sendable {
     package var raw: [String: String]
     /// Bytes that one consumer may hold of records that were fetched ahead.
     package var prefetchBytes = 256 << 20
+    /// Ends waits for brokers with `Fault.stopped`, except those of a commit.
+    package var stop: StopSignal?
 
     package init(
         bootstrapServers: String,
@@ -46,6 +50,8 @@ enum KafkaRole {
     case consumer
     /// Reads partitions that it was told to, outside of any group.
     case reader
+    /// Reads a record here and there.
+    case probe
     /// Asks for positions of a group that transactions under way are about to change.
     case inquirer
     /// Idempotent, for what the topology publishes.
@@ -94,14 +100,14 @@ extension KafkaSettings {
     private func defaults(_ role: KafkaRole) -> [(String, String)] {
         var settings = [
             ("bootstrap.servers", bootstrapServers),
-            ("client.id", clientId),
+            ("client.id", role == .consumer ? clientId + memberTag : clientId),
             ("socket.nagle.disable", "true"),
             ("reconnect.backoff.max.ms", "1000"),
             // Killed brokers and old connections are everyday; errors are reported by callback.
             ("log.connection.close", "false"),
         ]
         switch role {
-        case .consumer, .reader, .inquirer:
+        case .consumer, .reader, .probe, .inquirer:
             settings += [
                 // A reader joins no group, but librdkafka wants a name.
                 ("group.id", role == .consumer || !group.isEmpty ? group : "none"),
@@ -117,6 +123,10 @@ extension KafkaSettings {
                 ("enable.partition.eof", "true"),
                 ("isolation.level", role == .inquirer ? "read_uncommitted" : "read_committed"),
             ]
+            if role == .probe {
+                // Of each partition one batch, of which a broker sends at least one whatever its size.
+                settings += [("queued.min.messages", "1"), ("fetch.message.max.bytes", "4096")]
+            }
             if role == .consumer {
                 settings += [
                     ("partition.assignment.strategy", "range"),

@@ -99,7 +99,18 @@ package final class KafkaSink: LaneSink {
         repartitionTopics = topics.repartitions.map(handle)
         client.reports.pointee.watched = changelogTopic
         if isTransactional {
-            try check(rd_kafka_init_transactions(client.handle, Int32(deadlineMilliseconds)), "opening transactions")
+            try openTransactions(Int64(deadlineMilliseconds))
+        }
+    }
+
+    /// Ends what the last owner of the name left open. The call may be made again as long as it took too long.
+    private func openTransactions(_ deadlineMilliseconds: Int64) throws(Fault) {
+        let deadline = monotonicNanoseconds() + deadlineMilliseconds * 1_000_000
+        while let error = rd_kafka_init_transactions(client.handle, 500) {
+            try client.checkStop()
+            let isOver = monotonicNanoseconds() > deadline || rd_kafka_error_is_retriable(error) == 0
+            if isOver { return try check(error, "opening transactions") }
+            rd_kafka_error_destroy(error)
         }
     }
 

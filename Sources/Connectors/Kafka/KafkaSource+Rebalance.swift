@@ -6,6 +6,8 @@ import Glibc
 extension KafkaSource {
     /// How long a commit may take to be confirmed.
     private static let answerMilliseconds: Int64 = 30_000
+    /// A consumer leaves within milliseconds, or waits for a broker that is gone.
+    private static let leavingMilliseconds: Int64 = 5000
     /// Brokers look for transactions that ran out every ten seconds; theirs is ten seconds too.
     private static let committedMilliseconds: Int64 = 60_000
 
@@ -18,7 +20,16 @@ extension KafkaSource {
             }
             if let waiting { rd_kafka_topic_partition_list_destroy(waiting) }
             waiting = list
-            onEvent(.assigned(partitions.compactMap { partition(of: $0.topic, $0.partition) }))
+            let known = partitions.compactMap { partition(of: $0.topic, $0.partition) }
+            if known.count < partitions.count {
+                let topics = Set(partitions.map(\.topic)).subtracting(self.topics.map(\.topic)).sorted().joined(separator: "', '")
+                onEvent(
+                    .failed(
+                        Fault(
+                            .external, "group '\(settings.group)' gives this worker partitions of '\(topics)', which it does not read",
+                            retry: .withBackoff)))
+            }
+            onEvent(.assigned(known))
         case .revoke:
             let given = slots.assigned
             if !given.isEmpty || waiting != nil { onEvent(.revoked(given)) }
@@ -60,6 +71,7 @@ extension KafkaSource {
         let begin = monotonicNanoseconds()
         var mustFence = true
         while true {
+            try client.checkStop()
             var code = rd_kafka_committed(client.handle, list, 1000)
             if code == RD_KAFKA_RESP_ERR_NO_ERROR {
                 code = entries(list).map(\.err).first { $0 != RD_KAFKA_RESP_ERR_NO_ERROR } ?? code
@@ -169,6 +181,28 @@ extension KafkaSource {
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
             let problem = KafkaProblem(code: code, "commit")
             throw Fault(.external, "Kafka: \(problem.text)", retry: problem.retry)
+        }
+    }
+
+    /// Leaves the group, unless the membership is static.
+    func leave() {
+        guard let queue = rd_kafka_queue_new(client.handle) else { return }
+        defer { rd_kafka_queue_destroy(queue) }
+        let begin = monotonicNanoseconds()
+        if let error = rd_kafka_consumer_close_queue(client.handle, queue) {
+            rd_kafka_error_destroy(error)
+            return
+        }
+        while rd_kafka_consumer_closed(client.handle) == 0 {
+            if let event = rd_kafka_queue_poll(queue, 20) {
+                // What was read was committed before.
+                if rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE { rd_kafka_assign(client.handle, nil) }
+                rd_kafka_event_destroy(event)
+            }
+            guard monotonicNanoseconds() - begin < Self.leavingMilliseconds * 1_000_000 else {
+                let seconds = Self.leavingMilliseconds / 1000
+                return Log.warning("kafka: a consumer did not leave group '\(settings.group)' within \(seconds) s")
+            }
         }
     }
 

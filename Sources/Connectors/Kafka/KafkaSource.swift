@@ -37,6 +37,8 @@ package final class KafkaSource: LaneSource {
     /// An assignment that was told of but not begun.
     var waiting: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
     let settings: KafkaSettings
+    /// Made when it is first needed.
+    var probe: KafkaLogProbe?
 
     /// Joins the group. Throws if no broker answers or a topic does not exist after `deadlineMilliseconds`.
     package init(
@@ -98,6 +100,10 @@ package final class KafkaSource: LaneSource {
             rebalance(client.reports.pointee.rebalances.removeFirst(), onEvent)
         }
         if let fault = client.takeFault() { faults.append(fault) }
+        if client.reports.pointee.isTopicMissing {
+            client.reports.pointee.isTopicMissing = false
+            noteMissing("")
+        }
         for fault in faults { onEvent(.failed(fault)) }
         faults.removeAll()
     }
@@ -116,10 +122,11 @@ package final class KafkaSource: LaneSource {
         client.reports.pointee.isClosing = true
         rd_kafka_queue_destroy(queue)
         self.queue = nil
-        rd_kafka_consumer_close(client.handle)
+        leave()
         slots.removeAll()
         if let waiting { rd_kafka_topic_partition_list_destroy(waiting) }
         waiting = nil
+        probe = nil
     }
 
     // MARK: What the source knows without asking a broker
@@ -200,7 +207,7 @@ package final class KafkaSource: LaneSource {
             )
         case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
             RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-            noteMissing(topic, detail)
+            noteMissing(topic)
         default:
             let problem = KafkaProblem(code: code, message.pointee.rkt == nil ? "consumer" : place)
             if problem.isFinal {
@@ -211,17 +218,19 @@ package final class KafkaSource: LaneSource {
         }
     }
 
-    /// A broker that is behind may not know a new topic yet, so a second look decides.
-    private func noteMissing(_ topic: String, _ detail: String) {
-        for source in topics where topic.isEmpty || source.topic == topic {
-            do {
-                if try client.partitionCount(of: source.topic, deadlineMilliseconds: 2000) == nil {
-                    faults.append(client.missing(source.topic))
-                }
-            } catch {
-                Log.warning("kafka: topic '\(source.topic)': \(detail): \(error.detail)")
-            }
-        }
+    /// A topic that was read is not there, or was not for a moment. It may be deleted, and another one of its name be there
+    /// already, so whoever reads it begins again and looks at what it is.
+    private func noteMissing(_ topic: String) {
+        let asked = topics.map(\.topic).filter { topic.isEmpty || $0 == topic }
+        let gone = asked.filter { (try? client.partitionCount(of: $0, deadlineMilliseconds: 2000)) == .some(nil) }
+        let names = "'" + (gone.isEmpty ? asked : gone).joined(separator: "', '") + "'"
+        faults.append(
+            Fault(
+                .external,
+                gone.isEmpty
+                    ? "a broker did not know a topic for a moment (\(names)): whether it is still the same is looked at"
+                    : "topic \(names) does not exist on \(client.bootstrapServers) any more: it was deleted while it was read",
+                retry: .withBackoff))
     }
 }
 

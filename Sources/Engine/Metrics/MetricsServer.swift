@@ -7,16 +7,17 @@ package final class MetricsServer {
     package struct Pages: Sendable {
         package var metrics: @Sendable () -> String
         package var isHealthy: @Sendable () -> Bool
-        package var isReady: @Sendable () -> Bool
+        /// Why it is not ready; nil: it is.
+        package var unreadiness: @Sendable () -> String?
 
         package init(
             metrics: @escaping @Sendable () -> String,
             isHealthy: @escaping @Sendable () -> Bool,
-            isReady: @escaping @Sendable () -> Bool
+            unreadiness: @escaping @Sendable () -> String?
         ) {
             self.metrics = metrics
             self.isHealthy = isHealthy
-            self.isReady = isReady
+            self.unreadiness = unreadiness
         }
     }
 
@@ -103,7 +104,9 @@ private func respond(
     switch (String(cString: method), String(cString: url)) {
     case ("GET", "/metrics"), ("HEAD", "/metrics"): (code, text) = (200, pages.metrics())
     case ("GET", "/health"), ("HEAD", "/health"): (code, text) = pages.isHealthy() ? (200, "healthy\n") : (503, "not healthy\n")
-    case ("GET", "/ready"), ("HEAD", "/ready"): (code, text) = pages.isReady() ? (200, "ready\n") : (503, "not ready\n")
+    case ("GET", "/ready"), ("HEAD", "/ready"): 
+        let reason = pages.unreadiness()
+        (code, text) = reason.map { (503, "not ready: \($0)\n") } ?? (200, "ready\n")
     case ("GET", _), ("HEAD", _): (code, text) = (404, "there is /metrics, /health and /ready\n")
     default: (code, text) = (405, "only GET\n")
     }

@@ -4,13 +4,18 @@ import Synchronization
 
 /// The newest status of every lane, for the threads that report them.
 package final class StatusBoard: Sendable {
-    private let statuses = Mutex<[Int: LaneStatus]>([:])
+    private let board = Mutex<[Int: LaneStatus]>([:])
 
     package init() {}
 
-    package func publish(_ status: LaneStatus, lane: Int) { statuses.withLock { $0[lane] = status } }
+    package func publish(_ status: LaneStatus, lane: Int) { board.withLock { $0[lane] = status } }
 
-    package func lane(_ lane: Int) -> LaneStatus? { statuses.withLock { $0[lane] } }
+    /// The lane does nothing until it publishes again.
+    package func lose(lane: Int) { board.withLock { $0[lane]?.isReady = false } }
 
-    package var lanes: [LaneStatus] { statuses.withLock { $0.sorted { $0.key < $1.key }.map(\.value) } }
+    package var statuses: [Int: LaneStatus] { board.withLock { $0 } }
+
+    package func lane(_ lane: Int) -> LaneStatus? { board.withLock { $0[lane] } }
+
+    package var lanes: [LaneStatus] { board.withLock { $0.sorted { $0.key < $1.key }.map(\.value) } }
 }

@@ -3,6 +3,7 @@ import Connectors
 import Dataflow
 import Glibc
 import Operators
+import Records
 import Runtime
 import Topology
 
@@ -47,7 +48,6 @@ package struct LaneFactory {
     package func make(
         _ number: Int, phase: LanePhase = LanePhase(), publish: @escaping (LaneStatus) -> Void
     ) throws(Fault) -> (lane: Lane, pipeline: Pipeline) {
-        let settings = settings(number)
         let (pipeline, _) = try Planner(spec).pipeline(
             Pipeline.Options(
                 clock: SystemClock(),
@@ -55,6 +55,7 @@ package struct LaneFactory {
                 tracksChanges: keepsState,
                 partitions: partitionCount),
             lookups: try lookups())
+        let settings = settings(number, MemberTag(pipeline, spec))
         let group = topics.isEmpty ? nil : try KafkaSource(settings, topics: topics)
         // The sink reports latencies to the lane that is made after it.
         let latencies = LatencyRelay()
@@ -87,16 +88,26 @@ package struct LaneFactory {
         return (lane, pipeline)
     }
 
-    private func settings(_ number: Int) -> KafkaSettings {
+    private func settings(_ number: Int, _ tag: MemberTag) -> KafkaSettings {
         var settings = kafka
+        settings.memberTag = tag.text
         settings.clientId = "\(spec.name)-\(number)"
-        settings.instanceId = instanceId.map { "\($0)-\(number)" }
+        let name = instanceId.map { "\($0)-\(number)" }
+        settings.instanceId = name.map { "\($0)-\(Self.mark(of: topics))" }
         settings.prefetchBytes = kafka.prefetchBytes / laneCount
         if isTransactional {
             // Without a stable name a transaction that was left open ends by its timeout.
-            settings.transactionalId = "\(kafka.group)-\(settings.instanceId ?? "\(Self.processName)-\(number)")"
+            settings.transactionalId = "\(kafka.group)-\(name ?? "\(Self.processName)-\(number)")"
         }
         return settings
+    }
+
+    /// A member that comes back under its name gets its former partitions without a look at what it subscribes to now, so
+    /// the topics are part of the name.
+    private static func mark(of topics: [KafkaSourceTopic]) -> String {
+        var text = topics.map(\.topic).sorted().joined(separator: "\n")
+        let hash = text.withUTF8 { bytes in bytes.baseAddress.map { hashBytes($0, bytes.count) } ?? 0 }
+        return String(hash & 0xFFFF_FFFF, radix: 36)
     }
 
     private static let processName = "worker-\(getpid())-\(SystemClock().nowMilliseconds)"

@@ -33,7 +33,10 @@ final class PipelineGraph: LaneGraph {
         }
     }
 
-    func drop(task: Int32) { tasks[task] = nil }
+    func drop(task: Int32) {
+        tasks[task] = nil
+        restoring.remove(task)
+    }
 
     func process(_ partition: SourcePartition, _ raw: RawRecords, into outbox: inout Outbox) {
         guard let task = tasks[partition.partition] else { return }
@@ -59,6 +62,11 @@ final class PipelineGraph: LaneGraph {
         }
     }
 
+    func note(_ mark: LogMark, of partition: SourcePartition) {
+        guard let task = tasks[partition.partition] else { return }
+        pipeline.note(mark, of: partition.source, task)
+    }
+
     func collectChanges(task: Int32, positions: [Int: Int64], into changes: inout Outbox) {
         guard let task = tasks[task] else { return }
         pipeline.collectChanges(task, positions: positions, into: &changes)
@@ -74,10 +82,22 @@ final class PipelineGraph: LaneGraph {
         return true
     }
 
-    func restore(task: Int32, key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?) throws(Fault) {
-        guard let state = tasks[task] else { return }
+    func restore(
+        task: Int32, key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?
+    ) throws(Fault) -> Bool {
+        guard let state = tasks[task] else { return false }
         restoring.insert(task)
         try pipeline.restore(key: key, value: value, task: state)
+        return Pipeline.endsCommit(key)
+    }
+
+    func resume(task: Int32) {
+        if let state = tasks[task] { pipeline.doubt(state) }
+    }
+
+    func isContinued(task: Int32) -> Bool {
+        guard let state = tasks[task] else { return true }
+        return !state.isDoubtful && !state.isContradicted
     }
 
     func finishRestore(task: Int32, place: String) throws(Fault) {
@@ -88,6 +108,28 @@ final class PipelineGraph: LaneGraph {
     func positions(task: Int32) -> [Int: Int64]? {
         guard let state = tasks[task], state.isKept else { return nil }
         return Dictionary(uniqueKeysWithValues: state.positions.enumerated().map { ($0.offset, $0.element) })
+    }
+
+    func mark(of partition: SourcePartition) -> LogMark? { tasks[partition.partition]?.marks[partition.source] }
+
+    func formerTopic(of partition: SourcePartition) -> String? {
+        tasks[partition.partition].flatMap { pipeline.formerTopics($0)[partition.source] }
+    }
+
+    func forgetLog(of partition: SourcePartition) {
+        if let task = tasks[partition.partition] { pipeline.forgetLog(partition.source, task) }
+    }
+
+    func sourceName(of partition: SourcePartition) -> String { spec.sources[partition.source].name }
+
+    func name(of partition: SourcePartition) -> String {
+        let source = spec.sources[partition.source]
+        let topic =
+            switch source.origin {
+            case .kafka(let topic, _): " (topic '\(topic)')"
+            default: ""
+            }
+        return "source '\(source.name)'\(topic), partition \(partition.partition)"
     }
 
     func snapshot(task: Int32) -> Arena {

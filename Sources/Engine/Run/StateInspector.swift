@@ -35,7 +35,7 @@ package struct StateInspector {
         for task in 0..<Int32(partitions) { states[task] = pipeline.makeTask(partition: task) }
         let pipeline = pipeline
         let log = try KafkaChangelog(settings, topic: topic) { _, _ in }
-        _ = try log.read(states.mapValues { _ in nil }) { task, key, value throws(Fault) in
+        _ = try log.read(states.mapValues { _ in nil }) { task, _, key, value throws(Fault) in
             if let state = states[task] { try pipeline.restore(key: key, value: value, task: state) }
         }
         for (task, state) in states.sorted(by: { $0.key < $1.key }) where state.isKept {

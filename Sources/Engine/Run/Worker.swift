@@ -28,10 +28,18 @@ package final class Worker: Sendable {
         package var isMock = false
         /// How long a lane may fail to commit anything before the worker gives up.
         package var recoveryMilliseconds: Int64 = 300_000
+        /// Names of sources that may read another log than the one that the state was made from: it is begun where they say.
+        package var newTopics: Set<String> = []
         /// A lane that stands still for this long is reported.
         package var watchdogMilliseconds: Int64 = 10_000
-        /// No progress for this long makes `/health` fail.
+        /// Between two looks at the cluster: partitions, logs, members of the group.
+        package var watchMilliseconds: Int64 = 5000
+        /// A lane that does not turn for so long, though it waits for nobody, makes `/health` fail; one that waits is not
+        /// ready after `readyMilliseconds`.
         package var stallMilliseconds: Int64 = 30_000
+        package var readyMilliseconds: Int64 = 10_000
+        /// How long it may take to drain, commit and leave after it was asked to stop; then it ends as it is.
+        package var graceMilliseconds: Int64 = 25_000
         /// For topologies whose source generates.
         package var generator: SourceGenerator?
 
@@ -39,22 +47,27 @@ package final class Worker: Sendable {
     }
 
     /// As it was read; as it runs, once the partitions are counted.
-    nonisolated(unsafe) private var spec: TopologySpec
-    private let options: Options
-    private let board = StatusBoard()
-    private let shouldStop = Atomic<Bool>(false)
-    private let faults = Mutex<[Fault]>([])
-    /// Put together once before the lanes start; their own locks guard what is inside.
-    nonisolated(unsafe) private var redisSinks: [Int: RedisSink] = [:]
-    nonisolated(unsafe) private var server: MetricsServer?
-    nonisolated(unsafe) private var laneCount = 0
-    nonisolated(unsafe) private var partitionCount = 1
-    nonisolated(unsafe) private var folder: StateFolder?
-    nonisolated(unsafe) private var cluster = ""
-    private let phases = Mutex<[Int: LanePhase]>([:])
+    nonisolated(unsafe) var spec: TopologySpec
+    let options: Options
+    let board = StatusBoard()
+    let stopping = StopSignal()
+    let faults = Mutex<[Fault]>([])
+    /// What follows is put together before this is set, and the lanes start; locks of their own guard what is inside.
+    let isPlanned = Atomic<Bool>(false)
+    nonisolated(unsafe) var redisSinks: [Int: RedisSink] = [:]
+    nonisolated(unsafe) var laneCount = 0
+    nonisolated(unsafe) var partitionCount = 1
+    nonisolated(unsafe) var folder: StateFolder?
+    nonisolated(unsafe) var cluster = ""
+    /// Of the topics of tables that every lane has all of.
+    nonisolated(unsafe) private var broadcastPartitions: [String: Int] = [:]
+    let phases = Mutex<[Int: LanePhase]>([:])
+    nonisolated(unsafe) var watch: ClusterWatch?
 
     package init(_ spec: TopologySpec, _ options: Options) {
         self.spec = spec
+        var options = options
+        options.kafka.stop = stopping
         self.options = options
     }
 
@@ -120,15 +133,13 @@ package final class Worker: Sendable {
     }
 
     /// True if tasks outlive the process. A generated source cannot be read again, and the mock cluster forgets.
-    private var keepsState: Bool {
+    var keepsState: Bool {
         if options.isMock { return false }
         return spec.sources.allSatisfy { if case .generate = $0.origin { false } else { true } }
     }
 
     /// Asks the lanes to drain, commit and leave.
-    package func stop() { shouldStop.store(true, ordering: .relaxed) }
-
-    package var isReady: Bool { board.lanes.count { $0.isReady } >= max(1, laneCount) }
+    package func stop() { stopping.set() }
 
     package var statuses: [LaneStatus] { board.lanes }
 
@@ -137,9 +148,31 @@ package final class Worker: Sendable {
         phases.withLock { $0.sorted { $0.key < $1.key }.map(\.value.current) }
     }
 
-    /// Runs until `stop`, or until a lane fails.
+    /// Runs until `stop`, or until a lane fails, and no longer than the grace after that.
     package func run() throws(Fault) {
         if let refusal = Self.refusals(of: spec).first { throw Fault(.user, refusal.message) }
+        let server = try serve()
+        defer { withExtendedLifetime(server) {} }
+        let work = Background { [self] () throws(Fault) in try runLanes() }
+        while !work.isFinished {
+            usleep(20_000)
+            guard stopping.milliseconds <= options.graceMilliseconds else {
+                let waits = lanePhases.enumerated().map { "lane \($0.offset) waits for \($0.element.phase.reason)" }
+                let text =
+                    "not drained within \(options.graceMilliseconds / 1000) s: \(waits.joined(separator: ", ")). What was not "
+                    + "committed is read again by the next start"
+                // The reason to stop is worth more than what became of it.
+                guard let reason = faults.withLock({ $0.first }) else { throw Fault(.external, text) }
+                Log.warning(text)
+                throw reason
+            }
+        }
+        let fault = work.join()
+        if let fault, fault != .stopped { throw fault }
+        Log.info("\(spec.name): \(fault == nil ? "drained, committed, left" : "stopped while it started")")
+    }
+
+    private func runLanes() throws(Fault) {
         var topics = try sourceTopics()
         try options.kafka.check()
         let admin = try KafkaAdmin(options.kafka, isMock: options.isMock)
@@ -154,8 +187,11 @@ package final class Worker: Sendable {
             counts.append((topic.topic, count))
         }
         for source in spec.sources where source.isBroadcast {
-            guard case .kafka(let topic, _) = source.origin, try admin.partitionCount(of: topic) == nil else { continue }
-            throw Fault(.user, "topic '\(topic)' does not exist on \(options.kafka.bootstrapServers)")
+            guard case .kafka(let topic, _) = source.origin else { continue }
+            guard let count = try admin.partitionCount(of: topic) else {
+                throw Fault(.user, "topic '\(topic)' does not exist on \(options.kafka.bootstrapServers)")
+            }
+            broadcastPartitions[topic] = count
         }
         if let other = counts.first(where: { $0.count != partitions }), let most = counts.first(where: { $0.count == partitions }) {
             throw Fault(
@@ -174,20 +210,51 @@ package final class Worker: Sendable {
                     directory, group: options.kafka.group, instanceId: options.kafka.instanceId)
             }
         }
+        defer { folder = nil }
         try openRedis()
         defer { for sink in redisSinks.values { sink.close() } }
         laneCount = topics.isEmpty ? 1 : options.lanes > 0 ? options.lanes : max(1, min(partitions, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-        try serve()
+        if !options.isMock, !topics.isEmpty {
+            watch = try clusterWatch(topics)
+            try watch?.admit()
+        }
+        isPlanned.store(true, ordering: .releasing)
         Log.info("\(spec.name): \(laneCount) lanes, \(partitions) partitions, group \(options.kafka.group)")
         let watchdog = Watchdog(
             everyMilliseconds: options.watchdogMilliseconds,
             phases: { [self] in phases.withLock { $0 } }, statuses: { [board] in board.lanes })
-        let watching = Background { () throws(Fault) in watchdog.run() }
+        let watching = [
+            Background { () throws(Fault) in watchdog.run() },
+            Background { [watch] () throws(Fault) in watch?.run() },
+        ]
         runLanes(topics)
         watchdog.stop()
-        _ = watching.join()
-        server = nil
+        stop()
+        for thread in watching { _ = thread.join() }
         if let fault = faults.withLock({ $0.first }) { throw fault }
+    }
+
+    private func clusterWatch(_ topics: [KafkaSourceTopic]) throws(Fault) -> ClusterWatch {
+        var watched = topics.map {
+            ClusterWatch.Topic(name: $0.topic, partitions: partitionCount, source: $0.source, mayGrow: false)
+        }
+        if keepsState {
+            let name = LaneFactory.changelogTopic(group: options.kafka.group)
+            watched.append(ClusterWatch.Topic(name: name, partitions: partitionCount, mayGrow: false))
+        }
+        for (name, partitions) in broadcastPartitions {
+            watched.append(ClusterWatch.Topic(name: name, partitions: partitions, mayGrow: true))
+        }
+        let (pipeline, _) = try Planner(spec).pipeline(
+            Pipeline.Options(clock: SystemClock(), tracksChanges: keepsState, partitions: partitionCount))
+        return ClusterWatch(
+            options.kafka, topics: watched, tag: MemberTag(pipeline, spec),
+            instanceId: folder?.instanceId ?? options.kafka.instanceId, everyMilliseconds: options.watchMilliseconds,
+            stopping: stopping, statuses: { [board] in board.lanes },
+            onFault: { [self] fault in
+                faults.withLock { $0.append(fault) }
+                stop()
+            })
     }
 
     private func sourceTopics() throws(Fault) -> [KafkaSourceTopic] {
@@ -218,102 +285,5 @@ package final class Worker: Sendable {
             }
             redisSinks[index] = try RedisSink(address)
         }
-    }
-
-    private func serve() throws(Fault) {
-        guard let port = options.metricsPort else { return }
-        let server = try MetricsServer(
-            address: options.metricsAddress,
-            port: port,
-            pages: MetricsServer.Pages(
-                metrics: { [self] in metricsText() },
-                isHealthy: { [self] in isHealthy },
-                isReady: { [self] in isReady && !shouldStop.load(ordering: .relaxed) }
-            )
-        )
-        self.server = server
-        Log.info("metrics on http://\(options.metricsAddress):\(server.port)/metrics")
-    }
-
-    package func metricsText() -> String {
-        MetricsText.render(
-            spec,
-            lanes: board.lanes,
-            redis: redisSinks.sorted { $0.key < $1.key }.map { (spec.sinks[$0.key].name, $0.value.counts) },
-            now: SystemClock().nowMilliseconds
-        )
-    }
-
-    /// Every lane has turned within the last while.
-    private var isHealthy: Bool {
-        guard faults.withLock({ $0.isEmpty }) else { return false }
-        return phases.withLock { phases in
-            phases.values.allSatisfy { $0.current.milliseconds < options.stallMilliseconds }
-        }
-    }
-
-    // MARK: Lanes
-
-    private func runLanes(_ topics: [KafkaSourceTopic]) {
-        let threads = (0..<laneCount).map { lane in
-            Background { [self] () throws(Fault) in
-                do throws(Fault) {
-                    try runLane(lane, topics)
-                } catch {
-                    // The other lanes drain; a supervisor starts the worker again.
-                    stop()
-                    throw error
-                }
-            }
-        }
-        for thread in threads { if let fault = thread.join() { faults.withLock { $0.append(fault) } } }
-    }
-
-    /// Runs one lane after the other under the same name. A fault that a fresh start may mend loses nothing: the next
-    /// lane restores the tasks as of the last commit.
-    private func runLane(_ number: Int, _ topics: [KafkaSourceTopic]) throws(Fault) {
-        var backoff: Int64 = 100
-        var failingSince: Int64?
-        while true {
-            let phase = LanePhase()
-            phases.withLock { $0[number] = phase }
-            let commitsBefore = commits(of: number)
-            do throws(Fault) {
-                return try makeLane(number, topics, phase).run(until: { shouldStop.load(ordering: .relaxed) })
-            } catch {
-                let now = monotonicNanoseconds() / 1_000_000
-                if commits(of: number) > commitsBefore {
-                    failingSince = nil
-                    backoff = 100
-                }
-                let since = failingSince ?? now
-                failingSince = since
-                guard keepsState, error.retry == .withBackoff, !shouldStop.load(ordering: .relaxed),
-                    now - since < options.recoveryMilliseconds
-                else { throw error }
-                Log.warning("lane \(number): \(error.detail); going back to the last commit")
-                usleep(UInt32(backoff * 1000))
-                backoff = min(backoff * 2, 5000)
-            }
-        }
-    }
-
-    private func commits(of lane: Int) -> Int64 { board.lane(lane)?.commits ?? 0 }
-
-    private func makeLane(_ number: Int, _ topics: [KafkaSourceTopic], _ phase: LanePhase) throws(Fault) -> Lane {
-        var factory = LaneFactory(
-            spec: spec, kafka: options.kafka, topics: topics, partitionCount: partitionCount, keepsState: keepsState)
-        factory.laneCount = laneCount
-        factory.instanceId = folder?.instanceId ?? options.kafka.instanceId
-        factory.snapshots = folder.map { SnapshotFiles(folder: $0.path, cluster: cluster, clock: SystemClock()) }
-        factory.metrics = { [redisSinks] in redisSinks[$0] }
-        factory.redis = options.redis
-        factory.generator = options.generator
-        factory.metricsMilliseconds = options.redisMilliseconds
-        factory.lane = Lane.Options(
-            commitMilliseconds: options.commitMilliseconds,
-            commitMillisecondsBehind: max(1000, options.commitMilliseconds),
-            snapshotMilliseconds: options.snapshotMilliseconds)
-        return try factory.make(number, phase: phase) { [board] in board.publish($0, lane: number) }.lane
     }
 }

@@ -30,6 +30,7 @@ extension Pipeline {
     package func collectChanges(_ task: TaskState, positions: [Int: Int64], into outbox: inout Outbox) -> Int {
         let before = outbox.records.count
         for (source, position) in positions { task.positions[source] = position }
+        if task.incarnation == 0 { task.incarnation = options.newIncarnation() }
         if task.definitions != identities.bytes {
             task.definitions = identities.bytes
             let start = outbox.bytes.count
@@ -59,6 +60,9 @@ extension Pipeline {
         }
         return outbox.records.count - before
     }
+
+    /// The last record that was read of a source, to be kept with its next position.
+    package func note(_ mark: LogMark, of source: Int, _ task: TaskState) { task.marks[source] = mark }
 
     private func collectPanes(_ step: StepPlan, _ task: TaskState, _ outbox: inout Outbox) {
         guard let store = task.stores[step.index], store.hasChanges, let identity = identities.steps[step.index],
@@ -163,6 +167,7 @@ extension Pipeline {
 
     private func meta(_ task: TaskState) -> [UInt8] {
         let bytes = Arena(capacity: 256)
+        bytes.appendWord(task.incarnation)
         bytes.appendVarint(UInt64(task.lateCount))
         bytes.appendVarint(UInt64(sources.count))
         for source in sources.indices {
@@ -172,6 +177,12 @@ extension Pipeline {
             bytes.appendZigzag(task.watermarks[source])
             bytes.appendVarint(UInt64(task.upstream[source].count))
             for watermark in task.upstream[source] { bytes.appendZigzag(watermark) }
+            bytes.appendByte(task.marks[source] == nil ? 0 : 1)
+            if let mark = task.marks[source] {
+                bytes.appendZigzag(mark.offset)
+                bytes.appendZigzag(mark.timestamp)
+                bytes.appendWord(mark.hash)
+            }
         }
         let stores = steps.filter { task.stores[$0.index] != nil }
         bytes.appendVarint(UInt64(stores.count))
@@ -185,13 +196,25 @@ extension Pipeline {
     }
 
     func restoreMeta(_ reader: inout BinaryReader, _ task: TaskState) {
+        let incarnation = reader.word64()
+        if task.isDoubtful, reader.isValid {
+            task.isDoubtful = false
+            task.isContradicted = incarnation != task.incarnation
+            if task.isContradicted { return }
+        }
+        task.incarnation = incarnation
         task.lateCount = reader.count(below: Int.max)
         for _ in 0..<reader.count(below: Limits.nodesMax + 1) {
             let source = identities.source(reader.word32())
             let (position, time, watermark) = (reader.zigzag(), reader.zigzag(), reader.zigzag())
             let upstream = (0..<reader.count(below: reader.left + 1)).map { _ in reader.zigzag() }
+            var mark: LogMark?
+            if reader.byte() == 1 {
+                mark = LogMark(offset: reader.zigzag(), timestamp: reader.zigzag(), hash: reader.word64())
+            }
             guard let source else { continue }
             task.positions[source] = position
+            task.marks[source] = mark
             if Plant.isOn(.watermarkLost) { continue }
             task.times[source] = time
             task.watermarks[source] = watermark

@@ -7,8 +7,27 @@ import Topology
 /// Puts a task's state back: first a snapshot, if there is one, then the changelog's records in their order, then
 /// `finishRestore`.
 extension Pipeline {
-    /// Takes one record of the task's changelog; `value` nil: a tombstone. Throws if it is not one of ours.
+    /// Takes one record of the task's changelog; `value` nil: a tombstone. Throws if it is not one of ours. What was
+    /// restored from elsewhere may be of another life of the changelog: then the task becomes `isContradicted`, and of no use.
     package func restore(
+        key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?, task: TaskState
+    ) throws(Fault) {
+        if task.isContradicted { return }
+        do throws(Fault) {
+            try take(key: key, value: value, task: task)
+        } catch {
+            guard task.isDoubtful else { throw error }
+            task.isContradicted = true
+        }
+    }
+
+    /// True for the last record of each commit.
+    package static func endsCommit(_ key: UnsafeBufferPointer<UInt8>) -> Bool { key.first == ChangeKind.meta }
+
+    /// What is in memory, and is to be gone on with after changes that others made.
+    package func doubt(_ task: TaskState) { task.isDoubtful = task.isKept }
+
+    private func take(
         key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?, task: TaskState
     ) throws(Fault) {
         var keyReader = BinaryReader(key)
@@ -17,7 +36,10 @@ extension Pipeline {
         case ChangeKind.meta:
             task.sequence = reader.varint()
             restoreMeta(&reader, task)
-        case ChangeKind.definitions: task.definitions = value.map { Array($0) } ?? []
+            if task.isContradicted { return }
+        case ChangeKind.definitions:
+            if let value { try StateIdentities.checkFormat(value) }
+            task.definitions = value.map { Array($0) } ?? []
         case ChangeKind.panes: restorePanes(&keyReader, &reader, isRemoval: value == nil, task)
         case ChangeKind.edge: restoreEdge(&keyReader, &reader, isRemoval: value == nil, task)
         case ChangeKind.seen:
@@ -106,6 +128,40 @@ extension Pipeline {
         group.keys.remove(id)
     }
 
+    /// A hash of all that gives the state, and the records of repartition topics, their meaning.
+    package var layout: String {
+        var bytes = Array(identities.bytes.prefix(identities.structureCount))
+        let notes = StateNotes(spec)
+        bytes += Array(notes.topology.utf8)
+        for topic in notes.topics { bytes += Array("\n\(topic.source) \(topic.topic)".utf8) }
+        for repartition in spec.repartitions {
+            let fields = spec.sources[repartition.source].schema.fields.map { "\($0.name): \($0.type)" }
+            bytes += Array("\n\(repartition.topic) \(fields)".utf8)
+        }
+        return Sha256.hex(bytes)
+    }
+
+    // MARK: Where the records came from
+
+    /// The topics whose records made the task's state, of sources that now read another one.
+    package func formerTopics(_ task: TaskState) -> [Int: String] {
+        guard let kept = StateIdentities.notes(of: task.definitions)?.topics else { return [:] }
+        var former: [Int: String] = [:]
+        for now in StateNotes(spec).topics {
+            guard let source = identities.source(now.source), let then = kept.first(where: { $0.source == now.source }),
+                then.topic != now.topic
+            else { continue }
+            former[source] = then.topic
+        }
+        return former
+    }
+
+    /// What was read of a source so far was of another log: it is as if nothing had been read of this one.
+    package func forgetLog(_ source: Int, _ task: TaskState) {
+        task.positions[source] = -1
+        task.marks[source] = nil
+    }
+
     // MARK: Snapshots
 
     /// Appends the task's whole state to `bytes`. Only right after `collectChanges`, with nothing in between.
@@ -169,7 +225,7 @@ extension Pipeline {
         var reader = BinaryReader(snapshot)
         guard reader.byte() == StateIdentities.snapshotFormat else { return false }
         let definitions = Array(reader.blob())
-        guard definitions == identities.bytes else { return false }
+        guard identities.isSameStructure(definitions) else { return false }
         task.definitions = definitions
         task.sequence = reader.varint()
         let metaBytes = reader.blob()
@@ -203,6 +259,7 @@ extension Pipeline {
         guard reader.isValid else { return false }
         var metaReader = BinaryReader(metaBytes)
         restoreMeta(&metaReader, task)
+        task.isDoubtful = true
         return metaReader.isValid
     }
 }

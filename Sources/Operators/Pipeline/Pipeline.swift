@@ -26,6 +26,8 @@ package final class Pipeline {
         package var tracksChanges: Bool
         /// Of every source; a repartition topic has as many.
         package var partitions: Int
+        /// A number that no other life of a changelog has; not 0.
+        package var newIncarnation: () -> UInt64 = { UInt64.random(in: 1...UInt64.max) }
 
         package init(
             rowsMax: Int = Limits.rowsPerBatchMax,

@@ -21,12 +21,16 @@ struct StateIdentities {
     let tables: [Step?]
     let rules: [UInt32]
     let sources: [UInt32]
-    /// The definitions as they are kept beside the state.
+    private let topology: String
+    /// The definitions as they are kept beside the state: first what gives the state its meaning, which must agree, then
+    /// notes (`StateNotes`) on what it was made of.
     let bytes: [UInt8]
+    /// How many of `bytes` must agree.
+    let structureCount: Int
 
-    static let format: UInt8 = 2
+    static let format: UInt8 = 3
     /// Of snapshots: one of another format is as none, and the changelog is read instead.
-    static let snapshotFormat: UInt8 = 3
+    static let snapshotFormat: UInt8 = 4
 
     init(_ spec: TopologySpec, steps: [StepPlan], rules: [RulePlan], partitionCount: Int) {
         self.steps = steps.map { step in
@@ -47,6 +51,7 @@ struct StateIdentities {
         }
         self.rules = rules.map { Self.hash("\($0.spec.name)\n\($0.keyNames)\n\($0.hasWindow)") }
         sources = spec.sources.map { Self.hash($0.name) }
+        topology = spec.name
         let arena = Arena(capacity: 1024)
         arena.appendByte(Self.format)
         arena.appendVarint(UInt64(partitionCount))
@@ -57,12 +62,14 @@ struct StateIdentities {
             arena.appendBlob(step.name)
             arena.appendBlob(step.definition)
         }
+        structureCount = arena.count
+        StateNotes(spec).append(to: arena)
         bytes = Array(UnsafeBufferPointer(start: arena.base, count: arena.count))
         let ids = kept.map(\.id) + self.rules
         require(Set(ids).count == ids.count, "two steps or rules whose names have one hash")
     }
 
-    private static func hash(_ text: String) -> UInt32 {
+    static func hash(_ text: String) -> UInt32 {
         var text = text
         return text.withUTF8 { bytes in
             bytes.baseAddress.map { UInt32(truncatingIfNeeded: hashBytes($0, bytes.count)) } ?? 0
@@ -102,14 +109,34 @@ struct StateIdentities {
         return "\(kind) of \(inputs.joined(separator: " and "))"
     }
 
+    /// True if state that was kept under `kept` has the same meaning in all.
+    func isSameStructure(_ kept: [UInt8]) -> Bool { kept.prefix(structureCount) == bytes.prefix(structureCount) }
+
+    /// What is noted beside definitions that were kept.
+    static func notes(of kept: [UInt8]) -> StateNotes? {
+        kept.withUnsafeBufferPointer { bytes in
+            var reader = BinaryReader(bytes)
+            guard reader.byte() == format else { return nil }
+            _ = reader.varint()
+            for _ in 0..<reader.count(below: Limits.nodesMax + 1) { _ = (reader.word32(), reader.text(), reader.text()) }
+            return StateNotes(&reader)
+        }
+    }
+
+    /// Throws if definitions were kept in another format, and with them the state.
+    static func checkFormat(_ kept: UnsafeBufferPointer<UInt8>) throws(Fault) {
+        guard let first = kept.first, first != format else { return }
+        throw Fault(
+            .user,
+            "the state's format is \(first), and this program reads format \(format): go on with the version that wrote it, or begin "
+                + "anew under another --group")
+    }
+
     /// Throws if state that was kept under `kept` cannot be gone on with. `place`: where it was found.
     func check(_ kept: [UInt8], partitionCount: Int, place: String) throws(Fault) {
         let problem: Fault? = kept.withUnsafeBufferPointer { bytes in
             var reader = BinaryReader(bytes)
-            let format = reader.byte()
-            guard format == Self.format else {
-                return Fault(.user, "\(place): its format is \(format), and this program reads format \(Self.format)")
-            }
+            _ = reader.byte()
             let partitions = Int(truncatingIfNeeded: reader.varint())
             if partitions != partitionCount {
                 return Fault(
@@ -132,7 +159,16 @@ struct StateIdentities {
                         + "was kept as one cannot be read as the other: give the \(kind) another name (it then begins empty), "
                         + "or put its definition back")
             }
-            return reader.isValid ? nil : Fault(.external, "\(place): its definitions cannot be read")
+            guard reader.isValid, let notes = StateNotes(&reader) else {
+                return Fault(.external, "\(place): its definitions cannot be read")
+            }
+            if notes.topology != topology {
+                return Fault(
+                    .user,
+                    "\(place) was kept for topology '\(notes.topology)', and this is topology '\(topology)': two topologies in one "
+                        + "group give neither's results. Use another --group")
+            }
+            return nil
         }
         if let problem { throw problem }
     }

@@ -33,6 +33,14 @@ package final class TaskState {
     var removals = Outbox()
     /// By source: the offset of the next record, as of the last commit; -1 before the first.
     package internal(set) var positions: [Int64]
+    /// By source: the last record that was read, by which the log is known again.
+    package internal(set) var marks: [LogMark?]
+    /// Names this life of the task's changelog, from its first commit on; 0: none yet.
+    package internal(set) var incarnation: UInt64 = 0
+    /// What was restored so far was not taken from the changelog itself, whose next record of the task must name the same life.
+    package internal(set) var isDoubtful = false
+    /// It named another.
+    package internal(set) var isContradicted = false
     /// Commits so far, and what the last one said about the task as a whole.
     var sequence: UInt64 = 0
     var lastMeta: [UInt8] = []
@@ -51,6 +59,7 @@ package final class TaskState {
         self.tables = tables
         self.rules = Array(repeating: RuleState(tracksChanges: tracksChanges), count: rules)
         positions = Array(repeating: -1, count: sources)
+        marks = Array(repeating: nil, count: sources)
         times = Array(repeating: .min, count: sources)
         watermarks = Array(repeating: .min, count: sources)
         settled = watermarks

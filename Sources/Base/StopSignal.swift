@@ -1,0 +1,26 @@
+import Synchronization
+
+/// Tells those who wait that they were asked to stop. Set once, by any thread.
+package final class StopSignal: Sendable {
+    /// Monotonic nanoseconds; 0: not set.
+    private let setAt = Atomic<Int64>(0)
+
+    package init() {}
+
+    package func set() {
+        _ = setAt.compareExchange(expected: 0, desired: max(1, monotonicNanoseconds()), ordering: .relaxed)
+    }
+
+    package var isSet: Bool { setAt.load(ordering: .relaxed) != 0 }
+
+    /// Since it was set; 0: it is not.
+    package var milliseconds: Int64 {
+        let at = setAt.load(ordering: .relaxed)
+        return at == 0 ? 0 : (monotonicNanoseconds() - at) / 1_000_000
+    }
+}
+
+extension Fault {
+    /// Nothing went wrong: a wait was given up since the signal was set.
+    package static let stopped = Fault(.external, "asked to stop")
+}

@@ -1,0 +1,85 @@
+import Base
+import Connectors
+import Dataflow
+import Glibc
+import Runtime
+
+extension Worker {
+    func runLanes(_ topics: [KafkaSourceTopic]) {
+        let threads = (0..<laneCount).map { lane in
+            Background { [self] () throws(Fault) in
+                do throws(Fault) {
+                    try runLane(lane, topics)
+                } catch {
+                    if error == .stopped { return }
+                    // The other lanes drain; a supervisor starts the worker again.
+                    faults.withLock { $0.append(error) }
+                    stop()
+                }
+            }
+        }
+        for thread in threads { _ = thread.join() }
+    }
+
+    /// Runs one lane after the other under the same name. A fault that a fresh start may mend loses nothing: the next
+    /// lane restores the tasks as of the last commit.
+    private func runLane(_ number: Int, _ topics: [KafkaSourceTopic]) throws(Fault) {
+        var backoff: Int64 = 100
+        var failingSince: Int64?
+        var told = (text: "", at: Int64.min)
+        while true {
+            let phase = LanePhase()
+            phases.withLock { $0[number] = phase }
+            let commitsBefore = commits(of: number)
+            do throws(Fault) {
+                return try makeLane(number, topics, phase).run(until: { stopping.isSet })
+            } catch {
+                let now = monotonicNanoseconds() / 1_000_000
+                if commits(of: number) > commitsBefore {
+                    failingSince = nil
+                    backoff = 100
+                }
+                let since = failingSince ?? now
+                failingSince = since
+                board.lose(lane: number)
+                guard error != .stopped, keepsState, error.retry == .withBackoff else { throw error }
+                guard !stopping.isSet, now - since < options.recoveryMilliseconds else {
+                    // A restart may mend what could be mended until now.
+                    throw Fault(.external, error.detail, retry: .withBackoff)
+                }
+                // The same again and again is told once a minute.
+                if error.detail != told.text || now - told.at >= Self.tellMilliseconds {
+                    told = (error.detail, now)
+                    Log.warning("lane \(number): \(error.detail); going back to the last commit")
+                }
+                let until = now + backoff
+                while !stopping.isSet, monotonicNanoseconds() / 1_000_000 < until { usleep(20_000) }
+                if stopping.isSet { return }
+                backoff = min(backoff * 2, 5000)
+            }
+        }
+    }
+
+    private static let tellMilliseconds: Int64 = 60_000
+
+    private func commits(of lane: Int) -> Int64 { board.lane(lane)?.commits ?? 0 }
+
+    private func makeLane(_ number: Int, _ topics: [KafkaSourceTopic], _ phase: LanePhase) throws(Fault) -> Lane {
+        var factory = LaneFactory(
+            spec: spec, kafka: options.kafka, topics: topics, partitionCount: partitionCount, keepsState: keepsState)
+        factory.laneCount = laneCount
+        factory.instanceId = folder?.instanceId ?? options.kafka.instanceId
+        let owner = SnapshotFiles.Owner(cluster: cluster, group: options.kafka.group, topology: spec.name)
+        factory.snapshots = folder.map { SnapshotFiles(folder: $0.path, owner: owner, clock: SystemClock()) }
+        factory.metrics = { [redisSinks] in redisSinks[$0] }
+        factory.redis = options.redis
+        factory.generator = options.generator
+        factory.metricsMilliseconds = options.redisMilliseconds
+        factory.lane = Lane.Options(
+            commitMilliseconds: options.commitMilliseconds,
+            commitMillisecondsBehind: max(1000, options.commitMilliseconds),
+            snapshotMilliseconds: options.snapshotMilliseconds)
+        factory.lane.anew = options.newTopics
+        return try factory.make(number, phase: phase) { [board] in board.publish($0, lane: number) }.lane
+    }
+}

@@ -1,0 +1,69 @@
+import Base
+import Connectors
+import Engine
+import Foundation
+import Testing
+import Topology
+
+/// What changes about a cluster while a worker runs is noticed within seconds, said, and not gone on with where results would be
+/// wrong.
+@Suite(.serialized, .enabled(if: KafkaCluster.isAvailable, KafkaCluster.missing)) struct ClusterWatchTests {
+    private let rig: OperationsRig
+
+    init() throws { rig = try OperationsRig() }
+
+    /// Goal: with partitions added, keys move; the worker drains and stops with what to do.
+    @Test func addedPartitionsStopTheWorker() throws {
+        try rig.makeTopic(rig.orders, records: 0..<100)
+        let run = try rig.startAndWait(100)
+        try rig.cluster.run(["topics", "--alter", "--topic", rig.orders, "--partitions", "3"])
+        let fault = run.end()
+        #expect(fault?.domain == .user)
+        #expect(
+            fault?.detail.contains("topic '\(rig.orders)' has 3 partitions now, and had 2 when the worker started") == true,
+            "\(fault?.detail ?? "")")
+    }
+
+    /// Goal: a topic that is deleted and made anew, with more records, before its reader has missed it is noticed.
+    @Test func aTopicMadeAnewUnderItsReaderIsNoticed() throws {
+        try rig.makeTopic(rig.orders, records: 0..<100)
+        let run = try rig.startAndWait(100)
+        try rig.admin.delete([rig.orders])
+        #expect(WorkerTests.wait(seconds: 30) { (try? rig.makeTopic(rig.orders, records: 200..<700)) != nil })
+        let fault = run.end()
+        let texts = ["was made anew while it was read", "is another log than before"]
+        #expect(texts.contains { fault?.detail.contains($0) == true }, "\(fault?.detail ?? "")")
+    }
+
+    /// Goal: a worker of another topology, or of a layout that reads the state otherwise, does not join; one with other rules
+    /// does. Those that were there go on.
+    @Test func strangersAreRefused() throws {
+        try rig.makeTopic(rig.orders, records: 0..<100)
+        let first = try rig.startAndWait(100)
+        let strangers: [OperationsRig.Text] = [.init(topology: "\(rig.group)-other"), .init(slide: "2m"), .init(topic: "\(rig.group)-other")]
+        try rig.makeTopic("\(rig.group)-other", records: 0..<1)
+        for stranger in strangers {
+            let fault = try rig.start(stranger, state: "second").end()
+            #expect(fault?.domain == .user)
+            #expect(
+                fault?.detail.contains("has a member that runs another topology, or one whose state has another layout") == true,
+                "\(fault?.detail ?? "")")
+        }
+        let sister = try rig.start(.init(condition: "orders > 7"), state: "second")
+        #expect(WorkerTests.wait(seconds: 60) { sister.worker.isReady || sister.hasEnded })
+        #expect(sister.stop() == nil)
+        try rig.feed(rig.orders, 100..<150)
+        #expect(first.finish(after: 150) == nil)
+        #expect(first.processed == 150)
+    }
+
+    /// Goal: what a worker left behind when it was killed is no reason to refuse its changed successor, whose state is then
+    /// compared.
+    @Test func aWorkerIsNoStrangerToItself() throws {
+        try rig.makeTopic(rig.orders, records: 0..<100)
+        #expect(try rig.startAndWait(100).stop() == nil)
+        // Static members stay in the group until their sessions end.
+        let fault = try rig.start(.init(slide: "2m")).end()
+        #expect(fault?.detail.contains("step 'sold' was kept as") == true, "\(fault?.detail ?? "")")
+    }
+}
