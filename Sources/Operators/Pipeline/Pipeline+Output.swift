@@ -37,112 +37,7 @@ extension Pipeline {
         }
     }
 
-    /// Dead letters and late records of a stretch, in row order, as they came, with the reason in headers.
-    func writeRefused(
-        _ plan: SourcePlan,
-        _ source: Int,
-        _ task: TaskState,
-        from start: Int,
-        to end: Int,
-        _ outbox: inout Outbox
-    ) {
-        let batch = plan.batch
-        for row in start..<end {
-            if batch.status[row] == RowStatus.mark.rawValue { continue }
-            if hasStreams { outbox.order = order(of: row, plan) }
-            if batch.status[row] != 0 {
-                writeDead(plan, source, row, task, &outbox)
-                counters.dead[Int(batch.status[row])] += 1
-                if batch.status[row] == RowStatus.aheadOfOthers.rawValue {
-                    forgetUnused(row, source, task)
-                }
-            } else if plan.late[row] != 0 {
-                writeLate(plan, source, row, task, &outbox)
-                task.lateCount += 1
-                counters.late += 1
-                forgetUnused(row, source, task)
-            }
-        }
-    }
-
-    /// A late record may have brought in a key that no window holds. Where no step took the row, its id is one from
-    /// before and may be any key's; one that no window holds may go all the same.
-    private func forgetUnused(_ row: Int, _ source: Int, _ task: TaskState) {
-        for key in keyPlans where steps[key.steps[0]].source == source {
-            let group = task.groups[key.group]
-            let id = key.ids[row]
-            if !group.isUsed(id), group.keys.hasKey(id) { group.keys.remove(id) }
-        }
-    }
-
-    private func writeDead(
-        _ plan: SourcePlan,
-        _ source: Int,
-        _ row: Int,
-        _ task: TaskState,
-        _ outbox: inout Outbox
-    ) {
-        let batch = plan.batch
-        let status = RowStatus(rawValue: batch.status[row]) ?? .malformed
-        let step = Int(plan.refusedBy[row])
-        let field = Int(batch.statusField[row])
-        // Of a repartitioned record that was read well, the original is what people look for.
-        let isOriginal = plan.stream == nil && (plan.carried == nil || status != .aheadOfOthers)
-        var record = copy(.deadLetter, plan, row, asFields: !isOriginal, &outbox)
-        outbox.addHeader("__streams.errors.exception", to: &record) { text in
-            text.appendText("millrace.")
-            text.appendText(status.name)
-        }
-        outbox.addHeader("__streams.errors.message", to: &record) { appendReason(plan, row, status, step, to: $0) }
-        if isOriginal, plan.carried != nil {
-            let offset = batch.raw.offsets[row]
-            addOrigin(
-                RepartitionOrigin(
-                    source: Int32(source), partition: batch.partition, offset: offset, appended: -1, watermark: .min),
-                outbox, &record)
-        } else {
-            addOrigin(origin(plan, source, task, row), outbox, &record)
-        }
-        outbox.addHeader(
-            "millrace.errors.step", step < 0 ? spec.sources[source].name : steps[step].spec.name, to: &record)
-        if step < 0, field >= 0, field < plan.spec.schema.fields.count {
-            outbox.addHeader("millrace.errors.field", plan.spec.schema.fields[field].name, to: &record)
-        }
-        outbox.end(record)
-    }
-
-    private func appendReason(_ plan: SourcePlan, _ row: Int, _ status: RowStatus, _ step: Int, to text: Arena) {
-        func appendStep() {
-            text.appendText("step ")
-            text.appendText(steps[step].spec.name)
-        }
-        switch status {
-        case .nullKey where step < 0:
-            text.appendText(
-                "the record has no key, and its topic has several partitions: windows need a key's records in one")
-        case .nullKey:
-            appendStep()
-            text.appendText(": the key is null")
-        case .futureTime:
-            text.appendText("the event time ")
-            text.appendTime(plan.columns[plan.spec.timeField].values[row])
-            text.appendText(" lies too far ahead")
-        case .aheadOfOthers:
-            appendStep()
-            text.appendText(": the event time ")
-            text.appendTime(plan.batch.times[row])
-            text.appendText(" lies too far from that of the slowest partition for the windows to hold both")
-        case .outOfRange where step >= 0:
-            appendStep()
-            text.appendText(": a number does not fit in 64 bits")
-        case .missingField where step >= 0:
-            appendStep()
-            text.appendText(": a derived field has no value")
-        default: plan.decoder.explain(row, of: plan.batch, into: text)
-        }
-    }
-
-    private func writeLate(
+    func writeLate(
         _ plan: SourcePlan,
         _ source: Int,
         _ row: Int,
@@ -158,7 +53,7 @@ extension Pipeline {
         outbox.end(record)
     }
 
-    private func copy(
+    func copy(
         _ destination: Destination,
         _ plan: SourcePlan,
         _ row: Int,
@@ -184,7 +79,7 @@ extension Pipeline {
         return record
     }
 
-    private func addOrigin(
+    func addOrigin(
         _ origin: RepartitionOrigin,
         _ outbox: Outbox,
         _ record: inout Outbox.Record

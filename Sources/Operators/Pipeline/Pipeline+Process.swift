@@ -15,10 +15,7 @@ extension Pipeline {
         stages?.lap(.decoding)
         batch.raw = raw
         counters.records += Int64(batch.count)
-        for row in 0..<batch.count {
-            plan.late[row] = 0
-            plan.refusedBy[row] = -1
-        }
+        plan.late.update(repeating: 0, count: batch.count)
         if let table = plan.table { return processTable(plan, table, source, task, &outbox) }
         if let carried = plan.carried {
             takeOrigins(plan, carried, task, source)
@@ -136,9 +133,10 @@ extension Pipeline {
             }
         }
         selectGood(plan)
-        for (program, field) in plan.derived {
+        for (place, (program, field)) in plan.derived.enumerated() {
             let column = program.run(plan.columns, arena: batch.arena, rows: plan.good.selection)
-            refuse(column, isOptional: field.isOptional, plan, plan.good.selection, step: -1)
+            refuse(
+                column, isOptional: field.isOptional, field: plan.spec.wire.count + place, plan, plan.good.selection)
         }
         if !plan.derived.isEmpty { selectGood(plan) }
         let time = plan.columns[plan.spec.timeField]
@@ -179,18 +177,6 @@ extension Pipeline {
             count += status[row] == 0 ? 1 : 0
         }
         plan.good.count = count
-    }
-
-    /// Rows whose value overflowed, or is missing though it must not be, go no further.
-    func refuse(_ column: Column, isOptional: Bool, _ plan: SourcePlan, _ rows: Selection, step: Int) {
-        for index in 0..<rows.count {
-            let row = rows[index]
-            let state = column.valid[row]
-            if state == 1 || (state == 0 && isOptional) { continue }
-            let status: RowStatus = state == 0 ? .missingField : .outOfRange
-            plan.batch.status[row] = status.rawValue
-            plan.refusedBy[row] = Int16(step)
-        }
     }
 
     // MARK: A stretch of rows in which no window closes
@@ -242,11 +228,11 @@ extension Pipeline {
         var count = 0
         if let condition = step.condition {
             let column = condition.run(step.columns, arena: batch.arena, rows: input)
-            let (values, valid, status) = (column.values, column.valid, batch.status)
+            let (values, valid) = (column.values, column.valid)
             for index in 0..<input.count {
                 let row = input[index]
                 rows[count] = Int32(truncatingIfNeeded: row)
-                count += valid[row] == 1 && values[row] != 0 && status[row] == 0 ? 1 : 0
+                count += valid[row] == 1 && values[row] != 0 ? 1 : 0
             }
         } else {
             rows.update(from: input.rows, count: input.count)
@@ -255,23 +241,12 @@ extension Pipeline {
         step.selection.count = count
         for (program, field) in step.derived {
             let column = program.run(step.columns, arena: batch.arena, rows: step.selection.selection)
-            refuse(column, isOptional: field.isOptional, plan, step.selection.selection, step: step.index)
-            dropRefused(step, batch)
+            refuse(column, isOptional: field.isOptional, field: field.name, step, plan)
         }
+        refuseNullKeys(step, plan)
     }
 
-    private func dropRefused(_ step: StepPlan, _ batch: Batch) {
-        let rows = step.selection.rows
-        var count = 0
-        for index in 0..<step.selection.count {
-            let row = rows[index]
-            rows[count] = row
-            count += batch.status[Int(row)] == 0 ? 1 : 0
-        }
-        step.selection.count = count
-    }
-
-    /// Encodes and looks up the keys of every step, and drops the rows that have none.
+    /// Encodes and looks up the keys of every step; its rows have one.
     private func findKeys(_ plan: SourcePlan, _ source: Int, _ task: TaskState) {
         let batch = plan.batch
         for key in keyPlans where steps[key.steps[0]].source == source {
@@ -283,13 +258,6 @@ extension Pipeline {
                 rows = union(key.steps.map { steps[$0] }, plan)
             }
             key.encode(rows, arena: batch.arena)
-            var mustDrop = false
-            for index in 0..<rows.count where key.encoded.valid[rows[index]] == 0 {
-                batch.status[rows[index]] = RowStatus.nullKey.rawValue
-                plan.refusedBy[rows[index]] = Int16(key.steps[0])
-                mustDrop = true
-            }
-            if mustDrop { for step in key.steps { dropRefused(steps[step], batch) } }
             let windows = key.steps.map { steps[$0] }.filter { $0.window != nil }
             guard !windows.isEmpty else { continue }
             let known = windows.count == 1 ? windows[0].selection.selection : union(windows, plan)

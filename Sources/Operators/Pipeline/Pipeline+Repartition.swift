@@ -196,18 +196,12 @@ extension Pipeline {
         let selection = step.selection.selection
         guard selection.count > 0 else { return }
         let room = store.makeRoom(selection, times: plan.batch.times, watermark: plan.watermarks[selection[0]])
-        var count = 0
-        for index in 0..<selection.count {
-            let row = selection[index]
-            step.selection.rows[count] = Int32(truncatingIfNeeded: row)
-            if room.contains(plan.batch.times[row]) {
-                count += 1
-            } else {
-                plan.batch.status[row] = RowStatus.aheadOfOthers.rawValue
-                plan.refusedBy[row] = Int16(step.index)
-            }
+        keep(step) { row in
+            if room.contains(plan.batch.times[row]) { return true }
+            plan.refusals.append(
+                Refusal(row: Int32(row), step: Int16(step.index), status: .aheadOfOthers, field: nil))
+            return false
         }
-        step.selection.count = count
     }
 
     /// Where a row was first read: source, partition, offset and append time.

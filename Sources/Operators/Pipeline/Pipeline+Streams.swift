@@ -52,7 +52,6 @@ extension Pipeline {
             batch.status[row] = 0
             batch.statusField[row] = -1
             plan.late[row] = 0
-            plan.refusedBy[row] = -1
             plan.watermarks[row] = max(plan.watermarks[row], row == 0 ? task.watermarks[stream] : plan.watermarks[row - 1])
             greatest = max(greatest, batch.times[row])
         }
@@ -124,7 +123,6 @@ extension Pipeline {
                 let step = maker.inputs[own[place]]
                 let row = Int(step.selection.rows[next[place]])
                 next[place] += 1
-                if plan.batch.status[row] != 0 { continue }
                 maker.rows.outbox.order = order(of: row, plan)
                 maker.rows.begin(
                     time: plan.batch.times[row], watermark: min(plan.watermarks[row], others),
@@ -148,8 +146,7 @@ extension Pipeline {
                 let arena = plan.batch.arena
                 for index in 0..<rows.count {
                     let row = rows[index]
-                    if plan.batch.status[row] != 0 { continue }
-                    var time = plan.batch.times[row]
+                        var time = plan.batch.times[row]
                     // Event time of the operator may be ahead of that of an input that was quiet.
                     if time < max(plan.watermarks[row], task.watermarks[maker.stream]) {
                         // What an operator has sent to itself must not get lost; it comes later than it should.

@@ -51,9 +51,10 @@ extension Pipeline {
             count += 1
         }
         plan.good.count = count
-        for (program, field) in plan.derived {
+        for (place, (program, field)) in plan.derived.enumerated() {
             let column = program.run(plan.columns, arena: batch.arena, rows: plan.good.selection)
-            refuse(column, isOptional: field.isOptional, plan, plan.good.selection, step: -1)
+            refuse(
+                column, isOptional: field.isOptional, field: plan.spec.wire.count + place, plan, plan.good.selection)
         }
         selectGood(plan)
         table.key.encode(plan.good.selection, arena: batch.arena)

@@ -109,8 +109,8 @@ package final class Pipeline {
         let foreignWatermarks: UnsafeMutablePointer<Int64>
         let late: UnsafeMutablePointer<UInt8>
         let updates: UnsafeMutablePointer<UInt8>
-        /// Step that refused the row, -1 for the source itself.
-        let refusedBy: UnsafeMutablePointer<Int16>
+        /// What steps refused of the stretch under way.
+        var refusals: [Refusal] = []
         let rows: SelectionBuffer
         let ids: UnsafeMutablePointer<UInt32>
 
@@ -146,8 +146,6 @@ package final class Pipeline {
             late.initialize(repeating: 0, count: capacity)
             updates = .allocate(capacity: capacity)
             updates.initialize(repeating: 1, count: capacity)
-            refusedBy = .allocate(capacity: capacity)
-            refusedBy.initialize(repeating: -1, count: capacity)
             ids = .allocate(capacity: capacity)
             ids.initialize(repeating: 0, count: capacity)
         }
@@ -157,7 +155,6 @@ package final class Pipeline {
             foreignWatermarks.deallocate()
             late.deallocate()
             updates.deallocate()
-            refusedBy.deallocate()
             ids.deallocate()
         }
     }
