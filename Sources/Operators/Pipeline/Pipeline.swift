@@ -323,7 +323,6 @@ package final class Pipeline {
             }
         }
 
-        /// Closed totals are kept where a rule waits for the close or a sink takes the results.
         private func windowPlan(_ step: StepSpec, index: Int, source: Int) -> WindowPlan {
             var emission: [Int] = []
             var redis: [Int] = []
@@ -331,13 +330,12 @@ package final class Pipeline {
                 guard case .steps(let inputs) = sinkSpec.input, inputs.contains(index) else { continue }
                 if case .redis = sinkSpec.target { redis.append(sink) } else { emission.append(sink) }
             }
-            let closes = spec.rules.contains { $0.at == .close && $0.on.contains(index) } || spec.stream(of: index) != nil
             // Rules on several windows read the others as they run, also when one closes.
             let runs = spec.rules.contains { $0.on.contains(index) && ($0.at == .record || $0.on.count > 1) }
             let plan = WindowPlan(
                 step,
                 outOfOrder: spec.sources[source].outOfOrder,
-                keepsClosed: closes || !emission.isEmpty,
+                keepsClosed: spec.readsClosed(index),
                 keepsRunning: runs || !redis.isEmpty,
                 tracksChanges: tracksChanges,
                 capacity: capacity,
