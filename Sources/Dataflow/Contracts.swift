@@ -167,6 +167,8 @@ package protocol LaneGraph: AnyObject {
     /// Appends what must reach other tasks with this commit: how far event time has come. `quiet`: partitions that
     /// were read to their end and have been silent for their idle time.
     func carryWatermarks(quiet: Set<SourcePartition>, into outbox: inout Outbox)
+    /// Appends what must go out with this commit and comes of no record: alerts that a restored task cannot go on with.
+    func collectOutputs(task: Int32, into outbox: inout Outbox)
     /// Appends what changed in a task since the last call, `positions` (by source) included.
     func collectChanges(task: Int32, positions: [Int: Int64], into changes: inout Outbox)
     /// Everything sent before is durable: caches may be brought up to date, and must be if it is the last time.

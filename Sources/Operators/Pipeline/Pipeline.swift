@@ -50,7 +50,8 @@ package final class Pipeline {
     let steps: [StepPlan]
     let rules: [RulePlan]
     let keyPlans: [KeyPlan]
-    let groupCount: Int
+    /// Names of the key fields of each group.
+    let groups: [[String]]
     /// For each source, the windows that its rows reach, and the rules that they can fire.
     let windowPasses: [[WindowPass]]
     let rulesOfSource: [[RulePlan]]
@@ -189,7 +190,7 @@ package final class Pipeline {
         builder.build(sources: sources)
         steps = builder.steps
         keyPlans = builder.keyPlans
-        groupCount = builder.groups.count
+        groups = builder.groups
         let steps = builder.steps
         rules = spec.rules.enumerated().map { index, rule in
             RulePlan(rule, index: index, steps: steps, topology: spec, capacity: capacity, zones: zones)
@@ -246,7 +247,7 @@ package final class Pipeline {
     package func makeTask(partition: Int32) -> TaskState {
         TaskState(
             partition: partition,
-            groups: groupCount,
+            groups: groups.count,
             stores: steps.map { $0.window?.makeStore() },
             makers: steps.map { step in
                 makersOfSource[step.source].first { $0.step === step }?.ordered.map {

@@ -20,13 +20,15 @@ struct StateIdentities {
     /// By source; nil for those that are no tables that tasks remember.
     let tables: [Step?]
     let rules: [UInt32]
+    /// By rule: what is kept of it; nil for those on records, which raise nothing for long.
+    let keptRules: [KeptRule?]
     let sources: [UInt32]
     /// The definitions as they are kept beside the state.
     let bytes: [UInt8]
 
-    static let format: UInt8 = 2
+    static let format: UInt8 = 3
     /// Of snapshots: one of another format is as none, and the changelog is read instead.
-    static let snapshotFormat: UInt8 = 3
+    static let snapshotFormat: UInt8 = 4
 
     init(_ spec: TopologySpec, steps: [StepPlan], rules: [RulePlan], partitionCount: Int) {
         self.steps = steps.map { step in
@@ -46,6 +48,8 @@ struct StateIdentities {
             return Step(id: Self.hash("table \(source.name)\n\(definition)"), name: source.name, definition: definition)
         }
         self.rules = rules.map { Self.hash("\($0.spec.name)\n\($0.keyNames)\n\($0.hasWindow)") }
+        let identities = self.steps
+        keptRules = rules.map { $0.hasWindow ? KeptRule($0, steps: identities, sinks: spec.sinks) : nil }
         sources = spec.sources.map { Self.hash($0.name) }
         let arena = Arena(capacity: 1024)
         arena.appendByte(Self.format)
