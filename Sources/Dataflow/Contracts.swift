@@ -172,6 +172,8 @@ package protocol LaneGraph: AnyObject {
     func carryWatermarks(quiet: Set<SourcePartition>, into outbox: inout Outbox)
     /// The last record that was read of a partition, as of the commit that is under way.
     func note(_ mark: LogMark, of partition: SourcePartition)
+    /// Appends what must go out with this commit and comes of no record: alerts that a restored task cannot go on with.
+    func collectOutputs(task: Int32, into outbox: inout Outbox)
     /// Appends what changed in a task since the last call, `positions` (by source) included.
     func collectChanges(task: Int32, positions: [Int: Int64], into changes: inout Outbox)
     /// Everything sent before is durable: caches may be brought up to date, and must be if it is the last time.

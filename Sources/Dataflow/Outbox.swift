@@ -33,14 +33,20 @@ package struct Outbox {
         package var timestamp: Int64
         /// When the broker appended the record that caused this one, for the latency histogram; -1: unknown.
         package var causedAt: Int64
-        /// Records are put into this order where those of several streams are written one after the other.
-        package var order: Int32 = 0
+        /// Where the record stands among those of one `settle`, but for repartition records, which nobody compares.
+        package var order: UInt64 = 0
+        /// Where in the value the number of late records before this one belongs: `numberRoom` bytes that `settle` fills;
+        /// -1: nowhere.
+        package var lateAt: Int32 = -1
     }
+
+    /// Bytes that are left free in a value for a number that is not known yet.
+    package static let numberRoom = 20
 
     package let bytes = Arena(capacity: 64 << 10)
     package private(set) var records: [Record] = []
     /// `Record.order` of the records that are ended from now on.
-    package var order: Int32 = 0
+    package var order: UInt64 = 0
 
     package init() {}
 
@@ -78,14 +84,45 @@ package struct Outbox {
         records.append(record)
     }
 
-    /// Puts the records from `start` on into the order of their `order`; those of one order stay as they are.
-    package mutating func sort(from start: Int) {
-        let isSorted = (start..<records.count).dropFirst().allSatisfy { records[$0 - 1].order <= records[$0].order }
-        if isSorted { return }
-        let sorted = records[start...].enumerated().sorted { a, b in
-            (a.element.order, a.offset) < (b.element.order, b.offset)
+    /// Puts the records from `start` on into the order of their `order` (those of one order stay as they are), and tells
+    /// those that ask how many late records came before them. `late`: how many there were before `start`; returns how
+    /// many there are now.
+    package mutating func settle(from start: Int, late: Int) -> Int {
+        guard start < records.count else { return late }
+        sort(from: start)
+        var late = late
+        for index in start..<records.count {
+            if records[index].destination == .late { late += 1 }
+            if records[index].lateAt >= 0 { write(late, into: index) }
         }
-        records.replaceSubrange(start..., with: sorted.map(\.element))
+        return late
+    }
+
+    private mutating func sort(from start: Int) {
+        var isSorted = true
+        var last: UInt64 = 0
+        for index in start..<records.count where !records[index].isRepartitioned {
+            if records[index].order < last {
+                isSorted = false
+                break
+            }
+            last = records[index].order
+        }
+        if isSorted { return }
+        let places = (start..<records.count).filter { !records[$0].isRepartitioned }
+        let sorted = places.map { (order: records[$0].order, place: $0) }.sorted { $0 < $1 }.map { records[$0.place] }
+        for (place, record) in zip(places, sorted) { records[place] = record }
+    }
+
+    /// The number takes what it needs of its room, and the rest of the value moves up.
+    private mutating func write(_ number: Int, into index: Int) {
+        let at = records[index].valueOffset + Int(records[index].lateAt)
+        let end = records[index].valueOffset + records[index].valueCount
+        let digits = Decimal.write(Int128(number), scale: 0, to: bytes.base + at)
+        let rest = at + Self.numberRoom
+        (bytes.base + at + digits).update(from: bytes.base + rest, count: end - rest)
+        records[index].valueCount -= Self.numberRoom - digits
+        records[index].lateAt = -1
     }
 
     /// Adds a record whose parts stand in `bytes` already. `value` nil: null.
@@ -175,4 +212,8 @@ package struct Outbox {
         record.valueCount < 0
             ? nil : UnsafeBufferPointer(start: bytes.base + record.valueOffset, count: record.valueCount)
     }
+}
+
+extension Outbox.Record {
+    fileprivate var isRepartitioned: Bool { if case .repartition = destination { true } else { false } }
 }

@@ -271,6 +271,7 @@ package final class Lane {
     private func commit(isLast: Bool) throws(Fault) {
         let start = monotonicNanoseconds()
         graph.carryWatermarks(quiet: quiet, into: &outbox)
+        if storage != nil { for task in ownTasks { graph.collectOutputs(task: task, into: &outbox) } }
         try sendOutputs()
         var positions: [SourcePartition: Int64] = [:]
         // A partition that was not begun has no position, so that whoever comes next reads the tables first too.
@@ -303,8 +304,10 @@ package final class Lane {
         graph.committed(isLast: isLast)
     }
 
+    private var ownTasks: [Int32] { Set(partitions.keys.map(\.partition)).sorted() }
+
     private func collectChanges(_ positions: [SourcePartition: Int64]) {
-        for task in Set(partitions.keys.map(\.partition)).sorted() {
+        for task in ownTasks {
             var own: [Int: Int64] = [:]
             for (partition, next) in positions where partition.partition == task {
                 own[partition.source] = next

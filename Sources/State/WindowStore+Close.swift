@@ -65,13 +65,15 @@ extension WindowStore {
     }
 
     /// Forgets the keys whose records have all left the windows, and hands them to `onForgotten`: those that
-    /// the last close emptied, and, once in a while, whatever else is empty.
+    /// the last close emptied, and, at every multiple of the span, whatever else is empty: so that the order of keys does
+    /// not depend on where event time was told to stop in between.
     package func forget(_ onForgotten: (_ id: UInt32) -> Void) {
         forgetChanges()
         for id in left.ids { forgetIfEmpty(id, onForgotten) }
         left.removeAll()
         if closedAnchor < sweepDue { return }
-        sweepDue = closedAnchor + Int64(options.span)
+        let span = Int64(options.span)
+        sweepDue = (floorDivide(closedAnchor, span) + 1) * span
         for position in stride(from: live.count - 1, through: 0, by: -1) { forgetIfEmpty(live[position], onForgotten) }
     }
 
@@ -92,6 +94,9 @@ extension WindowStore {
         let block = block(of: id)
         return (totals == .running ? block + running : block + closed)[0] > 0
     }
+
+    /// True if the key has a block: records in a window that is not closed, or in one that was not forgotten yet.
+    package func hasKey(_ id: UInt32) -> Bool { block(of: id) != emptyBlock }
 
     /// Those of the keys, or of `changed` if they are nil, whose closed window has records.
     package func closedKeys(among ids: [UInt32]? = nil) -> [UInt32] {

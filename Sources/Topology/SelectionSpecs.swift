@@ -20,12 +20,13 @@ package struct DeduplicateSpec: OperatorKind {
 /// Columns: the record's, and `rank`; where the record has one, from another `top`, that is `rank_before`.
 package struct TopSpec: OperatorKind {
     package var count: Int
-    /// Column of the input.
+    /// Column of the input, and its name.
     package var by: Int
+    package var byName: String
     package var isLeast: Bool
     package var fieldCount: Int
 
     package var name: String { "top" }
     package var waitsForEventTime: Bool { true }
-    package var definition: String? { "the \(count) \(isLeast ? "least" : "greatest") by column \(by)" }
+    package var definition: String? { "the \(count) \(isLeast ? "least" : "greatest") by \(byName)" }
 }

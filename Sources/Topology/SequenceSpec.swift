@@ -33,8 +33,9 @@ package struct SequenceSpec: OperatorKind {
     package var within: Int64
     /// Between neighbours of `repeat`; nil: any.
     package var gap: Int64?
-    /// Columns beside the key.
+    /// Columns beside the key, and their names.
     package var by: [Int]
+    package var byNames: [String]
     package var fieldCount: Int
 
     package var name: String { "sequence" }
@@ -55,6 +56,7 @@ package struct SequenceSpec: OperatorKind {
             case .without: "a record without another"
             }
         let gap = gap.map { ", \(ValueText.duration($0)) apart" } ?? ""
-        return "\(what) within \(ValueText.duration(within))\(gap) by columns \(by)"
+        let by = byNames.isEmpty ? "" : " by \(byNames.joined(separator: ", "))"
+        return "\(what) within \(ValueText.duration(within))\(gap)\(by)"
     }
 }

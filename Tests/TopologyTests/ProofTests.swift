@@ -47,18 +47,45 @@ import Topology
         let spec = try #require(Samples.read(Samples.merchantRisk).spec)
         let bounds = StateBound.all(spec)
         #expect(bounds.map(\.step) == [1, 2, 3])
-        // 30 of the window, 1 filling, 2 for records up to 2 s early; 8 + sum 16 + max 8; a sink reads it
-        // closed.
+        // 30 of the window, 1 filling, 2 for records up to 2 s early; 8 + sum 16 + max 8; Redis reads it
+        // as it runs.
         #expect(bounds[0].panes == 33)
         #expect(bounds[0].bytesPerPane == 32)
-        #expect(bounds[0].bytesPerKey == 33 * 32 + 32 + 2 * 32 + 64 + 64 * (8 + 8))
-        #expect(bounds[0].bytesPerKeyMax == 33 * 32 + 32 + 2 * 32 + 64 + 34 * (4096 + 32))
+        #expect(bounds[0].bytesPerKey == 33 * 32 + 32 + 32 + 64 + 64 * (8 + 8))
+        #expect(bounds[0].bytesPerKeyMax == 33 * 32 + 32 + 32 + 64 + 34 * (4096 + 32))
         // 30, 2 after the window, 2 early; 8 + sum 16 + days 8.
         #expect(bounds[1].panes == 34)
         #expect(bounds[1].bytesPerKey == 34 * 32 + 32 + 32 + 64)
         #expect(bounds[1].description == "1.2 KiB per key, 1.1 GiB at 1,000,000 keys")
         // 1, 1, 2; 8 + sum 16 + count(if) 8.
-        #expect(bounds[2].bytesPerKey == 4 * 32 + 32 + 2 * 32 + 64)
+        #expect(bounds[2].bytesPerKey == 4 * 32 + 32 + 32 + 64)
+    }
+
+    @Test("State: totals of closed windows where somebody reads them: a rule at the close, a sink of records, a step")
+    func closedTotals() throws {
+        func text(_ rest: String) -> String {
+            """
+            topology: t
+            latency: 1d
+            sources: { e: { kafka: { topic: e }, time: { field: at }, schema: { k: text, v: int, at: timestamp } } }
+            steps:
+              w: { from: e, key: k, window: { size: 10s }, aggregate: { n: count(), s: sum(v) } }
+            \(rest)
+            """
+        }
+        let rule = "rules:\n  r: { on: w, when: n > 1, AT, risk: r, severity: low }\nsinks: { alerts: { kafka: { topic: a } } }"
+        let cases = [
+            (rule.replacing("AT,", with: ""), false), (rule.replacing("AT", with: "at: close"), true),
+            ("sinks: { w: { kafka: { topic: w }, from: w } }", true), ("sinks: { w: { file: { path: w } , from: w } }", true),
+            ("sinks: { w: { redis: { key: \"{k}\", ttl: 1d }, from: w } }", false),
+            ("  v: { from: w, key: k, window: { size: 1h }, aggregate: { n: count() } }\nsinks: { v: { redis: { key: \"{k}\", ttl: 1d }, from: v } }", true),
+        ]
+        for (rest, isRead) in cases {
+            let spec = try #require(TopologyReader.read(text(rest), file: "t.yaml").spec, "\(rest)")
+            #expect(spec.readsClosed(0) == isRead, "\(rest)")
+            let bound = try #require(StateBound.all(spec).first)
+            #expect(bound.bytesPerKey == bound.panes * 24 + 32 + (isRead ? 2 : 1) * 24 + 64, "\(rest)")
+        }
     }
 
     @Test("State: every aggregate's bytes, quantiles' buckets, and keys of the topology")
@@ -142,8 +169,44 @@ import Topology
             ]
         )
         let steps = try #require(member(root, "steps")?.sequence)
-        #expect(member(member(steps[1], "state"), "bytes_per_key")?.scalar?.text == "2240")
+        #expect(member(member(steps[1], "state"), "bytes_per_key")?.scalar?.text == "2208")
         let paths = try #require(member(member(root, "rules")?.sequence?.first, "paths")?.sequence)
         #expect(paths.map { member($0, "total")?.scalar?.text } == ["150", "150"])
+    }
+
+    @Test("explain names every step once, and fields instead of columns")
+    func explainNames() throws {
+        let schema = "{ k: text, g: text, v: int, at: timestamp }"
+        let text = """
+            topology: t
+            latency: 1d
+            sources:
+              e: { kafka: { topic: e }, time: { field: at }, schema: \(schema) }
+              f: { kafka: { topic: f }, time: { field: at }, schema: \(schema) }
+            steps:
+              both: { from: [e, f] }
+              pairs: { from: e, join: { stream: f, on: k, within: 1m } }
+              self: { from: e, join: { stream: e, on: k, within: 1m, as: other } }
+              runs: { from: both, key: k, sequence: { repeat: v > 0, times: 3, within: 1h, by: g } }
+              plain: { from: both, key: k, sequence: { repeat: v > 0, times: 3, within: 1h } }
+              best: { from: runs, key: k, top: { count: 1, by: v } }
+              visits: { from: e, key: k, window: { gap: 1m, max: 1h }, aggregate: { n: count() } }
+            sinks: { all: { kafka: { topic: o }, from: [pairs, self, plain, best, visits] } }
+            """
+        let spec = try #require(TopologyReader.read(text, file: "t.yaml").spec)
+        let lines = Explain.render(spec, format: .text).split(separator: "\n").map(String.init)
+        let names = lines.filter { $0.hasPrefix("step ") || $0.hasPrefix("stream ") }.map { $0.prefix { $0 != ":" } }
+        #expect(Set(names).count == names.count && names.count > 15, "\(names)")
+        #expect(!lines.contains { $0.contains("column") })
+        #expect(lines.contains("stream both/: union of both/1 and both/2"))
+        #expect(lines.contains("step both/2: from f"))
+        #expect(lines.contains("stream runs/: 3 records in a row within 1h by g of runs/1"), "\(lines)")
+        #expect(lines.contains("stream plain/: 3 records in a row within 1h of plain/1"))
+        #expect(lines.contains("stream best/: the 1 greatest by v of best/1"))
+        #expect(lines.contains("step best: from best/"))
+        for format in [Explain.Format.dot, .mermaid, .json] {
+            let rendered = Explain.render(spec, format: format)
+            #expect(rendered.contains("both/1") && rendered.contains("both/2"))
+        }
     }
 }

@@ -67,6 +67,10 @@ final class PipelineGraph: LaneGraph {
         pipeline.note(mark, of: partition.source, task)
     }
 
+    func collectOutputs(task: Int32, into outbox: inout Outbox) {
+        if let task = tasks[task] { pipeline.clearAbandoned(task, into: &outbox) }
+    }
+
     func collectChanges(task: Int32, positions: [Int: Int64], into changes: inout Outbox) {
         guard let task = tasks[task] else { return }
         pipeline.collectChanges(task, positions: positions, into: &changes)

@@ -48,7 +48,7 @@ final class StreamJoinOperator: OrderedOperator {
 
     func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
         guard let state = state as? JoinState else { return }
-        while let (slot, due) = state.nextOver(before: time) {
+        while !maker.isFull, let (slot, due) = state.nextOver(before: time) {
             maker.setOrder(passing: due)
             leave(slot, at: due, state, into: maker, task)
             state.removeOver(slot)

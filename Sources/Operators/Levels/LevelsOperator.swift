@@ -56,7 +56,7 @@ final class LevelsOperator: OrderedOperator {
 
     func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
         guard let state = state as? LevelState else { return }
-        while let (id, due, cause) = state.fire(before: time) {
+        while !maker.isFull, let (id, due, cause) = state.fire(before: time) {
             if !state.changes.isEmpty {
                 maker.setOrder(passing: due)
                 let origin = RepartitionOrigin(partition: task.partition, offset: -1, appended: -1, watermark: .min)

@@ -20,6 +20,8 @@ enum ChangeKind {
     static let operatorState: UInt8 = 5
     /// step, sequence number -> a row that waits in an operator's buffer.
     static let buffered: UInt8 = 6
+    /// rule -> what is kept of it beside its edges. One record a rule.
+    static let rule: UInt8 = 8
 }
 
 extension Pipeline {
@@ -39,6 +41,7 @@ extension Pipeline {
             for byte in identities.bytes { outbox.bytes.appendByte(byte) }
             outbox.add(.changelog, partition: task.partition, key: start..<value, value: value..<outbox.bytes.count)
         }
+        collectRules(task, &outbox)
         if !task.removals.isEmpty {
             outbox.add(task.removals)
             task.removals.removeAll()
@@ -156,10 +159,14 @@ extension Pipeline {
 
     /// A rule has forgotten a key.
     func noteRemoval(of id: UInt32, _ rule: RulePlan, _ group: KeyGroup, _ task: TaskState) {
+        noteRemoval(of: group.keys.key(of: id), identities.rules[rule.index], task)
+    }
+
+    func noteRemoval(of key: UnsafeBufferPointer<UInt8>, _ rule: UInt32, _ task: TaskState) {
         guard options.tracksChanges else { return }
         let bytes = task.removals.bytes
         let start = bytes.count
-        Self.appendEdgeKey(identities.rules[rule.index], group.keys.key(of: id), to: bytes)
+        Self.appendEdgeKey(rule, key, to: bytes)
         task.removals.add(.changelog, partition: task.partition, key: start..<bytes.count, value: nil)
     }
 

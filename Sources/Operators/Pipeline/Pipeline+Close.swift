@@ -32,15 +32,15 @@ extension Pipeline {
                 if mustStep(step, task) { store.closeNext() } else { store.skip(to: end) }
                 closing.append(step)
             }
-            if hasStreams { outbox.order = order(reaching: end) }
+            outbox.order = nextOrder(reaching: end, sources[source])
             evaluate(closing, at: end, source: source, task: task, outbox: &outbox)
             // Windows that take in these ones hold their keys before they are let go.
-            for step in closing { if let stream = step.stream { drain(stream, task, &outbox) } }
             for step in closing { forget(step, at: end, source: source, task: task, outbox: &outbox) }
         }
         for step in own {
             guard let store = task.stores[step.index], store.nextClose <= watermark else { continue }
             store.skip(to: watermark)
+            outbox.order = nextOrder(reaching: watermark, sources[source])
             forget(step, at: watermark, source: source, task: task, outbox: &outbox)
         }
     }
@@ -71,7 +71,7 @@ extension Pipeline {
         }
         for step in closing {
             guard let window = step.window, !window.emissionSinks.isEmpty || step.stream != nil else { continue }
-            emit(step, window, source: source, task: task, outbox: &outbox)
+            emit(step, window, at: end, task: task, outbox: &outbox)
         }
     }
 
@@ -89,30 +89,32 @@ extension Pipeline {
         func byKey(_ one: UInt32, _ other: UInt32) -> Bool {
             keys.key(of: one).lexicographicallyPrecedes(keys.key(of: other))
         }
-        func change(_ row: Int, _ id: UInt32, _ isTrue: Bool, _ isCleared: Bool) {
-            guard let edge = edge(rule, id, isTrue, isCleared, at: end, task) else { return }
-            KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: closeArena)
-            write(rule, edge, context(rule, id, row, end, source, task), arena: closeArena, &outbox)
+        func change(_ row: Int, _ id: UInt32, _ isTrue: Bool, _ isCleared: Bool, _ bench: Workbench) {
+            guard let edge = edge(rule, id, isTrue, isCleared, at: end, task, bench) else { return }
+            KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: bench.arena)
+            write(rule, edge, context(rule, id, row, end, source, task), arena: bench.arena, bench, &outbox)
             hold(rule, edge, id, task)
         }
         guard rule.spec.at == .close, let store = task.stores[rule.spec.on[0]] else {
             // Time only clears, and few at a time.
             var cleared: [UInt32] = []
-            test(rule, raised, closing, at: end, source, task) { if $3 { cleared.append($1) } }
+            test(rule, raised, closing, at: end, source, task) { _, id, _, isCleared, _ in
+                if isCleared { cleared.append(id) }
+            }
             cleared.sort(by: byKey)
-            return test(rule, cleared, closing, at: end, source, task) { change($0, $1, false, $3) }
+            return test(rule, cleared, closing, at: end, source, task) { change($0, $1, false, $3, $4) }
         }
         // A window that did not change has the truth that it had, unless another window is compared with it.
         let ids = store.closedKeys(among: rule.readsOneWindow ? nil : store.live)
         test(rule, ids, closing, at: end, source, task, change)
         // A window without a record of the key clears, whether the key has records in later ones already or not.
         let empty = raised.filter { !store.hasRecords($0, .closed) }.sorted(by: byKey)
-        test(rule, empty, closing, at: end, source, task) { row, id, _, _ in change(row, id, false, true) }
+        test(rule, empty, closing, at: end, source, task) { row, id, _, _, bench in change(row, id, false, true, bench) }
     }
 
     /// Evaluates a rule for keys as of the end of a window and calls `body` with those for which it may have changed:
-    /// the row of `closeArena` and the window's columns, the key, whether the condition is true and whether it is
-    /// cleared.
+    /// the row of the window's columns, the key, whether the condition is true and whether it is cleared, and where their
+    /// texts are.
     private func test(
         _ rule: RulePlan,
         _ ids: [UInt32],
@@ -120,12 +122,11 @@ extension Pipeline {
         at end: Int64,
         _ source: Int,
         _ task: TaskState,
-        _ body: (_ row: Int, _ id: UInt32, _ isTrue: Bool, _ isCleared: Bool) -> Void
+        _ body: (_ row: Int, _ id: UInt32, _ isTrue: Bool, _ isCleared: Bool, _ bench: Workbench) -> Void
     ) {
         let keys = task.groups[rule.group].keys
-        inChunks(of: ids) { ids in
-            let rows = Selection(dense.rows, count: ids.count)
-            closeArena.removeAll()
+        inChunks(of: ids) { ids, bench in
+            let rows = bench.first(ids.count)
             guard let start = ids.baseAddress else { return }
             for index in rule.spec.on {
                 guard let store = task.stores[index], let window = steps[index].window else { continue }
@@ -139,14 +140,14 @@ extension Pipeline {
                 }
                 window.gather(
                     store, ids: start, count: ids.count, isClosed ? .closed : .running, at: end, rows: rows,
-                    arena: closeArena)
+                    arena: bench.arena)
             }
             if rule.readsKey {
                 for (row, id) in ids.enumerated() {
-                    KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: closeArena)
+                    KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: bench.arena)
                 }
             }
-            evaluate(rule, start, arena: closeArena, rows: rows, task) { body($0, ids[$0], $1, $2) }
+            evaluate(rule, start, arena: bench.arena, rows: rows, task, bench) { body($0, ids[$0], $1, $2, bench) }
         }
     }
 
@@ -154,14 +155,14 @@ extension Pipeline {
     private func hold(_ rule: RulePlan, _ edge: RuleState.Edge, _ id: UInt32, _ task: TaskState) {
         guard rule.spec.at == .close else { return }
         let group = task.groups[rule.group]
-        if edge.isRaised { group.retain(id) } else if group.release(id) { drop(id, rule.group, task) }
+        if edge.isRaised { return group.retain(id) }
+        if !isHeld(id, rule, task) { forgetEdge(rule, id, task) }
+        if group.release(id) { drop(id, rule.group, task) }
     }
 
     /// Forgets a key that no window and no raised alert holds, and what rules remember of it.
     private func drop(_ id: UInt32, _ group: Int, _ task: TaskState) {
-        for rule in rules where rule.hasWindow && rule.group == group {
-            if task.rules[rule.index].removeEdge(id) { noteRemoval(of: id, rule, task.groups[group], task) }
-        }
+        for rule in rules where rule.hasWindow && rule.group == group { forgetEdge(rule, id, task) }
         task.groups[group].keys.remove(id)
     }
 
@@ -179,120 +180,141 @@ extension Pipeline {
             return store.bounds(at: store.anchor(of: id, totals, otherwise: store.anchor(at: end)))
         }
         return AlertContext(
-            row: row, time: end, window: window, watermark: end, late: task.lateCount, cause: nil)
+            row: row, time: end, window: window, watermark: end, cause: nil)
     }
 
-    private func inChunks(of ids: [UInt32], _ body: (UnsafeBufferPointer<UInt32>) -> Void) {
+    /// Calls `body` with a batch of keys at a time, and `between` after each, when the workbench is free again.
+    private func inChunks(
+        of ids: [UInt32], _ body: (UnsafeBufferPointer<UInt32>, Workbench) -> Void, between: () -> Void = {}
+    ) {
         ids.withUnsafeBufferPointer { ids in
             var start = 0
             while start < ids.count {
                 let end = min(start + options.rowsMax, ids.count)
-                body(UnsafeBufferPointer(rebasing: ids[start..<end]))
+                compute(UnsafeBufferPointer(rebasing: ids[start..<end]), body)
+                between()
                 start = end
             }
         }
     }
 
-    /// The closed window of every key that has records in it, as JSON records.
+    private func compute(_ ids: UnsafeBufferPointer<UInt32>, _ body: (UnsafeBufferPointer<UInt32>, Workbench) -> Void) {
+        let loan = bench.take()
+        loan.value.arena.removeAll()
+        body(ids, loan.value)
+    }
+
+    /// The closed window of every key that has records in it, as JSON records and as rows of the step's stream, which go
+    /// through the steps that read it when a batch of them is written.
     private func emit(
         _ step: StepPlan,
         _ window: WindowPlan,
-        source: Int,
+        at end: Int64,
         task: TaskState,
         outbox: inout Outbox
     ) {
         guard let store = task.stores[step.index], let keyPlan = step.key else { return }
+        let maker = step.stream.flatMap { sources[$0].maker }
+        maker?.setRoot(reaching: end)
         let bounds = store.bounds(at: store.closedAnchor)
         let keyFields = step.spec.key.map { step.spec.schema.fields[$0] }
-        let keyColumns = keyPlan.columns
-        inChunks(of: store.live.filter { store.hasRecords($0, .closed) }) { ids in
+        let keys = task.groups[keyPlan.group].keys
+        inChunks(of: store.live.filter { store.hasRecords($0, .closed) }) { ids, bench in
             guard let start = ids.baseAddress else { return }
-            closeArena.removeAll()
-            let rows = Selection(dense.rows, count: ids.count)
             window.gather(
-                store, ids: start, count: ids.count, .closed, at: bounds.end, rows: rows, arena: closeArena)
-            if step.stream != nil { makeRows(step, window, ids, bounds, task.groups[keyPlan.group], task, &outbox) }
-            if window.emissionSinks.isEmpty { return }
+                store, ids: start, count: ids.count, .closed, at: bounds.end, rows: bench.first(ids.count),
+                arena: bench.arena)
+            let keyColumns = bench.keys(like: keyPlan.columns)
             for (row, id) in ids.enumerated() {
-                let key = task.groups[keyPlan.group].keys.key(of: id)
-                KeyCoding.decode(key, into: emissionKeys(keyColumns), row: 0, arena: closeArena)
-                writeResult(step, keyFields, window, bounds, row)
+                let key = keys.key(of: id)
+                KeyCoding.decode(key, into: keyColumns, row: 0, arena: bench.arena)
+                if let maker { makeRow(maker, keyColumns, window, row, bounds, task, bench) }
+                if window.emissionSinks.isEmpty { continue }
+                writeResult(step, keyFields, keyColumns, window, bounds, row, bench)
                 for sink in window.emissionSinks {
                     var record = outbox.begin(.sink(sink), timestamp: bounds.end)
                     outbox.setKey(key.baseAddress, key.count, of: &record)
-                    outbox.setValue(json.bytes.base, json.bytes.count, of: &record)
+                    outbox.setValue(bench.json.bytes.base, bench.json.bytes.count, of: &record)
                     outbox.end(record)
                 }
                 counters.results += 1
             }
+        } between: {
+            if let stream = step.stream { drain(stream, task, &outbox) }
         }
-    }
-
-    func emissionKeys(_ columns: [Column]) -> [Column] {
-        if keyScratch.count != columns.count || !zip(keyScratch, columns).allSatisfy({ $0.type == $1.type }) {
-            keyScratch = columns.map { Column($0.type, capacity: 1) }
-        }
-        return keyScratch
     }
 
     private func writeResult(
         _ step: StepPlan,
         _ keyFields: [Field],
+        _ keyColumns: [Column],
         _ window: WindowPlan,
         _ bounds: (start: Int64, end: Int64),
-        _ row: Int
+        _ row: Int,
+        _ bench: Workbench
     ) {
-        json.removeAll()
-        json.beginObject()
-        json.member("topology", spec.name)
-        json.member("step", step.spec.name)
-        json.name("key")
-        json.beginObject()
-        for (field, column) in zip(keyFields, keyScratch) {
-            json.name(field.name)
-            json.value(column.values[0], valid: true, column.type, arena: closeArena, exactly: true)
+        bench.json.removeAll()
+        bench.json.beginObject()
+        bench.json.member("topology", spec.name)
+        bench.json.member("step", step.spec.name)
+        bench.json.name("key")
+        bench.json.beginObject()
+        for (field, column) in zip(keyFields, keyColumns) {
+            bench.json.name(field.name)
+            bench.json.value(column.values[0], valid: true, column.type, arena: bench.arena, exactly: true)
         }
-        json.endObject()
-        writeValues(window, bounds, row: row)
-        json.endObject()
+        bench.json.endObject()
+        writeValues(window, bounds, row: row, bench)
+        bench.json.endObject()
     }
 
     /// The members `window` and `values` of a row of the window's outputs.
-    func writeValues(_ window: WindowPlan, _ bounds: (start: Int64, end: Int64), row: Int) {
-        json.name("window")
-        json.beginObject()
-        json.name("start")
-        json.timestamp(bounds.start)
-        json.name("end")
-        json.timestamp(bounds.end)
-        json.endObject()
-        json.name("values")
-        json.beginObject()
+    func writeValues(_ window: WindowPlan, _ bounds: (start: Int64, end: Int64), row: Int, _ bench: Workbench) {
+        bench.json.name("window")
+        bench.json.beginObject()
+        bench.json.name("start")
+        bench.json.timestamp(bounds.start)
+        bench.json.name("end")
+        bench.json.timestamp(bounds.end)
+        bench.json.endObject()
+        bench.json.name("values")
+        bench.json.beginObject()
         for (field, column) in zip(window.outputFields, window.outputColumns) {
-            json.name(field.name)
-            json.value(
-                column.values[row], valid: column.valid[row] == 1, column.type, arena: closeArena, exactly: true)
+            bench.json.name(field.name)
+            bench.json.value(
+                column.values[row], valid: column.valid[row] == 1, column.type, arena: bench.arena, exactly: true)
         }
-        json.endObject()
+        bench.json.endObject()
     }
 
-    /// Keys without records in any window leave; what running windows have raised for them is cleared.
+    /// Keys without records in the step's windows leave; what rules on them have raised is cleared once none of their
+    /// windows holds the key.
     private func forget(_ step: StepPlan, at end: Int64, source: Int, task: TaskState, outbox: inout Outbox) {
         guard let store = task.stores[step.index], let keyPlan = step.key else { return }
         let group = task.groups[keyPlan.group]
         var gone: [UInt32] = []
         store.forget { id in
             noteRemoval(of: id, step, store, group, task)
-            if group.release(id) { gone.append(id) }
+            gone.append(id)
         }
         for id in gone {
-            for rule in rules where rule.hasWindow && rule.group == keyPlan.group {
-                if task.rules[rule.index].isRaised(id) {
+            for rule in rules where rule.hasWindow && rule.spec.on.contains(step.index) && !isHeld(id, rule, task) {
+                if rule.spec.at == .record, task.rules[rule.index].isRaised(id) {
                     clearForgotten(rule, id, at: end, source: source, task: task, outbox: &outbox)
                 }
+                if !task.rules[rule.index].isRaised(id) { forgetEdge(rule, id, task) }
             }
-            drop(id, keyPlan.group, task)
+            if group.release(id) { drop(id, keyPlan.group, task) }
         }
+    }
+
+    /// True if one of the rule's windows has the key.
+    private func isHeld(_ id: UInt32, _ rule: RulePlan, _ task: TaskState) -> Bool {
+        rule.spec.on.contains { task.stores[$0]?.hasKey(id) ?? false }
+    }
+
+    private func forgetEdge(_ rule: RulePlan, _ id: UInt32, _ task: TaskState) {
+        if task.rules[rule.index].removeEdge(id) { noteRemoval(of: id, rule, task.groups[rule.group], task) }
     }
 
     private func clearForgotten(
@@ -303,17 +325,19 @@ extension Pipeline {
         task: TaskState,
         outbox: inout Outbox
     ) {
-        closeArena.removeAll()
-        withUnsafePointer(to: id) { ids in
-            let one = Selection(dense.rows, count: 1)
-            for index in rule.spec.on {
-                guard let store = task.stores[index], let window = steps[index].window else { continue }
-                window.gather(store, ids: ids, count: 1, .running, at: end, rows: one, arena: closeArena)
+        withUnsafePointer(to: id) { id in
+            compute(UnsafeBufferPointer(start: id, count: 1)) { ids, bench in
+                guard let start = ids.baseAddress else { return }
+                for index in rule.spec.on {
+                    guard let store = task.stores[index], let window = steps[index].window else { continue }
+                    window.gather(
+                        store, ids: start, count: 1, .running, at: end, rows: bench.first(1), arena: bench.arena)
+                }
+                let key = task.groups[rule.group].keys.key(of: ids[0])
+                KeyCoding.decode(key, into: rule.keyColumns, row: 0, arena: bench.arena)
+                guard let edge = edge(rule, ids[0], false, true, at: end, task, bench) else { return }
+                write(rule, edge, context(rule, ids[0], 0, end, source, task), arena: bench.arena, bench, &outbox)
             }
         }
-        let key = task.groups[rule.group].keys.key(of: id)
-        KeyCoding.decode(key, into: rule.keyColumns, row: 0, arena: closeArena)
-        guard let edge = edge(rule, id, false, true, at: end, task) else { return }
-        write(rule, edge, context(rule, id, 0, end, source, task), arena: closeArena, &outbox)
     }
 }

@@ -61,23 +61,25 @@ extension Pipeline {
             describeOperator(step, task, body)
         }
         describeTables(task, body)
+        let loan = self.bench.take()
+        let bench = loan.value
         for rule in rules where rule.hasWindow {
             let keys = task.groups[rule.group].keys
             for (id, edge) in task.rules[rule.index].edges {
-                closeArena.removeAll()
-                KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: 0, arena: closeArena)
-                let (key, text) = keyTexts(Array(zip(rule.keyNames, rule.keyColumns)))
-                json.removeAll()
-                json.beginObject()
-                json.member("rule", rule.spec.name)
-                json.name("key")
-                json.written(key)
-                json.member("state", edge.isRaised ? "raised" : "cleared")
-                json.member("alert_id", hexadecimal(edge.alertId) + hexadecimal(edge.secondHalf))
-                json.name("event_time")
-                json.timestamp(edge.eventTime)
-                json.endObject()
-                body(StateEntry(store: rule.spec.name, key: key, text: text, json: json.string))
+                bench.arena.removeAll()
+                KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: 0, arena: bench.arena)
+                let (key, text) = keyTexts(Array(zip(rule.keyNames, rule.keyColumns)), bench)
+                bench.json.removeAll()
+                bench.json.beginObject()
+                bench.json.member("rule", rule.spec.name)
+                bench.json.name("key")
+                bench.json.written(key)
+                bench.json.member("state", edge.isRaised ? "raised" : "cleared")
+                bench.json.member("alert_id", hexadecimal(edge.alertId) + hexadecimal(edge.secondHalf))
+                bench.json.name("event_time")
+                bench.json.timestamp(edge.eventTime)
+                bench.json.endObject()
+                body(StateEntry(store: rule.spec.name, key: key, text: text, json: bench.json.string))
             }
         }
     }
@@ -85,27 +87,28 @@ extension Pipeline {
     private func describe(_ step: StepPlan, _ task: TaskState, _ body: (StateEntry) -> Void) {
         guard let store = task.stores[step.index], let window = step.window, let keyPlan = step.key else { return }
         let totals: WindowStore.Totals = store.options.keepsRunning ? .running : .closed
-        let keys = emissionKeys(keyPlan.columns)
+        let loan = self.bench.take()
+        let bench = loan.value
+        let keys = bench.keys(like: keyPlan.columns)
         let names = step.spec.key.map { step.spec.schema.fields[$0].name }
         let watermark = task.watermarks[step.source]
         for id in store.live {
-            closeArena.removeAll()
-            let one = Selection(dense.rows, count: 1)
+            bench.arena.removeAll()
             withUnsafePointer(to: id) {
-                window.gather(store, ids: $0, count: 1, totals, at: watermark, rows: one, arena: closeArena)
+                window.gather(store, ids: $0, count: 1, totals, at: watermark, rows: bench.first(1), arena: bench.arena)
             }
-            KeyCoding.decode(task.groups[keyPlan.group].keys.key(of: id), into: keys, row: 0, arena: closeArena)
-            let (key, text) = keyTexts(Array(zip(names, keys)))
+            KeyCoding.decode(task.groups[keyPlan.group].keys.key(of: id), into: keys, row: 0, arena: bench.arena)
+            let (key, text) = keyTexts(Array(zip(names, keys)), bench)
             let bounds = store.bounds(at: store.anchor(of: id, totals, otherwise: store.anchor(at: watermark)))
-            json.removeAll()
-            json.beginObject()
-            json.member("step", step.spec.name)
-            json.name("key")
-            json.written(key)
-            json.member("totals", totals == .running ? "running" : "closed")
-            writeValues(window, bounds, row: 0)
-            json.endObject()
-            body(StateEntry(store: step.spec.name, key: key, text: text, json: json.string))
+            bench.json.removeAll()
+            bench.json.beginObject()
+            bench.json.member("step", step.spec.name)
+            bench.json.name("key")
+            bench.json.written(key)
+            bench.json.member("totals", totals == .running ? "running" : "closed")
+            writeValues(window, bounds, row: 0, bench)
+            bench.json.endObject()
+            body(StateEntry(store: step.spec.name, key: key, text: text, json: bench.json.string))
         }
     }
 
@@ -113,20 +116,22 @@ extension Pipeline {
     private func describeOperator(_ step: StepPlan, _ task: TaskState, _ body: (StateEntry) -> Void) {
         guard let maker = task.makers[step.index] else { return }
         let bytes = Arena(capacity: 1 << 12)
+        let loan = self.bench.take()
+        let bench = loan.value
         maker.state.forEach(into: bytes) { key, value in
             let text = Self.printable(UnsafeBufferPointer(start: bytes.base + key.lowerBound, count: key.count))
-            json.removeAll()
-            json.text(text)
-            let keyJson = json.string
-            json.removeAll()
-            json.beginObject()
-            json.member("step", step.spec.name)
-            json.member("operator", step.spec.maker?.kind.name ?? "")
-            json.member("key", text)
-            json.member("bytes", Int64(value.count))
-            json.member("hash", hexadecimal(hashBytes(bytes.base + value.lowerBound, value.count)))
-            json.endObject()
-            body(StateEntry(store: step.spec.name, key: keyJson, text: text, json: json.string))
+            bench.json.removeAll()
+            bench.json.text(text)
+            let keyJson = bench.json.string
+            bench.json.removeAll()
+            bench.json.beginObject()
+            bench.json.member("step", step.spec.name)
+            bench.json.member("operator", step.spec.maker?.kind.name ?? "")
+            bench.json.member("key", text)
+            bench.json.member("bytes", Int64(value.count))
+            bench.json.member("hash", hexadecimal(hashBytes(bytes.base + value.lowerBound, value.count)))
+            bench.json.endObject()
+            body(StateEntry(store: step.spec.name, key: keyJson, text: text, json: bench.json.string))
             bytes.removeAll()
         }
     }
@@ -142,15 +147,15 @@ extension Pipeline {
         }
     }
 
-    func keyTexts(_ fields: [(name: String, column: Column)]) -> (json: String, text: String) {
-        json.removeAll()
-        json.beginObject()
+    func keyTexts(_ fields: [(name: String, column: Column)], _ bench: Workbench) -> (json: String, text: String) {
+        bench.json.removeAll()
+        bench.json.beginObject()
         for (name, column) in fields {
-            json.name(name)
-            json.value(column.values[0], valid: true, column.type, arena: closeArena, exactly: true)
+            bench.json.name(name)
+            bench.json.value(column.values[0], valid: true, column.type, arena: bench.arena, exactly: true)
         }
-        json.endObject()
-        let texts = fields.map { ValueText.string($0.column.values[0], $0.column.type, arena: closeArena) }
-        return (json.string, texts.joined(separator: ","))
+        bench.json.endObject()
+        let texts = fields.map { ValueText.string($0.column.values[0], $0.column.type, arena: bench.arena) }
+        return (bench.json.string, texts.joined(separator: ","))
     }
 }

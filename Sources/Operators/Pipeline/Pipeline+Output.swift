@@ -6,22 +6,24 @@ import State
 import Topology
 
 extension Pipeline {
-    /// Records of steps that a sink takes, in row order.
-    func writeRecords(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ outbox: inout Outbox) {
+    /// Records of steps that a sink takes, step by step.
+    func writeRecords(
+        _ plan: SourcePlan, _ source: Int, _ task: TaskState, _ bench: Workbench, _ outbox: inout Outbox
+    ) {
         for output in recordSinks[source] {
             let rows = output.step.selection.selection
             for index in 0..<rows.count {
                 let row = rows[index]
-                if hasStreams { outbox.order = order(of: row, plan) }
-                json.removeAll()
-                json.beginObject()
+                outbox.order = order(of: row, plan)
+                bench.json.removeAll()
+                bench.json.beginObject()
                 for (field, column) in zip(output.step.spec.schema.fields, output.step.columns) {
-                    json.name(field.name)
-                    json.value(
+                    bench.json.name(field.name)
+                    bench.json.value(
                         column.values[row], valid: column.valid[row] == 1, column.type,
                         arena: plan.batch.arena, exactly: true)
                 }
-                json.endObject()
+                bench.json.endObject()
                 var record = outbox.begin(
                     .sink(output.sink), timestamp: plan.batch.times[row], causedAt: origin(plan, source, task, row).appended)
                 if let key = output.step.key, key.encoded.valid[row] == 1 {
@@ -30,7 +32,7 @@ extension Pipeline {
                 } else if plan.stream == nil, let key = plan.batch.raw.keys[row] {
                     outbox.setKey(key, Int(plan.batch.raw.keyCounts[row]), of: &record)
                 }
-                outbox.setValue(json.bytes.base, json.bytes.count, of: &record)
+                outbox.setValue(bench.json.bytes.base, bench.json.bytes.count, of: &record)
                 outbox.end(record)
                 counters.results += 1
             }
@@ -42,10 +44,11 @@ extension Pipeline {
         _ source: Int,
         _ row: Int,
         _ task: TaskState,
+        _ bench: Workbench,
         _ outbox: inout Outbox
     ) {
         let batch = plan.batch
-        var record = copy(.late, plan, row, asFields: plan.origins != nil, &outbox)
+        var record = copy(.late, plan, row, asFields: plan.origins != nil, bench, &outbox)
         let behind = plan.watermarks[row] - batch.times[row]
         outbox.addHeader("millrace.late.by_ms", to: &record) { $0.appendNumber(behind) }
         outbox.addHeader("millrace.late.watermark", to: &record) { $0.appendTime(plan.watermarks[row]) }
@@ -58,20 +61,21 @@ extension Pipeline {
         _ plan: SourcePlan,
         _ row: Int,
         asFields: Bool,
+        _ bench: Workbench,
         _ outbox: inout Outbox
     ) -> Outbox.Record {
         if plan.stream != nil {
             var record = outbox.begin(destination, timestamp: max(0, plan.batch.times[row]), causedAt: -1)
-            writeFields(plan, row)
-            outbox.setValue(json.bytes.base, json.bytes.count, of: &record)
+            writeFields(plan, row, bench)
+            outbox.setValue(bench.json.bytes.base, bench.json.bytes.count, of: &record)
             return record
         }
         let raw = plan.batch.raw
         var record = outbox.begin(destination, timestamp: max(0, raw.timestamps[row]), causedAt: -1)
         outbox.setKey(raw.keys[row], Int(raw.keyCounts[row]), of: &record)
         if asFields {
-            writeFields(plan, row)
-            outbox.setValue(json.bytes.base, json.bytes.count, of: &record)
+            writeFields(plan, row, bench)
+            outbox.setValue(bench.json.bytes.base, bench.json.bytes.count, of: &record)
             return record
         }
         // An oversized record cannot be passed on whole; its first part tells what it was.
@@ -119,21 +123,23 @@ extension Pipeline {
         _ task: TaskState,
         _ sink: (Int) -> (any MetricsSink)?
     ) {
-        closeArena.removeAll()
-        let rows = Selection(dense.rows, count: ids.count)
+        let loan = bench.take()
+        let bench = loan.value
+        bench.arena.removeAll()
+        let rows = bench.first(ids.count)
         let watermark = task.watermarks[step.source]
         ids.withUnsafeBufferPointer { ids in
             guard let start = ids.baseAddress else { return }
             window.gather(
-                store, ids: start, count: ids.count, .running, at: watermark, rows: rows, arena: closeArena)
+                store, ids: start, count: ids.count, .running, at: watermark, rows: rows, arena: bench.arena)
         }
-        let keys = emissionKeys(step.key?.columns ?? [])
+        let keys = bench.keys(like: step.key?.columns ?? [])
         for (row, id) in ids.enumerated() {
-            KeyCoding.decode(group.keys.key(of: id), into: keys, row: 0, arena: closeArena)
+            KeyCoding.decode(group.keys.key(of: id), into: keys, row: 0, arena: bench.arena)
             let bounds = store.bounds(at: store.anchor(of: id, .running, otherwise: store.anchor(at: watermark)))
             var fields = zip(window.outputFields, window.outputColumns).map { field, column in
                 let value =
-                    column.valid[row] == 1 ? ValueText.string(column.values[row], column.type, arena: closeArena) : ""
+                    column.valid[row] == 1 ? ValueText.string(column.values[row], column.type, arena: bench.arena) : ""
                 return (name: "\(step.spec.name).\(field.name)", value: value)
             }
             fields.append((name: "\(step.spec.name).window_start", value: CivilTime.string(bounds.start)))
@@ -145,7 +151,7 @@ extension Pipeline {
                     case .text(let text): key += text
                     case .field(let name):
                         guard let index = keyFields.firstIndex(of: name) else { return }
-                        key += ValueText.string(keys[index].values[0], keys[index].type, arena: closeArena)
+                        key += ValueText.string(keys[index].values[0], keys[index].type, arena: bench.arena)
                     }
                 }
                 sink(sinkIndex)?.put(key: key, fields: fields, ttlMilliseconds: ttl)

@@ -10,30 +10,31 @@ extension Pipeline {
     package func process(_ raw: RawRecords, source: Int, task: TaskState, outbox: inout Outbox) {
         let plan = sources[source]
         let batch = plan.batch
+        let first = beginOutputs(of: source, outbox)
         batch.partition = task.partition
         plan.decoder.decode(raw, into: batch)
         stages?.lap(.decoding)
         batch.raw = raw
         counters.records += Int64(batch.count)
         plan.late.update(repeating: 0, count: batch.count)
-        if let table = plan.table { return processTable(plan, table, source, task, &outbox) }
-        if let carried = plan.carried {
-            takeOrigins(plan, carried, task, source)
+        roots.begin(plan)
+        if let table = plan.table {
+            processTable(plan, table, source, task, &outbox)
         } else {
-            deriveAndTime(plan, task, source)
+            if let carried = plan.carried {
+                takeOrigins(plan, carried, task, source)
+            } else {
+                deriveAndTime(plan, task, source)
+            }
+            stages?.lap(.timing)
+            processStretches(plan, source, task, &outbox)
         }
-        stages?.lap(.timing)
-        guard hasStreams else { return processStretches(plan, source, task, &outbox) }
-        let first = outbox.records.count
-        root = plan
-        processStretches(plan, source, task, &outbox)
-        root = nil
         // What went through a loop is here once all who write to it have said that nothing more comes for now.
-        if isLoop(source), task.upstream[source].allSatisfy({ $0 == Upstream.idle }) {
+        if hasStreams, isLoop(source), task.upstream[source].allSatisfy({ $0 == Upstream.idle }) {
             settle(source, Upstream.idle, task, &outbox)
         }
-        outbox.order = 0
-        outbox.sort(from: first)
+        roots.end()
+        endOutputs(from: first, task, &outbox)
     }
 
     /// Takes the rows of a source's batch through its steps, whose event times and watermarks are known.
@@ -46,13 +47,12 @@ extension Pipeline {
             stages?.lap(.closing)
             let due = nextClose(source: source, task: task)
             var end = start + 1
-            while end < batch.count, plan.watermarks[end] < due || plan.watermarks[end] == watermark {
+            while end < batch.count, !isRowWise, plan.watermarks[end] < due || plan.watermarks[end] == watermark {
                 end += 1
             }
             processStretch(plan, source, task, from: start, to: end, &outbox)
             if hasStreams {
-                if plan === root { rootDone = end }
-                pass(plan, source, task, &outbox)
+                pass(plan, source, task)
                 settle(source, plan.watermarks[end - 1], task, &outbox)
             }
             start = end
@@ -61,6 +61,12 @@ extension Pipeline {
 
     /// Event time has come to `watermark` without a record: an idle partition, or the end of the input.
     package func advance(source: Int, to watermark: Int64, task: TaskState, outbox: inout Outbox) {
+        let first = beginOutputs(of: source, outbox)
+        goOn(source, to: watermark, task, &outbox)
+        endOutputs(from: first, task, &outbox)
+    }
+
+    private func goOn(_ source: Int, to watermark: Int64, _ task: TaskState, _ outbox: inout Outbox) {
         // A table's event time is that of its records.
         if sources[source].table != nil { return }
         if task.watermarks[source] == .min {
@@ -79,13 +85,15 @@ extension Pipeline {
     package func idle(source: Int, forMilliseconds milliseconds: Int64, task: TaskState, outbox: inout Outbox) {
         // Behind a repartition topic it is the partitions before it whose time goes on.
         guard sources[source].carried == nil, sources[source].table == nil else { return }
+        let first = beginOutputs(of: source, outbox)
+        defer { endOutputs(from: first, task, &outbox) }
         guard task.times[source] != .min else {
             // Operators with other inputs do not wait for an empty partition.
             guard hasStreams, task.settled[source] != Upstream.idle else { return }
             return settle(source, Upstream.idle, task, &outbox)
         }
         let reached = task.times[source] + milliseconds - sources[source].spec.outOfOrder
-        advance(source: source, to: reached, task: task, outbox: &outbox)
+        goOn(source, to: reached, task, &outbox)
         // A source whose last record is days old must not hold back those that it is joined with.
         if hasStreams { settle(source, Upstream.idle, task, &outbox) }
     }
@@ -189,7 +197,10 @@ extension Pipeline {
         to end: Int,
         _ outbox: inout Outbox
     ) {
+        let loan = bench.take()
+        let bench = loan.value
         let batch = plan.batch
+        beginTicks(plan, from: start, to: end)
         var count = 0
         for row in start..<end where batch.status[row] == 0 {
             plan.rows.rows[count] = Int32(truncatingIfNeeded: row)
@@ -201,18 +212,18 @@ extension Pipeline {
             stages?.lap(.selecting)
             findKeys(plan, source, task)
             stages?.lap(.keying)
-            for pass in windowPasses[source] { update(pass, plan, task) }
+            for pass in windowPasses[source] { update(pass, plan, task, bench) }
             stages?.lap(.aggregating)
-            for rule in rulesOfSource[source] { fire(rule, plan, source, task) }
+            for rule in rulesOfSource[source] { fire(rule, plan, source, task, bench) }
             stages?.lap(.rules)
-            if !pending.isEmpty { writePending(plan, source, task, &outbox) }
-            if !recordSinks[source].isEmpty { writeRecords(plan, source, task, &outbox) }
-            if !repartitionsOfSource[source].isEmpty { writeRepartitioned(plan, source, task, &outbox) }
             if hasStreams { buffer(plan, source, task) }
+            if !bench.pending.isEmpty { writePending(plan, source, task, bench, &outbox) }
+            if !recordSinks[source].isEmpty { writeRecords(plan, source, task, bench, &outbox) }
+            if !repartitionsOfSource[source].isEmpty { writeRepartitioned(plan, source, task, &outbox) }
         } else if hasStreams {
             for step in steps where step.source == source { step.selection.count = 0 }
         }
-        writeRefused(plan, source, task, from: start, to: end, &outbox)
+        writeRefused(plan, source, task, from: start, to: end, bench, &outbox)
         stages?.lap(.writing)
     }
 
@@ -286,7 +297,8 @@ extension Pipeline {
 
     // MARK: Windows
 
-    private func update(_ pass: WindowPass, _ plan: SourcePlan, _ task: TaskState) {
+    private func update(_ pass: WindowPass, _ plan: SourcePlan, _ task: TaskState, _ bench: Workbench) {
+        let scratch = bench.scratch
         guard let store = task.stores[pass.step.index] else { return }
         let batch = plan.batch
         var watermarks = UnsafePointer(plan.watermarks)
@@ -333,7 +345,7 @@ extension Pipeline {
                 late: plan.late,
                 scratch: scratch
             )
-            aggregate(pass.window, batch, store, rows, done..<end)
+            aggregate(pass.window, batch, store, rows, done..<end, scratch)
             done = end
         }
         if pass.window.isRead {
@@ -342,14 +354,16 @@ extension Pipeline {
         let group = task.groups[pass.key.group]
         for id in store.live[liveBefore...] { group.retain(id) }
         if pass.window.isRead { pass.window.runOutputs(rows, arena: batch.arena) }
-        if pass.isOwn { dropLate(pass.step, plan, store, rows) }
+        if pass.isOwn { dropLate(pass.step, plan, store, rows, scratch) }
         if !pass.window.redisSinks.isEmpty {
             for index in 0..<own.count { task.dirty[pass.step.index].insert(ids[own[index]]) }
         }
     }
 
     /// Rows that were too late for the step's windows fire no rule on them.
-    private func dropLate(_ step: StepPlan, _ plan: SourcePlan, _ store: WindowStore, _ rows: Selection) {
+    private func dropLate(
+        _ step: StepPlan, _ plan: SourcePlan, _ store: WindowStore, _ rows: Selection, _ scratch: WindowScratch
+    ) {
         var count = 0
         for index in 0..<rows.count where plan.updates[rows[index]] != 0 {
             step.selection.rows[count] = rows.rows[index]
@@ -359,7 +373,8 @@ extension Pipeline {
     }
 
     private func aggregate(
-        _ window: WindowPlan, _ batch: Batch, _ store: WindowStore, _ rows: Selection, _ positions: Range<Int>
+        _ window: WindowPlan, _ batch: Batch, _ store: WindowStore, _ rows: Selection, _ positions: Range<Int>,
+        _ scratch: WindowScratch
     ) {
         // The number of records, which every window keeps, unless a `count()` does it below.
         if !window.storeIndices.contains(0) {

@@ -84,6 +84,7 @@ extension Pipeline {
         _ task: TaskState,
         from start: Int,
         to end: Int,
+        _ bench: Workbench,
         _ outbox: inout Outbox
     ) {
         let batch = plan.batch
@@ -98,21 +99,20 @@ extension Pipeline {
             while next < plan.refusals.count, plan.refusals[next].row == row { next += 1 }
             if batch.status[row] == 0, plan.late[row] == 0, first == next { continue }
             if batch.status[row] == RowStatus.mark.rawValue { continue }
-            if hasStreams { outbox.order = order(of: row, plan) }
+            outbox.order = order(of: row, plan)
             if batch.status[row] != 0 {
-                writeDead(plan, source, row, [], task, &outbox)
+                writeDead(plan, source, row, [], task, bench, &outbox)
                 counters.dead[Int(batch.status[row])] += 1
                 continue
             }
             if first < next {
                 let refusals = plan.refusals[first..<next]
-                writeDead(plan, source, row, refusals, task, &outbox)
+                writeDead(plan, source, row, refusals, task, bench, &outbox)
                 counters.dead[Int(plan.refusals[first].status.rawValue)] += 1
                 if refusals.contains(where: { $0.status == .aheadOfOthers }) { forgetUnused(row, source, task) }
             }
             if plan.late[row] != 0 {
-                writeLate(plan, source, row, task, &outbox)
-                task.lateCount += 1
+                writeLate(plan, source, row, task, bench, &outbox)
                 counters.late += 1
                 forgetUnused(row, source, task)
             }
@@ -137,13 +137,14 @@ extension Pipeline {
         _ row: Int,
         _ refusals: ArraySlice<Refusal>,
         _ task: TaskState,
+        _ bench: Workbench,
         _ outbox: inout Outbox
     ) {
         let batch = plan.batch
         let status = refusals.first?.status ?? RowStatus(rawValue: batch.status[row]) ?? .malformed
         // Of a repartitioned record that was read well, the original is what people look for.
         let isOriginal = plan.stream == nil && (plan.carried == nil || status != .aheadOfOthers)
-        var record = copy(.deadLetter, plan, row, asFields: !isOriginal, &outbox)
+        var record = copy(.deadLetter, plan, row, asFields: !isOriginal, bench, &outbox)
         outbox.addHeader("__streams.errors.exception", to: &record) { text in
             text.appendText("millrace.")
             text.appendText(status.name)

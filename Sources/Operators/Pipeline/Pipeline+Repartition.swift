@@ -214,15 +214,15 @@ extension Pipeline {
     }
 
     /// The fields of a repartitioned row as JSON, since its value is for millrace alone to read.
-    func writeFields(_ plan: SourcePlan, _ row: Int) {
-        json.removeAll()
-        json.beginObject()
+    func writeFields(_ plan: SourcePlan, _ row: Int, _ bench: Workbench) {
+        bench.json.removeAll()
+        bench.json.beginObject()
         for (field, column) in zip(plan.spec.schema.fields, plan.columns) {
-            json.name(field.name)
-            json.value(
+            bench.json.name(field.name)
+            bench.json.value(
                 column.values[row], valid: column.valid[row] == 1, column.type, arena: plan.batch.arena,
                 exactly: true)
         }
-        json.endObject()
+        bench.json.endObject()
     }
 }

@@ -42,6 +42,8 @@ extension Pipeline {
             task.definitions = value.map { Array($0) } ?? []
         case ChangeKind.panes: restorePanes(&keyReader, &reader, isRemoval: value == nil, task)
         case ChangeKind.edge: restoreEdge(&keyReader, &reader, isRemoval: value == nil, task)
+        case ChangeKind.rule:
+            if !restoreRule(keyReader.word32(), value, task) { keyReader.fail() }
         case ChangeKind.seen:
             let rule = identities.rule(keyReader.word32())
             let hash = keyReader.word64()
@@ -86,10 +88,14 @@ extension Pipeline {
     private func restoreEdge(
         _ keyReader: inout BinaryReader, _ reader: inout BinaryReader, isRemoval: Bool, _ task: TaskState
     ) {
-        guard let index = identities.rule(keyReader.word32()) else { return }
-        let group = task.groups[rules[index].group]
+        let identity = keyReader.word32()
         let key = keyReader.bytes(keyReader.left)
         guard keyReader.isValid else { return }
+        guard let index = identities.rule(identity) else {
+            task.strangers[identity, default: [:]][Array(key)] = isRemoval ? nil : Self.edge(&reader)
+            return
+        }
+        let group = task.groups[rules[index].group]
         if isRemoval {
             if let id = group.find(key) { _ = task.rules[index].removeEdge(id) }
         } else {
@@ -105,6 +111,7 @@ extension Pipeline {
         }
         for store in task.stores { store?.finishRestore() }
         finishRestoreOfMakers(task)
+        abandonAlerts(task)
         for index in rules.indices {
             task.rules[index].dirtyEdges.removeAll()
             task.rules[index].dirtySeen.removeAll()
@@ -122,9 +129,7 @@ extension Pipeline {
 
     /// A key without windows, and what rules remember of it.
     private func forget(_ id: UInt32, _ group: KeyGroup, _ task: TaskState) {
-        for rule in rules where rule.hasWindow && task.groups[rule.group] === group {
-            _ = task.rules[rule.index].removeEdge(id)
-        }
+        for rule in rules where rule.hasWindow && task.groups[rule.group] === group { abandon(rule, id, task) }
         group.keys.remove(id)
     }
 
@@ -171,7 +176,10 @@ extension Pipeline {
         bytes.appendVarint(task.sequence)
         task.lastMeta.withUnsafeBufferPointer { bytes.appendBlob($0) }
         var numbers: [[UInt32]] = []
-        for group in task.groups {
+        bytes.appendVarint(UInt64(task.groups.count))
+        for (names, group) in zip(groups, task.groups) {
+            bytes.appendVarint(UInt64(names.count))
+            for name in names { bytes.appendBlob(name) }
             var numberOf = [UInt32](repeating: 0, count: group.keys.idLimit)
             var next: UInt32 = 0
             bytes.appendVarint(UInt64(group.keys.count))
@@ -191,11 +199,14 @@ extension Pipeline {
         }
         writeMakers(task, to: bytes)
         writeTables(task, to: bytes)
-        for rule in rules { write(task.rules[rule.index], numbers[rule.group], identities.rules[rule.index], to: bytes) }
+        for rule in rules { write(rule, task, numbers[rule.group], to: bytes) }
     }
 
-    private func write(_ state: RuleState, _ numbers: [UInt32], _ identity: UInt32, to bytes: Arena) {
+    private func write(_ rule: RulePlan, _ task: TaskState, _ numbers: [UInt32], to bytes: Arena) {
+        let (identity, state) = (identities.rules[rule.index], task.rules[rule.index])
         bytes.appendWord(identity)
+        (task.keptRules[identity]?.bytes ?? []).withUnsafeBufferPointer { bytes.appendBlob($0) }
+        bytes.appendVarint(UInt64(rule.group))
         bytes.appendVarint(UInt64(state.edges.count))
         for (id, edge) in state.edges {
             bytes.appendWord(numbers[Int(id)])
@@ -229,11 +240,18 @@ extension Pipeline {
         task.definitions = definitions
         task.sequence = reader.varint()
         let metaBytes = reader.blob()
-        var ids: [[UInt32]] = []
-        for group in task.groups {
-            let count = reader.count(below: snapshot.count + 1)
-            ids.append((0..<count).map { _ in group.intern(reader.blob()) })
+        // Key tables are known by the names of their fields: steps without windows, which no definition names, have some too.
+        var keys: [[UnsafeBufferPointer<UInt8>]] = []
+        var places: [Int?] = []
+        for _ in 0..<reader.count(below: snapshot.count + 1) {
+            let names = (0..<reader.count(below: snapshot.count + 1)).map { _ in reader.text() }
+            places.append(groups.firstIndex(of: names))
+            keys.append((0..<reader.count(below: snapshot.count + 1)).map { _ in reader.blob() })
             guard reader.isValid else { return false }
+        }
+        var ids = groups.map { _ in [UInt32]() }
+        for (place, keys) in zip(places, keys) {
+            if let place { ids[place] = keys.map { task.groups[place].intern($0) } }
         }
         for step in steps {
             guard let store = task.stores[step.index], let keyPlan = step.key else { continue }
@@ -243,12 +261,21 @@ extension Pipeline {
         guard readMakers(&reader, task), readTables(&reader, task) else { return false }
         // Rules come and go without the steps' definitions changing.
         while !reader.isAtEnd {
-            let index = identities.rule(reader.word32())
+            let identity = reader.word32()
+            let index = identities.rule(identity)
+            let kept = reader.blob()
+            if !kept.isEmpty, !restoreRule(identity, kept, task) { return false }
+            let group = reader.count(below: keys.count)
             for _ in 0..<reader.count(below: snapshot.count) {
                 let number = Int(reader.word32())
                 let edge = Self.edge(&reader)
-                guard let index, ids[rules[index].group].indices.contains(number) else { continue }
-                task.rules[index].setEdge(ids[rules[index].group][number], edge)
+                guard keys.indices.contains(group), keys[group].indices.contains(number) else { return false }
+                let key = keys[group][number]
+                if let index {
+                    task.rules[index].setEdge(task.groups[rules[index].group].intern(key), edge)
+                } else {
+                    task.strangers[identity, default: [:]][Array(key)] = edge
+                }
             }
             for _ in 0..<reader.count(below: snapshot.count) {
                 let hash = reader.word64()

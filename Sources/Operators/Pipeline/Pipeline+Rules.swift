@@ -7,8 +7,8 @@ import Topology
 
 extension Pipeline {
     /// Evaluates a rule on the rows of this stretch and notes the edges.
-    func fire(_ rule: RulePlan, _ plan: SourcePlan, _ source: Int, _ task: TaskState) {
-        if !rule.hasWindow { return fireOnRecords(rule, plan, task) }
+    func fire(_ rule: RulePlan, _ plan: SourcePlan, _ source: Int, _ task: TaskState, _ bench: Workbench) {
+        if !rule.hasWindow { return fireOnRecords(rule, plan, task, bench) }
         guard rule.spec.at == .record else { return }
         let own = rule.spec.on.map { steps[$0] }.filter { $0.source == source }
         let rows: Selection
@@ -29,9 +29,11 @@ extension Pipeline {
                 KeyCoding.decode(keys.key(of: ids[row]), into: rule.keyColumns, row: row, arena: arena)
             }
         }
-        evaluate(rule, ids, arena: arena, rows: rows, task) { row, isTrue, isCleared in
-            guard let edge = edge(rule, ids[row], isTrue, isCleared, at: plan.batch.times[row], task) else { return }
-            pending.append(PendingAlert(row: row, rule: rule.index, id: ids[row], edge: edge))
+        evaluate(rule, ids, arena: arena, rows: rows, task, bench) { row, isTrue, isCleared in
+            guard let edge = edge(rule, ids[row], isTrue, isCleared, at: plan.batch.times[row], task, bench) else {
+                return
+            }
+            bench.pending.append(PendingAlert(row: row, rule: rule.index, id: ids[row], edge: edge))
         }
     }
 
@@ -43,13 +45,14 @@ extension Pipeline {
         arena: Arena,
         rows: Selection,
         _ task: TaskState,
+        _ bench: Workbench,
         _ body: (_ row: Int, _ isTrue: Bool, _ isCleared: Bool) -> Void
     ) {
         let hits = rule.when.run(rule.columns, arena: arena, rows: rows)
         guard hits.count > 0 || task.rules[rule.index].raisedCount > 0 else { return }
         let raises = hits.indices.contains { !task.rules[rule.index].isRaised(ids[hits[$0]]) }
-        if !raises { task.rules[rule.index].selectRaised(ids, rows, into: watched) }
-        let rows = raises ? rows : watched.selection
+        if !raises { task.rules[rule.index].selectRaised(ids, rows, into: bench.watched) }
+        let rows = raises ? rows : bench.watched.selection
         let clears = rule.clear?.run(rule.columns, arena: arena, rows: rows)
         var (hit, clear) = (0, 0)
         for index in rows.indices {
@@ -87,11 +90,10 @@ extension Pipeline {
     }
 
     /// Every record that meets the condition is an alert of its own.
-    private func fireOnRecords(_ rule: RulePlan, _ plan: SourcePlan, _ task: TaskState) {
+    private func fireOnRecords(_ rule: RulePlan, _ plan: SourcePlan, _ task: TaskState, _ bench: Workbench) {
         let step = steps[rule.spec.on[0]]
         guard let key = step.key else { return }
         let hits = rule.when.run(rule.columns, arena: plan.batch.arena, rows: step.selection.selection)
-        let watermark = task.watermarks[step.source]
         for index in hits.indices {
             let row = hits[index]
             let time = plan.batch.times[row]
@@ -101,10 +103,10 @@ extension Pipeline {
             let ordinal = task.rules[rule.index].seen[hash]?.count ?? 0
             task.rules[rule.index].setSeen(hash, time: time, count: ordinal + 1)
             if task.rules[rule.index].seen.count > Limits.recordAlertsRemembered {
-                task.rules[rule.index].removeSeen(before: watermark)
+                task.rules[rule.index].removeSeen(before: plan.watermarks[row])
             }
-            let edge = newEdge(rule, UnsafeBufferPointer(start: start, count: text.count), time, ordinal)
-            pending.append(PendingAlert(row: row, rule: rule.index, id: 0, edge: edge))
+            let edge = newEdge(rule, UnsafeBufferPointer(start: start, count: text.count), time, ordinal, bench)
+            bench.pending.append(PendingAlert(row: row, rule: rule.index, id: 0, edge: edge))
         }
     }
 
@@ -115,7 +117,8 @@ extension Pipeline {
         _ isTrue: Bool,
         _ isCleared: Bool,
         at time: Int64,
-        _ task: TaskState
+        _ task: TaskState,
+        _ bench: Workbench
     ) -> RuleState.Edge? {
         let isRaised = task.rules[rule.index].isRaised(id)
         if isRaised {
@@ -127,23 +130,23 @@ extension Pipeline {
         guard isTrue else { return nil }
         let last = task.rules[rule.index].edges[id]
         let ordinal = last.map { $0.eventTime == time ? $0.ordinal + 1 : 0 } ?? 0
-        let edge = newEdge(rule, task.groups[rule.group].keys.key(of: id), time, ordinal)
+        let edge = newEdge(rule, task.groups[rule.group].keys.key(of: id), time, ordinal, bench)
         task.rules[rule.index].setEdge(id, edge)
         return edge
     }
 
     /// The alert's id: a hash of (topology, rule, key, event time of the edge, ordinal), so that the same
     /// input always gives the same id.
-    private func newEdge(_ rule: RulePlan, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ ordinal: Int)
-        -> RuleState.Edge
-    {
-        json.removeAll()
-        json.raw(spec.name)
-        json.raw("\u{0}")
-        json.raw(rule.spec.name)
-        json.raw("\u{0}\(time)\u{0}\(ordinal)\u{0}")
-        if let start = key.baseAddress { _ = json.bytes.append(start, key.count) }
-        let (start, count) = (json.bytes.base, json.bytes.count)
+    private func newEdge(
+        _ rule: RulePlan, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ ordinal: Int, _ bench: Workbench
+    ) -> RuleState.Edge {
+        bench.json.removeAll()
+        bench.json.raw(spec.name)
+        bench.json.raw("\u{0}")
+        bench.json.raw(rule.spec.name)
+        bench.json.raw("\u{0}\(time)\u{0}\(ordinal)\u{0}")
+        if let start = key.baseAddress { _ = bench.json.bytes.append(start, key.count) }
+        let (start, count) = (bench.json.bytes.base, bench.json.bytes.count)
         return RuleState.Edge(
             alertId: hashBytes(start, count),
             secondHalf: hashBytes(start, count, seed: 0x6D69_6C6C_7261_6365),
@@ -156,9 +159,11 @@ extension Pipeline {
     // MARK: Writing
 
     /// Writes the alerts of a stretch in row order, then rule order.
-    func writePending(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ outbox: inout Outbox) {
-        pending.sort { ($0.row, $0.rule) < ($1.row, $1.rule) }
-        for alert in pending {
+    func writePending(
+        _ plan: SourcePlan, _ source: Int, _ task: TaskState, _ bench: Workbench, _ outbox: inout Outbox
+    ) {
+        bench.pending.sort { ($0.row, $0.rule) < ($1.row, $1.rule) }
+        for alert in bench.pending {
             let rule = rules[alert.rule]
             let row = alert.row
             var window: (start: Int64, end: Int64)?
@@ -175,22 +180,17 @@ extension Pipeline {
                     window = store.bounds(at: anchors[row])
                 }
             }
-            if hasStreams { outbox.order = order(of: row, plan) }
-            var late = lateCount(upTo: row, plan, task)
-            for before in plan.rows.selection.indices where plan.rows.selection[before] < row {
-                late += Int(plan.late[plan.rows.selection[before]])
-            }
+            outbox.order = order(of: row, plan)
             let context = AlertContext(
                 row: row,
                 time: plan.batch.times[row],
                 window: window,
                 watermark: plan.watermarks[row],
-                late: late,
                 cause: origin(plan, source, task, row)
             )
-            write(rule, alert.edge, context, arena: plan.batch.arena, &outbox)
+            write(rule, alert.edge, context, arena: plan.batch.arena, bench, &outbox)
         }
-        pending.removeAll(keepingCapacity: true)
+        bench.pending.removeAll(keepingCapacity: true)
     }
 
     struct AlertContext {
@@ -198,7 +198,6 @@ extension Pipeline {
         var time: Int64
         var window: (start: Int64, end: Int64)?
         var watermark: Int64
-        var late: Int
         /// Source, partition, offset and append time of the record that caused it; nil when time did.
         var cause: RepartitionOrigin?
     }
@@ -209,84 +208,86 @@ extension Pipeline {
         _ edge: RuleState.Edge,
         _ context: AlertContext,
         arena: Arena,
+        _ bench: Workbench,
         _ outbox: inout Outbox
     ) {
         let row = context.row
         let detected = options.clock?.nowMilliseconds ?? context.time
-        dense.rows[0] = Int32(row)
-        defer { dense.rows[0] = 0 }
-        let one = Selection(dense.rows, count: 1)
-        json.removeAll()
-        json.beginObject()
-        json.member("alert_id", hexadecimal(edge.alertId) + hexadecimal(edge.secondHalf))
-        json.fragment(rule.head)
-        json.member("state", edge.isRaised ? "raised" : "cleared")
-        json.member("revision", edge.isRaised ? 1 : 2)
-        json.name("key")
-        json.beginObject()
+        bench.json.removeAll()
+        bench.json.beginObject()
+        bench.json.member("alert_id", hexadecimal(edge.alertId) + hexadecimal(edge.secondHalf))
+        bench.json.fragment(rule.head)
+        bench.json.member("state", edge.isRaised ? "raised" : "cleared")
+        bench.json.member("revision", edge.isRaised ? 1 : 2)
+        bench.json.name("key")
+        bench.json.beginObject()
         for (name, column) in zip(rule.keyNames, rule.keyColumns) {
-            json.name(name)
-            json.value(column.values[row], valid: true, column.type, arena: arena, exactly: true)
+            bench.json.name(name)
+            bench.json.value(column.values[row], valid: true, column.type, arena: arena, exactly: true)
         }
-        json.endObject()
+        bench.json.endObject()
         let customer = rule.keyColumns[0]
-        json.member("customer", ValueText.string(customer.values[row], customer.type, arena: arena))
-        json.name("event_time")
-        json.timestamp(context.time)
-        json.name("detected_at")
-        json.timestamp(detected)
-        json.name("window")
+        bench.json.member("customer", ValueText.string(customer.values[row], customer.type, arena: arena))
+        bench.json.name("event_time")
+        bench.json.timestamp(context.time)
+        bench.json.name("detected_at")
+        bench.json.timestamp(detected)
+        bench.json.name("window")
         if let window = context.window {
-            json.beginObject()
-            json.name("start")
-            json.timestamp(window.start)
-            json.name("end")
-            json.timestamp(window.end)
-            json.endObject()
+            bench.json.beginObject()
+            bench.json.name("start")
+            bench.json.timestamp(window.start)
+            bench.json.name("end")
+            bench.json.timestamp(window.end)
+            bench.json.endObject()
         } else {
-            json.null()
+            bench.json.null()
         }
-        json.name("values")
-        json.beginObject()
+        bench.json.name("values")
+        bench.json.beginObject()
         for index in rule.spec.mentioned {
             let column = rule.columns[index]
-            json.name(rule.spec.scope.fields[index].name)
-            json.value(
+            bench.json.name(rule.spec.scope.fields[index].name)
+            bench.json.value(
                 column.values[row], valid: column.valid[row] == 1, column.type, arena: arena, exactly: true)
         }
-        json.endObject()
-        json.fragment(rule.tail)
-        json.member("message", message(rule, row, one, arena))
-        writeCause(context)
-        json.endObject()
+        bench.json.endObject()
+        bench.json.fragment(rule.tail)
+        bench.json.member("message", message(rule, row, bench.only(row), arena))
+        let lateAt = writeCause(context, bench)
+        bench.json.endObject()
         let key = customerKey(rule, row, arena)
         for sink in rule.sinks {
             var record = outbox.begin(
                 .sink(sink), timestamp: context.time, causedAt: context.cause?.appended ?? -1)
             outbox.setKey(key.baseAddress, key.count, of: &record)
-            outbox.setValue(json.bytes.base, json.bytes.count, of: &record)
+            outbox.setValue(bench.json.bytes.base, bench.json.bytes.count, of: &record)
+            record.lateAt = Int32(lateAt)
             outbox.end(record)
         }
         counters.alerts += 1
     }
 
-    private func writeCause(_ context: AlertContext) {
-        json.name("cause")
+    /// Returns where the number of late records before the alert belongs, which is known once all outputs are in order.
+    private func writeCause(_ context: AlertContext, _ bench: Workbench) -> Int {
+        bench.json.name("cause")
         if let cause = context.cause, cause.offset >= 0 {
-            json.beginObject()
-            json.member("topic", sources[Int(cause.source)].topic)
-            json.member("partition", Int64(cause.partition))
-            json.member("offset", cause.offset)
-            json.endObject()
+            bench.json.beginObject()
+            bench.json.member("topic", sources[Int(cause.source)].topic)
+            bench.json.member("partition", Int64(cause.partition))
+            bench.json.member("offset", cause.offset)
+            bench.json.endObject()
         } else {
-            json.null()
+            bench.json.null()
         }
-        json.name("completeness")
-        json.beginObject()
-        json.member("late", Int64(context.late))
-        json.name("watermark")
-        if context.watermark == .min { json.null() } else { json.timestamp(context.watermark) }
-        json.endObject()
+        bench.json.name("completeness")
+        bench.json.beginObject()
+        bench.json.name("late")
+        let lateAt = bench.json.room(Outbox.numberRoom)
+        bench.json.name("watermark")
+        if context.watermark == .min { bench.json.null() } else { bench.json.timestamp(context.watermark) }
+        bench.json.endObject()
+        return lateAt
     }
 
     /// The record's key is the rule's first key field as text; Kafka keeps the order of one key.

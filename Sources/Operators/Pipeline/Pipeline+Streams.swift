@@ -10,58 +10,32 @@ import Topology
 ///
 /// A source's rows come first, up to the end of a stretch, then what they made, then what that made. So that outputs
 /// stand in the order in which they would come if rows went through one by one, however the input was cut into
-/// batches, each output remembers the row of the batch that brought it about (`Outbox.Record.order`), and they are
-/// sorted by it in the end.
+/// batches, each row remembers the row of the batch that brought it about (`Pipeline+OutputOrder`).
 extension Pipeline {
-    // MARK: Order
-
-    /// The first row of the batch under way after which event time has reached `watermark`.
-    func order(reaching watermark: Int64) -> Int32 {
-        guard let root, watermark != .min else { return 0 }
-        var (low, high) = (0, root.batch.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if root.watermarks[middle] >= watermark { high = middle } else { low = middle + 1 }
-        }
-        return Int32(low)
-    }
-
-    /// `Outbox.Record.order` of what comes of a row.
-    @inline(__always)
-    func order(of row: Int, _ plan: SourcePlan) -> Int32 { plan.stream?.orders[row] ?? Int32(row) }
-
-    /// Late records up to the one that brought a stream's row about.
-    func lateCount(upTo row: Int, _ plan: SourcePlan, _ task: TaskState) -> Int {
-        guard let root, let stream = plan.stream else { return task.lateCount }
-        var count = task.lateCount
-        let first = Int(stream.orders[row]) + 1
-        if first < rootDone { for later in first..<rootDone { count -= Int(root.late[later]) } }
-        return count
-    }
-
     // MARK: Rows of a stream
 
-    /// Takes the rows that a stream's batch holds through the steps that read it.
+    /// Takes the rows that were written of a stream through the steps that read it.
     func drain(_ stream: Int, _ task: TaskState, _ outbox: inout Outbox) {
         let plan = sources[stream]
+        guard let rows = plan.stream else { return }
         let batch = plan.batch
-        guard batch.count > 0 else { return }
-        batch.partition = task.partition
-        var greatest = task.times[stream]
-        for row in 0..<batch.count {
-            batch.status[row] = 0
-            batch.statusField[row] = -1
-            plan.late[row] = 0
-            plan.watermarks[row] = max(plan.watermarks[row], row == 0 ? task.watermarks[stream] : plan.watermarks[row - 1])
-            greatest = max(greatest, batch.times[row])
-        }
-        task.times[stream] = greatest
-        task.watermarks[stream] = max(task.watermarks[stream], plan.watermarks[batch.count - 1])
         let order = outbox.order
-        processStretches(plan, stream, task, &outbox)
+        plan.maker?.handOver {
+            batch.partition = task.partition
+            var greatest = task.times[stream]
+            for row in 0..<batch.count {
+                batch.status[row] = 0
+                batch.statusField[row] = -1
+                plan.late[row] = 0
+                plan.watermarks[row] = max(
+                    rows.watermarks[row], row == 0 ? task.watermarks[stream] : plan.watermarks[row - 1])
+                greatest = max(greatest, batch.times[row])
+            }
+            task.times[stream] = greatest
+            task.watermarks[stream] = max(task.watermarks[stream], plan.watermarks[batch.count - 1])
+            processStretches(plan, stream, task, &outbox)
+        }
         outbox.order = order
-        batch.count = 0
-        batch.arena.removeAll()
     }
 
     /// All rows of a stream up to event time `watermark` are there.
@@ -104,12 +78,11 @@ extension Pipeline {
     }
 
     /// Hands the rows of a stretch to the unordered operators that take them.
-    func pass(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ outbox: inout Outbox) {
+    func pass(_ plan: SourcePlan, _ source: Int, _ task: TaskState) {
         for maker in makersOfSource[source] {
             guard let union = maker.spec.kind as? UnionSpec else { continue }
             let own = maker.inputs.indices.filter { maker.inputs[$0].source == source }
             let others = maker.inputs.reduce(Int64.max) { $1.source == source ? $0 : min($0, task.settled[$1.source]) }
-            swap(&maker.rows.outbox, &outbox)
             var next = own.map { _ in 0 }
             // By row, then by input.
             while true {
@@ -123,7 +96,7 @@ extension Pipeline {
                 let step = maker.inputs[own[place]]
                 let row = Int(step.selection.rows[next[place]])
                 next[place] += 1
-                maker.rows.outbox.order = order(of: row, plan)
+                maker.rows.root = plan.stream?.roots[row] ?? Int32(row)
                 maker.rows.begin(
                     time: plan.batch.times[row], watermark: min(plan.watermarks[row], others),
                     origin: origin(plan, source, task, row), task)
@@ -131,7 +104,6 @@ extension Pipeline {
                     maker.rows.copy(step.columns[from], row, plan.batch.arena, to: column)
                 }
             }
-            swap(&maker.rows.outbox, &outbox)
         }
     }
 
@@ -140,6 +112,7 @@ extension Pipeline {
     func buffer(_ plan: SourcePlan, _ source: Int, _ task: TaskState) {
         for maker in makersOfSource[source] {
             guard let ordered = maker.ordered, let state = task.makers[maker.step.index] else { continue }
+            require(!maker.isReleasing, "a row goes into a buffer whose rows are being taken")
             for input in ordered.inputs {
                 guard let step = input.step, step.source == source else { continue }
                 let rows = step.selection.selection
@@ -182,8 +155,8 @@ extension Pipeline {
         _ outbox: inout Outbox
     ) {
         guard watermark != .min, watermark != Upstream.idle, let state = task.makers[maker.step.index] else { return }
-        let order = outbox.order
-        swap(&maker.rows.outbox, &outbox)
+        let rows = maker.rows
+        maker.isReleasing = true
         while state.buffer.count > 0 {
             for input in ordered.inputs { input.removeAll() }
             maker.released.removeAll(keepingCapacity: true)
@@ -198,37 +171,45 @@ extension Pipeline {
             for (number, row) in maker.released {
                 let input = ordered.inputs[Int(number)]
                 let time = input.times[Int(row)]
-                ordered.operation.advance(to: time, state.state, into: maker.rows, task)
-                maker.rows.outbox.order = self.order(reaching: time + 1)
-                ordered.operation.take(input, row: Int(row), state.state, into: maker.rows, task)
+                advance(maker, ordered.operation, state, to: time, task, &outbox)
+                rows.setRoot(reaching: time + 1)
+                ordered.operation.take(input, row: Int(row), state.state, into: rows, task)
+                if rows.isFull { drain(maker.stream, task, &outbox) }
             }
         }
-        ordered.operation.advance(to: watermark, state.state, into: maker.rows, task)
-        swap(&maker.rows.outbox, &outbox)
-        outbox.order = order
+        advance(maker, ordered.operation, state, to: watermark, task, &outbox)
+        maker.isReleasing = false
+        if !rows.outbox.isEmpty {
+            outbox.add(rows.outbox)
+            rows.outbox.removeAll()
+        }
     }
 
-    /// Makes rows of the windows of a step that close now; `ids` are the keys with records in them, at most a batch.
-    func makeRows(
-        _ step: StepPlan, _ window: WindowPlan, _ ids: UnsafeBufferPointer<UInt32>, _ bounds: (start: Int64, end: Int64),
-        _ group: KeyGroup, _ task: TaskState, _ outbox: inout Outbox
+    /// Lets an operator do what is due before `time`; its rows go on whenever a batch of them is full.
+    private func advance(
+        _ maker: MakerPlan, _ operation: any OrderedOperator, _ state: MakerState, to time: Int64, _ task: TaskState,
+        _ outbox: inout Outbox
     ) {
-        guard let stream = step.stream, let maker = windowMakers[step.index], let key = step.key else { return }
-        drain(stream, task, &outbox)
-        swap(&maker.outbox, &outbox)
-        let keys = key.columns.count
-        let outputs = window.outputColumns.count
-        for (row, id) in ids.enumerated() {
-            maker.begin(
-                time: bounds.end - 1,
-                origin: RepartitionOrigin(partition: task.partition, offset: -1, appended: -1, watermark: .min), task)
-            KeyCoding.decode(group.keys.key(of: id), into: emissionKeys(key.columns), row: 0, arena: closeArena)
-            for column in 0..<keys { maker.copy(keyScratch[column], 0, closeArena, to: column) }
-            for column in 0..<outputs { maker.copy(window.outputColumns[column], row, closeArena, to: keys + column) }
-            maker.set(keys + outputs, bounds.start)
-            maker.set(keys + outputs + 1, bounds.end)
+        while true {
+            operation.advance(to: time, state.state, into: maker.rows, task)
+            guard maker.rows.isFull else { return }
+            drain(maker.stream, task, &outbox)
         }
-        swap(&maker.outbox, &outbox)
+    }
+
+    /// Makes a row of a key's window that closes now: the key, then row `row` of the window's columns.
+    func makeRow(
+        _ maker: RowMaker, _ key: [Column], _ window: WindowPlan, _ row: Int, _ bounds: (start: Int64, end: Int64),
+        _ task: TaskState, _ bench: Workbench
+    ) {
+        maker.begin(
+            time: bounds.end - 1,
+            origin: RepartitionOrigin(partition: task.partition, offset: -1, appended: -1, watermark: .min), task)
+        let outputs = window.outputColumns.count
+        for (column, from) in key.enumerated() { maker.copy(from, 0, bench.arena, to: column) }
+        for column in 0..<outputs { maker.copy(window.outputColumns[column], row, bench.arena, to: key.count + column) }
+        maker.set(key.count + outputs, bounds.start)
+        maker.set(key.count + outputs + 1, bounds.end)
     }
 
     // MARK: The end

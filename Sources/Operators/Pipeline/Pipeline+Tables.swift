@@ -21,8 +21,9 @@ extension Pipeline {
             store(plan, table, state, &task.times[source], &task.watermarks[source])
         }
         for row in 0..<plan.batch.count { plan.watermarks[row] = task.watermarks[source] }
-        writeRefused(plan, source, task, from: 0, to: plan.batch.count, &outbox)
-        outbox.order = 0
+        let loan = bench.take()
+        beginTicks(plan, from: 0, to: plan.batch.count)
+        writeRefused(plan, source, task, from: 0, to: plan.batch.count, loan.value, &outbox)
     }
 
     /// Takes records of a table that every lane has all of. Those that are refused are counted and that is all: each
@@ -203,33 +204,35 @@ extension Pipeline {
             let fields = table.spec.values(of: schema).map { schema.fields[$0] }
             let columns = fields.map { Column($0.type, capacity: 1) }
             let keys = table.key.columns.map { Column($0.type, capacity: 1) }
-            let one = Selection(dense.rows, count: 1)
+            let loan = self.bench.take()
+            let bench = loan.value
             state.forEachVersion { key, time, place in
-                closeArena.removeAll()
-                KeyCoding.decode(key, into: keys, row: 0, arena: closeArena)
-                let (keyJson, text) = keyTexts(Array(zip(table.spec.key.map { schema.fields[$0].name }, keys)))
+                bench.arena.removeAll()
+                KeyCoding.decode(key, into: keys, row: 0, arena: bench.arena)
+                let (keyJson, text) = keyTexts(Array(zip(table.spec.key.map { schema.fields[$0].name }, keys)), bench)
                 var place = place
                 for (index, column) in columns.enumerated() {
                     TableRow.read(
-                        index, width: columns.count, state.rowBytes, places: &place, rows: one, into: column, arena: closeArena)
+                        index, width: columns.count, state.rowBytes, places: &place, rows: bench.first(1), into: column,
+                        arena: bench.arena)
                 }
-                json.removeAll()
-                json.beginObject()
-                json.member("table", sources[source].spec.name)
-                json.name("key")
-                json.written(keyJson)
-                json.name("as_of")
-                json.timestamp(time)
-                json.member("state", place < 0 ? "deleted" : "present")
-                json.name("values")
-                json.beginObject()
+                bench.json.removeAll()
+                bench.json.beginObject()
+                bench.json.member("table", sources[source].spec.name)
+                bench.json.name("key")
+                bench.json.written(keyJson)
+                bench.json.name("as_of")
+                bench.json.timestamp(time)
+                bench.json.member("state", place < 0 ? "deleted" : "present")
+                bench.json.name("values")
+                bench.json.beginObject()
                 for (field, column) in zip(fields, columns) {
-                    json.name(field.name)
-                    json.value(column.values[0], valid: column.valid[0] == 1, column.type, arena: closeArena, exactly: true)
+                    bench.json.name(field.name)
+                    bench.json.value(column.values[0], valid: column.valid[0] == 1, column.type, arena: bench.arena, exactly: true)
                 }
-                json.endObject()
-                json.endObject()
-                body(StateEntry(store: sources[source].spec.name, key: keyJson, text: text, json: json.string))
+                bench.json.endObject()
+                bench.json.endObject()
+                body(StateEntry(store: sources[source].spec.name, key: keyJson, text: text, json: bench.json.string))
             }
         }
     }

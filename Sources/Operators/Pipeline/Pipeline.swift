@@ -52,7 +52,8 @@ package final class Pipeline {
     let steps: [StepPlan]
     let rules: [RulePlan]
     let keyPlans: [KeyPlan]
-    let groupCount: Int
+    /// Names of the key fields of each group.
+    let groups: [[String]]
     /// For each source, the windows that its rows reach, and the rules that they can fire.
     let windowPasses: [[WindowPass]]
     let rulesOfSource: [[RulePlan]]
@@ -61,24 +62,17 @@ package final class Pipeline {
     let repartitionsOfSource: [[RepartitionPlan]]
     /// Operators that take rows of each source, in the order of their steps.
     private(set) var makersOfSource: [[MakerPlan]] = []
-    /// By step: what writes rows of closed windows, where somebody reads them.
-    private(set) var windowMakers: [RowMaker?] = []
     let hasStreams: Bool
     let hasTables: Bool
-    /// The source whose batch is under way and how many of its rows have gone through the steps; streams follow.
-    var root: SourcePlan?
-    var rootDone = 0
-    let scratch: WindowScratch
-    /// Rows by position, for programs that run over keys instead of records.
-    let dense: SelectionBuffer
-    /// Rows of keys whose alert is raised, while a rule is evaluated.
-    let watched: SelectionBuffer
-    /// Text of values that are gathered from windows instead of rows.
-    let closeArena = Arena(capacity: 1 << 16)
-    var json = JsonWriter()
-    /// One row of key columns, for keys that come from the key table.
-    var keyScratch: [Column] = []
-    var pending: [PendingAlert] = []
+    /// By source: its rows go through one by one.
+    let rowWise: [Bool]
+    /// Of the batch under way.
+    let roots = RootRows()
+    var isRowWise = false
+    /// Closes and rows of streams that went through since outputs began.
+    var ticks = 0
+    /// What a stretch of rows or a chunk of keys is computed in.
+    let bench: Lent<Workbench>
     package var counters = PipelineCounters()
     /// For a profile.
     package var stages: StageClock?
@@ -88,6 +82,7 @@ package final class Pipeline {
     /// What is computed from the rows of one source.
     final class SourcePlan {
         let spec: SourceSpec
+        let index: Int
         /// Where alerts and dead letters say that a record was read.
         let topic: String
         let decoder: any RecordDecoder
@@ -113,11 +108,16 @@ package final class Pipeline {
         let updates: UnsafeMutablePointer<UInt8>
         /// What steps refused of the stretch under way.
         var refusals: [Refusal] = []
+        /// The place of row 0 among all that goes through, as far as the stretch under way goes.
+        var firstTick = 0
+        /// What writes its rows, if it is a stream.
+        fileprivate(set) var maker: RowMaker?
         let rows: SelectionBuffer
         let ids: UnsafeMutablePointer<UInt32>
 
-        init(_ spec: SourceSpec, decoder: any RecordDecoder, capacity: Int, zones: ZoneTables) {
+        init(_ spec: SourceSpec, index: Int, decoder: any RecordDecoder, capacity: Int, zones: ZoneTables) {
             self.spec = spec
+            self.index = index
             topic =
                 switch spec.origin {
                 case .kafka(let topic, _), .repartition(let topic): topic
@@ -186,13 +186,13 @@ package final class Pipeline {
         self.options = options
         let capacity = options.rowsMax
         sources = spec.sources.indices.map { index in
-            SourcePlan(spec.sources[index], decoder: decoders[index], capacity: capacity, zones: zones)
+            SourcePlan(spec.sources[index], index: index, decoder: decoders[index], capacity: capacity, zones: zones)
         }
         var builder = Builder(spec: spec, capacity: capacity, zones: zones, tracksChanges: options.tracksChanges)
         builder.build(sources: sources)
         steps = builder.steps
         keyPlans = builder.keyPlans
-        groupCount = builder.groups.count
+        groups = builder.groups
         let steps = builder.steps
         rules = spec.rules.enumerated().map { index, rule in
             RulePlan(rule, index: index, steps: steps, topology: spec, capacity: capacity, zones: zones)
@@ -215,11 +215,10 @@ package final class Pipeline {
         repartitionsOfSource = spec.sources.indices.map { source in
             repartitions.filter { $0.spec.origin == source && !$0.spec.isLoop }
         }
-        scratch = WindowScratch(capacity: capacity)
-        dense = SelectionBuffer(capacity: capacity)
-        watched = SelectionBuffer(capacity: capacity)
-        for row in 0..<capacity { dense.rows[row] = Int32(row) }
-        dense.count = capacity
+        // As they go into `Outbox.Record.order`.
+        require(capacity < 1 << 16 && sources.count < 1 << 12, "a batch or a topology that is too large")
+        bench = Lent(Workbench(capacity: capacity))
+        rowWise = Self.rowWise(spec, steps)
         hasStreams = sources.contains { $0.stream != nil }
         hasTables = sources.contains { $0.table != nil }
         for (source, found) in lookups {
@@ -233,15 +232,15 @@ package final class Pipeline {
 
     private func makeStreams(_ zones: ZoneTables) {
         makersOfSource = sources.map { _ in [] }
-        windowMakers = steps.map { _ in nil }
         for (index, source) in spec.sources.enumerated() {
             guard case .stream(let step) = source.origin else { continue }
             steps[step].stream = index
             guard let maker = steps[step].spec.maker else {
-                windowMakers[step] = RowMaker(self, stream: index)
+                sources[index].maker = RowMaker(sources[index], roots: roots)
                 continue
             }
             let plan = MakerPlan(steps[step], maker, pipeline: self, stream: index, zones: zones)
+            sources[index].maker = plan.rows
             for source in Set(plan.inputs.map(\.source)) { makersOfSource[source].append(plan) }
             for input in plan.inputs where input.key != nil { input.isIntake = true }
         }
@@ -250,7 +249,7 @@ package final class Pipeline {
     package func makeTask(partition: Int32) -> TaskState {
         TaskState(
             partition: partition,
-            groups: groupCount,
+            groups: groups.count,
             stores: steps.map { $0.window?.makeStore() },
             makers: steps.map { step in
                 makersOfSource[step.source].first { $0.step === step }?.ordered.map {
@@ -327,7 +326,6 @@ package final class Pipeline {
             }
         }
 
-        /// Closed totals are kept where a rule waits for the close or a sink takes the results.
         private func windowPlan(_ step: StepSpec, index: Int, source: Int) -> WindowPlan {
             var emission: [Int] = []
             var redis: [Int] = []
@@ -335,13 +333,12 @@ package final class Pipeline {
                 guard case .steps(let inputs) = sinkSpec.input, inputs.contains(index) else { continue }
                 if case .redis = sinkSpec.target { redis.append(sink) } else { emission.append(sink) }
             }
-            let closes = spec.rules.contains { $0.at == .close && $0.on.contains(index) } || spec.stream(of: index) != nil
             // Rules on several windows read the others as they run, also when one closes.
             let runs = spec.rules.contains { $0.on.contains(index) && ($0.at == .record || $0.on.count > 1) }
             let plan = WindowPlan(
                 step,
                 outOfOrder: spec.sources[source].outOfOrder,
-                keepsClosed: closes || !emission.isEmpty,
+                keepsClosed: spec.readsClosed(index),
                 keepsRunning: runs || !redis.isEmpty,
                 tracksChanges: tracksChanges,
                 capacity: capacity,

@@ -20,6 +20,8 @@ struct StateIdentities {
     /// By source; nil for those that are no tables that tasks remember.
     let tables: [Step?]
     let rules: [UInt32]
+    /// By rule: what is kept of it; nil for those on records, which raise nothing for long.
+    let keptRules: [KeptRule?]
     let sources: [UInt32]
     private let topology: String
     /// The definitions as they are kept beside the state: first what gives the state its meaning, which must agree, then
@@ -50,6 +52,8 @@ struct StateIdentities {
             return Step(id: Self.hash("table \(source.name)\n\(definition)"), name: source.name, definition: definition)
         }
         self.rules = rules.map { Self.hash("\($0.spec.name)\n\($0.keyNames)\n\($0.hasWindow)") }
+        let identities = self.steps
+        keptRules = rules.map { $0.hasWindow ? KeptRule($0, steps: identities, sinks: spec.sinks) : nil }
         sources = spec.sources.map { Self.hash($0.name) }
         topology = spec.name
         let arena = Arena(capacity: 1024)

@@ -46,6 +46,12 @@ package final class TaskState {
     var lastMeta: [UInt8] = []
     /// The definitions under which the state was kept, as far as the changelog knows.
     var definitions: [UInt8] = []
+    /// What the changelog knows of rules, by their identity.
+    var keptRules: [UInt32: KeptRule] = [:]
+    /// During a restore: what rules that the topology does not have remember of keys, by the rule's identity.
+    var strangers: [UInt32: [[UInt8]: RuleState.Edge]] = [:]
+    /// Raised alerts that the next commit clears, since no rule goes on with them.
+    var abandoned: [AbandonedAlert] = []
 
     init(
         partition: Int32, groups: Int, stores: [WindowStore?], makers: [MakerState?], tables: [VersionedTable?],

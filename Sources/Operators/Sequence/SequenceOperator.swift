@@ -69,7 +69,7 @@ final class SequenceOperator: OrderedOperator {
     func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
         if let state = state as? RunState { return state.advance(to: time) }
         guard let state = state as? WaitingRows else { return }
-        while let (slot, due, row) = state.nextOver(before: time) {
+        while !maker.isFull, let (slot, due, row) = state.nextOver(before: time) {
             maker.setOrder(passing: due)
             leave(row, at: due, into: maker, task)
             state.remove(slot)

@@ -82,7 +82,7 @@ final class SessionOperator: OrderedOperator {
 
     func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
         guard let state = state as? SessionState else { return }
-        while let id = state.nextOver(before: time) {
+        while !maker.isFull, let id = state.nextOver(before: time) {
             let due = state.end(of: id) - 1
             maker.setOrder(passing: due)
             write(id, at: due, state, into: maker, task)

@@ -15,8 +15,8 @@ protocol OrderedOperator: AnyObject {
     func prepare(_ inputs: [OrderedInput])
     /// Takes row `row` of an input, whose event time is not before that of any row before it.
     func take(_ input: OrderedInput, row: Int, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState)
-    /// Does what is due before event time `time`, in the order of due times. Called before each row, with its time,
-    /// and with the watermark after the last one.
+    /// Does what is due before event time `time`, in the order of due times, until nothing is left or `maker` is full;
+    /// then it is called again. Called before each row, with its time, and with the watermark after the last one.
     func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState)
 }
 
@@ -108,6 +108,8 @@ final class MakerPlan {
     let rows: RowMaker
     /// What comes out of the buffer at a time, as (input, row).
     var released: [(input: Int32, row: Int32)] = []
+    /// Rows that have come out of the buffer are taken; they stand where they stood in it.
+    var isReleasing = false
 
     init(_ step: StepPlan, _ spec: OperatorSpec, pipeline: Pipeline, stream: Int, zones: ZoneTables) {
         self.step = step
@@ -115,7 +117,7 @@ final class MakerPlan {
         self.stream = stream
         let inputs = spec.inputs.map { pipeline.steps[$0] }
         self.inputs = inputs
-        rows = RowMaker(pipeline, stream: stream)
+        rows = RowMaker(pipeline.sources[stream], roots: pipeline.roots)
         let capacity = pipeline.options.rowsMax
         let loop = pipeline.repartitions.first { $0.spec.isLoop && $0.step === step }
         ordered = Self.operation(step, spec, inputs, loop, capacity: capacity, zones: zones).map { operation in

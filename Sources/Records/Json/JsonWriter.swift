@@ -76,6 +76,16 @@ package struct JsonWriter {
         put(0x22)
     }
 
+    /// A number that somebody writes later; returns where.
+    package mutating func room(_ count: Int) -> Int {
+        defer {
+            bytes.reserve(count)
+            bytes.count += count
+            needsComma = true
+        }
+        return bytes.count
+    }
+
     /// `2011-01-05T10:15:00Z`
     package mutating func timestamp(_ milliseconds: Int64) {
         put(0x22)

@@ -19,7 +19,7 @@ extension Explain {
         }
         let bounds = StateBound.all(spec)
         for (index, step) in spec.steps.enumerated() {
-            var lines = [step.name]
+            var lines = [name(of: index, spec)]
             if !step.key.isEmpty { lines.append("key \(keyNames(step).joined(separator: ", "))") }
             if let window = step.window { lines.append(windowText(window)) }
             for bound in bounds where bound.step == index {

@@ -16,6 +16,7 @@ extension Explain {
             names(&json, "key", spec.partitionKey(of: index) ?? [])
         }
         array(&json, "steps", Array(spec.steps.indices)) { index, json in
+            json.member("name", name(of: index, spec))
             write(spec.steps[index], bounds.first { $0.step == index }, spec, &json)
         }
         array(&json, "rules", Array(spec.rules.indices)) { index, json in
@@ -56,7 +57,6 @@ extension Explain {
         _ spec: TopologySpec,
         _ json: inout JsonWriter
     ) {
-        json.member("name", step.name)
         json.member("from", input(step, spec))
         if let join = joinText(step, spec) { json.member("join", join) }
         names(&json, "key", keyNames(step))

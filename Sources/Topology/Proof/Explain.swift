@@ -56,7 +56,7 @@ package enum Explain {
         for (index, step) in spec.steps.enumerated() {
             lines += [
                 "",
-                "step \(step.name): from \(input(step, spec))\(step.condition == nil ? "" : ", filtered")",
+                "step \(name(of: index, spec)): from \(input(step, spec))\(step.condition == nil ? "" : ", filtered")",
             ]
             if let join = joinText(step, spec) { lines.append("  join: \(join)") }
             if !step.key.isEmpty { lines.append("  key: \(keyNames(step).joined(separator: ", "))") }
@@ -111,15 +111,23 @@ package enum Explain {
     static func made(_ source: SourceSpec, _ spec: TopologySpec) -> String {
         guard case .stream(let step) = source.origin else { return origin(source) }
         guard let maker = spec.steps[step].maker else { return "the closed windows of \(spec.steps[step].name)" }
-        let inputs = maker.inputs.map { input(spec.steps[$0], spec) }.joined(separator: " and ")
+        let inputs = maker.inputs.map { name(of: $0, spec) }.joined(separator: " and ")
         return "\(maker.kind.definition ?? maker.kind.name) of \(inputs)"
     }
 
     static func input(_ step: StepSpec, _ spec: TopologySpec) -> String {
         switch step.input {
         case .source(let index): spec.sources[index].name
-        case .step(let index): spec.steps[index].name
+        case .step(let index): name(of: index, spec)
         }
+    }
+
+    /// Steps that take in the rows of an operator go by its step's name and a number, since an author's name stands for what
+    /// the operator makes.
+    static func name(of step: Int, _ spec: TopologySpec) -> String {
+        let intakes = spec.steps.compactMap(\.maker?.inputs).first { $0.contains(step) }
+        guard let place = intakes?.firstIndex(of: step) else { return spec.steps[step].name }
+        return "\(spec.steps[step].name)/\(place + 1)"
     }
 
     /// `left with registry on merchant_id`

@@ -79,7 +79,7 @@ package struct StateBound: Hashable, Sendable {
             default: break
             }
         }
-        let totals = bytesPerPane * (keepsClosed(index, spec) ? 2 : 1)
+        let totals = bytesPerPane * (spec.readsClosed(index) ? 2 : 1)
         let fixed = panes * bytesPerPane + headerBytes + totals + keyBytes
         return StateBound(
             step: index,
@@ -115,15 +115,6 @@ package struct StateBound: Hashable, Sendable {
         case .stddev: 40
         case .distinct, .quantile, .windowStart, .windowEnd: 0
         }
-    }
-
-    /// Steps whose closed windows somebody reads keep a second total.
-    private static func keepsClosed(_ step: Int, _ spec: TopologySpec) -> Bool {
-        let isRead = spec.rules.contains { $0.at == .close && $0.on.contains(step) }
-        let isSent = spec.sinks.contains { sink in
-            if case .steps(let steps) = sink.input { steps.contains(step) } else { false }
-        }
-        return isRead || isSent
     }
 
     private static func source(of step: Int, _ spec: TopologySpec) -> SourceSpec {
@@ -162,5 +153,19 @@ package struct StateBound: Hashable, Sendable {
             text.append(digit)
         }
         return String(text.reversed())
+    }
+}
+
+extension TopologySpec {
+    /// True if somebody reads the closed windows of a step, which then keeps totals for them beside those of the windows as
+    /// they run: a rule `at: close`, a sink that takes each as a record, or a step that takes in what they make. Redis gets
+    /// windows as they run.
+    package func readsClosed(_ step: Int) -> Bool {
+        rules.contains { $0.at == .close && $0.on.contains(step) } || stream(of: step) != nil
+            || sinks.contains { sink in
+                guard case .steps(let steps) = sink.input, steps.contains(step) else { return false }
+                if case .redis = sink.target { return false }
+                return true
+            }
     }
 }

@@ -55,7 +55,9 @@ extension OperatorReader {
         else { return addMistake() }
         let operation = OperatorSpec(
             inputs: [intake],
-            kind: TopSpec(count: count, by: by, isLeast: order == "least", fieldCount: draft.fields.count),
+            kind: TopSpec(
+                count: count, by: by, byName: draft.fields[by].name, isLeast: order == "least",
+                fieldCount: draft.fields.count),
             schema: Schema(fields), timeField: time)
         addResult(of: intake, operation, key: key)
     }

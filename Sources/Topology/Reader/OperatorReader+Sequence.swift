@@ -38,7 +38,9 @@ extension OperatorReader {
         }
         added.append(Field(name: "sequence_time", type: .timestamp))
         guard let fields = adding(added, to: draft, "sequence") else { return addMistake() }
-        let spec = SequenceSpec(pattern: pattern, within: within, gap: gap ?? nil, by: by, fieldCount: draft.fields.count)
+        let spec = SequenceSpec(
+            pattern: pattern, within: within, gap: gap ?? nil, by: by, byNames: by.map { draft.fields[$0].name },
+            fieldCount: draft.fields.count)
         let operation = OperatorSpec(inputs: [intake], kind: spec, schema: Schema(fields), timeField: fields.count - 1)
         addResult(of: intake, operation, key: key)
     }
