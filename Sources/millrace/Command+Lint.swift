@@ -20,7 +20,7 @@ extension Command {
               --bootstrap-server LIST   Kafka brokers
               --group NAME              consumer group instead of the topology's name
               --principal NAME          who gets the rights; default User:millrace
-              --kafka NAME=VALUE        a librdkafka setting; unknown ones are refused
+            \(kafkaHelp)
               --json                    the comparison as one JSON object a file, and nothing else
 
             example: millrace lint Topologies/*/topology.yaml
@@ -28,12 +28,12 @@ extension Command {
             """,
         options: [
             "--set": .values, "--bootstrap-server": .value, "--group": .value, "--principal": .value,
-            "--kafka": .values, "--json": .flag,
-        ],
+            "--json": .flag,
+        ].merging(kafkaOptions) { $1 },
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             guard !arguments.files.isEmpty else { throw Fault(.user, "at least one file is expected") }
             if !arguments.has("--bootstrap-server") {
-                for name in ["--group", "--principal", "--kafka", "--json"] where arguments.has(name) {
+                for name in ["--group", "--principal", "--kafka", "--kafka-config", "--json"] where arguments.has(name) {
                     throw Fault(.user, "\(name) needs --bootstrap-server")
                 }
             }
@@ -74,7 +74,7 @@ extension Command {
             throw Fault(.user, "--principal takes a type and a name, like User:millrace, not '\(principal)'")
         }
         var settings = KafkaSettings(bootstrapServers: servers, group: arguments.value("--group") ?? spec.name)
-        settings.raw = try kafkaSettings(spec, arguments)
+        try addKafkaSettings(spec.kafka, arguments, to: &settings)
         try settings.check()
         let facts = try KafkaAdmin(settings).describe(deadlineMilliseconds: 10_000) { ClusterCheck.needs($0, spec, group: settings.group) }
         let check = ClusterCheck(spec, group: settings.group, facts: facts)

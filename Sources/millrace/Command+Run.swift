@@ -32,8 +32,9 @@ extension Command {
               --new-topic SOURCE        the source's topic is another one than its state was made from (made anew, or another
                                         name): read it where the source's `start` says; windows and alerts stay
               --grace S                 seconds that draining may take; then it ends as it is, with exit code 1; default 25
-              --kafka NAME=VALUE        a librdkafka setting; unknown ones are refused
-              --dry-run                 print the topics that would be made, and stop
+            \(kafkaHelp)
+              --dry-run                 print the plan, which is the topics that are needed, and stop
+              --execute                 print the plan, and carry it out; without either, carry it out
               --set name=value          a parameter of the topology
 
             example: millrace run Topologies/marketplace/topology.yaml --bootstrap-server 127.0.0.1:9092 \\
@@ -42,8 +43,8 @@ extension Command {
         options: [
             "--bootstrap-server": .value, "--group": .value, "--instance-id": .value, "--state": .value, "--snapshot-interval": .value, "--lanes": .value,
             "--redis": .value, "--metrics-port": .value, "--metrics-address": .value, "--commit-interval": .value,
-            "--new-topic": .values, "--grace": .value, "--kafka": .values, "--dry-run": .flag, "--execute": .flag, "--set": .values,
-        ],
+            "--new-topic": .values, "--grace": .value, "--dry-run": .flag, "--execute": .flag, "--set": .values,
+        ].merging(kafkaOptions) { $1 },
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             let path = try arguments.file()
             guard let spec = try topology(path, arguments) else { return ExitCode.usage }
@@ -54,9 +55,12 @@ extension Command {
                 throw Fault(.user, "--bootstrap-server is missing, like --bootstrap-server 127.0.0.1:9092")
             }
             var settings = KafkaSettings(bootstrapServers: servers, group: arguments.value("--group") ?? spec.name)
-            settings.raw = try kafkaSettings(spec, arguments)
+            try addKafkaSettings(spec.kafka, arguments, to: &settings)
             settings.instanceId = arguments.value("--instance-id")
-            if arguments.has("--dry-run") {
+            if arguments.has("--dry-run"), arguments.has("--execute") {
+                throw Fault(.user, "--dry-run and --execute contradict each other; give one of them")
+            }
+            if arguments.has("--dry-run") || arguments.has("--execute") {
                 put("topics that must exist or are made (partitions as the sources have):")
                 // As on several partitions, where windows of another key need a topic of their own.
                 for plan in Worker.topics(of: spec, group: settings.group, partitions: 2) {
@@ -66,7 +70,8 @@ extension Command {
                 for source in spec.sources where source.isBroadcast {
                     put("  table \(source.name): \(Explain.origin(source)), read whole by every lane")
                 }
-                return ExitCode.done
+                if arguments.has("--dry-run") { return ExitCode.done }
+                Output.flush()
             }
             var options = Worker.Options(kafka: settings)
             if let url = arguments.value("--redis") { options.redis = try RedisAddress(url) }

@@ -20,19 +20,19 @@ extension Command {
             code 1 if there are any. KEY is the text of the key's field, or of several fields with commas between.
 
               --bootstrap-server LIST   Kafka brokers
-              --group NAME              consumer group instead of the topology's name
+              --group NAME              consumer group instead of the topology's name, for snapshots too
               --state DIR               snapshots: a state folder, a worker's folder in it, or one file
               --step NAME               one step or rule only
               --json                    list as JSON lines
-              --kafka NAME=VALUE        a librdkafka setting
+            \(kafkaHelp)
               --set name=value          a parameter of the topology
 
             example: millrace state get Topologies/marketplace/topology.yaml M000017 --bootstrap-server 127.0.0.1:9092
             """,
         options: [
             "--bootstrap-server": .value, "--group": .value, "--state": .value, "--step": .value, "--json": .flag,
-            "--kafka": .values, "--set": .values,
-        ],
+            "--set": .values,
+        ].merging(kafkaOptions) { $1 },
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             let words = arguments.files
             let counts = ["list": 2, "get": 3, "dump": 2, "compare": 4]
@@ -41,8 +41,9 @@ extension Command {
             }
             guard let spec = try topology(words[1], arguments) else { return ExitCode.usage }
             if verb == "compare" {
-                let first = try StateInspector(spec, snapshots: words[2])
-                let differences = first.differences(from: try StateInspector(spec, snapshots: words[3]))
+                let group = arguments.value("--group") ?? spec.name
+                let first = try StateInspector(spec, snapshots: words[2], group: group)
+                let differences = first.differences(from: try StateInspector(spec, snapshots: words[3], group: group))
                 for line in differences { put(line) }
                 say("\(differences.isEmpty ? "no difference" : "\(differences.count) lines differ")")
                 return differences.isEmpty ? ExitCode.done : ExitCode.failed
@@ -80,13 +81,13 @@ extension Command {
     private static func inspector(_ spec: TopologySpec, _ arguments: Arguments) throws(Fault) -> StateInspector {
         if let folder = arguments.value("--state") {
             guard !arguments.has("--bootstrap-server") else { throw Fault(.user, "--state and --bootstrap-server are two places; name one") }
-            return try StateInspector(spec, snapshots: folder)
+            return try StateInspector(spec, snapshots: folder, group: arguments.value("--group") ?? spec.name)
         }
         guard let servers = arguments.value("--bootstrap-server") else {
             throw Fault(.user, "--bootstrap-server LIST or --state DIR says where the state is")
         }
         var settings = KafkaSettings(bootstrapServers: servers, group: arguments.value("--group") ?? spec.name)
-        settings.raw = try kafkaSettings(spec, arguments)
+        try addKafkaSettings(spec.kafka, arguments, to: &settings)
         return try StateInspector(spec, settings)
     }
 

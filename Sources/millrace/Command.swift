@@ -1,4 +1,5 @@
 import Base
+import Connectors
 import Engine
 import Topology
 
@@ -28,6 +29,10 @@ struct Command: Sendable {
         guard let name = words.first, name != "--help", name != "-h", name != "help" else {
             put(overview)
             return words.isEmpty ? ExitCode.usage : ExitCode.done
+        }
+        if name == "--version" || name == "version" {
+            put(Version.text)
+            return ExitCode.done
         }
         guard let command = all.first(where: { $0.name == name }) else {
             let known = all.map(\.name).joined(separator: ", ")
@@ -61,18 +66,38 @@ struct Command: Sendable {
 
             \(lines.joined(separator: "\n"))
 
-            millrace COMMAND --help shows the options and an example.
+            millrace COMMAND --help shows the options and an example; millrace --version, what this is.
             """
     }
 
-    /// The topology's librdkafka settings, then those of `--kafka NAME=VALUE`.
-    static func kafkaSettings(_ spec: TopologySpec, _ arguments: Arguments) throws(Fault) -> [String: String] {
-        var settings = spec.kafka
-        for text in arguments.all("--kafka") {
-            guard let equals = text.firstIndex(of: "=") else { throw Fault(.user, "--kafka takes NAME=VALUE, not '\(text)'") }
-            settings[String(text[..<equals])] = String(text[text.index(after: equals)...])
+    /// Options by which commands take librdkafka settings.
+    static let kafkaOptions: [String: Arguments.Kind] = ["--kafka": .values, "--kafka-config": .value]
+    static let kafkaHelp = """
+          --kafka-config FILE       librdkafka settings as Kafka's tools take them with --command-config, secrets among
+                                    them: NAME=VALUE lines; nothing of it is printed
+          --kafka NAME=VALUE        one such setting, seen in the process list; unknown ones are refused
+        """
+
+    /// Adds librdkafka settings: the topology's, over them those of `--kafka-config`, over them those of `--kafka`.
+    static func addKafkaSettings(_ topology: [String: String], _ arguments: Arguments, to settings: inout KafkaSettings) throws(Fault) {
+        settings.raw = topology
+        if let file = arguments.value("--kafka-config") {
+            for entry in try KafkaProperties.read(FileText.read(file), file: file) {
+                settings.raw[entry.name] = entry.value
+                settings.places[entry.name] = "\(file):\(entry.line)"
+            }
         }
-        return settings
+        for text in arguments.all("--kafka") {
+            guard let equals = text.firstIndex(of: "="), equals > text.startIndex else {
+                throw Fault(.user, "--kafka takes NAME=VALUE; put settings with secrets into a file: --kafka-config FILE")
+            }
+            let name = String(text[..<equals])
+            if KafkaSettings.isSecret(name) {
+                say("warning: everybody on this machine sees --kafka \(name)=… in the process list; use --kafka-config FILE")
+            }
+            settings.raw[name] = String(text[text.index(after: equals)...])
+            settings.places[name] = nil
+        }
     }
 
     /// The topology of a file, or nil after its diagnostics were printed.

@@ -17,6 +17,8 @@ package struct KafkaSettings: Sendable {
     package var transactionalId: String?
     /// librdkafka settings by name, without the `kafka.` in front. Values may be secrets: never printed.
     package var raw: [String: String]
+    /// Where those of `raw` that come from a file stand there, as file:line, for mistakes.
+    package var places: [String: String] = [:]
     /// Bytes that one consumer may hold of records that were fetched ahead.
     package var prefetchBytes = 256 << 20
     /// Ends waits for brokers with `Fault.stopped`, except those of a commit.
@@ -69,10 +71,11 @@ extension KafkaSettings {
         do throws(Fault) {
             for (name, value) in defaults(role) { try Self.set(configuration, name, value) }
             for (name, value) in raw.sorted(by: { $0.key < $1.key }) {
+                let place = places[name]
                 if let reason = Self.fixed[name] {
-                    throw Fault(.user, "kafka.\(name) cannot be changed: \(reason)")
+                    throw Fault(.user, "\(Self.title(name, place)) cannot be changed: \(reason)")
                 }
-                try Self.set(configuration, name, value)
+                try Self.set(configuration, name, value, place)
             }
         } catch {
             rd_kafka_conf_destroy(configuration)
@@ -173,19 +176,31 @@ extension KafkaSettings {
         ("message.max.bytes", "\(Limits.recordBytesMax + (64 << 10))"),
     ]
 
-    private static func set(_ configuration: OpaquePointer, _ name: String, _ value: String) throws(Fault) {
+    /// What a mistake calls a setting.
+    private static func title(_ name: String, _ place: String?) -> String { place.map { "\($0): \(name)" } ?? "kafka.\(name)" }
+
+    private static func set(
+        _ configuration: OpaquePointer, _ name: String, _ value: String, _ place: String? = nil
+    ) throws(Fault) {
         var reason = [CChar](repeating: 0, count: 512)
         let result = rd_kafka_conf_set(configuration, name, value, &reason, reason.count)
         guard result != RD_KAFKA_CONF_OK else { return }
-        if result == RD_KAFKA_CONF_UNKNOWN {
-            let hint = nearest(name, among: names(configuration)).map { "; did you mean kafka.\($0)?" } ?? ""
-            throw Fault(.user, "kafka.\(name): there is no such librdkafka setting\(hint)")
+        let title = title(name, place)
+        if let instead = KafkaProperties.javaOnly[name] {
+            throw Fault(.user, "\(title) is a setting of Java's clients; \(instead)")
         }
-        let text = isSecret(name) ? "its value is not valid" : string(reason)
-        throw Fault(.user, "kafka.\(name): \(text)")
+        if result == RD_KAFKA_CONF_UNKNOWN {
+            let prefix = place == nil ? "kafka." : ""
+            let hint = nearest(name, among: names(configuration)).map { "; did you mean \(prefix)\($0)?" } ?? ""
+            throw Fault(.user, "\(title): there is no such librdkafka setting\(hint)")
+        }
+        // A file is where secrets stand, under whatever name.
+        let text = place != nil || isSecret(name) ? "its value is not valid" : string(reason)
+        throw Fault(.user, "\(title): \(text)")
     }
 
-    private static func isSecret(_ name: String) -> Bool {
+    /// True for settings whose values nobody else should see.
+    package static func isSecret(_ name: String) -> Bool {
         ["password", "secret", "pem", "oauthbearer", "key"].contains { name.contains($0) }
     }
 

@@ -30,7 +30,7 @@ package struct StateInspector {
         guard let partitions = try admin.partitionCount(of: topic) else {
             throw Fault(.user, "topic '\(topic)' does not exist on \(settings.bootstrapServers): the topology has not run there")
         }
-        pipeline = try Self.pipeline(spec, partitions)
+        pipeline = try Self.pipeline(spec, partitions, settings.group)
         var states: [Int32: TaskState] = [:]
         for task in 0..<Int32(partitions) { states[task] = pipeline.makeTask(partition: task) }
         let pipeline = pipeline
@@ -45,16 +45,18 @@ package struct StateInspector {
     }
 
     /// The state as snapshot files hold it: one file, or every one in a folder and those below; of several of one
-    /// task the newest.
-    package init(_ spec: TopologySpec, snapshots path: String) throws(Fault) {
+    /// task the newest. Of a state folder, which has a folder for each group, only the group's.
+    package init(_ spec: TopologySpec, snapshots path: String, group: String? = nil) throws(Fault) {
+        let group = group ?? spec.name
         var newest: [Int32: SnapshotFiles.Snapshot] = [:]
-        for file in try Self.files(path) {
+        let own = "\(path)/\(group)"
+        for file in try Self.files(access(own, R_OK) == 0 ? own : path) {
             let snapshot = try SnapshotFiles.read(file)
             if snapshot.changelogEnd >= newest[snapshot.task]?.changelogEnd ?? .min { newest[snapshot.task] = snapshot }
         }
         guard let first = newest.values.first else { throw Fault(.user, "\(path): no snapshot is there") }
         let partitions = Pipeline.partitionCount(of: UnsafeBufferPointer(start: first.bytes.base, count: first.bytes.count))
-        pipeline = try Self.pipeline(spec, partitions ?? 1)
+        pipeline = try Self.pipeline(spec, partitions ?? 1, group)
         for (task, snapshot) in newest.sorted(by: { $0.key < $1.key }) {
             let state = pipeline.makeTask(partition: task)
             let bytes = UnsafeBufferPointer(start: snapshot.bytes.base, count: snapshot.bytes.count)
@@ -66,9 +68,9 @@ package struct StateInspector {
         }
     }
 
-    private static func pipeline(_ spec: TopologySpec, _ partitions: Int) throws(Fault) -> Pipeline {
+    private static func pipeline(_ spec: TopologySpec, _ partitions: Int, _ group: String) throws(Fault) -> Pipeline {
         let options = Pipeline.Options(clock: SystemClock(), tracksChanges: true, partitions: partitions)
-        return try Planner(partitions > 1 ? spec.repartitioned() : spec).pipeline(options).pipeline
+        return try Planner(partitions > 1 ? spec.repartitioned(prefix: group) : spec).pipeline(options).pipeline
     }
 
     private static func files(_ path: String, depth: Int = 0) throws(Fault) -> [String] {
