@@ -5,6 +5,9 @@ package enum Limits {
     package static let rowsPerBatchMax = 2048
     /// Bytes of one record's value; larger ones go to the dead-letter topic.
     package static let recordBytesMax = 1 << 20
+    /// Bytes of a CSV record of a file that are held while the end of a quoted field is looked for; behind them the
+    /// quote is taken as one that is never closed, and its line is refused by itself.
+    package static let csvRecordBytesHeld = 16 << 20
     /// Bytes of one text value.
     package static let textBytesMax = 64 << 10
     /// Bytes that the panes of one window step and task may take for records that are ahead of the watermark

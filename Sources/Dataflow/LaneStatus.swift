@@ -72,6 +72,8 @@ package struct LaneStatus: Sendable {
     package var alerts: Int64 = 0
     package var results: Int64 = 0
     package var late: Int64 = 0
+    /// Records without a value that their source says to pass over.
+    package var tombstones: Int64 = 0
     /// By reason.
     package var dead: [String: Int64] = [:]
     /// By step: rows that were dropped since a table has no partner for them.

@@ -1,41 +1,59 @@
 import Base
+import CSimdjson
 import Dataflow
 import Records
 
-/// CSV records (RFC 4180) to columns. A record is one row of the file without its line end; quoted fields
-/// may hold commas, line ends and doubled quotes. An empty field without quotes is null.
+/// CSV records (RFC 4180, in the characters of a dialect) to columns. A record is one row of the file without its
+/// line end; quoted fields may hold delimiters, line ends and doubled quotes. An empty field is null; one with
+/// quotes around nothing is an empty text, and null where no text is wanted.
 package final class CsvDecoder: RecordDecoder {
     private let readers: [ColumnReader]
+    /// By wanted column: nothing between quotes is null.
+    private let isEmptyNull: [Bool]
     private let tokens: UnsafeMutablePointer<Token>
     private let capacity: Int
+    private let fields: CsvFields
+    private let encoding: String?
+    /// The names of the records' fields.
+    private var names: [String]
     /// Which wanted column each field of the file is, -1 for none.
     private var targets: [Int]
-    /// What a dead letter says that it is not.
-    private var notation = ""
+    /// Of `targets`, these last ones may be missing.
+    private var spare = 0
     private let scratch = Arena(capacity: 1 << 16)
 
-    /// `header`: the names in the order of the file; nil when every record has just the wanted columns.
-    package init(_ columns: [WireColumn], header: [String]? = nil, capacity: Int = Limits.rowsPerBatchMax) {
+    /// - Parameters:
+    ///   - header: the names of all fields in the order of the record, wanted or not; nil: the wanted columns.
+    ///   - optionalColumn: a field that may stand behind those of `header`, or be missing with its delimiter.
+    ///   - encoding: of which the records were made UTF-8, for dead letters.
+    package init(
+        _ columns: [WireColumn], header: [String]? = nil, optionalColumn: String? = nil,
+        dialect: Dialect = Dialect(), encoding: String? = nil, capacity: Int = Limits.rowsPerBatchMax
+    ) {
         readers = columns.enumerated().map { ColumnReader(column: $1, index: $0) }
+        isEmptyNull = columns.map { $0.field.type != .text }
         self.capacity = capacity
+        self.encoding = encoding
+        fields = CsvFields(dialect)
         tokens = .allocate(capacity: max(1, capacity * columns.count))
-        targets = Array(columns.indices)
-        notation = Self.notation(of: targets)
-        if let header { setHeader(header) }
+        names = []
+        targets = []
+        setHeader((header ?? columns.map(\.name)) + (optionalColumn.map { [$0] } ?? []))
+        spare = optionalColumn == nil ? 0 : 1
     }
 
-    deinit { tokens.deallocate() }
+    deinit {
+        tokens.deallocate()
+        fields.free()
+    }
 
     /// The names of the fields of the records that follow. A wanted column that is not among them is
     /// missing in every record.
     package func setHeader(_ names: [String]) {
-        targets = names.map { name in
-            readers.firstIndex { $0.column.path.joined(separator: ".") == name } ?? -1
-        }
-        notation = Self.notation(of: targets)
+        self.names = names
+        targets = names.map { name in readers.firstIndex { $0.column.name == name } ?? -1 }
+        spare = 0
     }
-
-    private static func notation(of targets: [Int]) -> String { "CSV record of \(targets.count) fields" }
 
     package func decode(_ raw: RawRecords, into batch: Batch) {
         require(raw.count <= capacity && raw.count <= batch.capacity, "more records than a batch holds")
@@ -58,79 +76,107 @@ package final class CsvDecoder: RecordDecoder {
             batch.status[row] = status.rawValue
         }
         for reader in readers {
-            reader.read(UnsafePointer(tokens) + reader.index, stride: readers.count, into: batch)
-        }
-    }
-
-    package func explain(_ row: Int, of batch: Batch, into text: Arena) {
-        writeExplanation(row, batch, readers, notation: notation, into: text) { index in
-            let token = tokens[row * readers.count + index]
-            text.appendText("\"")
-            appendExcerpt(token.start, Int(token.count), to: text)
-            text.appendText("\"")
+            reader.read(tokens + reader.index, stride: readers.count, into: batch)
         }
     }
 
     private func split(_ bytes: UnsafePointer<UInt8>, _ count: Int, _ row: Int) -> RowStatus {
         let width = readers.count
-        for index in 0..<width { tokens[row * width + index] = Token(start: nil, count: 0, kind: 0) }
-        var at = 0
-        var field = 0
-        while true {
-            guard field < targets.count, let token = readField(bytes, count, &at) else { return .malformed }
-            let target = targets[field]
-            if target >= 0 { tokens[row * width + target] = token }
-            field += 1
-            if at == count { break }
-            // `readField` stops at a comma or the end.
-            at += 1
-            if at == count {
-                guard field < targets.count else { return .malformed }
-                let target = targets[field]
-                if target >= 0 { tokens[row * width + target] = Token(start: bytes + at, count: 0, kind: Token.Kind.null.rawValue) }
-                field += 1
-                break
+        let tokens = tokens + row * width
+        for index in 0..<width { tokens[index] = Token(start: nil, count: 0, kind: 0) }
+        var mistake: CsvFields.Mistake?
+        let (begin, end) = Self.trimmed(bytes, count)
+        let fieldCount = targets.withUnsafeBufferPointer { targets in
+            isEmptyNull.withUnsafeBufferPointer { isEmptyNull in
+                forEachField(bytes, begin, end, scratch, &mistake) { field, token in
+                    guard field < targets.count else { return }
+                    let target = targets[field]
+                    guard target >= 0 else { return }
+                    tokens[target] = token
+                    if token.count == 0, isEmptyNull[target] { tokens[target].kind = Token.Kind.null.rawValue }
+                }
             }
         }
-        return field == targets.count ? .good : .malformed
+        let isWide = fieldCount <= targets.count && fieldCount >= targets.count - spare
+        guard mistake == nil, isWide else { return .malformed }
+        return isText(bytes, count) ? .good : .malformed
     }
 
-    private func readField(_ bytes: UnsafePointer<UInt8>, _ count: Int, _ at: inout Int) -> Token? {
-        guard at < count, bytes[at] == 0x22 else {
-            let start = at
-            while at < count, bytes[at] != 0x2C {
-                if bytes[at] == 0x22 { return nil }
-                at += 1
-            }
-            let kind: Token.Kind = at == start ? .null : .string
-            return Token(start: bytes + start, count: UInt32(at - start), kind: kind.rawValue)
-        }
-        at += 1
-        let start = at
-        var hasQuotes = false
-        while at < count {
-            if bytes[at] == 0x22 {
-                guard at + 1 < count, bytes[at + 1] == 0x22 else { break }
-                hasQuotes = true
-                at += 1
-            }
+    /// Calls `body` for every field and returns their number, of what comes before a mistake.
+    @inline(__always)
+    private func forEachField(
+        _ bytes: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, _ scratch: Arena,
+        _ mistake: inout CsvFields.Mistake?, _ body: (Int, Token) -> Void
+    ) -> Int {
+        var at = begin
+        var field = 0
+        while true {
+            let token = fields.next(bytes, end, &at, scratch, &mistake)
+            if mistake != nil { return field }
+            body(field, token)
+            field += 1
+            if at >= end { return field }
+            // At a delimiter; behind the last one there is a field as well, an empty one.
             at += 1
         }
-        guard at < count else { return nil }
-        let end = at
-        at += 1
-        guard at == count || bytes[at] == 0x2C else { return nil }
-        if !hasQuotes {
-            return Token(start: bytes + start, count: UInt32(end - start), kind: Token.Kind.string.rawValue)
+    }
+
+    /// Where a record begins and ends, without a byte order mark before it and a line end behind it, which some
+    /// who publish lines leave there.
+    @inline(__always)
+    private static func trimmed(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> (begin: Int, end: Int) {
+        let begin = count >= 3 && bytes[0] == 0xEF && bytes[1] == 0xBB && bytes[2] == 0xBF ? 3 : 0
+        var end = count
+        if end > begin, bytes[end - 1] == 0x0A { end -= 1 }
+        if end > begin, bytes[end - 1] == 0x0D { end -= 1 }
+        return (begin, end)
+    }
+
+    /// True if the record is UTF-8. Most are ASCII, which is seen eight bytes at a time.
+    @inline(__always)
+    private func isText(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+        let raw = UnsafeRawPointer(bytes)
+        var seen: UInt64 = 0
+        var at = 0
+        while at &+ 8 <= count {
+            seen |= raw.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+            at &+= 8
         }
-        let copy = scratch.count
-        var position = start
-        while position < end {
-            scratch.base[scratch.count] = bytes[position]
-            scratch.count += 1
-            position += bytes[position] == 0x22 ? 2 : 1
+        while at < count {
+            seen |= UInt64(bytes[at])
+            at &+= 1
         }
-        return Token(
-            start: scratch.base + copy, count: UInt32(scratch.count - copy), kind: Token.Kind.string.rawValue)
+        return seen & 0x8080_8080_8080_8080 == 0 || mr_is_utf8(bytes, count) != 0
+    }
+
+    // MARK: Dead letters
+
+    package func explain(_ row: Int, of batch: Batch, into text: Arena) {
+        let notation = "CSV record of \(targets.count - spare) fields"
+        let explanation = Explanation(
+            batch: batch, row: row, readers: readers, notation: notation, encoding: encoding, text: text)
+        explanation.write(
+            token: { tokens[row * readers.count + $0] },
+            appendWhy: { appendWhy($0, to: text) },
+            appendMissing: { appendMissing($0, to: text) })
+    }
+
+    private func appendWhy(_ record: UnsafeBufferPointer<UInt8>, to text: Arena) {
+        guard let bytes = record.baseAddress, record.count <= Limits.recordBytesMax else { return }
+        // Not `scratch`, which tokens of other rows point into.
+        let scratch = Arena(capacity: record.count)
+        var mistake: CsvFields.Mistake?
+        let (begin, end) = Self.trimmed(bytes, record.count)
+        let count = forEachField(bytes, begin, end, scratch, &mistake) { _, _ in }
+        if let mistake {
+            text.appendText("; \(mistake.text) (field \(count + 1))")
+        } else {
+            text.appendText("; it has \(count)")
+        }
+    }
+
+    private func appendMissing(_ column: Int, to text: Arena) {
+        guard readers.indices.contains(column), !names.contains(readers[column].column.name) else { return }
+        text.appendText("; there is no such column")
     }
 }

@@ -1,40 +1,153 @@
 import Base
+import CSimdjson
 import Records
 
-/// What is wrong with a row, in one sentence. `appendFound` appends what stands in a column.
-func writeExplanation(
-    _ row: Int,
-    _ batch: Batch,
-    _ readers: [ColumnReader],
-    notation: String,
-    into text: Arena,
-    appendFound: (Int) -> Void
-) {
-    let status = RowStatus(rawValue: batch.status[row]) ?? .malformed
-    let index = Int(batch.statusField[row])
-    let hasReader = readers.indices.contains(index)
-    let name = hasReader ? readers[index].name : "the record"
-    switch status {
-    case .malformed:
-        text.appendText("not a well-formed ")
-        text.appendText(notation)
-        text.appendText(": ")
-        appendExcerpt(batch.raw.values[row], Int(batch.raw.valueCounts[row]), to: text)
-    case .nullValue: text.appendText("the record has no value")
-    case .oversized: appendOversized(row, batch, to: text)
-    case .missingField:
-        text.appendText(name)
-        text.appendText(" is missing; ")
-        text.appendText(hasReader ? readers[index].expectation : "a value")
-        text.appendText(" was expected")
-    case .outOfRange, .wrongType, .textTooLong:
-        text.appendText(name)
-        text.appendText(" is ")
-        appendFound(index)
-        text.appendText("; ")
-        text.appendText(hasReader ? readers[index].expectation : "something else")
-        text.appendText(" was expected")
-    default: text.appendText("\(name) is refused (\(status.name))")
+/// What is wrong with a row of JSON or CSV, in one sentence that ends with the option that helps, if one does.
+struct Explanation {
+    let batch: Batch
+    let row: Int
+    let readers: [ColumnReader]
+    /// What a record is called that can be read.
+    let notation: String
+    /// Of the records before they were made UTF-8; nil: they came as UTF-8.
+    let encoding: String?
+    let text: Arena
+
+    /// `token`: what stands in a column. `appendWhy`: appends what keeps a record from being well-formed;
+    /// `appendMissing`: why a column may be missing.
+    func write(
+        token: (Int) -> Token, appendWhy: (_ record: UnsafeBufferPointer<UInt8>) -> Void,
+        appendMissing: (Int) -> Void
+    ) {
+        let status = RowStatus(rawValue: batch.status[row]) ?? .malformed
+        let index = Int(batch.statusField[row])
+        let column = readers.indices.contains(index) ? readers[index].column : nil
+        let name = column.map { "field '\($0.name)'" } ?? "the record"
+        switch status {
+        case .malformed: writeMalformed(appendWhy)
+        case .nullValue:
+            text.appendText("the record has no value")
+            if batch.raw.keys[row] != nil {
+                text.appendText(
+                    "; where that says that its key is gone, kafka: { …, tombstones: skip } passes it over")
+            }
+        case .oversized: appendOversized(row, batch, to: text)
+        case .missingField:
+            text.appendText("\(name) is missing; \(column.map(Self.expectation) ?? "a value") was expected")
+            appendMissing(index)
+        case .outOfRange, .wrongType, .textTooLong:
+            guard let column else { return text.appendText("\(name) is refused (\(status.name))") }
+            writeRefused(column, name, token(index), status)
+        default: text.appendText("\(name) is refused (\(status.name))")
+        }
+    }
+
+    private func writeMalformed(_ appendWhy: (UnsafeBufferPointer<UInt8>) -> Void) {
+        let count = max(0, Int(batch.raw.valueCounts[row]))
+        let start = batch.raw.values[row]
+        let record = UnsafeBufferPointer(start: start, count: start == nil ? 0 : count)
+        if let start, mr_is_utf8(start, count) == 0 {
+            text.appendText("not \(encoding ?? "UTF-8"): ")
+            appendExcerpt(start, count, to: text)
+            text.appendText(
+                encoding == nil
+                    ? "; if it is of another encoding, say which: format: { type: …, encoding: windows-1252 } "
+                        + "(or gb18030, utf-16, …)"
+                    : "; the encoding that format says does not have these bytes")
+            return
+        }
+        text.appendText("not a well-formed \(notation): ")
+        appendExcerpt(record.baseAddress, count, to: text)
+        appendWhy(record)
+    }
+
+    private func writeRefused(_ column: WireColumn, _ name: String, _ token: Token, _ status: RowStatus) {
+        if token.kind >= Token.Kind.throughArray.rawValue {
+            let what = token.kind == Token.Kind.throughArray.rawValue ? "an array" : "a value that is no object"
+            let place = column.path.prefix(Int(token.count)).joined(separator: ".")
+            text.appendText("\(name) lies behind \(what), '\(place)'; a path leads through objects only")
+            return
+        }
+        text.appendText("\(name) is ")
+        appendFound(token)
+        text.appendText("; \(Self.expectation(of: column)) was expected")
+        guard let hint = hint(column, token, status) else { return }
+        text.appendText("; \(hint)")
+    }
+
+    private func appendFound(_ token: Token) {
+        switch token.kind {
+        case Token.Kind.string.rawValue:
+            text.appendText("\"")
+            if token.count > 0 { appendExcerpt(token.start, Int(token.count), to: text) }
+            text.appendText("\"")
+        case Token.Kind.number.rawValue: appendExcerpt(token.start, Int(token.count), to: text)
+        case Token.Kind.true.rawValue: text.appendText("true")
+        case Token.Kind.false.rawValue: text.appendText("false")
+        case Token.Kind.object.rawValue: text.appendText("an object")
+        case Token.Kind.array.rawValue: text.appendText("an array")
+        default: text.appendText("nothing")
+        }
+    }
+
+    // MARK: What helps
+
+    private func hint(_ column: WireColumn, _ token: Token, _ status: RowStatus) -> String? {
+        let isString = token.kind == Token.Kind.string.rawValue
+        if isString, token.count == 0 { return "null: [\"\"] takes it as none" }
+        let isNumber = token.kind == Token.Kind.number.rawValue
+        guard isString || isNumber, let start = token.start else { return nil }
+        let count = Int(token.count)
+        switch column.field.type {
+        case .text:
+            let isOption = isNumber && !column.reading.takesNumbers
+            return isOption ? "numbers: true takes numbers as they are written" : nil
+        case .timestamp: return timestampHint(column, start, count, status)
+        case .int, .decimal:
+            if column.reading.isBase64 { return nil }
+            let scale = column.field.type.scale
+            if status == .outOfRange {
+                let parsed = Decimal.parse(start, count, scale: scale)
+                if case .failure(.tooManyPlaces) = parsed { return "round: true rounds it" }
+                let ids = scale == 0 ? "; an id can be read as { type: text, numbers: true }" : ""
+                return "it does not fit in 64 bits\(ids)"
+            }
+            guard isString, count % 4 == 0, case .success = Base64.number(start, count) else { return nil }
+            return "a decimal that is written as base64 of its bytes needs encoding: base64, without which "
+                + "texts of digits are numbers"
+        default: return nil
+        }
+    }
+
+    private func timestampHint(
+        _ column: WireColumn, _ start: UnsafePointer<UInt8>, _ count: Int, _ status: RowStatus
+    ) -> String? {
+        guard status == .outOfRange else {
+            let parsed = CivilTime.parse(start, count)
+            return parsed.map { $0.hasZone } == false ? "it has no zone; say zone: Asia/Shanghai" : nil
+        }
+        if let unit = EpochTime.likelyUnit(start, count, not: column.reading.unit) {
+            return "looks like \(unit.name); say unit: \(unit.rawValue)"
+        }
+        return column.reading.unit == nil
+            ? "as milliseconds it lies before 1990 or after 2200; if it does, say unit: ms"
+            : "it lies outside of the years 1 to 9999"
+    }
+
+    static func expectation(of column: WireColumn) -> String {
+        if column.reading.isBase64 { return "base64 of at most 8 bytes" }
+        switch column.field.type {
+        case .text: return "a text of at most \(Limits.textBytesMax) bytes"
+        case .int: return "a whole number"
+        case .decimal(let scale): return "a number with at most \(scale) places"
+        case .bool: return "true or false"
+        case .duration: return "a whole number of milliseconds"
+        case .timestamp:
+            let number = "epoch \((column.reading.unit ?? .ms).name)"
+            return column.zone == nil
+                ? "a timestamp with a zone, like 2011-01-05T10:15:00Z, or \(number)"
+                : "a timestamp like 2011-01-05 10:15:00, or \(number)"
+        }
     }
 }
 
@@ -42,12 +155,12 @@ func appendOversized(_ row: Int, _ batch: Batch, to text: Arena) {
     text.appendText("the record has \(batch.raw.valueCounts[row]) bytes, at most \(Limits.recordBytesMax) are read")
 }
 
-/// Appends at most 80 bytes of a record, with what a terminal would not show escaped.
+/// Appends at most 80 bytes of a record, whole characters, with what a terminal would not show escaped.
 func appendExcerpt(_ start: UnsafePointer<UInt8>?, _ count: Int, to text: Arena) {
     guard let start, count > 0 else { return text.appendText("nothing") }
-    let shown = UnsafeBufferPointer(start: start, count: min(count, 80))
+    let shown = UnsafeBufferPointer(start: start, count: TextCut.wholeCharacters(start, count, atMost: 80))
     if shown.contains(where: { $0 >= 0x80 }) {
-        // What is no UTF-8, such as a character that was cut, becomes U+FFFD.
+        // What is no UTF-8 becomes U+FFFD.
         var repaired = String(decoding: shown, as: UTF8.self)
         repaired.withUTF8 { appendEscaped($0, to: text) }
     } else {

@@ -10,8 +10,11 @@ package final class JsonDecoder: RecordDecoder {
     private let handle: OpaquePointer
     private let tokens: UnsafeMutablePointer<mr_token>
     private let capacity: Int
+    private let encoding: String?
 
-    package init(_ columns: [WireColumn], capacity: Int = Limits.rowsPerBatchMax) {
+    /// `encoding`: of which the records were made UTF-8, for dead letters.
+    package init(_ columns: [WireColumn], encoding: String? = nil, capacity: Int = Limits.rowsPerBatchMax) {
+        self.encoding = encoding
         readers = columns.enumerated().map { ColumnReader(column: $1, index: $0) }
         self.capacity = capacity
         var paths: [CChar] = []
@@ -60,20 +63,36 @@ package final class JsonDecoder: RecordDecoder {
     }
 
     package func explain(_ row: Int, of batch: Batch, into text: Arena) {
-        writeExplanation(row, batch, readers, notation: "JSON object", into: text) { index in
-            let token = tokens[row * readers.count + index]
-            switch token.kind {
-            case UInt32(MR_STRING):
-                text.appendText("\"")
-                appendExcerpt(token.start, Int(token.count), to: text)
-                text.appendText("\"")
-            case UInt32(MR_NUMBER): appendExcerpt(token.start, Int(token.count), to: text)
-            case UInt32(MR_TRUE): text.appendText("true")
-            case UInt32(MR_FALSE): text.appendText("false")
-            case UInt32(MR_OBJECT): text.appendText("an object")
-            case UInt32(MR_ARRAY): text.appendText("an array")
-            default: text.appendText("nothing")
-            }
+        let explanation = Explanation(
+            batch: batch, row: row, readers: readers, notation: "JSON object", encoding: encoding, text: text)
+        explanation.write(
+            token: { index in
+                let token = tokens[row * readers.count + index]
+                return Token(start: token.start, count: token.count, kind: token.kind)
+            },
+            appendWhy: { Self.appendWhy($0, to: text) },
+            appendMissing: { appendMissing($0, row, batch, to: text) })
+    }
+
+    private static func appendWhy(_ record: UnsafeBufferPointer<UInt8>, to text: Arena) {
+        let letters = record.prefix(64).filter { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
+        switch letters.first {
+        case 0x5B: text.appendText("; a record is one object on one line, not an array of them")
+        case 0x7B where letters.count == 1: text.appendText("; a record is one object on one line")
+        case 0 where record.count > 5 && record[5] == 0x7B:
+            text.appendText("; it begins with the five bytes of a schema registry, which are not read")
+        default: break
         }
+    }
+
+    /// A member whose name has dots is not what a path with dots says.
+    private func appendMissing(_ column: Int, _ row: Int, _ batch: Batch, to text: Arena) {
+        guard readers.indices.contains(column), readers[column].column.path.count > 1,
+            let start = batch.raw.values[row]
+        else { return }
+        let name = readers[column].column.name
+        let bytes = UnsafeBufferPointer(start: start, count: Int(batch.raw.valueCounts[row]))
+        guard String(decoding: bytes, as: UTF8.self).contains("\"\(name)\"") else { return }
+        text.appendText("; a member whose name has a dot is written from: \"`\(name)`\"")
     }
 }

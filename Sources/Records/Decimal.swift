@@ -173,6 +173,24 @@ package enum Decimal {
         _ count: Int,
         scale: Int
     ) -> Result<Int64, ParseFailure> {
+        parse(bytes, count, scale: scale, isCut: false)
+    }
+
+    /// The same, but rounded down. `scale` may be negative: -3 counts thousands.
+    package static func parseCut(
+        _ bytes: UnsafePointer<UInt8>,
+        _ count: Int,
+        scale: Int
+    ) -> Result<Int64, ParseFailure> {
+        parse(bytes, count, scale: scale, isCut: true)
+    }
+
+    private static func parse(
+        _ bytes: UnsafePointer<UInt8>,
+        _ count: Int,
+        scale: Int,
+        isCut: Bool
+    ) -> Result<Int64, ParseFailure> {
         let exact = parse(bytes, count, scale: scale)
         if case .success = exact { return exact }
         if case .failure(.notANumber) = exact { return exact }
@@ -208,7 +226,11 @@ package enum Decimal {
             guard magnitude <= Int128(Int64.max) + 1 else { return .failure(.outOfRange) }
             position += 1
         }
-        if half > 5 || (half == 5 && (hasMore || magnitude & 1 == 1)) { magnitude += 1 }
+        if isCut {
+            if text.first == 0x2D, half > 0 || hasMore { magnitude += 1 }
+        } else if half > 5 || (half == 5 && (hasMore || magnitude & 1 == 1)) {
+            magnitude += 1
+        }
         return Int64(exactly: text.first == 0x2D ? -magnitude : magnitude).map { .success($0) } ?? .failure(.outOfRange)
     }
 

@@ -130,3 +130,19 @@ package func hashWord(_ word: UInt64, seed: UInt64 = 0) -> UInt64 {
     let product = (word ^ seed ^ 0xA076_1D64_78BD_642F).multipliedFullWidth(by: 0xE703_7ED1_A0B4_28DB)
     return product.high ^ product.low
 }
+
+package enum TextCut {
+    /// How many of `count` bytes of UTF-8 are left when at most `limit` are kept and no character is cut. What stands
+    /// behind `limit` is not looked at.
+    package static func wholeCharacters(_ bytes: UnsafePointer<UInt8>, _ count: Int, atMost limit: Int) -> Int {
+        guard count > limit else { return count }
+        // Back to the byte with which the last character begins.
+        for back in 1...4 where back <= limit {
+            let byte = bytes[limit - back]
+            if byte & 0xC0 == 0x80 { continue }
+            let length = byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4
+            return length > back ? limit - back : limit
+        }
+        return limit
+    }
+}

@@ -1,5 +1,5 @@
 /// Finds the name that somebody probably meant.
-enum NearestName {
+package enum NearestName {
     /// `; did you mean 'x'?`, `; known are a, b, c`, or nothing where there is nothing to choose from.
     static func hint(_ name: String, among names: [String]) -> String {
         if let nearest = nearest(to: name, among: names) { return "; did you mean '\(nearest)'?" }
@@ -9,7 +9,7 @@ enum NearestName {
     }
 
     /// The name at the smallest distance, if that is at most a third of its length and one letter is right.
-    static func nearest(to name: String, among names: [String]) -> String? {
+    package static func nearest(to name: String, among names: [String]) -> String? {
         let wanted = Array(name.lowercased().unicodeScalars.prefix(64))
         var best: (name: String, distance: Int)?
         for candidate in names {

@@ -92,6 +92,14 @@ package struct SourceSpec: Sendable {
     /// The fields that are decoded from the record, as it is published. Fields that no expression, time
     /// or sink uses are left out.
     package var wire: [WireField]
+    /// The fields of the record as the schema declares them, in order, used or not: what a CSV record without a
+    /// header has.
+    package var declared: [WireField] = []
+    package var dialect = Dialect()
+    /// A column that CSV records without a header may have behind those.
+    package var spareColumn: String?
+    /// Records with a key and no value are passed over: what a compacted topic of changes has where a key is deleted.
+    package var skipsTombstones = false
     /// Fields computed from the wire fields (`amount: { from: UnitPrice * Quantity }`); their scope is
     /// the wire fields, then the derived fields before them.
     package var derived: [DerivedField]
@@ -174,13 +182,20 @@ package struct WireField: Hashable, Sendable {
     package var zone: String?
     /// Numbers with more places than the scale are rounded half to even instead of refused.
     package var isRounded: Bool
+    package var reading: FieldReading
 
-    package init(path: [String], field: Field, zone: String? = nil, isRounded: Bool = false) {
+    package init(
+        path: [String], field: Field, zone: String? = nil, isRounded: Bool = false, reading: FieldReading = FieldReading()
+    ) {
         self.path = path
         self.field = field
         self.zone = zone
         self.isRounded = isRounded
+        self.reading = reading
     }
+
+    /// `customer.id`, in CSV a column's name.
+    package var name: String { path.joined(separator: ".") }
 }
 
 package struct DerivedField: Hashable, Sendable {

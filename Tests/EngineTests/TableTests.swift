@@ -14,7 +14,7 @@ import Topology
           orders:
             kafka: { topic: orders }
             time: { field: at }
-            schema: { id: text, merchant: text, platform: text, amount: decimal(2), at: timestamp }
+            schema: { id: text, merchant: text, platform: text, amount: decimal(2), at: { type: timestamp, unit: ms } }
           registry:
         \(table)
         steps:
@@ -35,7 +35,7 @@ import Topology
             kafka: { topic: registry }
             time: { field: since }
             table: { key: [merchant, platform] }
-            schema: { merchant: text, platform: text, city: text, most: decimal(2)?, since: timestamp }
+            schema: { merchant: text, platform: text, city: text, most: decimal(2)?, since: { type: timestamp, unit: ms } }
         """
     static let redis = """
             redis: { key: "limits:{merchant}:{platform}" }

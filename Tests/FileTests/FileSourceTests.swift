@@ -32,7 +32,7 @@ import Testing
         while let block = try source.next() {
             let raw = block.records
             #expect(raw.count > 0 && raw.count <= rowsMax)
-            if let header = block.header { result.headers.append("\(result.records.count): \(header.joined(separator: "|"))") }
+            if let header = block.header { result.headers.append("\(result.records.count): \(header.names.joined(separator: "|"))") }
             for row in 0..<raw.count {
                 let length = Int(raw.valueCounts[row])
                 let kept = min(length, Limits.recordBytesMax + 1)

@@ -18,7 +18,9 @@ import Testing
         ("\"a,b\",1,c", ["a,b", "1.00", "c"]), ("\"a\nb\",1,\"c\r\nd\"", ["a\nb", "1.00", "c\r\nd"]),
         ("\"say \"\"hi\"\"\",1,\"\"\"\"", ["say \"hi\"", "1.00", "\""]), ("a,1,\"\"", ["a", "1.00", ""]), ("\"\",1,", ["", "1.00", nil]),
         (" a ,1, ", [" a ", "1.00", " "]), ("中,1,é", ["中", "1.00", "é"]), ("a,-0.5,\"\"\"\"\"\"", ["a", "-0.50", "\"\""]),
-        ("a;b,1e2,x", ["a;b", "100.00", "x"]), ("a,1,x\\n", ["a", "1.00", "x\\n"]),
+        ("a;b,1e2,x", ["a;b", "100.00", "x"]), ("a,\"\",b", ["a", nil, "b"]), ("\"\",\"\",\"\"", ["", nil, ""]),
+        ("\u{FEFF}a,1,b", ["a", "1.00", "b"]), ("\u{FEFF}\"a\",1,b", ["a", "1.00", "b"]), ("a,1,b\n", ["a", "1.00", "b"]), ("a,1,b\r\n", ["a", "1.00", "b"]),
+        ("a,1,\"b\n\"\r\n", ["a", "1.00", "b\n"]), ("a,1,\r\n", ["a", "1.00", nil]), ("a,1,x\\n", ["a", "1.00", "x\\n"]),
     ] as [(String, [String?])])
     func reads(text: String, expected: [String?]) {
         #expect(harness().decode(text) == Row(status: .good, values: expected))
@@ -28,7 +30,8 @@ import Testing
         ("a,1", RowStatus.malformed, -1), ("a,1,b,c", .malformed, -1), ("a,1,b,", .malformed, -1), ("a", .malformed, -1),
         ("\"a,1,b", .malformed, -1), ("\"a\"x,1,b", .malformed, -1), ("a\"b,1,c", .malformed, -1), ("a,1,b\"", .malformed, -1),
         ("\"a\"\",1,b", .malformed, -1), (",1,b", .missingField, 0), ("a,x,b", .wrongType, 1), ("a, 1,b", .wrongType, 1),
-        ("a,1.005,b", .outOfRange, 1), ("a,\"1,5\",b", .wrongType, 1), ("a,\"\",b", .wrongType, 1),
+        ("a,1.005,b", .outOfRange, 1), ("a,\"1,5\",b", .wrongType, 1), ("a,1,b\nc", .malformed, -1), ("a,1\r,b", .malformed, -1),
+        ("\"a\nb,1,c", .malformed, -1), ("\n", .malformed, -1),
     ])
     func refuses(text: String, status: RowStatus, field: Int) {
         #expect(harness().decode(text) == Row(status: status, field: field))
@@ -58,6 +61,11 @@ import Testing
         let decoder = CsvDecoder(Self.columns, header: ["id", "amount", "note"], capacity: 4)
         let harness = Harness(decoder, Self.columns)
         #expect(harness.decode("a,1,b").values == ["a", "1.00", "b"])
+        _ = harness.decode(",1,b")
+        #expect(harness.explain() == "field 'id' is missing; a text of at most 65536 bytes was expected")
+        decoder.setHeader(["amount"])
+        _ = harness.decode("1")
+        #expect(harness.explain() == "field 'id' is missing; a text of at most 65536 bytes was expected; there is no such column")
         decoder.setHeader(["amount", "id"])
         #expect(harness.decode("1,a").values == ["a", "1.00", nil])
     }
@@ -92,7 +100,17 @@ import Testing
         _ = harness.decode("a,x,b")
         #expect(harness.explain() == "field 'amount' is \"x\"; a number with at most 2 places was expected")
         _ = harness.decode("a,1")
-        #expect(harness.explain() == "not a well-formed CSV record of 3 fields: a,1")
+        #expect(harness.explain() == "not a well-formed CSV record of 3 fields: a,1; it has 2")
+        _ = harness.decode("a,1,b,")
+        #expect(harness.explain() == "not a well-formed CSV record of 3 fields: a,1,b,; it has 4")
+        _ = harness.decode("a,\"1,b")
+        #expect(harness.explain().hasSuffix("; a quote is opened and not closed (field 2)"))
+        _ = harness.decode("a,1,b\"")
+        #expect(harness.explain().hasSuffix("; a quote stands within a field that has none around it (field 3)"))
+        _ = harness.decode("\"a\" ,1,b")
+        #expect(harness.explain().hasSuffix("; something stands between a closing quote and the next delimiter (field 1)"))
+        _ = harness.decode("a,1,b\nc,2,d")
+        #expect(harness.explain().hasSuffix("; a line break stands outside of quotes (field 3)"))
         _ = harness.decode(",1,b")
         #expect(harness.explain() == "field 'id' is missing; a text of at most 65536 bytes was expected")
     }

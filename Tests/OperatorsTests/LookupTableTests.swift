@@ -48,7 +48,7 @@ import Topology
                   orders:
                     kafka: { topic: orders }
                     time: { field: at }
-                    schema: { merchant: text, shop: int, at: timestamp }
+                    schema: { merchant: text, shop: int, at: { type: timestamp, unit: ms } }
                   limits:
                     redis: { key: "limits:{shop}/{merchant}", stale: 10s }
                     table: { key: [merchant, shop] }
@@ -60,7 +60,9 @@ import Topology
                 """
             let (spec, diagnostics) = TopologyReader.read(text, file: "t.yaml")
             let found = try #require(spec, "\(diagnostics)")
-            let columns = found.sources.map { $0.wire.map { WireColumn(path: $0.path, field: $0.field, zone: nil, isRounded: false) } }
+            let columns = found.sources.map {
+                $0.wire.map { WireColumn(path: $0.path, field: $0.field, zone: nil, isRounded: false, reading: $0.reading) }
+            }
             let table = try #require(found.sources[1].table)
             pipeline = Pipeline(
                 found,

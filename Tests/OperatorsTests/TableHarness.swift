@@ -37,12 +37,12 @@ final class TableHarness {
                 kafka: { topic: orders }
                 key: merchant
                 time: { field: at, out_of_order: 500s }
-                schema: { id: int, merchant: text, at: timestamp }
+                schema: { id: int, merchant: text, at: { type: timestamp, unit: ms } }
               registry:
                 kafka: { topic: registry }
                 time: { field: since, out_of_order: \(outOfOrder) }
                 table: { key: merchant, versions: \(versions), broadcast: \(isBroadcast) }
-                schema: { merchant: text, city: text, grade: int?, since: timestamp, twice: { from: grade * 2, type: "int?" } }
+                schema: { merchant: text, city: text, grade: int?, since: { type: timestamp, unit: ms }, twice: { from: grade * 2, type: "int?" } }
             steps:
               all: { from: orders, key: merchant, join: { table: registry, on: merchant, kind: left } }
               found: { from: orders, join: { table: registry, on: merchant, select: [twice], as: r }, where: r.twice > 2 or r.twice is null }
@@ -105,7 +105,7 @@ final class TableHarness {
         self.rowsMax = rowsMax
         self.partitions = partitions
         let decoders: [any RecordDecoder] = spec.sources.map { source in
-            let columns = source.wire.map { WireColumn(path: $0.path, field: $0.field, zone: nil, isRounded: false) }
+            let columns = source.wire.map { WireColumn(path: $0.path, field: $0.field, zone: nil, isRounded: false, reading: $0.reading) }
             if let table = source.table {
                 return TableDecoder(columns, key: table.key, deleted: table.deleted, capacity: rowsMax) {
                     JsonDecoder($0, capacity: rowsMax)

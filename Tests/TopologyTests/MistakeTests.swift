@@ -42,6 +42,11 @@ import Topology
         try mistake.check()
     }
 
+    @Test("One mistake in how a source's records are written", arguments: Mistake.parse(formatMistakes, in: formatBase))
+    func format(_ mistake: Mistake) throws {
+        try mistake.check()
+    }
+
     @Test("The topology that the mistakes are made in has none")
     func base() {
         let result = Samples.read(mistakeBase)
@@ -50,6 +55,7 @@ import Topology
         #expect(Samples.read(tableBase).diagnostics == [])
         #expect(Samples.read(operatorBase).diagnostics == [])
         #expect(Samples.read(levelsBase).diagnostics == [])
+        #expect(Samples.read(formatBase).diagnostics == [])
     }
 
     @Test("Several mistakes are found in one go, in the order of the file, without what follows from them")

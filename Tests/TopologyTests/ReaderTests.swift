@@ -103,6 +103,29 @@ import Testing
         )
     }
 
+    @Test("What a schema and a format say of how fields are read; unused fields stay part of the record")
+    func reading() throws {
+        let result = Samples.read(formatBase)
+        #expect(result.diagnostics == [])
+        let spec = try #require(result.spec)
+        let orders = spec.sources[0]
+        #expect(orders.declared.map(\.name) == ["id", "amount", "at", "note"])
+        #expect(orders.dialect.columns == ["id", "x", "amount", "at", "note"])
+        #expect(orders.dialect.delimiter == 0x3B && orders.dialect.quote == 0x27 && orders.dialect.escape == 0x5C)
+        #expect(orders.dialect.isTrimmed && orders.dialect.skippedLines == 2 && !orders.dialect.hasHeader)
+        #expect(orders.dialect.encoding == .multiByte("GB18030") && orders.skipsTombstones)
+        #expect(orders.wire.map(\.reading.nulls) == [["NULL", "-", ""], ["n/a", "NULL", "-", ""], ["NULL", "-", ""], ["NULL", "-", ""]])
+        #expect(orders.wire.map(\.reading.unit) == [nil, nil, .s, nil])
+        #expect(orders.wire[0].reading.takesNumbers && orders.wire[1].reading.isBase64)
+        #expect(spec.sources[1].wire[0].reading.unit == .ms && spec.sources[1].dialect.encoding == .utf16)
+        // A rule that no longer names a column leaves the record as it is.
+        let less = Samples.read(formatBase.replacing(" and note == \"x\" and id != \"\"", with: "").replacing("[all, feeds]", with: "feeds"))
+        let pruned = try #require(less.spec).sources[0]
+        #expect(pruned.wire.map(\.name) == ["amount", "at"] && pruned.declared == orders.declared)
+        let deep = (0..<65).map { "n\($0)" }.joined(separator: ".")
+        #expect(Samples.read(formatBase.replacing("a.b", with: deep)).diagnostics.first?.contains("the path has 65 names, at most 64 are followed") == true)
+    }
+
     @Test("Unused fields go, and every column still means the field that it was written for")
     func pruning() throws {
         let text = """

@@ -1,5 +1,7 @@
 #include "decoder.h"
 
+#include <simdjson.h>
+
 mr_decoder *mr_decoder_new(const char *paths, int32_t count, size_t record_bytes_max) {
     try {
         std::vector<std::vector<std::string>> split;
@@ -27,6 +29,10 @@ mr_decoder *mr_decoder_new(const char *paths, int32_t count, size_t record_bytes
 }
 
 void mr_decoder_free(mr_decoder *decoder) { delete decoder; }
+
+int32_t mr_is_utf8(const uint8_t *bytes, size_t count) {
+    return simdjson::validate_utf8(reinterpret_cast<const char *>(bytes), count);
+}
 
 void mr_decode(mr_decoder *decoder, const uint8_t *const *values, const int32_t *counts, int32_t rows,
                mr_token *tokens, uint8_t *status) {

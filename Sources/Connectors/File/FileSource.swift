@@ -3,11 +3,11 @@ import Glibc
 import Records
 
 /// The records of one input: a file, a folder read in name order, or several of them; JSON lines or CSV,
-/// plain, gzip or xz. Offsets count records from 0 over all files.
+/// plain, gzip or xz, in UTF-8 or made so. Offsets count records from 0 over all files.
 package final class FileSource {
     package enum Format: Sendable { case jsonLines, csv }
 
-    package typealias Header = [String]
+    package typealias Header = CsvHeader
 
     package struct Block {
         package var records: RawRecords
@@ -22,19 +22,33 @@ package final class FileSource {
     }
 
     private let format: Format
+    private let dialect: Dialect
     /// Those that are still to be read.
     package private(set) var paths: [String]
+    private var path = ""
     private var reader: ByteReader?
+    private let transcoder: Transcoder?
     private let storage: RawRecordStorage
     /// What was read and not yet handed out begins at `start`.
     private let buffer = Arena(capacity: 1 << 20)
+    /// Bytes before they are made UTF-8, and the first ones of every file.
+    private let raw = Arena(capacity: 1 << 12)
     private var start = 0
     private var isAtEnd = false
     private var offset: Int64 = 0
+    private var lineEnd: UInt8 = 0x0A
+    /// Of the record at `start`, from 1.
+    private var line = 1
+    /// Of that record.
+    private var csvEnd: CsvRecordEnd
+    /// Where it ends, once that was found.
+    private var end: Int?
     /// The header of the file being read, and the one that the last block with a header gave.
-    private var header: [String]?
-    private var announcedHeader: [String]?
+    private var header: Header?
+    private var announcedNames: [String]?
     private var needsHeader = false
+    private var warnings: [String] = []
+    private var warningsOfFile = 0
     /// Of the files as they lie there, compressed or not; the total does not have pipes.
     package var bytesRead: Int64 { bytesFinished + (reader?.position ?? 0) }
     private var bytesFinished: Int64 = 0
@@ -46,9 +60,19 @@ package final class FileSource {
 
     /// Readable bytes behind a record that a parser may touch.
     private static let padding = 64
+    private static let chunkBytes = 256 << 10
+    /// By so much of a file it is seen what it is.
+    private static let headBytes = 64 << 10
+    private static let warningsPerFile = 10
 
-    package init(paths: [String], format: Format, rowsMax: Int = Limits.rowsPerBatchMax) throws(Fault) {
+    /// `dialect`: without a header, its `columns` are those of the records.
+    package init(
+        paths: [String], format: Format, dialect: Dialect = Dialect(), rowsMax: Int = Limits.rowsPerBatchMax
+    ) throws(Fault) {
         self.format = format
+        self.dialect = dialect
+        transcoder = if let encoding = dialect.encoding { try Transcoder(encoding) } else { nil }
+        csvEnd = CsvRecordEnd(dialect, lineEnd: 0x0A)
         storage = RawRecordStorage(capacity: rowsMax)
         var files: [String] = []
         for path in paths { files += try Self.files(at: path) }
@@ -85,31 +109,37 @@ package final class FileSource {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
+    /// What people should know of the files read since the last call.
+    package func takeWarnings() -> [String] {
+        defer { warnings = [] }
+        return warnings
+    }
+
+    private func warn(_ line: Int, _ message: String) {
+        warningsOfFile += 1
+        guard warningsOfFile <= Self.warningsPerFile else { return }
+        let isLast = warningsOfFile == Self.warningsPerFile
+        let end = isLast ? " (of this file no more of these are shown)" : ""
+        warnings.append("\(path):\(line): \(message)\(end)")
+    }
+
     /// The next records, at most as many as `rowsMax`; valid until the next call; nil at the end.
     package func next() throws(Fault) -> Block? {
         while true {
             if reader == nil {
                 guard !paths.isEmpty else { return nil }
-                let path = paths.removeFirst()
-                reader = try ByteReader(path)
-                places.append(Place(path: path, first: offset))
-                isAtEnd = false
-                start = 0
-                buffer.removeAll()
-                needsHeader = format == .csv
+                try open(paths.removeFirst())
             }
             if needsHeader {
-                guard let (bytes, count, _) = try nextRecord() else {
+                guard try readHeader() else {
                     closeFile()
                     continue
                 }
-                header = Self.fields(UnsafeBufferPointer(start: bytes, count: count))
-                needsHeader = false
             }
             let count = try fill()
             if count > 0 {
-                let newHeader = header == announcedHeader ? nil : header
-                announcedHeader = header
+                let newHeader = header?.names == announcedNames ? nil : header
+                announcedNames = header?.names
                 return Block(records: RawRecords(at: storage, from: 0, count: count), header: newHeader)
             }
             closeFile()
@@ -121,14 +151,94 @@ package final class FileSource {
         reader = nil
     }
 
+    // MARK: The beginning of a file
+
+    private func open(_ path: String) throws(Fault) {
+        let reader = try ByteReader(path)
+        self.reader = reader
+        self.path = path
+        places.append(Place(path: path, first: offset))
+        isAtEnd = false
+        start = 0
+        line = 1
+        warningsOfFile = 0
+        buffer.removeAll()
+        raw.removeAll()
+        transcoder?.reset()
+        raw.reserve(Self.headBytes)
+        while raw.count < Self.headBytes {
+            let got = try reader.read(into: raw.base + raw.count, Self.headBytes - raw.count)
+            if got == 0 { break }
+            raw.count += got
+        }
+        let head = UnsafeBufferPointer(start: UnsafePointer(raw.base), count: raw.count)
+        if let refusal = FileKind.refusal(head, encoding: dialect.encoding) {
+            throw Fault(.user, "\(path) \(refusal)")
+        }
+        isAtEnd = raw.count < Self.headBytes
+        take(raw.base, raw.count)
+        let text = UnsafeBufferPointer(start: UnsafePointer(buffer.base), count: buffer.count)
+        if text.starts(with: [0xEF, 0xBB, 0xBF]) { start = 3 }
+        lineEnd = FileKind.lineEnd(text)
+        csvEnd = CsvRecordEnd(dialect, lineEnd: lineEnd)
+        end = nil
+        for _ in 0..<dialect.skippedLines { try skipLine() }
+        needsHeader = format == .csv && dialect.hasHeader
+    }
+
+    /// Skips a line whatever stands in it.
+    private func skipLine() throws(Fault) {
+        while true {
+            if let found = memchr(buffer.base + start, Int32(lineEnd), buffer.count - start) {
+                start = buffer.base.distance(to: found.assumingMemoryBound(to: UInt8.self)) + 1
+                line += 1
+                return
+            }
+            start = buffer.count
+            if isAtEnd { return }
+            try read()
+        }
+    }
+
+    /// False: the file has no line that could be one.
+    private func readHeader() throws(Fault) -> Bool {
+        while true {
+            let first = line
+            guard let (bytes, length, trueLength) = try nextRecord() else { return false }
+            if length == 0 { continue }
+            guard trueLength <= Limits.recordBytesMax else {
+                throw Fault(
+                    .user,
+                    "\(path):\(first): the header has \(trueLength) bytes, "
+                        + "at most \(Limits.recordBytesMax) are read")
+            }
+            guard
+                let found = CsvHeader(
+                    UnsafeBufferPointer(start: bytes, count: length), dialect, path: path, line: first)
+            else {
+                throw Fault(
+                    .user,
+                    "\(path):\(first): the header is not \(dialect.encodingName ?? "UTF-8"); "
+                        + "say which encoding it is of: format: { type: csv, encoding: windows-1252 } "
+                        + "(or gb18030, utf-16, …)")
+            }
+            header = found
+            needsHeader = false
+            return true
+        }
+    }
+
+    // MARK: Records
+
     /// Cuts records out of the buffer, as they stand there, until it must be refilled, which would move them.
     private func fill() throws(Fault) -> Int {
         var count = 0
+        let width = header?.names.count ?? dialect.columns?.count ?? 0
         while count < storage.capacity {
             if count > 0, !hasRecord() { break }
             guard let (bytes, length, trueLength) = try nextRecord() else { break }
             // An empty line is a record only where a record has one column.
-            if length == 0, format == .jsonLines || (header?.count ?? 0) > 1 { continue }
+            if length == 0, format == .jsonLines || width != 1 { continue }
             storage.values[count] = bytes
             storage.valueCounts[count] = Int32(clamping: trueLength)
             storage.keys[count] = nil
@@ -142,56 +252,102 @@ package final class FileSource {
     }
 
     /// True if a whole record stands in the buffer.
-    private func hasRecord() -> Bool { endOfRecord(from: start) != nil || (isAtEnd && start < buffer.count) }
+    private func hasRecord() -> Bool { findEnd() || (isAtEnd && start < buffer.count) }
 
-    /// Position of the line end that closes the record at `from`.
-    private func endOfRecord(from: Int) -> Int? {
-        let base = buffer.base
-        if format == .jsonLines {
-            guard let found = memchr(base + from, 0x0A, buffer.count - from) else { return nil }
-            return base.distance(to: found.assumingMemoryBound(to: UInt8.self))
+    /// Looks for the line end behind the record at `start`.
+    private func findEnd() -> Bool {
+        if end != nil { return true }
+        let (base, count) = (UnsafePointer(buffer.base + start), buffer.count - start)
+        if format == .csv {
+            end = csvEnd.find(base, count, isWhole: isAtEnd).map { start + $0 }
+        } else if let found = memchr(base, Int32(lineEnd), count) {
+            end = start + base.distance(to: found.assumingMemoryBound(to: UInt8.self))
         }
-        // Quotation marks count where they open a field; a stray one ends with its line.
-        var at = from
-        var isQuoted = false
-        while at < buffer.count {
-            let byte = base[at]
-            if isQuoted {
-                if byte == 0x22 {
-                    if at + 1 < buffer.count, base[at + 1] == 0x22 { at += 1 } else { isQuoted = false }
-                }
-            } else if byte == 0x0A {
-                return at
-            } else if byte == 0x22, at == from || base[at - 1] == 0x2C {
-                isQuoted = true
-            }
-            at += 1
-        }
-        return nil
+        return end != nil
     }
 
-    /// The next record without its line end. An overlong one keeps its first `recordBytesMax` + 1 bytes and
-    /// is reported with its true length.
+    /// The next record without its line end. One that is longer than `recordBytesMax` has at least its first
+    /// `recordBytesMax` + 1 bytes and is reported with its true length.
     private func nextRecord() throws(Fault) -> (UnsafePointer<UInt8>, Int, trueLength: Int)? {
         while true {
-            if let end = endOfRecord(from: start) {
-                defer { start = end + 1 }
-                let isReturn = end > start && buffer.base[end - 1] == 0x0D
-                let length = end - start - (isReturn ? 1 : 0)
-                return (UnsafePointer(buffer.base + start), length, length)
-            }
+            if findEnd(), let end { return record(to: end) }
             if isAtEnd {
                 guard start < buffer.count else { return nil }
-                defer { start = buffer.count }
-                let length = buffer.count - start
-                return (UnsafePointer(buffer.base + start), length, length)
+                if csvEnd.openQuote != nil { return try cutOff(before: "the end of the file") }
+                return record(to: buffer.count)
             }
             // One byte more may be the return of a line end that is not here yet.
-            if buffer.count - start > Limits.recordBytesMax + 1 { return try skipOverlong() }
+            let held = buffer.count - start
+            if format == .jsonLines {
+                if held > Limits.recordBytesMax + 1 { return try skipOverlong() }
+            } else if held > Limits.csvRecordBytesHeld {
+                let limit = "\(Limits.csvRecordBytesHeld >> 20) MiB have passed"
+                return csvEnd.openQuote == nil ? try skipOverlong() : try cutOff(before: limit)
+            }
             try read()
         }
     }
 
+    /// The record from `start` to `end`, where a line end stands, or nothing.
+    private func record(to end: Int) -> (UnsafePointer<UInt8>, Int, trueLength: Int) {
+        let first = start
+        let isEnded = end < buffer.count
+        let isReturn = isEnded && lineEnd == 0x0A && end > first && buffer.base[end - 1] == 0x0D
+        let length = end - first - (isReturn ? 1 : 0)
+        line += csvEnd.breaks + 1
+        goOn(at: isEnded ? end + 1 : end)
+        return (UnsafePointer(buffer.base + first), length, length)
+    }
+
+    private func goOn(at position: Int) {
+        start = position
+        end = nil
+        csvEnd.restart()
+    }
+
+    /// The record at `start` opens a quote that is not closed: it ends with the line in which that stands.
+    private func cutOff(before limit: String) throws(Fault) -> (UnsafePointer<UInt8>, Int, trueLength: Int)? {
+        let quote = start + (csvEnd.openQuote ?? 0)
+        let skipped = UnsafeBufferPointer(start: buffer.base + start, count: quote - start)
+        let before = skipped.count { $0 == lineEnd }
+        let message = "a quote is opened in this line and not closed before \(limit)"
+        if needsHeader { throw Fault(.user, "\(path):\(line + before): \(message); the line is the header") }
+        warn(line + before, "\(message); the line is refused by itself, and reading goes on behind it")
+        line += before
+        csvEnd.restart()
+        guard let found = memchr(buffer.base + quote, Int32(lineEnd), buffer.count - quote) else {
+            return isAtEnd ? record(to: buffer.count) : try skipOverlong()
+        }
+        return record(to: buffer.base.distance(to: found.assumingMemoryBound(to: UInt8.self)))
+    }
+
+    /// Drops the rest of a record that is too long, up to the next line end.
+    private func skipOverlong() throws(Fault) -> (UnsafePointer<UInt8>, Int, trueLength: Int)? {
+        let kept = Limits.recordBytesMax + 1
+        var length = buffer.count - start
+        let first = start
+        line += 1
+        // The tail beyond the kept part is searched and thrown away piece by piece.
+        while true {
+            buffer.count = first + kept
+            try append()
+            let got = buffer.count - first - kept
+            if let found = memchr(buffer.base + first + kept, Int32(lineEnd), got) {
+                let end = buffer.base.distance(to: found.assumingMemoryBound(to: UInt8.self))
+                goOn(at: end + 1)
+                return (UnsafePointer(buffer.base + first), kept, length + end - first - kept)
+            }
+            length += got
+            if isAtEnd {
+                goOn(at: buffer.count)
+                return (UnsafePointer(buffer.base + first), kept, length)
+            }
+        }
+    }
+
+    // MARK: Bytes
+
+    /// Reads on, behind what is not handed out yet, which moves to the front.
     private func read() throws(Fault) {
         if start > 0 {
             let rest = buffer.count - start
@@ -199,62 +355,29 @@ package final class FileSource {
             buffer.count = rest
             start = 0
         }
-        let chunk = 256 << 10
-        buffer.reserve(chunk + Self.padding)
-        let got = try reader?.read(into: buffer.base + buffer.count, chunk) ?? 0
-        buffer.count += got
-        if got == 0 { isAtEnd = true }
+        try append()
     }
 
-    /// Drops the rest of a record that is too long, up to its line end.
-    private func skipOverlong() throws(Fault) -> (UnsafePointer<UInt8>, Int, trueLength: Int)? {
-        let kept = Limits.recordBytesMax + 1
-        var length = buffer.count - start
-        let prefix = start
-        // The tail beyond the kept part is searched and thrown away piece by piece.
-        while true {
-            buffer.count = prefix + kept
-            buffer.reserve((256 << 10) + Self.padding)
-            let got = try reader?.read(into: buffer.base + buffer.count, 256 << 10) ?? 0
-            if got == 0 {
-                isAtEnd = true
-                start = buffer.count
-                return (UnsafePointer(buffer.base + prefix), kept, length)
-            }
-            if let found = memchr(buffer.base + buffer.count, 0x0A, got) {
-                let end = buffer.base.distance(to: found.assumingMemoryBound(to: UInt8.self))
-                length += end - buffer.count
-                buffer.count += got
-                start = end + 1
-                return (UnsafePointer(buffer.base + prefix), kept, length)
-            }
-            length += got
+    /// Reads on behind what the buffer holds.
+    private func append() throws(Fault) {
+        buffer.reserve(Self.chunkBytes + Self.padding)
+        let target = transcoder == nil ? buffer : raw
+        if transcoder != nil {
+            raw.removeAll()
+            raw.reserve(Self.chunkBytes)
         }
+        let got = try reader?.read(into: target.base + target.count, Self.chunkBytes) ?? 0
+        isAtEnd = got == 0
+        if transcoder == nil { buffer.count += got } else { take(raw.base, got) }
     }
 
-    /// The names of a CSV header.
-    private static func fields(_ line: UnsafeBufferPointer<UInt8>) -> [String] {
-        var bytes = line[...]
-        // Spreadsheets put a byte order mark in front.
-        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = bytes.dropFirst(3) }
-        var names: [String] = []
-        var name: [UInt8] = []
-        var isQuoted = false
-        var wasQuoted = false
-        for byte in bytes {
-            if byte == 0x22 {
-                // A doubled mark closes the quotes and opens them again.
-                if !isQuoted && wasQuoted { name.append(byte) }
-                isQuoted.toggle()
-                wasQuoted = true
-            } else if byte == 0x2C, !isQuoted {
-                names.append(String(decoding: name, as: UTF8.self))
-                name = []
-                wasQuoted = false
-            } else {
-                name.append(byte)
-            }
+    /// Puts bytes of the file into the buffer, made UTF-8; at the end of the file it is called once with none.
+    private func take(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
+        if let transcoder {
+            transcoder.convert(bytes, count, isLast: isAtEnd, into: buffer)
+        } else {
+            _ = buffer.append(bytes, count)
         }
-        return names + [String(decoding: name, as: UTF8.self)]
+        buffer.reserve(Self.padding)
     }
 }

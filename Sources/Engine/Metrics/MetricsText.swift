@@ -43,6 +43,7 @@ struct MetricsText {
         counter("millrace_alerts_total", "Alerts raised and cleared.", sum(\.alerts))
         counter("millrace_results_total", "Results of steps published.", sum(\.results))
         counter("millrace_late_records_total", "Records that came after their windows had closed.", sum(\.late))
+        counter("millrace_tombstones_total", "Records without a value that their source says to pass over.", sum(\.tombstones))
         counter("millrace_commits_total", "Commit cycles that moved a position.", sum(\.commits))
         head("millrace_dead_letters_total", "counter", "Records refused, by reason.")
         var dead: [String: Int64] = [:]

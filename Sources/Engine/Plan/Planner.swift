@@ -23,35 +23,59 @@ package struct Planner {
                 path: wire.path,
                 field: wire.field,
                 zone: wire.zone.flatMap { zones[$0] },
-                isRounded: wire.isRounded
+                isRounded: wire.isRounded,
+                reading: wire.reading
             )
         }
     }
 
     /// `partitions`: of the sources, whose numbers records of a repartition topic carry.
-    package func decoder(of source: SourceSpec, rowsMax: Int = Limits.rowsPerBatchMax, partitions: Int = 1)
-        -> any RecordDecoder
-    {
+    package func decoder(
+        of source: SourceSpec, rowsMax: Int = Limits.rowsPerBatchMax, partitions: Int = 1
+    ) throws(Fault) -> any RecordDecoder {
         let columns = wireColumns(of: source)
         if let table = source.table {
+            let transcoder = try transcoder(of: source)
             return TableDecoder(columns, key: table.key, deleted: table.deleted, capacity: rowsMax) { columns in
-                if source.format == .csv { return CsvDecoder(columns, capacity: rowsMax) }
-                return JsonDecoder(columns, capacity: rowsMax)
+                textDecoder(columns, source, transcoder, rowsMax)
             }
         }
         return switch source.format {
-        case .json: JsonDecoder(columns, capacity: rowsMax)
-        case .csv: CsvDecoder(columns, capacity: rowsMax)
+        case .json, .csv: textDecoder(columns, source, try transcoder(of: source), rowsMax)
         case .rows: StreamRows(capacity: rowsMax)
         case .repartition: RepartitionDecoder(columns.map(\.field), partitions: partitions, capacity: rowsMax)
         }
     }
 
+    private func transcoder(of source: SourceSpec) throws(Fault) -> Transcoder? {
+        guard let encoding = source.dialect.encoding else { return nil }
+        return try Transcoder(encoding)
+    }
+
+    private func textDecoder(
+        _ columns: [WireColumn], _ source: SourceSpec, _ transcoder: Transcoder?, _ rowsMax: Int
+    ) -> any RecordDecoder {
+        let encoding = source.dialect.encodingName
+        let inner: any RecordDecoder
+        if source.format == .csv {
+            inner = CsvDecoder(
+                columns, header: source.dialect.columns ?? source.declared.map(\.name),
+                optionalColumn: source.spareColumn, dialect: source.dialect,
+                encoding: encoding, capacity: rowsMax)
+        } else {
+            inner = JsonDecoder(columns, encoding: encoding, capacity: rowsMax)
+        }
+        return transcoder.map { EncodedDecoder(inner, $0, capacity: rowsMax) } ?? inner
+    }
+
     /// A pipeline with decoders of its own. `lookups`: where tables are that lie elsewhere, by source.
-    package func pipeline(_ options: Pipeline.Options, lookups: [Int: any TableLookup] = [:])
+    package func pipeline(_ options: Pipeline.Options, lookups: [Int: any TableLookup] = [:]) throws(Fault)
         -> (pipeline: Pipeline, decoders: [any RecordDecoder])
     {
-        let decoders = spec.sources.map { decoder(of: $0, rowsMax: options.rowsMax, partitions: options.partitions) }
+        var decoders: [any RecordDecoder] = []
+        for source in spec.sources {
+            decoders.append(try decoder(of: source, rowsMax: options.rowsMax, partitions: options.partitions))
+        }
         var found: [Int: (lookup: any TableLookup, decoder: TextsDecoder)] = [:]
         for (source, lookup) in lookups {
             found[source] = (lookup, TextsDecoder(wireColumns(of: spec.sources[source]), capacity: options.rowsMax))

@@ -27,6 +27,9 @@ final class OrderedInput {
     let paths: [String]
     private let open: () throws(Fault) -> FileSource
     private let eventTimes: EventTimes
+    private var headerCheck: HeaderCheck
+    /// Warnings that were shown; a file may be read twice.
+    private var warnings: Set<String> = []
     private let needsTimes: Bool
     private let rowsMax: Int
     private var origin: Origin
@@ -42,9 +45,11 @@ final class OrderedInput {
 
     /// `open` begins to read the input anew. `needsTimes`: blocks have event times.
     init(
-        _ eventTimes: EventTimes, needsTimes: Bool, rowsMax: Int, open: @escaping () throws(Fault) -> FileSource
+        _ eventTimes: EventTimes, headers: HeaderCheck, needsTimes: Bool, rowsMax: Int,
+        open: @escaping () throws(Fault) -> FileSource
     ) throws(Fault) {
         self.eventTimes = eventTimes
+        headerCheck = headers
         self.needsTimes = needsTimes
         self.rowsMax = rowsMax
         self.open = open
@@ -91,7 +96,7 @@ final class OrderedInput {
         var runs: RunFile?
         var isKept = true
         var count: Int64 = 0
-        while let block = try file.next() {
+        while let block = try read(file) {
             if let header = block.header {
                 headers.append(header)
                 eventTimes.setHeader(header)
@@ -145,8 +150,17 @@ final class OrderedInput {
         return block
     }
 
+    /// The next block of a file, whose header can be read right; what people should know of it is told.
+    private func read(_ file: FileSource) throws(Fault) -> FileSource.Block? {
+        let block = try file.next()
+        var found = file.takeWarnings()
+        if let header = block?.header { found += try headerCheck.check(header) }
+        for warning in found where warnings.insert(warning).inserted { Log.warning(warning) }
+        return block
+    }
+
     private func next(of file: FileSource, _ left: Int64) throws(Fault) -> Block? {
-        guard left > 0, let block = try file.next() else {
+        guard left > 0, let block = try read(file) else {
             if isSorted, left > 0 {
                 let path = files.last?.path ?? "the input"
                 throw Fault(.external, "\(path): it has fewer records than a moment ago; somebody writes to it")

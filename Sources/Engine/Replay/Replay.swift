@@ -97,10 +97,13 @@ package struct Replay {
             sink.target = .file(path: "\(sink.name).jsonl")
             return sink
         }
+        // Files are made UTF-8 as they are read, before they are cut into records.
+        let dialects = spec.sources.map(\.dialect)
+        for index in spec.sources.indices { spec.sources[index].dialect.encoding = nil }
         self.spec = spec
         self.order = order
         let planner = try Planner(spec)
-        (pipeline, decoders) = planner.pipeline(Pipeline.Options(rowsMax: rowsMax, clock: nil))
+        (pipeline, decoders) = try planner.pipeline(Pipeline.Options(rowsMax: rowsMax, clock: nil))
         task = pipeline.makeTask(partition: 0)
         // A source that names a file needs no --input.
         var inputs = inputs
@@ -116,11 +119,17 @@ package struct Replay {
                 let names = spec.sources.filter { !$0.origin.isStream }.map(\.name).joined(separator: ", ")
                 throw Fault(.user, "--input \(name)=…: the topology has no source '\(name)'; it has \(names)")
             }
-            let format: FileSource.Format = spec.sources[index].format == .csv ? .csv : .jsonLines
+            let source = spec.sources[index]
+            var dialect = dialects[index]
+            if dialect.columns == nil { dialect.columns = source.declared.map(\.name) }
+            let format: FileSource.Format = source.format == .csv ? .csv : .jsonLines
             let file = try OrderedInput(
-                EventTimes(spec, source: index, rowsMax: rowsMax), needsTimes: inputs.count > 1, rowsMax: rowsMax
-            ) { () throws(Fault) in try FileSource(paths: paths, format: format, rowsMax: rowsMax) }
-            self.inputs.append(Input(source: index, spec.sources[index], file))
+                EventTimes(spec, source: index, rowsMax: rowsMax), headers: HeaderCheck(source),
+                needsTimes: inputs.count > 1, rowsMax: rowsMax
+            ) { [dialect] () throws(Fault) in
+                try FileSource(paths: paths, format: format, dialect: dialect, rowsMax: rowsMax)
+            }
+            self.inputs.append(Input(source: index, source, file))
         }
         self.inputs.sort { ($0.isTable ? 0 : 1, $0.source) < ($1.isTable ? 0 : 1, $1.source) }
     }
@@ -208,7 +217,9 @@ package struct Replay {
     }
 
     private func load(_ input: Input) throws(Fault) {
-        guard let block = try input.file.next() else {
+        let block = try input.file.next()
+        for warning in input.file.takeWarnings() { Log.warning(warning) }
+        guard let block else {
             input.isAtEnd = true
             return
         }
@@ -220,7 +231,7 @@ package struct Replay {
 
     static func setHeader(_ header: FileSource.Header, of decoder: any RecordDecoder) {
         let decoder = (decoder as? TableDecoder)?.inner ?? decoder
-        (decoder as? CsvDecoder)?.setHeader(header)
+        (decoder as? CsvDecoder)?.setHeader(header.names)
     }
 
     /// The input with the earliest next record, and how many of its records come before any other's.

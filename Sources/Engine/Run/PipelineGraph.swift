@@ -162,6 +162,7 @@ final class PipelineGraph: LaneGraph {
         status.alerts = counters.alerts
         status.results = counters.results
         status.late = counters.late
+        status.tombstones = counters.tombstones
         for (step, count) in zip(spec.steps, counters.unmatched) where count > 0 { status.unmatched[step.name] = count }
         for (source, asked, unanswered) in pipeline.lookupCounts {
             status.lookups[source] = (asked, unanswered)

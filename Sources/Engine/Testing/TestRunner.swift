@@ -70,6 +70,8 @@ private struct CaseRun {
             spec.sinks.append(
                 SinkSpec(name: sink.name, target: .file(path: ""), input: sink.input, position: sink.position))
         }
+        // Records are made in UTF-8 here.
+        for index in spec.sources.indices { spec.sources[index].dialect.encoding = nil }
         self.spec = spec
         outputs = spec.sinks.map { _ in [] }
         pipeline = try Planner(spec).pipeline(Pipeline.Options(rowsMax: 16, clock: nil)).pipeline
@@ -141,19 +143,19 @@ private struct CaseRun {
         number: Int,
         moved: Int64
     ) -> String {
-        let timePath = source.timeField >= 0 && source.timeField < source.wire.count
-            ? source.wire[source.timeField].path.joined(separator: ".") : ""
+        let time = source.timeField >= 0 && source.timeField < source.wire.count ? source.wire[source.timeField] : nil
         let values = members.map { member -> (path: String, json: String) in
             let json = member.value.json(replacing: number)
-            return (member.path, member.path == timePath && moved != 0 ? CaseRun.moved(json, by: moved) : json)
+            guard let time, moved != 0, member.path == time.name else { return (member.path, json) }
+            return (member.path, CaseRun.moved(json, by: moved, unit: time.reading.unit))
         }
         if source.format == .csv { return csv(values, source) }
         return CaseRun.object(values.map { ($0.path.split(separator: ".").map(String.init), $0.json) })
     }
 
     /// A timestamp's JSON, later by so much; anything else as it is.
-    private static func moved(_ json: String, by milliseconds: Int64) -> String {
-        if let number = Int64(json) { return String(number + milliseconds) }
+    private static func moved(_ json: String, by milliseconds: Int64, unit: EpochTime.Unit?) -> String {
+        if let number = EpochTime.moved(json, by: milliseconds, unit: unit) { return number }
         let text = String(json.dropFirst().dropLast())
         guard let parsed = CivilTime.parse(text) else { return json }
         let moved = CivilTime.string(parsed.milliseconds + milliseconds)
@@ -182,14 +184,19 @@ private struct CaseRun {
         return json.string
     }
 
-    /// The wire fields in their order; what is not given is empty.
+    /// All columns in their order; what is not given is empty.
     private func csv(_ values: [(path: String, json: String)], _ source: SourceSpec) -> String {
-        source.wire.map { wire in
-            guard let value = values.first(where: { $0.path == wire.path.joined(separator: ".") }) else { return "" }
+        let dialect = source.dialect
+        var columns = dialect.columns ?? source.declared.map(\.name)
+        let mark = TableSpec.deletedName
+        if source.table != nil, values.contains(where: { $0.path == mark }), !columns.contains(mark) { columns.append(mark) }
+        let quote = dialect.quote.map { String(UnicodeScalar($0)) } ?? ""
+        return columns.map { column in
+            guard let value = values.first(where: { $0.path == column }), value.json != "null" else { return "" }
             let text = value.json.hasPrefix("\"") ? YamlText.read(value.json)?.scalar?.text ?? "" : value.json
-            if text == "null" { return "" }
-            return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
-        }.joined(separator: ",")
+            if quote.isEmpty { return text }
+            return quote + text.replacing(quote, with: quote + quote) + quote
+        }.joined(separator: String(UnicodeScalar(dialect.delimiter)))
     }
 
     // MARK: Comparison

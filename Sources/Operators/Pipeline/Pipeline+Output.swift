@@ -79,7 +79,9 @@ extension Pipeline {
             return record
         }
         // An oversized record cannot be passed on whole; its first part tells what it was.
-        outbox.setValue(raw.values[row], min(Int(raw.valueCounts[row]), Limits.deadLetterBytesMax), of: &record)
+        let count = Int(raw.valueCounts[row])
+        let kept = raw.values[row].map { TextCut.wholeCharacters($0, count, atMost: Limits.deadLetterBytesMax) }
+        outbox.setValue(raw.values[row], kept ?? count, of: &record)
         return record
     }
 

@@ -101,6 +101,12 @@ extension Pipeline {
             if batch.status[row] == RowStatus.mark.rawValue { continue }
             outbox.order = order(of: row, plan)
             if batch.status[row] != 0 {
+                if batch.status[row] == RowStatus.nullValue.rawValue, plan.spec.skipsTombstones,
+                    batch.raw.keys[row] != nil
+                {
+                    counters.tombstones += 1
+                    continue
+                }
                 writeDead(plan, source, row, [], task, bench, &outbox)
                 counters.dead[Int(batch.status[row])] += 1
                 continue

@@ -387,6 +387,8 @@ package struct PipelineCounters {
     package var dead = InlineArray<16, Int64>(repeating: 0)
     package var alerts: Int64 = 0
     package var results: Int64 = 0
+    /// Records without a value that their source says to pass over.
+    package var tombstones: Int64 = 0
     /// By step: rows that were dropped since they have no partner in a table.
     package var unmatched: [Int64] = []
 

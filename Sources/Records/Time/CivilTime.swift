@@ -34,8 +34,8 @@ package enum CivilTime {
         package var hasZone: Bool
     }
 
-    /// Reads `2011-01-05T10:15:00Z`, with `+08:00`, `+0800` or `+08`, any fraction (cut to milliseconds), a
-    /// space for the T, without seconds, or the date alone; nil if it is none of these.
+    /// Reads `2011-01-05T10:15:00Z`, with `+08:00`, `+0800` or `+08`, a space before these, or ` UTC` or ` GMT`, any
+    /// fraction (cut to milliseconds), a space for the T, without seconds, or the date alone; nil if it is none of these.
     package static func parse(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Parsed? {
         guard count >= 10, let year = digits(bytes, 4), bytes[4] == 0x2D, let month = digits(bytes + 5, 2),
             bytes[7] == 0x2D, let dayOfMonth = digits(bytes + 8, 2)
@@ -69,9 +69,19 @@ package enum CivilTime {
             }
         }
         if at == count { return Parsed(milliseconds: result, hasZone: false) }
+        if bytes[at] == 0x20 {
+            at += 1
+            if at + 3 == count, isUtc(bytes + at) { return Parsed(milliseconds: result, hasZone: true) }
+            if at == count { return nil }
+        }
         if bytes[at] | 0x20 == 0x7A, at + 1 == count { return Parsed(milliseconds: result, hasZone: true) }
         guard let offset = offset(bytes + at, count - at) else { return nil }
         return Parsed(milliseconds: result - offset, hasZone: true)
+    }
+
+    /// `UTC` or `GMT`
+    private static func isUtc(_ word: UnsafePointer<UInt8>) -> Bool {
+        (word[0] == 0x55 && word[1] == 0x54 && word[2] == 0x43) || (word[0] == 0x47 && word[1] == 0x4D && word[2] == 0x54)
     }
 
     private static func offset(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Int64? {

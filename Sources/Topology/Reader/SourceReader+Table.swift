@@ -86,6 +86,9 @@ extension SourceReader {
         if let start = mapping["kafka"]?.mapping?.first(where: { $0.key == "start" }), start.value.scalar?.text == "latest" {
             context.error(start.value.position, "a table is read from its beginning; take start out")
         }
+        if let tombstones = mapping["kafka"]?.mapping?.first(where: { $0.key == "tombstones" }) {
+            context.error(tombstones.keyPosition, "in a table a record without a value deletes its key; take tombstones out")
+        }
     }
 
     // MARK: Redis

@@ -16,7 +16,7 @@ struct SourceDraft {
 /// `sources.<name>`
 struct SourceReader {
     static let keys = ["kafka", "file", "generate", "redis", "format", "time", "key", "schema", "table"]
-    static let fieldKeys = ["type", "from", "zone", "round"]
+    static let fieldKeys = ["type", "from", "zone", "round", "unit", "null", "encoding", "numbers"]
     static let schemaExample = "schema: { order_id: text, amount: decimal(2), event_time: timestamp }"
 
     let context: ReadingContext
@@ -37,11 +37,13 @@ struct SourceReader {
             )
         else { return draft }
         let origin = readOrigin(mapping)
-        let format = mapping["format"].flatMap { context.choice($0, "format", ["json", "csv"]) } ?? "json"
+        let format = readFormat(mapping)
         let isTable = mapping.isGiven("table")
         let hasTime = !mapping.isGiven("redis") || mapping["time"] != nil
         let time = hasTime ? readTime(mapping) : Time()
-        var schema = readSchema(mapping, zone: time?.zone ?? zone)
+        var schema = readSchema(mapping, zone: time?.zone ?? zone, unit: time?.unit, nulls: format.nulls)
+        let declared = schema.wire
+        if schema.isComplete { check(format, declared) }
         if isTable { addDeleted(mapping, to: &schema) }
         draft.columns = schema.columns
         draft.isComplete = schema.isComplete
@@ -59,7 +61,7 @@ struct SourceReader {
         draft.spec = SourceSpec(
             name: entry.key,
             origin: origin,
-            format: format == "csv" ? .csv : .json,
+            format: format.isCsv ? .csv : .json,
             wire: schema.wire,
             derived: schema.derived,
             schema: Schema(fields),
@@ -69,6 +71,10 @@ struct SourceReader {
             ahead: time.ahead,
             position: entry.keyPosition
         )
+        draft.spec?.declared = declared
+        draft.spec?.dialect = format.dialect
+        draft.spec?.spareColumn = isTable ? TableSpec.deletedName : nil
+        draft.spec?.skipsTombstones = skipsTombstones(mapping)
         draft.spec?.key = key
         draft.spec?.table = table
         return draft
@@ -135,17 +141,26 @@ struct SourceReader {
             let kafka = MappingReader(
                 node,
                 "kafka",
-                keys: ["topic", "start"],
+                keys: ["topic", "start", "tombstones"],
                 at: place,
                 context,
                 example: "kafka: { topic: orders }"
             )
         else { return nil }
         let start = kafka["start"].map { context.choice($0, "start", ["earliest", "latest"]) } ?? "earliest"
+        _ = kafka["tombstones"].map { context.choice($0, "tombstones", Self.tombstones) }
         guard let node = kafka.required("topic", example: "topic: orders"), let topic = context.topic(node),
             let start
         else { return nil }
         return .kafka(topic: topic, start: start == "latest" ? .latest : .earliest)
+    }
+
+    private static let tombstones = ["refuse", "skip"]
+
+    private func skipsTombstones(_ mapping: MappingReader) -> Bool {
+        guard let node = mapping["kafka"]?.mapping?.first(where: { $0.key == "tombstones" })?.value, let scalar = node.scalar
+        else { return false }
+        return context.interpolate(scalar, at: node.position)?.text == Self.tombstones[1]
     }
 
     private func readGenerate(_ node: YamlNode, _ place: Position) -> SourceSpec.Origin? {
@@ -180,6 +195,7 @@ struct SourceReader {
         var idle: Int64 = 5000
         var ahead = Limits.aheadMillisecondsDefault
         var zone: String?
+        var unit: EpochTime.Unit?
     }
 
     private func readTime(_ mapping: MappingReader) -> Time? {
@@ -188,7 +204,7 @@ struct SourceReader {
             let reader = MappingReader(
                 node,
                 "time",
-                keys: ["field", "out_of_order", "idle", "ahead", "zone"],
+                keys: ["field", "out_of_order", "idle", "ahead", "zone", "unit"],
                 at: mapping.keyPosition("time"),
                 context,
                 example: example
@@ -204,6 +220,7 @@ struct SourceReader {
         }
         if let node = reader["ahead"], let value = context.duration(node, "ahead") { time.ahead = value }
         if let node = reader["zone"] { time.zone = context.zone(node) }
+        if let node = reader["unit"] { time.unit = readUnit(node) }
         return time
     }
 
@@ -238,18 +255,21 @@ struct SourceReader {
         var derivedCount = 0
     }
 
-    private struct FieldDraft {
+    struct FieldDraft {
         var name: String
         var position: Position
         var type: (type: ValueType, isOptional: Bool)?
         var isTypeGiven = true
         var isRounded = false
         var zone: String?
+        var reading = FieldReading()
         var path: [String]?
         var expression: (text: ScalarText, syntax: Syntax)?
     }
 
-    private func readSchema(_ mapping: MappingReader, zone: String?) -> SchemaDraft {
+    private func readSchema(
+        _ mapping: MappingReader, zone: String?, unit: EpochTime.Unit?, nulls: [String]
+    ) -> SchemaDraft {
         guard let node = mapping.required("schema", example: Self.schemaExample) else { return SchemaDraft() }
         let entries = context.named(node, "schema", example: Self.schemaExample)
         guard !entries.isEmpty else { return SchemaDraft() }
@@ -274,12 +294,16 @@ struct SourceReader {
             readers[path] = field.name
             schema.columns.append(.init(name: field.name, type: field.type?.type))
             guard let type = field.type else { continue }
+            var reading = field.reading
+            if type.type == .timestamp, reading.unit == nil { reading.unit = unit }
+            reading.nulls += nulls.filter { !reading.nulls.contains($0) }
             schema.wire.append(
                 WireField(
                     path: path,
                     field: Field(name: field.name, type: type.type, isOptional: type.isOptional),
                     zone: type.type == .timestamp ? field.zone ?? zone : nil,
-                    isRounded: field.isRounded
+                    isRounded: field.isRounded,
+                    reading: reading
                 )
             )
         }
@@ -341,7 +365,7 @@ struct SourceReader {
         }
         var field = FieldDraft(name: name, position: entry.keyPosition)
         guard case .mapping = entry.value.content else {
-            field.path = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+            field.path = path(of: entry)
             field.type = readType(entry.value, name)
             return field
         }
@@ -362,13 +386,25 @@ struct SourceReader {
             guard let isWire = readFrom(text, declared, &field) else { return nil }
             if !isWire, mapping["type"] == nil { field.isTypeGiven = false }
         } else {
-            field.path = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+            field.path = path(of: entry)
         }
         if field.isTypeGiven, let node = mapping.required("type", example: "{ type: text }") {
             field.type = readType(node, name)
         }
         readOptions(mapping, &field)
         return field
+    }
+
+    private func path(of entry: YamlEntry) -> [String] {
+        let parts = entry.key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        return checked(parts, entry.keyPosition)
+    }
+
+    private func checked(_ path: [String], _ position: Position) -> [String] {
+        if path.count > Limits.expressionDepthMax {
+            context.error(position, "the path has \(path.count) names, at most \(Limits.expressionDepthMax) are followed")
+        }
+        return path
     }
 
     /// True for a name in the record, false for an expression, nil for a mistake.
@@ -378,7 +414,7 @@ struct SourceReader {
             if case .name(let parts) = syntax.node {
                 let name = parts.joined(separator: ".")
                 if name == field.name || !declared.contains(name) {
-                    field.path = parts
+                    field.path = checked(parts, text.position)
                     return true
                 }
             }
@@ -391,32 +427,6 @@ struct SourceReader {
         }
     }
 
-    private func readOptions(_ mapping: MappingReader, _ field: inout FieldDraft) {
-        if let node = mapping["round"] {
-            field.isRounded = context.choice(node, "round", ["true", "false"]) == "true"
-            if let type = field.type?.type, !type.isNumber {
-                context.error(
-                    mapping.keyPosition("round"),
-                    "round is for numbers, and '\(field.name)' is \(type)"
-                )
-            }
-        }
-        if let node = mapping["zone"] {
-            field.zone = context.zone(node)
-            if field.path == nil {
-                context.error(
-                    mapping.keyPosition("zone"),
-                    "zone is for timestamps in the record; '\(field.name)' is computed"
-                )
-            } else if let type = field.type?.type, type != .timestamp {
-                context.error(
-                    mapping.keyPosition("zone"),
-                    "zone is for timestamps, and '\(field.name)' is \(type)"
-                )
-            }
-        }
-    }
-
     private func readType(_ node: YamlNode, _ name: String) -> (type: ValueType, isOptional: Bool)? {
         guard let text = context.scalar(node, "the type of \(name)", example: "\(name): text") else {
             return nil
@@ -424,42 +434,5 @@ struct SourceReader {
         if let type = TypeText.parse(text.text) { return type }
         context.error(text.position, TypeText.mistake(text.shown))
         return nil
-    }
-}
-
-/// `text`, `decimal(2)?`
-enum TypeText {
-    static func parse(_ text: String) -> (type: ValueType, isOptional: Bool)? {
-        let isOptional = text.hasSuffix("?")
-        let name = isOptional ? String(text.dropLast()) : text
-        switch name {
-        case "text": return (.text, isOptional)
-        case "int": return (.int, isOptional)
-        case "bool": return (.bool, isOptional)
-        case "timestamp": return (.timestamp, isOptional)
-        case "duration": return (.duration, isOptional)
-        default:
-            guard name.hasPrefix("decimal("), name.hasSuffix(")"),
-                let scale = Int(name.dropFirst(8).dropLast()),
-                scale >= 1, scale <= Limits.decimalScaleMax
-            else { return nil }
-            return (.decimal(scale: scale), isOptional)
-        }
-    }
-
-    static func mistake(_ text: String) -> String {
-        if text.hasPrefix("decimal") {
-            return
-                "unknown type '\(text)'; decimals have 1 to \(Limits.decimalScaleMax) digits after the "
-                    + "point, like decimal(2)"
-        }
-        let names = ["text", "int", "bool", "decimal(2)", "timestamp", "duration"]
-        let known: [String: String] = [
-            "string": "text", "str": "text", "integer": "int", "long": "int", "float": "decimal(2)",
-            "double": "decimal(2)", "number": "decimal(2)", "money": "decimal(2)", "boolean": "bool",
-            "datetime": "timestamp", "date": "timestamp", "time": "timestamp",
-        ]
-        if let meant = known[text.lowercased()] { return "unknown type '\(text)'; did you mean '\(meant)'?" }
-        return "unknown type '\(text)'\(NearestName.hint(text, among: names))"
     }
 }

@@ -17,12 +17,12 @@ import Topology
             kafka: { topic: loans }
             key: account
             time: { field: time, out_of_order: 5s }
-            schema: { loan: text, account: text, amount: int, time: timestamp }
+            schema: { loan: text, account: text, amount: int, time: { type: timestamp, unit: ms } }
           transfers:
             kafka: { topic: transfers }
             key: source
             time: { field: time, out_of_order: 5s }
-            schema: { id: text, source: text, target: text, amount: int, cash: bool, time: timestamp }
+            schema: { id: text, source: text, target: text, amount: int, cash: bool, time: { type: timestamp, unit: ms } }
         steps:
           paid: { from: loans, fields: { loan_id: loan } }
           flow:

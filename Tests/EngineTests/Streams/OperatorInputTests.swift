@@ -14,11 +14,11 @@ import Topology
               one:
                 kafka: { topic: one }
                 time: { field: time, out_of_order: 5s }
-                schema: { id: int, user: text, kind: text, time: timestamp }
+                schema: { id: int, user: text, kind: text, time: { type: timestamp, unit: ms } }
               other:
                 kafka: { topic: other }
                 time: { field: time, out_of_order: 5s }
-                schema: { id: int, user: text, kind: text, time: timestamp }
+                schema: { id: int, user: text, kind: text, time: { type: timestamp, unit: ms } }
             steps:
             \(steps)
             sinks:

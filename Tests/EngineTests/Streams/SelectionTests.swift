@@ -41,7 +41,7 @@ import Topology
             kafka: { topic: in }
             key: shop
             time: { field: time, out_of_order: 5s }
-            schema: { id: int, shop: text, user: text, kind: text, value: int, time: timestamp }
+            schema: { id: int, shop: text, user: text, kind: text, value: int, time: { type: timestamp, unit: ms } }
         steps:
         \(operation.steps)
         sinks:

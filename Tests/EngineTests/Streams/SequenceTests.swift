@@ -16,7 +16,7 @@ import Topology
             kafka: { topic: in }
             key: shop
             time: { field: time, out_of_order: 5s }
-            schema: { id: int, shop: text, user: text, kind: text, time: timestamp }
+            schema: { id: int, shop: text, user: text, kind: text, time: { type: timestamp, unit: ms } }
         steps:
           found: { from: in, where: kind != "x", key: user, sequence: \(sequence) }
         sinks:

@@ -33,7 +33,7 @@ import Topology
             kafka: { topic: in }
             key: shop
             time: { field: time, out_of_order: 5s }
-            schema: { id: int, shop: text, user: text, kind: text, buyer: text, amount: decimal(2)?, time: timestamp }
+            schema: { id: int, shop: text, user: text, kind: text, buyer: text, amount: decimal(2)?, time: { type: timestamp, unit: ms } }
         steps:
         \(steps)
         rules:

@@ -16,12 +16,12 @@ import Topology
             kafka: { topic: left }
             key: shop
             time: { field: time, out_of_order: 5s }
-            schema: { order: text, shop: text, value: int, time: timestamp }
+            schema: { order: text, shop: text, value: int, time: { type: timestamp, unit: ms } }
           right:
             kafka: { topic: right }
             key: ref
             time: { field: time, out_of_order: 5s }
-            schema: { ref: text, size: int?, time: timestamp }
+            schema: { ref: text, size: int?, time: { type: timestamp, unit: ms } }
         steps:
           pairs:
             from: left

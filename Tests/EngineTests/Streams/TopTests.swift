@@ -15,7 +15,7 @@ import Topology
             kafka: { topic: in }
             key: shop
             time: { field: time, out_of_order: 5s }
-            schema: { id: int, shop: text, city: text, amount: decimal(2)?, time: timestamp }
+            schema: { id: int, shop: text, city: text, amount: decimal(2)?, time: { type: timestamp, unit: ms } }
         steps:
           least: { from: in, where: amount > 1 or amount is null, key: city, top: { count: 3, by: amount, order: least } }
           sales: { from: in, key: [city, shop], window: { size: 10s }, aggregate: { sold: sum(amount), orders: count() } }

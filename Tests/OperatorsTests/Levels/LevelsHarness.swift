@@ -61,12 +61,12 @@ final class LevelsHarness {
                 kafka: { topic: alerts }
                 key: \(spread == .none ? "customer" : spread == .byDesk ? "desk" : "number")
                 time: { field: at, out_of_order: \(outOfOrder)s }
-                schema: { number: int, customer: text, desk: int, at: timestamp, item: text?, state: text, weight: "decimal(1)?" }
+                schema: { number: int, customer: text, desk: int, at: { type: timestamp, unit: ms }, item: text?, state: text, weight: "decimal(1)?" }
               control:
                 kafka: { topic: control }
                 key: customer
                 time: { field: at, out_of_order: \(outOfOrder)s }
-                schema: { number: int, customer: text, desk: int, at: timestamp, item: text?, action: text?, until: timestamp?, reason: text?, owner: text? }
+                schema: { number: int, customer: text, desk: int, at: { type: timestamp, unit: ms }, item: text?, action: text?, until: { type: "timestamp?", unit: ms }, reason: text?, owner: text? }
             steps:
               response:
                 from: alerts
@@ -141,7 +141,7 @@ final class LevelsHarness {
         self.rowsMax = rowsMax
         self.partitions = partitions
         let decoders: [any RecordDecoder] = spec.sources.map { source in
-            let columns = source.wire.map { WireColumn(path: $0.path, field: $0.field, zone: nil, isRounded: false) }
+            let columns = source.wire.map { WireColumn(path: $0.path, field: $0.field, zone: nil, isRounded: false, reading: $0.reading) }
             if source.format == .rows { return StreamRows(capacity: rowsMax) }
             if source.format == .repartition {
                 return RepartitionDecoder(columns.map(\.field), partitions: partitions, capacity: rowsMax)

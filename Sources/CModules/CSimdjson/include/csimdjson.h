@@ -18,6 +18,10 @@ enum {
     MR_STRING = 5,
     MR_OBJECT = 6,
     MR_ARRAY = 7,
+    // The path leads on from an array, or from a text, a number or a boolean; `count` tells how many of its
+    // names led there.
+    MR_THROUGH_ARRAY = 8,
+    MR_THROUGH_VALUE = 9,
 };
 
 enum {
@@ -41,6 +45,9 @@ typedef struct mr_decoder mr_decoder;
 // another '\0'. NULL when memory is short.
 mr_decoder *_Nullable mr_decoder_new(const char *_Nonnull paths, int32_t count, size_t record_bytes_max);
 void mr_decoder_free(mr_decoder *_Nonnull decoder);
+
+// 1 if the bytes are UTF-8.
+int32_t mr_is_utf8(const uint8_t *_Nonnull bytes, size_t count);
 
 // Decodes `rows` records. `tokens` has rows x paths entries, row by row. `status` gets one MR_ value a row.
 void mr_decode(mr_decoder *_Nonnull decoder, const uint8_t *_Nullable const *_Nonnull values,

@@ -1,0 +1,250 @@
+import Base
+import Glibc
+import Records
+
+/// Turns tokens into values, a column at a time.
+struct ColumnReader {
+    let column: WireColumn
+    let index: Int
+    private let nulls: [[UInt8]]
+
+    init(column: WireColumn, index: Int) {
+        self.column = column
+        self.index = index
+        nulls = column.reading.nulls.map { Array($0.utf8) }
+    }
+
+    /// Reads the tokens `stride` apart from `tokens` on into `batch`. A row that is bad already is skipped; a
+    /// row whose token does not fit the column's type becomes bad.
+    func read(_ tokens: UnsafeMutablePointer<Token>, stride: Int, into batch: Batch) {
+        let output = batch.columns[index]
+        if !nulls.isEmpty { findNulls(tokens, stride, batch) }
+        let tokens = UnsafePointer(tokens)
+        switch column.field.type {
+        case .int where column.reading.isBase64, .decimal where column.reading.isBase64:
+            forEach(tokens, stride, batch, output) { base64Number($0) }
+        case .text: texts(tokens, stride, batch, output)
+        case .int, .duration: numbers(scale: 0, tokens, stride, batch, output)
+        case .decimal(let scale): numbers(scale: scale, tokens, stride, batch, output)
+        case .bool:
+            forEach(tokens, stride, batch, output) { token in
+                switch token.kind {
+                case Token.Kind.true.rawValue: .success(1)
+                case Token.Kind.false.rawValue: .success(0)
+                case Token.Kind.string.rawValue: truth(token)
+                default: .failure(.wrongType)
+                }
+            }
+        case .timestamp: forEach(tokens, stride, batch, output) { timestamp($0) }
+        }
+    }
+
+    /// Texts that are declared to mean nothing become null.
+    private func findNulls(_ tokens: UnsafeMutablePointer<Token>, _ stride: Int, _ batch: Batch) {
+        for row in 0..<batch.count where batch.status[row] == 0 {
+            let token = tokens[row &* stride]
+            guard token.kind == Token.Kind.string.rawValue else { continue }
+            let count = Int(token.count)
+            for null in nulls where null.count == count {
+                guard count == 0 || token.start.map({ memcmp($0, null, count) == 0 }) == true else { continue }
+                tokens[row &* stride].kind = Token.Kind.null.rawValue
+                break
+            }
+        }
+    }
+
+    @inline(__always)
+    private func forEach(
+        _ tokens: UnsafePointer<Token>,
+        _ stride: Int,
+        _ batch: Batch,
+        _ output: Column,
+        _ convert: (Token) -> Result<Int64, RowFailure>
+    ) {
+        let (values, valid) = (output.values, output.valid)
+        for row in 0..<batch.count {
+            guard batch.status[row] == 0 else { continue }
+            let token = tokens[row &* stride]
+            if token.kind <= Token.Kind.null.rawValue {
+                valid[row] = 0
+                if !column.field.isOptional { fail(.missingField, row, batch) }
+                continue
+            }
+            switch convert(token) {
+            case .success(let value):
+                values[row] = value
+                valid[row] = 1
+            case .failure(let failure):
+                valid[row] = 0
+                fail(failure.status, row, batch)
+            }
+        }
+    }
+
+    /// Copies the texts into the arena, with room made once: the arena is a class, and touching it for every
+    /// row costs more than the copy.
+    private func texts(_ tokens: UnsafePointer<Token>, _ stride: Int, _ batch: Batch, _ output: Column) {
+        var total = 0
+        for row in 0..<batch.count where batch.status[row] == 0 {
+            total &+= min(Int(tokens[row &* stride].count), Limits.textBytesMax)
+        }
+        batch.arena.reserve(total)
+        let base = batch.arena.base
+        var offset = batch.arena.count
+        forEach(tokens, stride, batch, output) { token in
+            guard token.kind == Token.Kind.string.rawValue || isNumberAsText(token), let start = token.start
+            else { return .failure(.wrongType) }
+            let count = Int(token.count)
+            if count > Limits.textBytesMax { return .failure(.textTooLong) }
+            (base + offset).update(from: start, count: count)
+            defer { offset &+= count }
+            return .success(TextReference(offset: offset, count: count).packed)
+        }
+        batch.arena.count = offset
+    }
+
+    private func numbers(
+        scale: Int,
+        _ tokens: UnsafePointer<Token>,
+        _ stride: Int,
+        _ batch: Batch,
+        _ output: Column
+    ) {
+        let factor = Decimal.powerOfTen(scale)
+        forEach(tokens, stride, batch, output) { token in
+            guard token.kind == Token.Kind.number.rawValue || token.kind == Token.Kind.string.rawValue,
+                let start = token.start
+            else { return .failure(.wrongType) }
+            if let value = plainDecimal(start, Int(token.count), scale: scale, factor: factor) {
+                return .success(value)
+            }
+            return number(token, start, scale: scale)
+        }
+    }
+
+    /// The common case: up to 17 digits with at most `scale` places and nothing else.
+    @inline(__always)
+    private func plainDecimal(_ bytes: UnsafePointer<UInt8>, _ count: Int, scale: Int, factor: Int64) -> Int64? {
+        guard count > 0, count <= 17 else { return nil }
+        var at = bytes[0] == 0x2D ? 1 : 0
+        let first = at
+        var value: Int64 = 0
+        while at < count, bytes[at] &- 0x30 <= 9 {
+            value = value &* 10 &+ Int64(bytes[at] &- 0x30)
+            at &+= 1
+        }
+        if at == first || (bytes[first] == 0x30 && at > first + 1) { return nil }
+        if at < count {
+            guard bytes[at] == 0x2E else { return nil }
+            let places = count &- at &- 1
+            guard places >= 1, places <= scale, count &+ scale <= 18 else { return nil }
+            at &+= 1
+            while at < count {
+                let digit = bytes[at] &- 0x30
+                if digit > 9 { return nil }
+                value = value &* 10 &+ Int64(digit)
+                at &+= 1
+            }
+            var missing = scale &- places
+            while missing > 0 {
+                value = value &* 10
+                missing &-= 1
+            }
+        } else {
+            let (product, overflow) = value.multipliedReportingOverflow(by: factor)
+            if overflow { return nil }
+            value = product
+        }
+        return first == 1 ? 0 &- value : value
+    }
+
+    @inline(never)
+    private func number(_ token: Token, _ start: UnsafePointer<UInt8>, scale: Int) -> Result<Int64, RowFailure> {
+        let count = Int(token.count)
+        if hasWrongZero(token) { return .failure(.wrongType) }
+        let parsed = column.isRounded
+            ? Decimal.parseRounded(start, count, scale: scale) : Decimal.parse(start, count, scale: scale)
+        switch parsed {
+        case .success(let value): return .success(value)
+        case .failure(.notANumber): return .failure(.wrongType)
+        case .failure: return .failure(.outOfRange)
+        }
+    }
+
+    /// JSON's numbers have no leading zeros; what stands in a text may.
+    private func hasWrongZero(_ token: Token) -> Bool {
+        guard token.kind == Token.Kind.number.rawValue, let start = token.start else { return false }
+        let first = token.count > 0 && start[0] == 0x2D ? 1 : 0
+        return Int(token.count) > first + 1 && start[first] == 0x30 && start[first + 1] &- 0x30 <= 9
+    }
+
+    @inline(never)
+    private func isNumberAsText(_ token: Token) -> Bool {
+        guard column.reading.takesNumbers, token.kind == Token.Kind.number.rawValue, let start = token.start,
+            !hasWrongZero(token)
+        else { return false }
+        if case .failure(.notANumber) = Decimal.parse(start, Int(token.count), scale: 0) { return false }
+        return true
+    }
+
+    private func base64Number(_ token: Token) -> Result<Int64, RowFailure> {
+        guard token.kind == Token.Kind.string.rawValue, let start = token.start else {
+            return .failure(.wrongType)
+        }
+        switch Base64.number(start, Int(token.count)) {
+        case .success(let value): return .success(value)
+        case .failure(.notBase64): return .failure(.wrongType)
+        case .failure(.outOfRange): return .failure(.outOfRange)
+        }
+    }
+
+    private func truth(_ token: Token) -> Result<Int64, RowFailure> {
+        let text = UnsafeBufferPointer(start: token.start, count: Int(token.count))
+        if text.elementsEqual("true".utf8) { return .success(1) }
+        if text.elementsEqual("false".utf8) { return .success(0) }
+        return .failure(.wrongType)
+    }
+
+    private func timestamp(_ token: Token) -> Result<Int64, RowFailure> {
+        guard let start = token.start else { return .failure(.wrongType) }
+        let count = Int(token.count)
+        if token.kind == Token.Kind.number.rawValue { return epoch(token, start) }
+        guard token.kind == Token.Kind.string.rawValue else { return .failure(.wrongType) }
+        // A number in a text is read like one.
+        guard let parsed = CivilTime.parse(start, count) else { return epoch(token, start) }
+        if parsed.hasZone { return .success(parsed.milliseconds) }
+        guard let zone = column.zone else { return .failure(.wrongType) }
+        return .success(zone.utc(local: parsed.milliseconds))
+    }
+
+    private func epoch(_ token: Token, _ start: UnsafePointer<UInt8>) -> Result<Int64, RowFailure> {
+        if column.reading.unit == nil, let value = plainDecimal(start, Int(token.count), scale: 0, factor: 1),
+            EpochTime.plausible.contains(value)
+        {
+            return .success(value)
+        }
+        if hasWrongZero(token) { return .failure(.wrongType) }
+        switch EpochTime.parse(start, Int(token.count), unit: column.reading.unit) {
+        case .success(let time): return .success(time)
+        case .failure(.notANumber): return .failure(.wrongType)
+        case .failure: return .failure(.outOfRange)
+        }
+    }
+
+    private func fail(_ status: RowStatus, _ row: Int, _ batch: Batch) {
+        batch.status[row] = status.rawValue
+        batch.statusField[row] = Int16(index)
+    }
+}
+
+enum RowFailure: Error {
+    case wrongType, outOfRange, textTooLong
+
+    var status: RowStatus {
+        switch self {
+        case .wrongType: .wrongType
+        case .outOfRange: .outOfRange
+        case .textTooLong: .textTooLong
+        }
+    }
+}
