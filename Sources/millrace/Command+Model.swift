@@ -54,31 +54,31 @@ extension Command {
         if ModelFolder.isFolder(files[0]) {
             let model = try ModelFolder.load(files[0])
             let card = model.card
-            print("\(card.name) \(card.version): \(card.format.rawValue), \(card.file), sha256 \(card.sha256)")
-            print("samples: \(card.samples.count), each as the card says")
+            put("\(card.name) \(card.version): \(card.format.rawValue), \(card.file), sha256 \(card.sha256)")
+            put("samples: \(card.samples.count), each as the card says")
             switch model.body {
             case .trees(let trees): describe(trees)
             case .network(let network):
                 let units = network.architecture.layers.map { "\($0.units)" }.joined(separator: ", ")
-                print("LSTM of \(units) units, \(network.architecture.steps) steps of \(network.architecture.channels) channels, \(network.parameterCount) parameters, \(network.operations) operations a sequence")
+                put("LSTM of \(units) units, \(network.architecture.steps) steps of \(network.architecture.channels) channels, \(network.parameterCount) parameters, \(network.operations) operations a sequence")
             }
             return ExitCode.done
         }
         let (model, format) = try ModelFolder.named(files[0]) { () throws(Fault) in
             try ModelFile.read(try FileText.bytes(of: files[0], bytesMax: Limits.modelBytesMax))
         }
-        print("\(format.rawValue)")
+        put("\(format.rawValue)")
         describe(model)
         return ExitCode.done
     }
 
     private static func describe(_ model: Model) {
-        print("trainer: \(model.trainer); objective: \(model.objective); outputs: \(model.outputs)")
-        print("trees: \(model.treeCount), \(model.nodeCount) nodes, depth \(model.depth)")
-        print("features: \(model.features.count)")
+        put("trainer: \(model.trainer); objective: \(model.objective); outputs: \(model.outputs)")
+        put("trees: \(model.treeCount), \(model.nodeCount) nodes, depth \(model.depth)")
+        put("features: \(model.features.count)")
         for (index, feature) in model.features.enumerated() {
             let kind = feature.isCategorical ? feature.categories.isEmpty ? "category codes" : "categories \(feature.categories.prefix(8).joined(separator: ", "))\(feature.categories.count > 8 ? " …" : "")" : "number"
-            print("  \(index + 1) \(feature.name ?? "(the file names none; the card must)"): \(kind)")
+            put("  \(index + 1) \(feature.name ?? "(the file names none; the card must)"): \(kind)")
         }
     }
 
@@ -88,7 +88,7 @@ extension Command {
         for folder in folders {
             do throws(Fault) {
                 let model = try ModelFolder.load(folder)
-                print("\(folder): \(model.card.name) \(model.card.version), \(model.card.samples.count) samples agree")
+                put("\(folder): \(model.card.name) \(model.card.version), \(model.card.samples.count) samples agree")
             } catch {
                 say(error.detail)
                 failed = true
@@ -116,7 +116,7 @@ extension Command {
         }
         let path = "\(folder)/card.json"
         try ModelFolder.write(card.json, to: path)
-        print("\(path): \(card.features.count) features, \(card.samples.count) samples")
+        put("\(path): \(card.features.count) features, \(card.samples.count) samples")
         return ExitCode.done
     }
 
@@ -145,11 +145,11 @@ extension Command {
                 for (margin, score) in zip(margins, scores) { output += ",\(model.text(margin)),\(score)" }
                 output += "\n"
                 if output.utf8.count > 1 << 16 {
-                    print(output, terminator: "")
+                    Output.raw(output)
                     output = ""
                 }
             }
-            print(output, terminator: "")
+            Output.raw(output)
         }
         return ExitCode.done
     }

@@ -29,10 +29,13 @@ enum Output {
     static var hasFailed: Bool { fault != nil }
 
     /// A line of results.
-    static func put(_ line: String) {
+    static func put(_ line: String) { raw(line + "\n") }
+
+    /// Results, as they are.
+    static func raw(_ text: String) {
         if hasFailed { return }
         do throws(Fault) {
-            try results.write(line + "\n")
+            try results.write(text)
             if isTerminal { try results.flush() }
         } catch {
             fault = error

@@ -35,7 +35,7 @@ import Testing
     @Test(arguments: [
         ("linger.ms", "SECRET", "f:7: linger.ms: its value is not valid"),
         ("group.id", "SECRET", "f:7: group.id cannot be changed: it is given by --group"),
-        ("linger.mss", "SECRET", "f:7: linger.mss: there is no such librdkafka setting; did you mean linger.ms?"),
+        ("fetch.wait.max.msec", "SECRET", "f:7: fetch.wait.max.msec: there is no such librdkafka setting; did you mean fetch.wait.max.ms?"),
         ("sasl.jaas.config", "SECRET", "f:7: sasl.jaas.config is a setting of Java's clients; write sasl.username and sasl.password"),
     ])
     func settings(name: String, value: String, message: String) {

@@ -24,7 +24,7 @@ import Testing
     }
 
     static let commands = [
-        "replay t.yaml --input e=in.jsonl", "lint t.yaml", "explain t.yaml", "--help", "lint --help",
+        "replay t.yaml --input e=in.jsonl", "lint t.yaml", "explain t.yaml", "--help", "lint --help", "--version",
         "generate --events 1000", "run t.yaml --bootstrap-server 127.0.0.1:1 --dry-run",
     ]
 
