@@ -169,6 +169,20 @@ import Topology
         #expect(found.count == 1 && found.first?.hasPrefix("tests.yaml:\(mistake)") == true, "\(found)")
     }
 
+    /// Times in other units than milliseconds are moved as what they are.
+    @Test(arguments: [("s", "1700000000"), ("us", "1700000000000000"), ("ns", "1700000000000000000")])
+    func units(unit: String, time: String) throws {
+        let topology = Self.topology.replacing("ts: timestamp }", with: "ts: { type: timestamp, unit: \(unit) } }")
+        let text = """
+            tests:
+              - name: a
+                given: [{ e: { k: a, ts: \(time) }, repeat: 3, every: 1h }]
+                expect_records: { out: [{ k: a }, { k: a }, { ts: 2023-11-15T00:13:20Z }] }
+            """
+        let suite = try #require(TestSuiteReader.read(text, file: "t").suite)
+        #expect(try TestRunner(file: "t", text: topology).run(suite).first?.differences == [])
+    }
+
     /// Goal: no suite that can be read stops the program. Method: cases of extreme and odd pieces, in random places.
     @Test(arguments: 1...4)
     func fuzz(seed: UInt64) throws {

@@ -16,7 +16,8 @@ enum GivenTime {
                 "every moves the event time, which source \(source.name) computes from other fields; give the records one by one"
             )
         }
-        let path = source.wire[source.timeField].path.joined(separator: ".")
+        let field = source.wire[source.timeField]
+        let path = field.path.joined(separator: ".")
         guard let member = members.first(where: { $0.path == path }) else {
             return (position, "every moves the event time '\(path)', which the record does not have; write \(path): TIME")
         }
@@ -24,7 +25,7 @@ enum GivenTime {
         for number in Set([min(1, count - 1), count - 1]).sorted() where number > 0 {
             let json = member.value.json(replacing: number)
             let (moved, overflow) = Int64(number).multipliedReportingOverflow(by: every)
-            if overflow || !reaches(json, moved) {
+            if overflow || !reaches(json, moved, field.reading.unit ?? .ms) {
                 return (
                     member.value.position,
                     "'\(path)' of record \(number + 1) of \(count) would lie beyond the last event time that there is: "
@@ -36,10 +37,19 @@ enum GivenTime {
     }
 
     /// True if a time can be moved by so much, or is no time, which the source refuses by itself.
-    private static func reaches(_ json: String, _ milliseconds: Int64) -> Bool {
-        if let time = Int64(json) {
-            let (sum, overflow) = time.addingReportingOverflow(milliseconds)
-            return !overflow && sum.magnitude <= CivilTime.millisecondsMax.magnitude
+    private static func reaches(_ json: String, _ milliseconds: Int64, _ unit: EpochTime.Unit) -> Bool {
+        if !json.hasPrefix("\"") {
+            let bytes = Array(json.utf8)
+            let parsed = bytes.withUnsafeBufferPointer { buffer in
+                buffer.baseAddress.map { EpochTime.parse($0, buffer.count, unit: unit) }
+            }
+            switch parsed {
+            case .success(let time):
+                let (sum, overflow) = time.addingReportingOverflow(milliseconds)
+                return !overflow && EpochTime.writable.contains(sum)
+            case .failure(.outOfRange): return false
+            case .failure, nil: return true
+            }
         }
         guard let time = CivilTime.parse(String(json.dropFirst().dropLast())) else { return true }
         let (sum, overflow) = time.milliseconds.addingReportingOverflow(milliseconds)
