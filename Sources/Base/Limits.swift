@@ -21,8 +21,12 @@ package enum Limits {
     package static let decimalScaleMax = 9
     /// Panes that one window may be cut into (size / slide).
     package static let panesPerWindowMax = 100_000
-    /// Values that `distinct` counts exactly before it turns to HyperLogLog.
-    package static let distinctExactMax = 64
+    /// Different values in a key's panes that `distinct` counts exactly, unless the topology says otherwise; beyond them it
+    /// turns to HyperLogLog.
+    package static let distinctExactMax = 1000
+    /// The most that the `distinct`s of one step may count exactly together: with more, what changed of a key would be too
+    /// much for one record of a changelog.
+    package static let distinctExactOfStepMax = 100_000
     /// Nesting of an expression, of YAML and of a JSON path.
     package static let expressionDepthMax = 64
     package static let yamlDepthMax = 32

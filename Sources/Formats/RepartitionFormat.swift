@@ -25,7 +25,7 @@ enum RepartitionFormat {
     static func fingerprint(_ fields: [Field]) -> UInt32 {
         let text = Array(fields.map { "\($0.name)\u{0}\($0.type)\u{0}" }.joined().utf8)
         return text.withUnsafeBufferPointer { bytes in
-            bytes.baseAddress.map { UInt32(truncatingIfNeeded: hashBytes($0, bytes.count)) } ?? 0
+            bytes.baseAddress.map { UInt32(truncatingIfNeeded: foldBytes($0, bytes.count)) } ?? 0
         }
     }
 

@@ -92,45 +92,6 @@ package final class Arena {
     }
 }
 
-/// A hash of bytes: wyhash's multiply-fold (Wang Yi), 8 bytes a step. The same on every machine, so that
-/// what it decides can be stored.
-@inlinable
-package func hashBytes(_ bytes: UnsafePointer<UInt8>, _ count: Int, seed: UInt64 = 0) -> UInt64 {
-    @inline(__always) func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
-        let product = a.multipliedFullWidth(by: b)
-        return product.high ^ product.low
-    }
-    let raw = UnsafeRawPointer(bytes)
-    var hash = seed ^ 0xA076_1D64_78BD_642F
-    var position = 0
-    while position &+ 8 <= count {
-        let word = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: position, as: UInt64.self))
-        hash = fold(hash ^ word, 0xE703_7ED1_A0B4_28DB)
-        position &+= 8
-    }
-    var tail: UInt64 = 0
-    if count >= 8 {
-        if position < count {
-            tail = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self))
-        }
-    } else {
-        var shift: UInt64 = 0
-        while position < count {
-            tail |= UInt64(bytes[position]) &<< shift
-            shift &+= 8
-            position &+= 1
-        }
-    }
-    return fold(hash ^ tail, UInt64(truncatingIfNeeded: count) ^ 0x8EBC_6AF0_9C88_C6E3)
-}
-
-/// The same for one 64-bit word.
-@inlinable @inline(__always)
-package func hashWord(_ word: UInt64, seed: UInt64 = 0) -> UInt64 {
-    let product = (word ^ seed ^ 0xA076_1D64_78BD_642F).multipliedFullWidth(by: 0xE703_7ED1_A0B4_28DB)
-    return product.high ^ product.low
-}
-
 package enum TextCut {
     /// How many of `count` bytes of UTF-8 are left when at most `limit` are kept and no character is cut. What stands
     /// behind `limit` is not looked at.

@@ -7,12 +7,17 @@ package enum Aggregate: Hashable, Sendable {
     case records
     /// Records with a non-null argument that meet the condition.
     case count
-    case sum
+    /// `isCounted`: words of its own say how many values and how many nulls there were; a sum of nothing but nulls is null.
+    /// Not needed where the argument always has a value.
+    case sum(isCounted: Bool)
     case average(scale: Int, argumentScale: Int)
-    case minimum, maximum
+    /// `isCounted`: a word of its own says how many values there were; without any it is null. Not needed where every record
+    /// of the window has a value: then the number of records says it.
+    case minimum(isCounted: Bool), maximum(isCounted: Bool)
     case first, last
     case firstText, lastText
-    case distinct(isText: Bool)
+    /// Exact for up to `exactMax` values.
+    case distinct(isText: Bool, exactMax: Int)
     case deviation(scale: Int, argumentScale: Int)
     case quantile(perMille: Int)
     /// Calendar days of the window from the key's first record in it on; `perPane` days are a pane.
@@ -24,10 +29,11 @@ package enum Aggregate: Hashable, Sendable {
 
     package var words: Int {
         switch self {
-        case .records, .count, .minimum, .maximum, .days: 1
-        case .sum, .first, .last: 2
+        case .records, .count, .minimum(isCounted: false), .maximum(isCounted: false), .days: 1
+        case .sum(isCounted: false), .minimum, .maximum, .first, .last: 2
         case .average: 3
-        case .deviation: 5
+        case .sum: 4
+        case .deviation: Deviation.words
         case .firstText, .lastText: 9
         // Kept outside the pane, behind a handle in the block's header.
         case .distinct, .quantile: 0
@@ -64,16 +70,13 @@ func store128(_ value: Int128, _ words: Accumulator) {
 
 extension Aggregate {
     func clear(_ to: Accumulator) {
+        for word in 0..<words { to[word] = 0 }
         switch self {
         case .minimum: to[0] = .max
         case .maximum: to[0] = .min
-        case .first, .firstText:
-            to[0] = .max
-            to[1] = 0
-        case .last, .lastText:
-            to[0] = .min
-            to[1] = 0
-        default: for word in 0..<words { to[word] = 0 }
+        case .first, .firstText: to[0] = .max
+        case .last, .lastText: to[0] = .min
+        default: break
         }
     }
 
@@ -82,16 +85,19 @@ extension Aggregate {
     func merge(_ from: Accumulator, into to: Accumulator) {
         switch self {
         case .records, .count: to[0] += from[0]
-        case .sum: store128(load128(to) + load128(from), to)
+        case .sum(let isCounted):
+            store128(load128(to) + load128(from), to)
+            if isCounted { (to[2], to[3]) = (to[2] + from[2], to[3] + from[3]) }
         case .average:
             store128(load128(to) + load128(from), to)
             to[2] += from[2]
-        case .deviation:
-            store128(load128(to) + load128(from), to)
-            store128(load128(to + 2) &+ load128(from + 2), to + 2)
-            to[4] += from[4]
-        case .minimum: to[0] = min(to[0], from[0])
-        case .maximum: to[0] = max(to[0], from[0])
+        case .deviation: Deviation.merge(from, into: to)
+        case .minimum(let isCounted):
+            to[0] = min(to[0], from[0])
+            if isCounted { to[1] += from[1] }
+        case .maximum(let isCounted):
+            to[0] = max(to[0], from[0])
+            if isCounted { to[1] += from[1] }
         case .first, .firstText: if from[0] < to[0] { to.update(from: from, count: words) }
         case .last, .lastText: if from[0] >= to[0] { to.update(from: from, count: words) }
         case .distinct, .quantile, .days, .windowStart, .windowEnd: break
@@ -102,16 +108,20 @@ extension Aggregate {
     func subtract(_ from: Accumulator, outOf to: Accumulator) -> Bool {
         switch self {
         case .records, .count: to[0] -= from[0]
-        case .sum: store128(load128(to) - load128(from), to)
+        case .sum(let isCounted):
+            store128(load128(to) - load128(from), to)
+            if isCounted { (to[2], to[3]) = (to[2] - from[2], to[3] - from[3]) }
         case .average:
             store128(load128(to) - load128(from), to)
             to[2] -= from[2]
-        case .deviation:
-            store128(load128(to) - load128(from), to)
-            store128(load128(to + 2) &- load128(from + 2), to + 2)
-            to[4] -= from[4]
-        case .minimum: return from[0] != .max && from[0] == to[0]
-        case .maximum: return from[0] != .min && from[0] == to[0]
+        case .deviation: Deviation.subtract(from, outOf: to)
+        // Where the extreme is what stands for none, what is left has no other either.
+        case .minimum(let isCounted):
+            if isCounted { to[1] -= from[1] }
+            return from[0] != .max && from[0] == to[0]
+        case .maximum(let isCounted):
+            if isCounted { to[1] -= from[1] }
+            return from[0] != .min && from[0] == to[0]
         case .first, .firstText: return from[0] != .max && from[0] == to[0]
         case .last, .lastText: return from[0] != .min && from[0] == to[0]
         case .distinct, .quantile, .days, .windowStart, .windowEnd: break
@@ -120,25 +130,25 @@ extension Aggregate {
     }
 
     /// The value of one that its total alone tells: 1 and the value, 0 where there is none, 2 where it does not fit.
-    /// Text values are appended to `arena`.
-    func read(_ from: Accumulator, arena: Arena) -> (value: Int64, valid: UInt8) {
+    /// Text values are appended to `arena`. `isFilled`: the total has records.
+    func read(_ from: Accumulator, isFilled: Bool, arena: Arena) -> (value: Int64, valid: UInt8) {
         switch self {
         case .records, .count: return (from[0], 1)
-        case .sum: return narrow(load128(from))
+        case .sum(let isCounted): return isCounted && from[2] == 0 && from[3] > 0 ? (0, 0) : narrow(load128(from))
         case .average(let scale, let argumentScale):
             if from[2] == 0 { return (0, 0) }
             let factor = Int128(Decimal.powerOfTen(scale - argumentScale))
             let (product, overflow) = load128(from).multipliedReportingOverflow(by: factor)
             return overflow ? (0, 2) : narrow(Decimal.divideHalfEven(product, Int128(from[2])))
-        case .minimum: return from[0] == .max ? (0, 0) : (from[0], 1)
-        case .maximum: return from[0] == .min ? (0, 0) : (from[0], 1)
+        case .minimum(let isCounted), .maximum(let isCounted):
+            return (isCounted ? from[1] > 0 : isFilled) ? (from[0], 1) : (0, 0)
         case .first: return from[0] == .max ? (0, 0) : (from[1], 1)
         case .last: return from[0] == .min ? (0, 0) : (from[1], 1)
         case .firstText, .lastText:
             if from[0] == .max || from[0] == .min { return (0, 0) }
             let bytes = UnsafeMutableRawPointer(from + 1).assumingMemoryBound(to: UInt8.self)
             return (arena.append(bytes + 1, Int(bytes[0])).packed, 1)
-        case .deviation(let scale, let argumentScale): return deviation(from, scale, argumentScale)
+        case .deviation(let scale, let argumentScale): return Deviation.read(from, places: scale - argumentScale)
         case .distinct, .quantile, .days, .windowStart, .windowEnd: unreachable("read without its panes")
         }
     }
@@ -146,22 +156,6 @@ extension Aggregate {
     private func narrow(_ value: Int128) -> (value: Int64, valid: UInt8) {
         guard let narrow = Int64(exactly: value) else { return (0, 2) }
         return (narrow, 1)
-    }
-
-    /// Of the population: sqrt(n x sum of squares - sum^2) / n. The sums are exact; only the root is not.
-    private func deviation(_ from: Accumulator, _ scale: Int, _ argumentScale: Int)
-        -> (value: Int64, valid: UInt8)
-    {
-        let count = from[4]
-        if count == 0 { return (0, 0) }
-        let sum = load128(from)
-        let (left, overflow) = load128(from + 2).multipliedReportingOverflow(by: Int128(count))
-        let (square, overflowSquare) = sum.multipliedReportingOverflow(by: sum)
-        if overflow || overflowSquare { return (0, 2) }
-        let root = (Double(max(0, left - square)) / (Double(count) * Double(count))).squareRoot()
-        let scaled = root * Double(Decimal.powerOfTen(scale - argumentScale))
-        guard scaled < 9.2e18 else { return (0, 2) }
-        return (Int64(scaled.rounded(.toNearestOrEven)), 1)
     }
 
     /// Keeps the text in the 8 words after the time.

@@ -1,37 +1,191 @@
 import Base
-import Glibc
 import Records
 
-/// Distinct values of one key over the panes of its ring: exact while there are few, then HyperLogLog
-/// (Flajolet, Fusy, Gandouet, Meunier 2007; 4,096 registers a pane, standard error 1.6 %).
+/// Distinct values of one key over the panes of its ring.
 ///
-/// Exact: the hashes of the values, each with a bit for every pane slot it was seen in, so that any range of
-/// panes is counted exactly (up to 64-bit hash collisions).
+/// Exact: the hashes of the values, each with a bit for every pane slot it was seen in, so that any range of panes is
+/// counted exactly (up to collisions of 64 bits). Where more than `exactMax` different values are in the panes, those
+/// of all panes so far go into registers of HyperLogLog, 4 KiB a pane; a pane that begins after that is exact again. A
+/// range is counted exactly if no pane of it is in registers, and else estimated.
 final class DistinctSet {
-    static let registers = 4096
-    private static let indexBits = 12
-
+    private let exactMax: Int
     private var slots: Int
     private var wordsPerValue: Int
     private var hashes: [UInt64] = []
     private var masks: [UInt64] = []
-    /// Registers of each pane slot, once there are too many values.
-    private var sketches: [[UInt8]]?
-    /// The union of the range that was asked for last, kept up to date, so that reading after each record
-    /// costs no merge: registers, and the sum of 2^-register in units of 2^-51.
-    private var union: [UInt8] = []
+    /// Values that there is room for, those included that no pane has any more.
+    private var capacity = 0
+    /// By hash, a value's place in `hashes` + 1, with linear probing; empty while all are looked through as fast.
+    private var places: [UInt32] = []
+    /// Values that some pane has.
+    private var live = 0
+    /// Slots that hold anything, a bit each.
+    private var used: [UInt64]
+    /// By slot, the registers of those that are not exact; empty where there is none.
+    private var sketches: [[UInt8]] = []
+    /// The slots that were asked for last, a bit each, and what they come to, kept up to date, so that reading after each
+    /// record costs no pass over the values. `unionCount` 0: nothing is kept.
     private var unionFirst = 0
     private var unionCount = 0
-    private var unionInverse: UInt64 = 0
-    private var unionZeros = 0
+    private var unionMask: [UInt64]
+    private var unionValues: Int64 = 0
+    /// Of all values in them, where a slot of them has registers.
+    private var unionSketch: HyperLogLog?
 
-    init(slots: Int) {
+    init(slots: Int, exactMax: Int = Limits.distinctExactMax) {
         self.slots = slots
+        self.exactMax = exactMax
         wordsPerValue = (slots + 63) / 64
+        used = Array(repeating: 0, count: wordsPerValue)
+        unionMask = used
     }
 
     var memoryBytes: Int {
-        hashes.capacity * 8 + masks.capacity * 8 + (sketches?.reduce(0) { $0 + $1.count + 32 } ?? 0)
+        hashes.capacity * 8 + masks.capacity * 8 + places.capacity * 4 + wordsPerValue * 16
+            + sketches.reduce(0) { $0 + 8 + ($1.isEmpty ? 0 : 32 + $1.capacity) }
+            + (unionSketch == nil ? 0 : 32 + HyperLogLog.registerCount)
+    }
+
+    // MARK: Values
+
+    /// What stands for a value.
+    static func hash(_ text: TextReference, _ arena: Arena) -> UInt64 { hashBytes(arena.base + text.offset, text.count) }
+    static func hash(_ value: Int64) -> UInt64 { hashInteger(value) }
+
+    /// True if the panes so far have gone into registers: what was written of any of them is out of date.
+    @discardableResult
+    func add(_ hash: UInt64, slot: Int) -> Bool {
+        if !sketches.isEmpty, !sketches[slot].isEmpty {
+            addToSketch(hash, slot)
+            return false
+        }
+        let found = find(hash)
+        if found.map({ isUnseen($0) }) ?? true, live >= exactMax {
+            turnToSketches()
+            if sketches[slot].isEmpty { put(hash, slot, at: nil) } else { addToSketch(hash, slot) }
+            return true
+        }
+        put(hash, slot, at: found)
+        return false
+    }
+
+    private func find(_ hash: UInt64) -> Int? {
+        if places.isEmpty { return hashes.firstIndex(of: hash) }
+        return places.withUnsafeBufferPointer { places in
+            hashes.withUnsafeBufferPointer { hashes in
+                let mask = places.count &- 1
+                var at = Int(truncatingIfNeeded: hash) & mask
+                while places[at] != 0 {
+                    let place = Int(places[at]) &- 1
+                    if hashes[place] == hash { return place }
+                    at = (at &+ 1) & mask
+                }
+                return nil
+            }
+        }
+    }
+
+    /// True for a value that no pane has.
+    private func isUnseen(_ place: Int) -> Bool {
+        for word in place * wordsPerValue..<(place + 1) * wordsPerValue where masks[word] != 0 { return false }
+        return true
+    }
+
+    private func isInUnion(_ place: Int) -> Bool {
+        for word in 0..<wordsPerValue where masks[place * wordsPerValue + word] & unionMask[word] != 0 { return true }
+        return false
+    }
+
+    /// Marks a value as seen in a slot whose values are exact; `found`: where it stands already.
+    private func put(_ hash: UInt64, _ slot: Int, at found: Int?) {
+        let (word, bit) = (slot >> 6, UInt64(1) << UInt64(slot & 63))
+        let place = found ?? append(hash)
+        let base = place * wordsPerValue
+        if masks[base + word] & bit != 0 { return }
+        if isUnseen(place) { live += 1 }
+        if unionCount > 0, unionMask[word] & bit != 0, !isInUnion(place) {
+            unionValues += 1
+            unionSketch?.add(hash)
+        }
+        masks[base + word] |= bit
+        used[word] |= bit
+    }
+
+    private func addToSketch(_ hash: UInt64, _ slot: Int) {
+        let (register, rank) = (HyperLogLog.register(of: hash), HyperLogLog.rank(of: hash))
+        guard rank > sketches[slot][register] else { return }
+        sketches[slot][register] = rank
+        if unionCount > 0, unionMask[slot >> 6] & 1 << UInt64(slot & 63) != 0 { unionSketch?.add(hash) }
+    }
+
+    // MARK: Room
+
+    /// Few values are looked through as fast as they are found by a table.
+    private static let scanned = 16
+
+    private func append(_ hash: UInt64) -> Int {
+        if hashes.count == capacity { makeRoom() }
+        hashes.append(hash)
+        for _ in 0..<wordsPerValue { masks.append(0) }
+        if !places.isEmpty { index(hashes.count - 1) }
+        return hashes.count - 1
+    }
+
+    private func index(_ place: Int) {
+        let mask = places.count - 1
+        var at = Int(truncatingIfNeeded: hashes[place]) & mask
+        while places[at] != 0 { at = (at + 1) & mask }
+        places[at] = UInt32(place + 1)
+    }
+
+    /// Drops the values that no pane has. Where few are dropped, room for twice as many, up to a quarter more than are
+    /// counted exactly, so that the next time is as far away.
+    private func makeRoom() {
+        dropUnseen()
+        if live * 4 >= capacity * 3 {
+            capacity = max(min(max(8, capacity * 2), exactMax + exactMax / 4 + 1), live + live / 4 + 1)
+            hashes.reserveCapacity(capacity)
+            masks.reserveCapacity(capacity * wordsPerValue)
+        }
+        guard capacity > Self.scanned else { return }
+        var count = 32
+        while count * 3 < capacity * 4 { count *= 2 }
+        places = Array(repeating: 0, count: count)
+        for place in hashes.indices { index(place) }
+    }
+
+    private func dropUnseen() {
+        var kept = 0
+        for place in hashes.indices where !isUnseen(place) {
+            hashes[kept] = hashes[place]
+            for word in 0..<wordsPerValue { masks[kept * wordsPerValue + word] = masks[place * wordsPerValue + word] }
+            kept += 1
+        }
+        hashes.removeLast(hashes.count - kept)
+        masks.removeLast(masks.count - kept * wordsPerValue)
+    }
+
+    // MARK: Panes
+
+    /// Forgets what was seen in `count` slots from `first` on, cyclically.
+    func clear(firstSlot first: Int, count: Int) {
+        var isAny: UInt64 = 0
+        for word in 0..<wordsPerValue { isAny |= used[word] & bits(of: word, first, count) }
+        if isAny == 0 { return }
+        for word in 0..<wordsPerValue {
+            let gone = bits(of: word, first, count)
+            if unionMask[word] & gone != 0 { unionCount = 0 }
+            var left = sketches.isEmpty ? 0 : used[word] & gone
+            while left != 0 {
+                sketches[word << 6 + left.trailingZeroBitCount] = []
+                left &= left &- 1
+            }
+            used[word] &= ~gone
+        }
+        for place in hashes.indices where !isUnseen(place) {
+            for word in 0..<wordsPerValue { masks[place * wordsPerValue + word] &= ~bits(of: word, first, count) }
+            if isUnseen(place) { live -= 1 }
+        }
     }
 
     /// Moves what was seen in these panes to their slots in a larger ring, and forgets the rest.
@@ -40,208 +194,145 @@ final class DistinctSet {
         slots = count
         wordsPerValue = (count + 63) / 64
         unionCount = 0
-        if oldSketches != nil { sketches = Array(repeating: [], count: count) }
-        masks = Array(repeating: 0, count: hashes.count * wordsPerValue)
+        used = Array(repeating: 0, count: wordsPerValue)
+        unionMask = used
+        if !oldSketches.isEmpty { sketches = Array(repeating: [], count: count) }
+        masks = []
+        masks.reserveCapacity(capacity * wordsPerValue)
+        masks.append(contentsOf: repeatElement(0, count: hashes.count * wordsPerValue))
         for pane in oldest...newest {
             let (from, to) = (WindowStore.slot(pane, oldSlots), WindowStore.slot(pane, count))
-            if let oldSketches { sketches?[to] = oldSketches[from] }
-            for index in hashes.indices
-            where oldMasks[index * oldWords + from >> 6] & (1 << UInt64(from & 63)) != 0 {
-                masks[index * wordsPerValue + to >> 6] |= 1 << UInt64(to & 63)
+            let bit: UInt64 = 1 << UInt64(to & 63)
+            if !oldSketches.isEmpty, !oldSketches[from].isEmpty {
+                sketches[to] = oldSketches[from]
+                used[to >> 6] |= bit
+            }
+            for place in hashes.indices where oldMasks[place * oldWords + from >> 6] & 1 << UInt64(from & 63) != 0 {
+                masks[place * wordsPerValue + to >> 6] |= bit
+                used[to >> 6] |= bit
             }
         }
+        live = hashes.indices.count { !isUnseen($0) }
     }
 
-    func clear(slot: Int) {
-        if sketches != nil {
-            sketches?[slot] = []
-            if isInUnion(slot) { unionCount = 0 }
-            return
+    /// The bits of a word that stand for `count` slots from `first` on, cyclically.
+    @inline(__always)
+    private func bits(of word: Int, _ first: Int, _ count: Int) -> UInt64 {
+        func part(_ low: Int, _ high: Int) -> UInt64 {
+            let (low, high) = (max(low - word << 6, 0), min(high - word << 6, 64))
+            return high <= low ? 0 : (~0 >> UInt64(64 - (high - low))) << UInt64(low)
         }
-        let (word, bit) = (slot >> 6, UInt64(1) << UInt64(slot & 63))
-        for index in hashes.indices { masks[index * wordsPerValue + word] &= ~bit }
+        return part(first, min(first + count, slots)) | part(0, first + count - slots)
     }
 
-    /// What stands for a value.
-    static func hash(_ text: TextReference, _ arena: Arena) -> UInt64 { hashBytes(arena.base + text.offset, text.count) }
-    static func hash(_ value: Int64) -> UInt64 { hashWord(hashWord(UInt64(bitPattern: value)), seed: 1) }
-
-    func add(_ hash: UInt64, slot: Int) {
-        if sketches != nil { return addToSketch(hash, slot) }
-        let (word, bit) = (slot >> 6, UInt64(1) << UInt64(slot & 63))
-        if let index = hashes.firstIndex(of: hash) {
-            masks[index * wordsPerValue + word] |= bit
-            return
+    private func turnToSketches() {
+        if sketches.isEmpty { sketches = Array(repeating: [], count: slots) }
+        for slot in 0..<slots where used[slot >> 6] & 1 << UInt64(slot & 63) != 0 && sketches[slot].isEmpty {
+            sketches[slot] = Array(repeating: 0, count: HyperLogLog.registerCount)
         }
-        if hashes.count == Limits.distinctExactMax { dropUnseen() }
-        if hashes.count == Limits.distinctExactMax {
-            turnToSketch()
-            return addToSketch(hash, slot)
-        }
-        hashes.append(hash)
-        masks.append(contentsOf: repeatElement(0, count: wordsPerValue))
-        masks[(hashes.count - 1) * wordsPerValue + word] |= bit
-    }
-
-    /// Distinct values in `count` slots from `first` on, cyclically.
-    func estimate(firstSlot: Int, count: Int) -> Int64 {
-        guard count > 0 else { return 0 }
-        if sketches != nil { return estimateSketch(firstSlot, count) }
-        var result: Int64 = 0
-        for index in hashes.indices {
-            let base = index * wordsPerValue
-            if wordsPerValue == 1 {
-                if masks[base] & rangeMask(firstSlot, count) != 0 { result += 1 }
-            } else if isSeen(base, firstSlot, count) {
-                result += 1
-            }
-        }
-        return result
-    }
-
-    private func rangeMask(_ first: Int, _ count: Int) -> UInt64 {
-        func below(_ bits: Int) -> UInt64 { bits >= 64 ? .max : (1 << UInt64(bits)) - 1 }
-        let end = first + count
-        if end <= slots { return below(end) & ~below(first) }
-        return (below(slots) & ~below(first)) | below(end - slots)
-    }
-
-    private func isSeen(_ base: Int, _ first: Int, _ count: Int) -> Bool {
-        for step in 0..<count {
-            let slot = (first + step) % slots
-            if masks[base + slot >> 6] & (1 << UInt64(slot & 63)) != 0 { return true }
-        }
-        return false
-    }
-
-    private func dropUnseen() {
-        var kept = 0
-        for index in hashes.indices {
-            let range = index * wordsPerValue..<(index + 1) * wordsPerValue
-            guard masks[range].contains(where: { $0 != 0 }) else { continue }
-            hashes[kept] = hashes[index]
-            for word in 0..<wordsPerValue { masks[kept * wordsPerValue + word] = masks[range.lowerBound + word] }
-            kept += 1
-        }
-        hashes.removeLast(hashes.count - kept)
-        masks.removeLast(masks.count - kept * wordsPerValue)
-    }
-
-    private func turnToSketch() {
-        sketches = Array(repeating: [], count: slots)
-        for index in hashes.indices {
-            for slot in 0..<slots
-            where masks[index * wordsPerValue + slot >> 6] & (1 << UInt64(slot & 63)) != 0 {
-                addToSketch(hashes[index], slot)
-            }
-        }
-        hashes = []
-        masks = []
-    }
-
-    private func addToSketch(_ hash: UInt64, _ slot: Int) {
-        if sketches?[slot].isEmpty == true { sketches?[slot] = Array(repeating: 0, count: Self.registers) }
-        let register = Int(hash >> UInt64(64 - Self.indexBits))
-        let rank = UInt8(min((hash << UInt64(Self.indexBits)).leadingZeroBitCount, 64 - Self.indexBits) + 1)
-        if let old = sketches?[slot][register], rank > old { sketches?[slot][register] = rank }
-        if isInUnion(slot) { raise(register, to: rank) }
-    }
-
-    private func isInUnion(_ slot: Int) -> Bool { (slot - unionFirst + slots) % slots < unionCount }
-
-    private func raise(_ register: Int, to rank: UInt8) {
-        let old = union[register]
-        guard rank > old else { return }
-        union[register] = rank
-        unionInverse -= Self.inverse(old)
-        unionInverse += Self.inverse(rank)
-        if old == 0 { unionZeros -= 1 }
-    }
-
-    private static func inverse(_ rank: UInt8) -> UInt64 { rank > 51 ? 0 : 1 << UInt64(51 - rank) }
-
-    private func unite(_ first: Int, _ count: Int) {
-        union = [UInt8](repeating: 0, count: Self.registers)
-        unionFirst = first
-        unionCount = count
-        for step in 0..<count {
-            let sketch = sketches?[(first + step) % slots] ?? []
-            guard !sketch.isEmpty else { continue }
-            union.withUnsafeMutableBufferPointer { union in
-                sketch.withUnsafeBufferPointer { sketch in
-                    for register in 0..<Self.registers { union[register] = max(union[register], sketch[register]) }
+        for place in hashes.indices {
+            let (register, rank) = (HyperLogLog.register(of: hashes[place]), HyperLogLog.rank(of: hashes[place]))
+            for word in 0..<wordsPerValue {
+                var bits = masks[place * wordsPerValue + word]
+                while bits != 0 {
+                    let slot = word << 6 + bits.trailingZeroBitCount
+                    sketches[slot][register] = max(sketches[slot][register], rank)
+                    bits &= bits &- 1
                 }
             }
         }
-        unionInverse = union.reduce(0) { $0 + Self.inverse($1) }
-        unionZeros = union.reduce(0) { $0 + ($1 == 0 ? 1 : 0) }
+        hashes.removeAll(keepingCapacity: true)
+        masks.removeAll(keepingCapacity: true)
+        for at in places.indices { places[at] = 0 }
+        live = 0
+        unionCount = 0
     }
 
-    private func estimateSketch(_ first: Int, _ count: Int) -> Int64 {
+    // MARK: Reading
+
+    /// Distinct values in `count` slots from `first` on, cyclically.
+    func estimate(firstSlot first: Int, count: Int) -> Int64 {
+        guard count > 0 else { return 0 }
         if unionFirst != first || unionCount != count { unite(first, count) }
-        let size = Double(Self.registers)
-        let inverse = Double(unionInverse) / Double(UInt64(1) << 51)
-        let raw = 0.7213 / (1 + 1.079 / size) * size * size / inverse
-        // Linear counting where many registers are empty, as in the paper.
-        let estimate = raw <= 2.5 * size && unionZeros > 0 ? size * log(size / Double(unionZeros)) : raw
-        return Int64(estimate.rounded())
+        return unionSketch?.estimate ?? unionValues
+    }
+
+    private func unite(_ first: Int, _ count: Int) {
+        (unionFirst, unionCount) = (first, count)
+        for word in 0..<wordsPerValue { unionMask[word] = bits(of: word, first, count) }
+        unionSketch = nil
+        if !sketches.isEmpty {
+            for step in 0..<count {
+                let sketch = sketches[(first + step) % slots]
+                if !sketch.isEmpty { unionSketch = unionSketch ?? HyperLogLog() }
+                if !sketch.isEmpty { unionSketch?.unite(sketch) }
+            }
+        }
+        unionValues = 0
+        for place in hashes.indices where isInUnion(place) {
+            unionValues += 1
+            unionSketch?.add(hashes[place])
+        }
     }
 
     // MARK: As bytes
 
-    /// 0: nothing; 1: hashes; 2: pairs of register and rank.
-    private enum Form {
-        static let empty: UInt8 = 0
-        static let hashes: UInt8 = 1
-        static let registers: UInt8 = 2
-        /// Nothing in this slot, but the set counts by sketch.
-        static let emptySketch: UInt8 = 3
-    }
-
-    /// Appends what was seen in one slot.
-    func write(slot: Int, to bytes: Arena) {
-        if let sketches {
+    /// Appends what was seen in those of the eight slots of a segment that `wanted` says, a bit each: the values, each with
+    /// a byte of bits that says in which of them; which of the slots are in registers; and for each of these the pairs of
+    /// register and rank.
+    func write(slots range: Range<Int>, _ wanted: UInt8, to bytes: Arena) {
+        // A segment's slots begin at a multiple of eight, and lie in one word.
+        let (word, shift) = (range.lowerBound >> 6, UInt64(range.lowerBound & 63))
+        func bits(_ place: Int) -> UInt8 {
+            UInt8(truncatingIfNeeded: masks[place * wordsPerValue + word] >> shift) & wanted
+        }
+        bytes.appendVarint(UInt64(hashes.indices.count { bits($0) != 0 }))
+        for place in hashes.indices where bits(place) != 0 {
+            bytes.appendWord(hashes[place])
+            bytes.appendByte(bits(place))
+        }
+        let sketched = range.filter { slot in
+            wanted & 1 << UInt8(slot - range.lowerBound) != 0 && !sketches.isEmpty && !sketches[slot].isEmpty
+        }
+        bytes.appendByte(sketched.reduce(0) { $0 | 1 << UInt8($1 - range.lowerBound) })
+        for slot in sketched {
             let registers = sketches[slot]
-            guard !registers.isEmpty else { return bytes.appendByte(Form.emptySketch) }
-            bytes.appendByte(Form.registers)
-            bytes.appendVarint(UInt64(registers.reduce(0) { $0 + ($1 == 0 ? 0 : 1) }))
+            bytes.appendVarint(UInt64(registers.count { $0 != 0 }))
             var before = 0
             for register in registers.indices where registers[register] != 0 {
                 bytes.appendVarint(UInt64(register - before))
                 bytes.appendByte(registers[register])
                 before = register
             }
-            return
         }
-        let (word, bit) = (slot >> 6, UInt64(1) << UInt64(slot & 63))
-        let seen = hashes.indices.filter { masks[$0 * wordsPerValue + word] & bit != 0 }
-        bytes.appendByte(seen.isEmpty ? Form.empty : Form.hashes)
-        guard !seen.isEmpty else { return }
-        bytes.appendVarint(UInt64(seen.count))
-        for index in seen { bytes.appendWord(hashes[index]) }
     }
 
-    /// Replaces what one slot holds by what `write` appended.
-    func read(slot: Int, _ reader: inout BinaryReader) {
-        clear(slot: slot)
-        switch reader.byte() {
-        case Form.empty: break
-        case Form.hashes:
-            for _ in 0..<reader.count(below: Limits.distinctExactMax + 1) { add(reader.word64(), slot: slot) }
-        case Form.registers:
-            if sketches == nil { turnToSketch() }
-            var registers = [UInt8](repeating: 0, count: Self.registers)
+    /// Puts back what `write` appended; `places`: where each of the slots is now, nil for those that are gone. They hold
+    /// nothing before. However many values come, they stay exact: while state is put back together, panes may be
+    /// there that leave a moment later.
+    func read(into places: [Int?], _ reader: inout BinaryReader) {
+        for _ in 0..<reader.count(below: reader.left / 9 + 1) {
+            let (hash, bits) = (reader.word64(), reader.byte())
+            for (index, slot) in places.enumerated() where bits & 1 << UInt8(index) != 0 {
+                if let slot { put(hash, slot, at: find(hash)) }
+            }
+        }
+        let sketched = reader.byte()
+        for index in 0..<8 where sketched & 1 << UInt8(index) != 0 {
+            var registers = [UInt8](repeating: 0, count: HyperLogLog.registerCount)
             var register = 0
-            for _ in 0..<reader.count(below: Self.registers + 1) {
-                register += reader.count(below: Self.registers)
+            for _ in 0..<reader.count(below: HyperLogLog.registerCount + 1) {
+                register += reader.count(below: HyperLogLog.registerCount)
                 let rank = reader.byte()
-                guard register < Self.registers, rank <= 64 - Self.indexBits + 1 else { return reader.fail() }
+                guard register < registers.count, rank <= HyperLogLog.rankMax else { return reader.fail() }
                 registers[register] = rank
             }
-            sketches?[slot] = registers
+            guard index < places.count else { return reader.fail() }
+            guard let slot = places[index] else { continue }
+            if sketches.isEmpty { sketches = Array(repeating: [], count: slots) }
+            sketches[slot] = registers
+            used[slot >> 6] |= 1 << UInt64(slot & 63)
             unionCount = 0
-        case Form.emptySketch: if sketches == nil { turnToSketch() }
-        default: reader.fail()
         }
     }
 }

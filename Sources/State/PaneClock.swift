@@ -1,8 +1,9 @@
 import Base
 import Records
 
-/// Cuts time into panes, numbered from 1970: fixed lengths in UTC, or calendar days of a zone. Remembers
-/// the pane it was last asked for, since records of a batch mostly fall into one or two.
+/// Cuts time into panes, numbered from 1970: fixed lengths in UTC, or calendar days of a zone. The pane of a time is
+/// the one whose bounds hold it, so panes are in the order of time; a day that the clocks skip is a pane that holds
+/// nothing. Remembers the pane it was last asked for, since records of a batch mostly fall into one or two.
 package struct PaneClock {
     package enum Length {
         case milliseconds(Int64)
@@ -30,7 +31,7 @@ package struct PaneClock {
             index = floorDivide(time, width)
         case .days(let days, let zone):
             var cursor = zone.cursor()
-            index = floorDivide(zone.localDay(containing: time, &cursor), days)
+            index = floorDivide(zone.dayBegun(at: time, &cursor), days)
         }
         start = startOfPane(index)
         end = startOfPane(index + 1)

@@ -87,7 +87,7 @@ package final class SessionState: OperatorState {
     package func add(_ value: Int64, to index: Int, of id: UInt32, at time: Int64, arena: Arena) {
         let aggregate = aggregates[index]
         switch aggregate {
-        case .distinct(let isText):
+        case .distinct(let isText, _):
             let hash = isText ? DistinctSet.hash(TextReference(packed: value), arena) : DistinctSet.hash(value)
             distincts[Int(id) * sketchesPerKey + offsets[index]]?.add(hash, slot: 0)
         case .quantile: quantiles[Int(id) * sketchesPerKey + offsets[index]]?.add(value, slot: 0)
@@ -96,12 +96,23 @@ package final class SessionState: OperatorState {
             switch aggregate {
             case .records: break
             case .count: words[0] &+= 1
-            case .sum: store128(load128(words) &+ Int128(value), words)
-            case .minimum: words[0] = Swift.min(words[0], value)
-            case .maximum: words[0] = Swift.max(words[0], value)
+            case .sum(let isCounted):
+                store128(load128(words) &+ Int128(value), words)
+                if isCounted { words[2] &+= 1 }
+            case .minimum(let isCounted):
+                words[0] = Swift.min(words[0], value)
+                if isCounted { words[1] &+= 1 }
+            case .maximum(let isCounted):
+                words[0] = Swift.max(words[0], value)
+                if isCounted { words[1] &+= 1 }
             default: aggregate.add(value, time, to: words, arena: arena)
             }
         }
+    }
+
+    /// The same for a record whose value is null.
+    package func addNull(to index: Int, of id: UInt32) {
+        if case .sum(isCounted: true) = aggregates[index] { words[Int(id) * wordsPerKey + offsets[index] + 3] &+= 1 }
     }
 
     /// The value of an aggregate, as `Aggregate.read` gives it.
@@ -111,7 +122,7 @@ package final class SessionState: OperatorState {
         case .quantile(let perMille):
             quantiles[Int(id) * sketchesPerKey + offsets[index]]?
                 .quantile(perMille: perMille, firstSlot: 0, count: 1).map { ($0, 1) } ?? (0, 0)
-        default: aggregates[index].read(words + Int(id) * wordsPerKey + offsets[index], arena: arena)
+        default: aggregates[index].read(words + Int(id) * wordsPerKey + offsets[index], isFilled: true, arena: arena)
         }
     }
 
@@ -184,7 +195,8 @@ package final class SessionState: OperatorState {
         sessions[index].isOpen = true
         for (aggregate, offset) in zip(aggregates, offsets) {
             switch aggregate {
-            case .distinct: distincts[index * sketchesPerKey + offset] = DistinctSet(slots: 1)
+            case .distinct(_, let exactMax):
+                distincts[index * sketchesPerKey + offset] = DistinctSet(slots: 1, exactMax: exactMax)
             case .quantile: quantiles[index * sketchesPerKey + offset] = QuantileSketch(slots: 1)
             default: aggregate.clear(words + index * wordsPerKey + offset)
             }
@@ -225,7 +237,7 @@ package final class SessionState: OperatorState {
         out.appendZigzag(sessions[Int(id)].last)
         for word in 0..<wordsPerKey { out.appendZigzag(words[Int(id) * wordsPerKey + word]) }
         for sketch in Int(id) * sketchesPerKey..<(Int(id) + 1) * sketchesPerKey {
-            distincts[sketch]?.write(slot: 0, to: out)
+            distincts[sketch]?.write(slots: 0..<1, 1, to: out)
             quantiles[sketch]?.write(slot: 0, to: out)
         }
         body(start..<value, value..<out.count)
@@ -245,7 +257,7 @@ package final class SessionState: OperatorState {
         sessions[Int(id)].isStored = tracksChanges
         for word in 0..<wordsPerKey { words[Int(id) * wordsPerKey + word] = reader.zigzag() }
         for sketch in Int(id) * sketchesPerKey..<(Int(id) + 1) * sketchesPerKey {
-            distincts[sketch]?.read(slot: 0, &reader)
+            distincts[sketch]?.read(into: [0], &reader)
             quantiles[sketch]?.read(slot: 0, &reader)
         }
         return reader.isValid && reader.isAtEnd

@@ -8,6 +8,8 @@ package final class WindowScratch {
     let panes: UnsafeMutablePointer<UnsafeMutablePointer<Int64>>
     let slots: UnsafeMutablePointer<Int32>
     let actions: UnsafeMutablePointer<UInt8>
+    /// 1 where the key's window has records after the row.
+    let filled: UnsafeMutablePointer<UInt8>
     /// The key's newest and oldest pane after the row: a later row may have moved the block's own by the time a pass
     /// comes to this one.
     package let newest: UnsafeMutablePointer<Int64>
@@ -33,6 +35,8 @@ package final class WindowScratch {
         slots.initialize(repeating: 0, count: capacity)
         actions = .allocate(capacity: capacity)
         actions.initialize(repeating: 0, count: capacity)
+        filled = .allocate(capacity: capacity)
+        filled.initialize(repeating: 0, count: capacity)
         newest = .allocate(capacity: capacity)
         newest.initialize(repeating: 0, count: capacity)
         oldest = .allocate(capacity: capacity)
@@ -47,6 +51,7 @@ package final class WindowScratch {
         panes.deallocate()
         slots.deallocate()
         actions.deallocate()
+        filled.deallocate()
         newest.deallocate()
         oldest.deallocate()
     }

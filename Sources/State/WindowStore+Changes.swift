@@ -18,6 +18,12 @@ extension WindowStore {
         }
     }
 
+    /// The sketches of a key are kept in another way than before, also for panes that no record came for.
+    func noteAllDirty(_ block: UnsafeMutablePointer<Int64>) {
+        let id = live[Int(block[Self.position])]
+        forEachOccupied(block, block[Self.oldest], block[Self.newest]) { noteDirty(block, id, $0) }
+    }
+
     package var hasChanges: Bool { !dirty.isEmpty }
 
     /// Appends every segment that changed since the last call to `bytes` and calls `body` with its key, its number
@@ -68,8 +74,8 @@ extension WindowStore {
         return first..<max(first, min(first + Self.slotsPerSegment, ring))
     }
 
-    /// Panes of the ring, newest pane, how many panes to the oldest, a byte that says which slots of the segment hold records, and
-    /// those panes.
+    /// Panes of the ring, newest pane, how many panes to the oldest, a byte that says which slots of the segment hold records,
+    /// those panes, and the sketches of the slots.
     private func write(_ block: UnsafeMutablePointer<Int64>, _ segment: Int, to bytes: Arena) {
         let (newest, oldest) = (block[Self.newest], block[Self.oldest])
         bytes.appendVarint(UInt64(ringCount))
@@ -84,21 +90,23 @@ extension WindowStore {
             guard pane >= oldest, isOccupied(block, slot) else { continue }
             mask |= 1 << UInt8(slot & 7)
             for word in 0..<paneWords { bytes.appendZigzag(words[word]) }
-            if sketchesPerKey > 0 { writeSketches(block, slot, to: bytes) }
         }
         bytes.base[maskAt] = mask
+        if sketchesPerKey > 0 { writeSketches(block, segment, mask, to: bytes) }
     }
 
-    private func writeSketches(_ block: UnsafeMutablePointer<Int64>, _ slot: Int, to bytes: Arena) {
+    /// What the sketches hold of those slots of a segment that `mask` says.
+    private func writeSketches(_ block: UnsafeMutablePointer<Int64>, _ segment: Int, _ mask: UInt8, to bytes: Arena) {
+        // A key that has no sketches yet has empty ones.
+        let isThere = block[Self.sketch] != 0 && mask != 0
+        bytes.appendByte(isThere ? 1 : 0)
+        guard isThere else { return }
+        let slots = slots(of: segment, ring: ringCount)
         for index in aggregates.indices where aggregates[index].isSketch {
-            // A key that has no sketches yet has empty ones.
-            if block[Self.sketch] == 0 {
-                bytes.appendByte(0)
-            } else if case .quantile = aggregates[index] {
-                quantiles[sketchIndex(block, index)]?.write(slot: slot, to: bytes)
-            } else {
-                sketches[sketchIndex(block, index)]?.write(slot: slot, to: bytes)
-            }
+            let sketch = sketchIndex(block, index)
+            sketches[sketch]?.write(slots: slots, mask, to: bytes)
+            guard let quantile = quantiles[sketch] else { continue }
+            for slot in slots where mask & 1 << UInt8(slot & 7) != 0 { quantile.write(slot: slot, to: bytes) }
         }
     }
 
@@ -116,22 +124,23 @@ extension WindowStore {
         let oldest = newest - Int64(count)
         let block = restoreBlock(id, newest: newest, oldest: oldest)
         setDrained(block, segment, true)
+        var places: [Int?] = []
         for slot in slots(of: segment, ring: ring) {
             let pane = pane(at: slot, newest: newest, ring: ring)
             let isThere = mask & 1 << UInt8(slot & 7) != 0
+            places.append(isThere ? self.slot(pane) : nil)
             guard pane >= oldest else {
                 if isThere { return false }
                 continue
             }
             vacate(block, pane, pane)
             if isThere {
-                let slot = self.slot(pane)
-                occupy(block, slot)
+                occupy(block, self.slot(pane))
                 let words = paneWords(block, pane)
                 for word in 0..<paneWords { words[word] = reader.zigzag() }
-                readSketches(block, slot, &reader)
             }
         }
+        if sketchesPerKey > 0 { readSketches(block, places, &reader) }
         return reader.isValid
     }
 
@@ -142,11 +151,14 @@ extension WindowStore {
         block[word] = isDrained ? block[word] | bit : block[word] & ~bit
     }
 
-    private func readSketches(_ block: UnsafeMutablePointer<Int64>, _ slot: Int, _ reader: inout BinaryReader) {
+    /// `places`: the slots that `writeSketches` wrote, each where it is now; nil for those that it did not write.
+    private func readSketches(_ block: UnsafeMutablePointer<Int64>, _ places: [Int?], _ reader: inout BinaryReader) {
+        guard reader.byte() != 0 else { return }
         for index in aggregates.indices where aggregates[index].isSketch {
             let sketch = sketchIndex(block, index)
-            quantiles[sketch]?.read(slot: slot, &reader)
-            sketches[sketch]?.read(slot: slot, &reader)
+            sketches[sketch]?.read(into: places, &reader)
+            guard let quantile = quantiles[sketch] else { continue }
+            for case let slot? in places { quantile.read(slot: slot, &reader) }
         }
     }
 
@@ -201,8 +213,8 @@ extension WindowStore {
     // MARK: Snapshots
 
     /// Appends the panes of every key: the key's number, newest and oldest pane, the drained segments, a bit for every
-    /// pane from the oldest on that says whether it holds records, and the words of those that do. Only while nothing
-    /// is dirty.
+    /// pane from the oldest on that says whether it holds records, the words of those that do, and the sketches of each
+    /// segment. Only while nothing is dirty.
     package func writeSnapshot(numbers: UnsafePointer<UInt32>, to bytes: Arena) {
         require(dirty.isEmpty, "a snapshot between commits")
         bytes.appendVarint(UInt64(ringCount))
@@ -223,11 +235,15 @@ extension WindowStore {
                 }
                 bytes.appendWord(bits)
             }
-            forEachOccupied(block, oldest, newest) { slot in
-                append(block + ring + slot * paneWords, paneWords, to: bytes)
-                if sketchesPerKey > 0 { writeSketches(block, slot, to: bytes) }
-            }
+            forEachOccupied(block, oldest, newest) { append(block + ring + $0 * paneWords, paneWords, to: bytes) }
+            guard sketchesPerKey > 0 else { continue }
+            for segment in 0..<(ringCount + 7) / 8 { writeSketches(block, segment, occupied(block, segment), to: bytes) }
         }
+    }
+
+    /// The slots of a segment that hold records, a bit each.
+    private func occupied(_ block: UnsafeMutablePointer<Int64>, _ segment: Int) -> UInt8 {
+        UInt8(truncatingIfNeeded: block[Self.occupied + segment >> 3] >> Int64((segment & 7) * 8))
     }
 
     private func append(_ words: UnsafeMutablePointer<Int64>, _ count: Int, to bytes: Arena) {
@@ -256,9 +272,12 @@ extension WindowStore {
                     bits &= bits &- 1
                 }
             }
-            forEachOccupied(block, oldest, newest) { slot in
-                copy(&reader, to: block + ring + slot * paneWords, paneWords)
-                if sketchesPerKey > 0 { readSketches(block, slot, &reader) }
+            forEachOccupied(block, oldest, newest) { copy(&reader, to: block + ring + $0 * paneWords, paneWords) }
+            guard sketchesPerKey > 0 else { continue }
+            for segment in 0..<(ringCount + 7) / 8 {
+                let there = occupied(block, segment)
+                let places = slots(of: segment, ring: ringCount).map { there & 1 << UInt8($0 & 7) != 0 ? $0 : nil }
+                readSketches(block, places, &reader)
             }
         }
         return reader.isValid

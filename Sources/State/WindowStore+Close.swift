@@ -130,7 +130,8 @@ extension WindowStore {
     ) {
         let aggregate = aggregates[index]
         let (blocks, emptyBlock) = (blocks, emptyBlock)
-        let place = (totals == .running ? running : closed) + offsets[index]
+        let total = totals == .running ? running : closed
+        let place = total + offsets[index]
         let (values, valid) = (output.values, output.valid)
         for row in 0..<count {
             let block = Self.block(of: ids[row], blocks, emptyBlock)
@@ -138,15 +139,14 @@ extension WindowStore {
             let value: (value: Int64, valid: UInt8)
             switch aggregate {
             case .records, .count: value = (words[0], 1)
-            case .minimum: value = words[0] == .max ? (0, 0) : (words[0], 1)
-            case .maximum: value = words[0] == .min ? (0, 0) : (words[0], 1)
+            case .minimum(isCounted: false), .maximum(isCounted: false): value = (words[0], block[total] > 0 ? 1 : 0)
             case .distinct, .quantile:
                 let anchor = anchor(of: ids[row], totals, otherwise: anchorOtherwise)
                 value = readSketch(index, block, anchor, oldest: block[Self.oldest])
             case .days, .windowStart, .windowEnd:
                 let anchor = anchor(of: ids[row], totals, otherwise: anchorOtherwise)
                 value = readWindow(aggregate, index, block, anchor, oldest: block[Self.oldest])
-            default: value = aggregate.read(words, arena: arena)
+            default: value = aggregate.read(words, isFilled: block[total] > 0, arena: arena)
             }
             values[row] = value.value
             valid[row] = value.valid

@@ -122,7 +122,7 @@ extension WindowStore {
     }
 
     /// Adds the rows at `positions`, which `prepare` found, to the aggregate at `index`, and writes its value in the
-    /// current window, as it is after each row, to `output`.
+    /// current window, as it is after each row, to `output`. The number of records, which is at 0, comes first.
     package func apply(
         _ index: Int,
         _ rows: Selection,
@@ -138,11 +138,12 @@ extension WindowStore {
         let condition = condition ?? scratch.always
         let aggregate = aggregates[index]
         switch aggregate {
-        case .records, .count:
+        case .records: countRecords(rows, positions, output, scratch)
+        case .count:
             pass(index, rows, positions, argument, condition, output, scratch, { words, _, _ in words[0] &+= 1 }) {
                 words, _ in (words[0], 1)
             }
-        case .sum:
+        case .sum(isCounted: false):
             pass(
                 index, rows, positions, argument, condition, output, scratch,
                 { words, value, _ in store128(load128(words) &+ Int128(value), words) }
@@ -151,16 +152,45 @@ extension WindowStore {
                 let narrow = Int64(truncatingIfNeeded: sum)
                 return (narrow, Int128(narrow) == sum ? 1 : 2)
             }
-        case .minimum:
+        case .sum:
+            pass(
+                index, rows, positions, argument, condition, output, scratch,
+                { words, value, _ in
+                    store128(load128(words) &+ Int128(value), words)
+                    words[2] &+= 1
+                },
+                addNull: { words in words[3] &+= 1 }
+            ) { words, _ in
+                let sum = load128(words)
+                let narrow = Int64(truncatingIfNeeded: sum)
+                return (narrow, Int128(narrow) != sum ? 2 : words[2] == 0 && words[3] > 0 ? 0 : 1)
+            }
+        case .minimum(isCounted: false):
             pass(
                 index, rows, positions, argument, condition, output, scratch,
                 { words, value, _ in words[0] = min(words[0], value) }
-            ) { words, _ in (words[0], words[0] == .max ? 0 : 1) }
-        case .maximum:
+            ) { words, position in (words[0], scratch.filled[position]) }
+        case .minimum:
+            pass(
+                index, rows, positions, argument, condition, output, scratch,
+                { words, value, _ in
+                    words[0] = min(words[0], value)
+                    words[1] &+= 1
+                }
+            ) { words, _ in (words[0], words[1] > 0 ? 1 : 0) }
+        case .maximum(isCounted: false):
             pass(
                 index, rows, positions, argument, condition, output, scratch,
                 { words, value, _ in words[0] = max(words[0], value) }
-            ) { words, _ in (words[0], words[0] == .min ? 0 : 1) }
+            ) { words, position in (words[0], scratch.filled[position]) }
+        case .maximum:
+            pass(
+                index, rows, positions, argument, condition, output, scratch,
+                { words, value, _ in
+                    words[0] = max(words[0], value)
+                    words[1] &+= 1
+                }
+            ) { words, _ in (words[0], words[1] > 0 ? 1 : 0) }
         case .distinct, .quantile:
             applySketch(index, rows, positions, argument, condition, output, arena, scratch)
         default:
@@ -173,13 +203,35 @@ extension WindowStore {
                     self.readWindow(
                         aggregate, index, scratch.blocks[position], scratch.newest[position],
                         oldest: scratch.oldest[position])
-                default: aggregate.read(words, arena: arena)
+                default: aggregate.read(words, isFilled: true, arena: arena)
                 }
             }
         }
     }
 
-    /// The loop that every aggregate shares. `add` gets the words, the argument and the row; `read` the
+    /// Counts the rows, and notes for the other aggregates whether there are records in the window after each of them.
+    private func countRecords(_ rows: Selection, _ positions: Range<Int>, _ output: Column?, _ scratch: WindowScratch) {
+        let (running, closed) = (self.running, self.closed)
+        let (blocks, panes, actions, filled) = (scratch.blocks, scratch.panes, scratch.actions, scratch.filled)
+        let (out, outValid) = (output?.values, output?.valid)
+        for position in positions {
+            let (action, block) = (actions[position], blocks[position])
+            if action & WindowScratch.Action.adds != 0 {
+                panes[position][0] &+= 1
+                if action & WindowScratch.Action.inRunning != 0 { block[running] &+= 1 }
+                if action & WindowScratch.Action.inClosed != 0 { block[closed] &+= 1 }
+            }
+            let count = block[running]
+            filled[position] = count > 0 ? 1 : 0
+            if let out, let outValid {
+                out[rows[position]] = count
+                outValid[rows[position]] = 1
+            }
+        }
+    }
+
+    /// The loop that every other aggregate shares. `addNull` gets the words where the condition holds and the argument is null;
+    /// `add` gets the words, the argument and the row; `read` the
     /// running total's words and the position in the selection.
     @inline(__always)
     private func pass(
@@ -191,6 +243,7 @@ extension WindowStore {
         _ output: Column?,
         _ scratch: WindowScratch,
         _ add: (Accumulator, Int64, Int) -> Void,
+        addNull: ((Accumulator) -> Void)? = nil,
         _ read: (Accumulator, Int) -> (Int64, UInt8)
     ) {
         let offset = offsets[index]
@@ -211,6 +264,12 @@ extension WindowStore {
                 add(panes[position] + offset, value, row)
                 if action & WindowScratch.Action.inRunning != 0 { add(block + running, value, row) }
                 if action & WindowScratch.Action.inClosed != 0 { add(block + closed, value, row) }
+            } else if let addNull, action & WindowScratch.Action.adds != 0, valid[row] != 1, conditionsValid[row] == 1,
+                conditions[row] != 0
+            {
+                addNull(panes[position] + offset)
+                if action & WindowScratch.Action.inRunning != 0 { addNull(block + running) }
+                if action & WindowScratch.Action.inClosed != 0 { addNull(block + closed) }
             }
             if let out, let outValid {
                 let (value, state) = read(block + running, position)
@@ -231,7 +290,7 @@ extension WindowStore {
         _ scratch: WindowScratch
     ) {
         var isText = false
-        if case .distinct(let text) = aggregates[index] { isText = text }
+        if case .distinct(let text, _) = aggregates[index] { isText = text }
         for position in positions {
             let action = scratch.actions[position]
             let block = scratch.blocks[position]
@@ -244,10 +303,10 @@ extension WindowStore {
                 let sketch = sketchIndex(block, index)
                 if case .quantile = aggregates[index] {
                     quantiles[sketch]?.add(value, slot: slot)
-                } else if isText {
-                    sketches[sketch]?.add(DistinctSet.hash(TextReference(packed: value), arena), slot: slot)
                 } else {
-                    sketches[sketch]?.add(DistinctSet.hash(value), slot: slot)
+                    let hash = isText ? DistinctSet.hash(TextReference(packed: value), arena) : DistinctSet.hash(value)
+                    let isEstimated = sketches[sketch]?.add(hash, slot: slot) ?? false
+                    if isEstimated, options.tracksChanges { noteAllDirty(block) }
                 }
             }
             if let output {
@@ -375,10 +434,7 @@ extension Aggregate {
         case .average:
             store128(load128(words) &+ Int128(value), words)
             words[2] += 1
-        case .deviation:
-            store128(load128(words) &+ Int128(value), words)
-            store128(load128(words + 2) &+ Int128(value) &* Int128(value), words + 2)
-            words[4] += 1
+        case .deviation: Deviation.add(value, to: words)
         case .first:
             if time < words[0] {
                 words[0] = time

@@ -112,7 +112,7 @@ package final class WindowStore {
     /// Counts calls of `prepare`.
     var passes: Int64 = 0
 
-    /// One aggregate and its first word in a pane.
+    /// One aggregate, or a part of it, and its first word in a pane.
     struct Slice {
         /// The usual ones, which loops over keys take without a call.
         enum Kind: UInt8 { case count, sum, minimum, maximum, other }
@@ -133,6 +133,21 @@ package final class WindowStore {
                 default: .other
                 }
         }
+
+        /// What counts its values is a slice without, and a count behind it.
+        static func all(_ aggregate: Aggregate, at offset: Int) -> [Slice] {
+            switch aggregate {
+            case .sum(isCounted: true): [
+                    Slice(.sum(isCounted: false), offset: offset), Slice(.count, offset: offset + 2),
+                    Slice(.count, offset: offset + 3),
+                ]
+            case .minimum(isCounted: true):
+                [Slice(.minimum(isCounted: false), offset: offset), Slice(.count, offset: offset + 1)]
+            case .maximum(isCounted: true):
+                [Slice(.maximum(isCounted: false), offset: offset), Slice(.count, offset: offset + 1)]
+            default: aggregate.words > 0 ? [Slice(aggregate, offset: offset)] : []
+            }
+        }
     }
 
     /// No pane yet.
@@ -149,9 +164,9 @@ package final class WindowStore {
         }
         self.offsets = offsets
         paneWords = words
-        let kept = zip(aggregates, offsets).filter { $0.0.words > 0 }
+        let kept = zip(aggregates, offsets).flatMap { Slice.all($0, at: $1) }
         slices = .allocate(capacity: kept.count)
-        _ = slices.initialize(from: kept.map { Slice($0.0, offset: $0.1) })
+        _ = slices.initialize(from: kept)
         neutral = .allocate(capacity: words)
         neutral.initialize(repeating: 0, count: words)
         for slice in slices { slice.aggregate.clear(neutral + slice.offset) }
@@ -390,10 +405,9 @@ package final class WindowStore {
         }
         var index = base
         for aggregate in aggregates where aggregate.isSketch {
-            if case .quantile = aggregate {
-                quantiles[index] = QuantileSketch(slots: ringCount)
-            } else {
-                sketches[index] = DistinctSet(slots: ringCount)
+            switch aggregate {
+            case .distinct(_, let exactMax): sketches[index] = DistinctSet(slots: ringCount, exactMax: exactMax)
+            default: quantiles[index] = QuantileSketch(slots: ringCount)
             }
             index += 1
         }
@@ -403,10 +417,8 @@ package final class WindowStore {
     private func clearSketches(_ block: UnsafeMutablePointer<Int64>, _ low: Int64, _ high: Int64) {
         for index in aggregates.indices where aggregates[index].isSketch {
             let sketch = sketchIndex(block, index)
-            for pane in low...high {
-                sketches[sketch]?.clear(slot: slot(pane))
-                quantiles[sketch]?.clear(slot: slot(pane))
-            }
+            sketches[sketch]?.clear(firstSlot: slot(low), count: Int(high - low) + 1)
+            if let quantile = quantiles[sketch] { for pane in low...high { quantile.clear(slot: slot(pane)) } }
         }
     }
 

@@ -89,12 +89,17 @@ package struct AggregateCall: Hashable, Sendable {
     }
 }
 
+/// Records whose condition is not true take no part. Of none that takes part `count`, `distinct` and `sum` are 0, the others
+/// null; of nothing but nulls `sum` is null as well.
+///
 /// Types: `count` and `distinct` are int; `sum`, `min`, `max`, `first`, `last` have the argument's type;
 /// `avg` has a decimal argument's scale, decimal(6) for an int; `stddev` (of the population) has the
 /// argument's scale + 2, decimal(6) for an int; `quantile` has the argument's type.
 package enum AggregateFunction: Hashable, Sendable {
-    case count, sum, avg, min, max, first, last, distinct, stddev
-    /// DDSketch; `perMille` 500 is the median. Relative error at most 1 %.
+    case count, sum, avg, min, max, first, last, stddev
+    /// Exact while at most `exact` different values are in a key's panes, then HyperLogLog, standard error 1.6 %.
+    case distinct(exact: Int)
+    /// DDSketch; `perMille` 500 is the median. At most 0.8 % from the value at its rank.
     case quantile(perMille: Int)
     /// Calendar days of the window that lie behind the key's first record in it, at least 1; for windows
     /// of days only. `daily_amount: sum(amount) / days()`.

@@ -37,6 +37,7 @@ package struct FundFlowSpec: OperatorKind {
     package var amountType: ValueType
 
     package var name: String { "fund flow" }
+    package var computed: [(input: Int, name: String, expression: Expression)] { outside.map { [(1, "outside", $0)] } ?? [] }
     package var waitsForEventTime: Bool { true }
 
     package var definition: String? {

@@ -63,6 +63,11 @@ package struct LevelsSpec: OperatorKind {
     package var waitsForEventTime: Bool { true }
     package var expressions: [Expression] { [item, active, weight] }
 
+    package var computed: [(input: Int, name: String, expression: Expression)] {
+        let items = control == nil ? 0 : 1
+        return [(items, "item", item), (items, "active", active), (items, "weight", weight)]
+    }
+
     package var definition: String? {
         "levels \(levels.map(\.name).joined(separator: ", ")) by weights of \(weight.type)"
     }

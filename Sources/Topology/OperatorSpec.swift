@@ -32,11 +32,15 @@ package protocol OperatorKind: Sendable {
     var loop: (spec: LoopSpec, delay: Int64)? { get }
     /// All that it computes of a row.
     var expressions: [Expression] { get }
+    /// Those of them that it computes of the rows of its inputs, with the input's place and the name that a dead letter
+    /// gives them.
+    var computed: [(input: Int, name: String, expression: Expression)] { get }
 }
 
 extension OperatorKind {
     package var loop: (spec: LoopSpec, delay: Int64)? { nil }
     package var expressions: [Expression] { [] }
+    package var computed: [(input: Int, name: String, expression: Expression)] { [] }
 }
 
 package struct LoopSpec: Sendable {

@@ -142,8 +142,8 @@ extension TopologySpec {
     private mutating func split(_ members: [Int], prefix: String) {
         let first = steps[members[0]]
         let origin = source(of: members[0])
-        // The columns of a source come first in the schema of every step that reads it.
-        var used: Set<Int> = [sources[origin].timeField]
+        let time = timeColumn(of: members[0])
+        var used: Set<Int> = [time]
         let isIntake = members.contains { steps[$0].window == nil }
         if isIntake { used.formUnion(first.schema.fields.indices) }
         for index in members { used.formUnion(columnsRead(by: steps[index])) }
@@ -160,7 +160,7 @@ extension TopologySpec {
         source.derived = []
         source.key = first.key.map { first.schema.fields[$0].name }
         source.schema = Schema(fields)
-        source.timeField = map[source.timeField]
+        source.timeField = map[time]
         source.position = first.position
         repartitions.append(
             RepartitionSpec(
@@ -188,6 +188,17 @@ extension TopologySpec {
             }
         }
         sources.append(source)
+    }
+
+    /// The event time among a step's columns. The columns of a source come first in the schema of every step that reads
+    /// it, unless one on the way takes only some.
+    private func timeColumn(of step: Int) -> Int {
+        let before =
+            switch steps[step].input {
+            case .source(let source): sources[source].timeField
+            case .step(let input): timeColumn(of: input)
+            }
+        return steps[step].only?.firstIndex(of: before) ?? before
     }
 
     /// Operators take several inputs under one step's name.

@@ -48,6 +48,14 @@ package struct SequenceSpec: OperatorKind {
         }
     }
 
+    package var computed: [(input: Int, name: String, expression: Expression)] {
+        switch pattern {
+        case .repeated(let holds, _): [(0, "repeat", holds)]
+        case .then(let first, let second): [(0, "first", first), (0, "then", second)]
+        case .without(let first, let second): [(0, "first", first), (0, "without", second)]
+        }
+    }
+
     package var definition: String? {
         let what =
             switch pattern {

@@ -30,6 +30,13 @@ package struct SessionSpec: OperatorKind {
         aggregates.flatMap { [$0.argument, $0.condition].compactMap { $0 } } + outputs.map(\.expression)
     }
 
+    package var computed: [(input: Int, name: String, expression: Expression)] {
+        aggregates.enumerated().flatMap { call, aggregate in
+            [aggregate.argument, aggregate.condition].compactMap { $0 }
+                .map { (0, DerivedField.names(of: outputs, reading: call), $0) }
+        }
+    }
+
     package var definition: String? {
         "sessions with a gap of \(ValueText.duration(gap)), \(ValueText.duration(max)) at most: \(aggregateText)"
     }

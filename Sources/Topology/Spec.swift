@@ -50,6 +50,8 @@ package struct TopologySpec: Sendable {
     package var kafka: [String: String]
     /// `sha256:…` of the file with its parameters applied.
     package var ruleset: String
+    /// `sha256:…` of what it computes, whatever the file looks like.
+    package var logic = ""
     /// Keys per task that the state bounds are computed for.
     package var keys: Int
     /// Topics that records go through to another partition; empty until `repartitioned()`.
@@ -210,10 +212,23 @@ package struct DerivedField: Hashable, Sendable {
     }
 }
 
+extension DerivedField {
+    /// The names of those that read a column, with commas between.
+    package static func names(of fields: [DerivedField], reading column: Int) -> String {
+        fields.filter { field in
+            var columns: Set<Int> = []
+            field.expression.collectColumns(into: &columns)
+            return columns.contains(column)
+        }.map(\.name).joined(separator: ", ")
+    }
+}
+
 /// A node between sources and rules: selects and derives, and, when it has a window, aggregates.
 package struct StepSpec: Sendable {
     package var name: String
     package var input: Input
+    /// `only`: the columns of the input that it takes, in the order of its schema; nil: all.
+    package var only: [Int]?
     /// Adds columns of a table to the input's, before anything else.
     package var join: TableJoinSpec?
     /// Scope of `condition`, `derived` and `key`: the input's schema, then the derived fields before.
@@ -221,7 +236,7 @@ package struct StepSpec: Sendable {
     package var derived: [DerivedField]
     /// Fields of `schema` that make the key; empty: the step has none.
     package var key: [Int]
-    /// The record columns after this step: the input's, those of the join, then the derived.
+    /// The record columns after this step: the input's (those of `only`), those of the join, then the derived.
     package var schema: Schema
     package var window: WindowSpec?
     /// What makes records of its own from this step's and others'; they are a stream, and a source of the steps

@@ -51,6 +51,8 @@ extension Command {
         let hasErrors = problems.contains { $0.severity == .error }
         if arguments.has("--json") { return try checkCluster(spec, path, arguments) && !hasErrors }
         put("\(path): \(hasErrors ? "the bounds do not hold" : "no errors")")
+        put("  ruleset \(spec.ruleset)")
+        put("  logic \(spec.logic)")
         let paths = LatencyProof.paths(spec)
         for (index, rule) in spec.rules.enumerated() {
             for path in paths where path.rule == index {
@@ -59,6 +61,9 @@ extension Command {
             }
         }
         for bound in StateBound.all(spec) { put("  state of \(spec.steps[bound.step].name): \(bound.description)") }
+        for estimate in Estimate.all(spec) {
+            put("  result \(spec.steps[estimate.step].name).\(estimate.description)")
+        }
         for refusal in Worker.refusals(of: spec) { put("  replay only: \(refusal.message)") }
         guard arguments.has("--bootstrap-server") else { return !hasErrors }
         return try checkCluster(spec, path, arguments) && !hasErrors

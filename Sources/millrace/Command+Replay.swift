@@ -67,7 +67,8 @@ extension Command {
         for line in summary.refusalLines { Log.warning(line) }
         Log.info(
             "\(summary.records) records, \(summary.alerts) alerts, \(summary.results) results, "
-                + "\(summary.late) late, \(summary.dead) dead letters")
+                + "\(summary.late) late, \(summary.dead) dead letters"
+                + (summary.overflows > 0 ? ", \(summary.overflows) results and conditions that do not fit in 64 bits" : ""))
         for line in summary.unreadable { Log.error(line) }
         return summary.unreadable.isEmpty ? ExitCode.done : ExitCode.failed
     }

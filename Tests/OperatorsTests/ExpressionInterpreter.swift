@@ -38,20 +38,26 @@ enum Interpreter {
         case .negate(let operand): return strict([operand], row) { Cell(exact: -$0[0].wide) }
         case .isNull(let operand):
             let found = value(operand, row)
-            return Cell(found == .null || found == .overflow)
+            return found == .overflow ? .overflow : Cell(found == .null)
         case .binary(let operation, let left, let right): return binary(operation, left, right, expression.type, row)
         case .inList(let operand, let members):
             return strict([operand], row) { found in
                 Cell(members.contains { same(found[0], operand.type.scale, $0) })
             }
         case .inRange(let operand, let low, let high):
-            return strict([operand, low, high], row) { found in
-                let scales = [operand.type.scale, low.type.scale, high.type.scale]
-                let values = zip(found, scales).map { $0.wide * power(9 - $1) }
-                return Cell(values[1] <= values[0] && values[0] <= values[2])
+            func end(_ end: Expression, _ isFit: @escaping (Int128, Int128) -> Bool) -> Cell {
+                strict([operand, end], row) { found in
+                    Cell(isFit(found[0].wide * power(9 - operand.type.scale), found[1].wide * power(9 - end.type.scale)))
+                }
             }
+            // As `x >= low and x <= high`.
+            let ends = [end(low, { $0 >= $1 }), end(high, { $0 <= $1 })]
+            if ends.contains(where: \.isFalse) { return Cell(false) }
+            return ends.contains(.overflow) ? .overflow : ends.contains(.null) ? .null : Cell(true)
         case .conditional(let condition, let yes, let no):
-            let branch = value(condition, row).isTrue ? yes : no
+            let found = value(condition, row)
+            if found == .overflow { return .overflow }
+            let branch = found.isTrue ? yes : no
             return scaled(value(branch, row), branch.type, expression.type)
         case .call(let function, let arguments): return call(function, arguments, expression.type, row)
         }
@@ -158,7 +164,7 @@ enum Interpreter {
         if function == .coalesce {
             for argument in arguments {
                 let found = value(argument, row)
-                if found != .null && found != .overflow { return scaled(found, argument.type, type) }
+                if found != .null { return scaled(found, argument.type, type) }
             }
             return .null
         }

@@ -119,7 +119,7 @@ import Topology
 
     static func aggregate(_ events: [Event]) -> [String: String] {
         let values = events.compactMap(\.value)
-        var result = ["n": "\(events.count)", "f": "\(events.filter(\.flag).count)", "s": "\(values.reduce(0, +))"]
+        var result = ["n": "\(events.count)", "f": "\(events.filter(\.flag).count)", "s": values.isEmpty ? "null" : "\(values.reduce(0, +))"]
         result["lo"] = values.min().map { "\($0)" } ?? "null"
         result["hi"] = values.max().map { "\($0)" } ?? "null"
         result["d"] = "\(Set(values).count)"

@@ -52,6 +52,24 @@ import Testing
         #expect(seen.count == count)
     }
 
+    /// Goal: the hash is wyhash 4.2. Method: the values that its author publishes; the seed is the place in the list.
+    @Test(arguments: [
+        ("", 0, UInt64(0x9322_8A4D_E0EE_C5A2)), ("a", 1, 0xC5BA_C3DB_1787_13C4), ("abc", 2, 0xA97F_2F7B_1D9B_3314),
+        ("message digest", 3, 0x786D_1F1D_F380_1DF4), ("abcdefghijklmnopqrstuvwxyz", 4, 0xDCA5_A813_8AD3_7C87),
+        ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", 5, 0xB9E7_34F1_17CF_AF70),
+        (String(repeating: "1234567890", count: 8), 6, 0x6CC5_EAB4_9A92_D617),
+    ] as [(String, UInt64, UInt64)])
+    func hashIsAsPublished(text: String, seed: UInt64, hash: UInt64) {
+        let bytes = Array(text.utf8) + [0]
+        #expect(bytes.withUnsafeBufferPointer { hashBytes($0.baseAddress!, bytes.count - 1, seed: seed) } == hash)
+    }
+
+    @Test(arguments: [Int64.min, -1, 0, 1, 255, 1 << 32, 0x0102_0304_0506_0708, .max])
+    func hashOfAnIntegerIsThatOfItsBytes(value: Int64) {
+        let bytes = (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * Int64($0))) }
+        #expect(bytes.withUnsafeBufferPointer { hashBytes($0.baseAddress!, 8) } == hashInteger(value))
+    }
+
     @Test func jsonIsWritten() {
         var writer = JsonWriter(capacity: 1)
         let arena = Arena(capacity: 16)

@@ -11,13 +11,13 @@ import Testing
     func sketchesKeepTheirPanes(valuesPerPane: Int) {
         let (small, large) = (7, 150)
         let panes = Int64(11)...17
-        let distinct = DistinctSet(slots: small)
+        let distinct = DistinctSet(slots: small, exactMax: 64)
         let quantiles = QuantileSketch(slots: small)
         for pane in panes {
             for value in 0..<valuesPerPane {
                 // Half of a pane's values are those of the pane before.
                 let number = Int(pane) * valuesPerPane / 2 + value
-                distinct.add(hashWord(hashWord(UInt64(number)), seed: 1), slot: WindowStore.slot(pane, small))
+                distinct.add(hashInteger(Int64(number)), slot: WindowStore.slot(pane, small))
                 quantiles.add(Int64(number), slot: WindowStore.slot(pane, small))
             }
         }

@@ -164,7 +164,7 @@ import Testing
             var random = SplitMix64(seed: seed)
             func make() -> SessionState {
                 SessionState(
-                    gap: 30, max: 100, aggregates: [.sum, .distinct(isText: false), .lastText], sessionsMax: 8,
+                    gap: 30, max: 100, aggregates: [.sum(isCounted: true), .distinct(isText: false, exactMax: 64), .lastText], sessionsMax: 8,
                     tracksChanges: true)
             }
             struct Plain {

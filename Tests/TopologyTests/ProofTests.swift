@@ -51,8 +51,11 @@ import Topology
         // as it runs.
         #expect(bounds[0].panes == 33)
         #expect(bounds[0].bytesPerPane == 32)
-        #expect(bounds[0].bytesPerKey == 33 * 32 + 32 + 32 + 64 + 64 * (8 + 8))
-        #expect(bounds[0].bytesPerKeyMax == 33 * 32 + 32 + 32 + 64 + 34 * (4096 + 32))
+        #expect(bounds[0].bytesPerKeyEmpty == 33 * 32 + 32 + 32 + 64)
+        // 1,000 values and a quarter, each with its pane's bits; a table of 2,048 places; two words of bits.
+        let values: Int64 = 1251 * (8 + 8) + 2048 * 4 + 16
+        #expect(bounds[0].bytesPerKey == bounds[0].bytesPerKeyEmpty + values)
+        #expect(bounds[0].bytesPerKeyMax == bounds[0].bytesPerKey + 34 * (4096 + 40))
         // 30, 2 after the window, 2 early; 8 + sum 16 + days 8.
         #expect(bounds[1].panes == 34)
         #expect(bounds[1].bytesPerKey == 34 * 32 + 32 + 32 + 64)
@@ -98,7 +101,7 @@ import Topology
                     + "g: \"quantile(amount, 0.5)\", h: window_end(), amount: sum(amount), night"
             )
         let bound = try #require(Samples.read(text).spec.map(StateBound.all)?.last)
-        #expect(bound.bytesPerPane == 8 + 8 + 16 + 72 + 24 + 40 + 0 + 0 + 16 + 8)
+        #expect(bound.bytesPerPane == 8 + 8 + 16 + 72 + 24 + 48 + 0 + 0 + 16 + 8)
         #expect(bound.bytesPerKeyMax == bound.bytesPerKey + 4 * 12288)
         #expect(bound.keys == 2048)
         #expect(bound.bytes == 2048 * bound.bytesPerKey)
@@ -165,11 +168,11 @@ import Topology
         }
         #expect(
             root.mapping?.map(\.key) == [
-                "topology", "ruleset", "guarantee", "latency", "sources", "steps", "rules", "sinks", "topics",
+                "topology", "ruleset", "logic", "guarantee", "latency", "sources", "steps", "rules", "sinks", "topics",
             ]
         )
         let steps = try #require(member(root, "steps")?.sequence)
-        #expect(member(member(steps[1], "state"), "bytes_per_key")?.scalar?.text == "2208")
+        #expect(member(member(steps[1], "state"), "bytes_per_key")?.scalar?.text == "29408")
         let paths = try #require(member(member(root, "rules")?.sequence?.first, "paths")?.sequence)
         #expect(paths.map { member($0, "total")?.scalar?.text } == ["150", "150"])
     }

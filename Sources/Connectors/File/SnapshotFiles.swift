@@ -123,7 +123,7 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
         bytes.reserve(count + 64)
         let start = bytes.base + bytes.count
         guard fread(start, 1, count, file) == count else { return nil }
-        guard hashBytes(start, count, seed: head.count) == head.hash else {
+        guard foldBytes(start, count, seed: head.count) == head.hash else {
             throw Fault(.external, "a block's bytes are damaged")
         }
         bytes.count += count
@@ -208,7 +208,7 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
     private static func write(
         _ bytes: UnsafePointer<UInt8>, _ count: Int, to file: UnsafeMutablePointer<FILE>, _ path: String
     ) throws(Fault) {
-        var head = (count: UInt64(count), hash: hashBytes(bytes, count, seed: UInt64(count)))
+        var head = (count: UInt64(count), hash: foldBytes(bytes, count, seed: UInt64(count)))
         guard fwrite(&head, 16, 1, file) == 1, fwrite(bytes, 1, count, file) == count else { throw fault(path) }
     }
 

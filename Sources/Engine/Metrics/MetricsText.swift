@@ -59,6 +59,12 @@ struct MetricsText {
         for (step, count) in unmatched.sorted(by: { $0.key < $1.key }) {
             line("millrace_rows_without_partner_total{step=\"\(step)\"}", count)
         }
+        var overflows: [String: Int64] = [:]
+        for lane in lanes { overflows.merge(lane.overflows, uniquingKeysWith: +) }
+        if !overflows.isEmpty {
+            head("millrace_overflows_total", "counter", "Results and conditions with a number that does not fit in 64 bits, by step or rule.")
+        }
+        for (label, count) in overflows.sorted(by: { $0.key < $1.key }) { line("millrace_overflows_total{\(label)}", count) }
         var lookups: [String: (asked: Int64, unanswered: Int64)] = [:]
         for lane in lanes { lookups.merge(lane.lookups) { ($0.asked + $1.asked, $0.unanswered + $1.unanswered) } }
         if !lookups.isEmpty { head("millrace_table_lookups_total", "counter", "Keys that Redis was asked for, by table.") }

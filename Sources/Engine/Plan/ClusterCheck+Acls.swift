@@ -145,6 +145,8 @@ extension ClusterCheck {
         json.beginObject()
         json.member("file", file)
         json.member("topology", spec.name)
+        json.member("ruleset", spec.ruleset)
+        json.member("logic", spec.logic)
         json.member("bootstrap_servers", bootstrapServers)
         json.member("brokers", Int64(facts.brokers.count))
         json.member("principal", principal)

@@ -19,6 +19,8 @@ package struct Replay {
         package var late: Int64 = 0
         package var dead: Int64 = 0
         package var results: Int64 = 0
+        /// Results and conditions that are null since a number in them does not fit in 64 bits.
+        package var overflows: Int64 = 0
         /// The greatest number of keys with state that was seen, and the bytes of all state then.
         package var keysMost = 0
         package var stateBytes = 0
@@ -181,6 +183,7 @@ package struct Replay {
         summary.late = counters.late
         summary.dead = counters.deadTotal
         summary.results = counters.results
+        summary.overflows = counters.overflowTotal
         (summary.keysMost, summary.stateBytes) = most
         summary.lastEventTime = last
         summary.inputs = inputs.map { InputSummary($0.name, $0.file, unread: $0.unread) }

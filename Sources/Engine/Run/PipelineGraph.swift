@@ -164,6 +164,12 @@ final class PipelineGraph: LaneGraph {
         status.late = counters.late
         status.tombstones = counters.tombstones
         for (step, count) in zip(spec.steps, counters.unmatched) where count > 0 { status.unmatched[step.name] = count }
+        for (step, count) in zip(spec.steps, counters.resultOverflows) where count > 0 {
+            status.overflows["step=\"\(step.name)\"", default: 0] += count
+        }
+        for (rule, count) in zip(spec.rules, counters.ruleOverflows) where count > 0 {
+            status.overflows["rule=\"\(rule.name)\""] = count
+        }
         for (source, asked, unanswered) in pipeline.lookupCounts {
             status.lookups[source] = (asked, unanswered)
         }

@@ -14,8 +14,16 @@ final class Condition {
 
     private let terms: [Term]
     private let found: SelectionBuffer
+    /// True if a number of some row did not fit in the last run; `overflowed` says which.
+    private(set) var hasOverflowed = false
+    /// The whole in one, which is needed only then.
+    private lazy var whole = Program(expression, capacity: capacity, zones: zones)
+    private let expression: Expression
+    private let capacity: Int
+    private let zones: ZoneTables
 
     init(_ expression: Expression, capacity: Int, zones: ZoneTables) {
+        (self.expression, self.capacity, self.zones) = (expression, capacity, zones)
         let terms = Self.conjuncts(expression)
             .map { Self.comparison($0) ?? .program(Program($0, capacity: capacity, zones: zones)) }
         // The cheap ones first: no term has an effect, so their order does not matter.
@@ -26,6 +34,7 @@ final class Condition {
 
     /// The rows of `rows` where the condition is true; they stay as they are until the next run.
     func run(_ columns: [Column], arena: Arena, rows: Selection) -> Selection {
+        hasOverflowed = false
         var left = rows
         for term in terms where left.count > 0 {
             switch term {
@@ -36,6 +45,12 @@ final class Condition {
             left = found.selection
         }
         return left
+    }
+
+    /// Those of `rows` of which it cannot be told whether the condition is true, since a number does not fit.
+    func overflowed(_ columns: [Column], arena: Arena, rows: Selection) -> Set<Int> {
+        let valid = whole.run(columns, arena: arena, rows: rows).valid
+        return Set(rows.indices.lazy.map { rows[$0] }.filter { valid[$0] == 2 })
     }
 
     private func compare(_ column: Column, _ operation: BinaryOperator, _ limit: Int64, _ rows: Selection) {
@@ -55,13 +70,16 @@ final class Condition {
     private func narrow(_ column: Column, _ rows: Selection, _ holds: (Int64) -> Bool) {
         let (values, valid, out) = (column.values, column.valid, found.rows)
         var count = 0
+        var states: UInt8 = 0
         for index in 0..<rows.count {
             let row = rows[index]
+            states |= valid[row]
             out[count] = Int32(truncatingIfNeeded: row)
             // What stands behind a null may be anything, and is only compared.
             count += (valid[row] == 1) && holds(values[row]) ? 1 : 0
         }
         found.count = count
+        if states & 2 != 0 { hasOverflowed = true }
     }
 
     // MARK: Compilation

@@ -105,7 +105,8 @@ extension Kernel {
         }
     }
 
-    /// `substring(text, start, count)` in Unicode scalars from 0; what lies outside the text is left out.
+    /// `substring(text, start, count)` in Unicode scalars from 0. A start or a count below 0 is as 0, and what lies beyond the
+    /// text is left out.
     private func substring(_ operands: [Column], _ output: Column, _ arena: Arena, _ rows: Selection) {
         let (source, from, length) = (operands[0], operands[1], operands[2])
         for index in 0..<rows.count {

@@ -2,7 +2,9 @@ import Base
 import Records
 import Topology
 
-/// One loop over columns. `valid` of the result: 1 a value, 0 null, 2 null because a number overflowed.
+/// One loop over columns. `valid` of the result: 1 a value, 0 null, 2 a number that did not fit. What reads one that did
+/// not fit does not fit either, whatever it would make of a null, unless the result does not depend on it: an `and` of
+/// which another part is false, an `or` of which another is true, a branch that is not taken.
 enum Kernel {
     case not, negate, isNull, abs
     case and, or
@@ -33,6 +35,16 @@ enum Kernel {
 func both(_ a: UInt8, _ b: UInt8) -> UInt8 { a & b & 1 != 0 ? 1 : (a | b) & 2 }
 
 extension Kernel {
+    /// False if it fits wherever its operands do.
+    var mayOverflow: Bool {
+        switch self {
+        case .negate, .abs, .add, .subtract, .multiply, .divide, .round, .concat, .timePart, .date: true
+        case .conditional(let yes, let no): yes != 1 || no != 1
+        case .extreme(let factors, _), .coalesce(let factors): factors.contains { $0 != 1 }
+        default: false
+        }
+    }
+
     func run(_ a: Column, into output: Column, arena: Arena, rows: Selection) {
         switch self {
         case .not: map(a, output, rows) { ($0 ^ 1, 1) }
@@ -47,7 +59,7 @@ extension Kernel {
             for index in 0..<rows.count {
                 let row = rows[index]
                 output.values[row] = a.valid[row] == 1 ? 0 : 1
-                output.valid[row] = 1
+                output.valid[row] = a.valid[row] == 2 ? 2 : 1
             }
         case .inNumbers(let members):
             members.withUnsafeBufferPointer { members in
@@ -115,13 +127,15 @@ extension Kernel {
             let (a, lower, upper) = (operands[0], operands[1], operands[2])
             for index in 0..<rows.count {
                 let row = rows[index]
-                let state = both(both(a.valid[row], lower.valid[row]), upper.valid[row])
+                // As `x >= low and x <= high`: outside of one end it is false, whatever the other is.
                 let value = Int128(a.values[row])
-                let inside =
-                    Int128(lower.values[row]) * Int128(low.right) <= value * Int128(low.left)
-                    && value * Int128(high.left) <= Int128(upper.values[row]) * Int128(high.right)
-                output.values[row] = inside ? 1 : 0
-                output.valid[row] = state
+                let above = both(a.valid[row], lower.valid[row])
+                let below = both(a.valid[row], upper.valid[row])
+                let isBelow = Int128(lower.values[row]) * Int128(low.right) > value * Int128(low.left)
+                let isAbove = value * Int128(high.left) > Int128(upper.values[row]) * Int128(high.right)
+                let isOutside = (above == 1 && isBelow) || (below == 1 && isAbove)
+                output.values[row] = isOutside ? 0 : 1
+                output.valid[row] = isOutside ? 1 : both(above, below)
             }
         case .conditional(let yesFactor, let noFactor):
             let (condition, yes, no) = (operands[0], operands[1], operands[2])
@@ -131,7 +145,7 @@ extension Kernel {
                 let branch = isYes ? yes : no
                 let (value, overflow) = branch.values[row]
                     .multipliedReportingOverflow(by: isYes ? yesFactor : noFactor)
-                let state = branch.valid[row]
+                let state = condition.valid[row] == 2 ? 2 : branch.valid[row]
                 output.values[row] = value
                 output.valid[row] = state == 1 && overflow ? 2 : state
             }
@@ -141,10 +155,10 @@ extension Kernel {
             for index in 0..<rows.count {
                 let row = rows[index]
                 output.valid[row] = 0
-                for (operand, factor) in zip(operands, factors) where operand.valid[row] == 1 {
+                for (operand, factor) in zip(operands, factors) where operand.valid[row] != 0 {
                     let (value, overflow) = operand.values[row].multipliedReportingOverflow(by: factor)
                     output.values[row] = value
-                    output.valid[row] = overflow ? 2 : 1
+                    output.valid[row] = overflow ? 2 : operand.valid[row]
                     break
                 }
             }

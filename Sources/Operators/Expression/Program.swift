@@ -5,8 +5,8 @@ import Topology
 /// An expression compiled to a list of loops over columns. Each instruction is one kernel that runs over
 /// the whole selection, so the cost of choosing it is paid once a batch.
 ///
-/// A value that does not fit in 64 bits is null and marked as overflowed (`valid` is 2), so that a record
-/// can be refused for it; everything that reads it treats it as null.
+/// A value that does not fit in 64 bits is marked as overflowed (`valid` is 2), so that a record can be refused for it;
+/// `Kernel` says what reads it.
 final class Program {
     enum Operand {
         /// A column of the scope.
@@ -40,6 +40,9 @@ final class Program {
 
     /// True if the program computes nothing: its result is a column as it is.
     var isColumn: Bool { instructions.isEmpty && literals.isEmpty }
+
+    /// False if its result fits wherever the columns do.
+    var mayOverflow: Bool { instructions.contains { $0.kernel.mayOverflow } }
 
     /// Runs over `rows` and returns the column that holds the result there. The column stays as it is
     /// until the next run.

@@ -224,6 +224,7 @@ extension Pipeline {
             window.gather(
                 store, ids: start, count: ids.count, .closed, at: bounds.end, rows: bench.first(ids.count),
                 arena: bench.arena)
+            counters.resultOverflows[step.index] += window.overflowCount(bench.first(ids.count))
             let keyColumns = bench.keys(like: keyPlan.columns)
             for (row, id) in ids.enumerated() {
                 let key = keys.key(of: id)

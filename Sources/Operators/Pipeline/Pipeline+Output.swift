@@ -135,6 +135,7 @@ extension Pipeline {
             window.gather(
                 store, ids: start, count: ids.count, .running, at: watermark, rows: rows, arena: bench.arena)
         }
+        counters.resultOverflows[step.index] += window.overflowCount(rows)
         let keys = bench.keys(like: step.key?.columns ?? [])
         for (row, id) in ids.enumerated() {
             KeyCoding.decode(group.keys.key(of: id), into: keys, row: 0, arena: bench.arena)

@@ -209,6 +209,7 @@ extension Pipeline {
         plan.rows.count = count
         if count > 0 {
             for step in steps where step.source == source { select(step, plan, task) }
+            if hasStreams { for maker in makersOfSource[source] { refuse(maker, source, plan) } }
             stages?.lap(.selecting)
             findKeys(plan, source, task)
             stages?.lap(.keying)
@@ -240,11 +241,14 @@ extension Pipeline {
         if let condition = step.condition {
             let column = condition.run(step.columns, arena: batch.arena, rows: input)
             let (values, valid) = (column.values, column.valid)
+            var states: UInt8 = 0
             for index in 0..<input.count {
                 let row = input[index]
+                states |= valid[row]
                 rows[count] = Int32(truncatingIfNeeded: row)
                 count += valid[row] == 1 && values[row] != 0 ? 1 : 0
             }
+            if states & 2 != 0 { refuse(column, input, field: "where", step, plan) }
         } else {
             rows.update(from: input.rows, count: input.count)
             count = input.count
@@ -309,6 +313,15 @@ extension Pipeline {
         } else if plan.carried != nil {
             refuseAhead(pass.step, plan, store)
         }
+        if pass.isOwn {
+            pass.window.runArguments(
+                pass.step.columns, arena: batch.arena, rows: pass.step.selection.selection)
+            for (call, name) in pass.window.bounded {
+                for column in [pass.window.argumentColumns[call], pass.window.conditionColumns[call]].compactMap({ $0 }) {
+                    refuse(column, isOptional: true, field: name, pass.step, plan)
+                }
+            }
+        }
         let own = pass.isOwn ? pass.step.selection.selection : Selection(plan.good.rows, count: 0)
         let rows: Selection
         var ids = UnsafePointer(pass.key.ids)
@@ -332,7 +345,6 @@ extension Pipeline {
         }
         if rows.count == 0 { return }
         let liveBefore = store.live.count
-        pass.window.runArguments(pass.step.columns, arena: batch.arena, rows: own)
         var done = 0
         while done < rows.count {
             let end = store.prepare(
@@ -376,14 +388,13 @@ extension Pipeline {
         _ window: WindowPlan, _ batch: Batch, _ store: WindowStore, _ rows: Selection, _ positions: Range<Int>,
         _ scratch: WindowScratch
     ) {
-        // The number of records, which every window keeps, unless a `count()` does it below.
-        if !window.storeIndices.contains(0) {
-            store.apply(
-                0, rows, positions, times: batch.times, argument: nil, condition: nil, output: nil, arena: batch.arena,
-                scratch: scratch
-            )
-        }
-        for (call, index) in window.storeIndices.enumerated() {
+        // The number of records, which every window keeps, and which is that of a `count()`.
+        let count = window.isRead ? window.storeIndices.firstIndex(of: 0) : nil
+        store.apply(
+            0, rows, positions, times: batch.times, argument: nil, condition: nil,
+            output: count.map { window.aggregateColumns[$0] }, arena: batch.arena, scratch: scratch
+        )
+        for (call, index) in window.storeIndices.enumerated() where index > 0 {
             store.apply(
                 index,
                 rows,

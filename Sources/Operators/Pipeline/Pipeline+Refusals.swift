@@ -47,6 +47,23 @@ extension Pipeline {
         }
     }
 
+    /// Notes those of `rows` whose value overflowed; they are not in the step's selection.
+    func refuse(_ column: Column, _ rows: Selection, field: String, _ step: StepPlan, _ plan: SourcePlan) {
+        for index in rows.indices where column.valid[rows[index]] == 2 {
+            plan.refusals.append(
+                Refusal(row: Int32(rows[index]), step: Int16(step.index), status: .outOfRange, field: field))
+        }
+    }
+
+    /// Rows for which an operator would compute a number that does not fit are refused before it takes them in: later
+    /// they are bytes that no dead letter could be made of.
+    func refuse(_ maker: MakerPlan, _ source: Int, _ plan: SourcePlan) {
+        for (step, field, program) in maker.bounded where step.source == source {
+            let column = program.run(step.columns, arena: plan.batch.arena, rows: step.selection.selection)
+            refuse(column, isOptional: true, field: field, step, plan)
+        }
+    }
+
     /// Rows whose key has a null leave the step's selection.
     func refuseNullKeys(_ step: StepPlan, _ plan: SourcePlan) {
         for field in step.spec.key where step.spec.schema.fields[field].isOptional {

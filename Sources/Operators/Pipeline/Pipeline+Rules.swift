@@ -49,20 +49,31 @@ extension Pipeline {
         _ body: (_ row: Int, _ isTrue: Bool, _ isCleared: Bool) -> Void
     ) {
         let hits = rule.when.run(rule.columns, arena: arena, rows: rows)
+        // Where it cannot be told whether the condition is true, nothing is raised and nothing is cleared.
+        var unknown: Set<Int> = []
+        if rule.when.hasOverflowed { unknown = rule.when.overflowed(rule.columns, arena: arena, rows: rows) }
+        counters.ruleOverflows[rule.index] += Int64(unknown.count)
         guard hits.count > 0 || task.rules[rule.index].raisedCount > 0 else { return }
         let raises = hits.indices.contains { !task.rules[rule.index].isRaised(ids[hits[$0]]) }
         if !raises { task.rules[rule.index].selectRaised(ids, rows, into: bench.watched) }
         let rows = raises ? rows : bench.watched.selection
         let clears = rule.clear?.run(rule.columns, arena: arena, rows: rows)
+        var unknownClears: Set<Int> = []
+        if let condition = rule.clear, condition.hasOverflowed {
+            unknownClears = condition.overflowed(rule.columns, arena: arena, rows: rows)
+        }
         var (hit, clear) = (0, 0)
         for index in rows.indices {
             let row = rows[index]
             let isTrue = hit < hits.count && hits[hit] == row
             if isTrue { hit += 1 }
-            var isCleared = !isTrue
+            var isCleared = !isTrue && !(rule.when.hasOverflowed && unknown.contains(row))
             if let clears {
                 isCleared = clear < clears.count && clears[clear] == row
                 if isCleared { clear += 1 }
+            }
+            if !unknownClears.isEmpty, unknownClears.contains(row), task.rules[rule.index].isRaised(ids[row]) {
+                counters.ruleOverflows[rule.index] += 1
             }
             body(row, isTrue, isCleared)
         }
@@ -93,7 +104,12 @@ extension Pipeline {
     private func fireOnRecords(_ rule: RulePlan, _ plan: SourcePlan, _ task: TaskState, _ bench: Workbench) {
         let step = steps[rule.spec.on[0]]
         guard let key = step.key else { return }
-        let hits = rule.when.run(rule.columns, arena: plan.batch.arena, rows: step.selection.selection)
+        let rows = step.selection.selection
+        let hits = rule.when.run(rule.columns, arena: plan.batch.arena, rows: rows)
+        if rule.when.hasOverflowed {
+            let unknown = rule.when.overflowed(rule.columns, arena: plan.batch.arena, rows: rows)
+            counters.ruleOverflows[rule.index] += Int64(unknown.count)
+        }
         for index in hits.indices {
             let row = hits[index]
             let time = plan.batch.times[row]
@@ -148,8 +164,8 @@ extension Pipeline {
         if let start = key.baseAddress { _ = bench.json.bytes.append(start, key.count) }
         let (start, count) = (bench.json.bytes.base, bench.json.bytes.count)
         return RuleState.Edge(
-            alertId: hashBytes(start, count),
-            secondHalf: hashBytes(start, count, seed: 0x6D69_6C6C_7261_6365),
+            alertId: foldBytes(start, count),
+            secondHalf: foldBytes(start, count, seed: 0x6D69_6C6C_7261_6365),
             eventTime: time,
             ordinal: ordinal,
             isRaised: true
@@ -307,8 +323,13 @@ extension Pipeline {
                 return
             }
             let column = program.run(rule.columns, arena: arena, rows: one)
-            message +=
-                column.valid[row] == 1 ? ValueText.string(column.values[row], column.type, arena: arena) : "none"
+            switch column.valid[row] {
+            case 1: message += ValueText.string(column.values[row], column.type, arena: arena)
+            case 2:
+                message += "out of range"
+                counters.ruleOverflows[rule.index] += 1
+            default: message += "none"
+            }
         }
     }
 }

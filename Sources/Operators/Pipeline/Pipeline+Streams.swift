@@ -156,6 +156,7 @@ extension Pipeline {
     ) {
         guard watermark != .min, watermark != Upstream.idle, let state = task.makers[maker.step.index] else { return }
         let rows = maker.rows
+        let overflows = rows.overflows
         maker.isReleasing = true
         while state.buffer.count > 0 {
             for input in ordered.inputs { input.removeAll() }
@@ -179,6 +180,7 @@ extension Pipeline {
         }
         advance(maker, ordered.operation, state, to: watermark, task, &outbox)
         maker.isReleasing = false
+        counters.resultOverflows[maker.step.index] += rows.overflows - overflows
         if !rows.outbox.isEmpty {
             outbox.add(rows.outbox)
             rows.outbox.removeAll()

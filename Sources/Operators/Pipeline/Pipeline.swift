@@ -227,6 +227,8 @@ package final class Pipeline {
                 table, spec.sources[source], found.lookup, found.decoder, capacity: options.rowsMax)
         }
         counters.unmatched = Array(repeating: 0, count: steps.count)
+        counters.resultOverflows = counters.unmatched
+        counters.ruleOverflows = Array(repeating: 0, count: rules.count)
         makeStreams(zones)
     }
 
@@ -291,11 +293,12 @@ package final class Pipeline {
         mutating func build(sources: [SourcePlan]) {
             for (index, step) in spec.steps.enumerated() {
                 let source: Int
-                let columns: [Column]
+                var columns: [Column]
                 switch step.input {
                 case .source(let input): (source, columns) = (input, sources[input].columns)
                 case .step(let input): (source, columns) = (steps[input].source, steps[input].columns)
                 }
+                if let only = step.only { columns = only.map { columns[$0] } }
                 let join = step.join.map {
                     TableJoinPlan($0, spec.sources[$0.table], input: columns, capacity: capacity)
                 }
@@ -391,8 +394,14 @@ package struct PipelineCounters {
     package var tombstones: Int64 = 0
     /// By step: rows that were dropped since they have no partner in a table.
     package var unmatched: [Int64] = []
+    /// By step, results, and by rule, conditions and parts of messages, that are null since a number in them does not fit
+    /// in 64 bits.
+    package var resultOverflows: [Int64] = []
+    package var ruleOverflows: [Int64] = []
 
     package init() {}
+
+    package var overflowTotal: Int64 { resultOverflows.reduce(0, +) + ruleOverflows.reduce(0, +) }
 
     package var deadTotal: Int64 {
         var total: Int64 = 0

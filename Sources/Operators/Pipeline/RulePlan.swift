@@ -68,6 +68,7 @@ final class RulePlan {
         json.beginObject()
         json.member("topology", topology.name)
         json.member("ruleset", topology.ruleset)
+        json.member("logic", topology.logic)
         json.member("rule", spec.name)
         json.member("risk", spec.risk)
         json.member("severity", spec.severity.rawValue)

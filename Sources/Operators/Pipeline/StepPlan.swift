@@ -175,6 +175,8 @@ final class WindowPlan {
     let aggregateColumns: [Column]
     /// Position in the store's aggregates of each of the step's calls.
     let storeIndices: [Int]
+    /// Calls whose argument or condition may not fit in 64 bits, with the names of the results that need them.
+    let bounded: [(call: Int, name: String)]
     let outputs: [Program]
     let outputFields: [Field]
     /// The values of the outputs: results of `outputs` over `aggregateColumns`.
@@ -212,7 +214,7 @@ final class WindowPlan {
             if call.function == .count, call.argument == nil, call.condition == nil {
                 indices.append(0)
             } else {
-                aggregates.append(Aggregate(call, daysPerPane: daysPerPane))
+                aggregates.append(Aggregate(call, in: spec.schema, daysPerPane: daysPerPane))
                 indices.append(aggregates.count)
             }
         }
@@ -232,6 +234,11 @@ final class WindowPlan {
         }
         conditions = spec.aggregates.map { call in
             call.condition.map { Program($0, capacity: capacity, zones: zones) }
+        }
+        let programs = zip(arguments, conditions).map { [$0, $1].compactMap { $0 } }
+        bounded = programs.enumerated().compactMap { call, programs in
+            guard programs.contains(where: \.mayOverflow) else { return nil }
+            return (call, DerivedField.names(of: spec.outputs, reading: call))
         }
         argumentColumns = Array(repeating: nil, count: arguments.count)
         conditionColumns = argumentColumns
@@ -261,6 +268,16 @@ final class WindowPlan {
         }
     }
 
+    /// Results of these rows that are null since a number in them does not fit.
+    func overflowCount(_ rows: Selection) -> Int64 {
+        var count: Int64 = 0
+        for column in outputColumns {
+            let valid = column.valid
+            for index in rows.indices { count += valid[rows[index]] == 2 ? 1 : 0 }
+        }
+        return count
+    }
+
     /// Fills rows 0..<count of the output columns for these keys.
     func gather(
         _ store: WindowStore,
@@ -287,18 +304,19 @@ final class WindowPlan {
 }
 
 extension Aggregate {
-    /// What the windows keep for a call of the language.
-    init(_ call: AggregateCall, daysPerPane: Int) {
+    /// What the windows keep for a call of the language; `schema`: what it is about.
+    init(_ call: AggregateCall, in schema: Schema, daysPerPane: Int) {
         let argument = call.argument?.type ?? .int
+        let isCounted = call.isCounted(in: schema)
         switch call.function {
         case .count: self = .count
-        case .sum: self = .sum
+        case .sum: self = .sum(isCounted: isCounted)
         case .avg: self = .average(scale: call.type.scale, argumentScale: argument.scale)
-        case .min: self = .minimum
-        case .max: self = .maximum
+        case .min: self = .minimum(isCounted: isCounted)
+        case .max: self = .maximum(isCounted: isCounted)
         case .first: self = argument == .text ? .firstText : .first
         case .last: self = argument == .text ? .lastText : .last
-        case .distinct: self = .distinct(isText: argument == .text)
+        case .distinct(let exact): self = .distinct(isText: argument == .text, exactMax: exact)
         case .stddev: self = .deviation(scale: call.type.scale, argumentScale: argument.scale)
         case .quantile(let perMille): self = .quantile(perMille: perMille)
         case .days: self = .days(perPane: daysPerPane)

@@ -33,9 +33,10 @@ final class SessionOperator: OrderedOperator {
         }
 
         func takes(_ row: Int) -> Bool {
-            if let conditions, conditions.valid[row] != 1 || conditions.values[row] == 0 { return false }
-            return arguments.map { $0.valid[row] == 1 } ?? true
+            conditions.map { $0.valid[row] == 1 && $0.values[row] != 0 } ?? true
         }
+
+        func isNull(_ row: Int) -> Bool { arguments.map { $0.valid[row] != 1 } ?? false }
     }
 
     init(_ spec: SessionSpec, _ step: StepPlan, capacity: Int, zones: ZoneTables) {
@@ -45,7 +46,7 @@ final class SessionOperator: OrderedOperator {
         calls = spec.aggregates.map { call in
             var index = 0
             if call.function != .count || call.condition != nil {
-                aggregates.append(Aggregate(call, daysPerPane: 1))
+                aggregates.append(Aggregate(call, in: step.spec.schema, daysPerPane: 1))
                 index = aggregates.count
             }
             return Call(call, index: index, capacity: capacity, zones: zones)
@@ -75,6 +76,10 @@ final class SessionOperator: OrderedOperator {
         let time = input.times[row]
         let id = state.add(input.key(of: row), at: time)
         for call in calls where call.index > 0 && call.takes(row) {
+            if call.isNull(row) {
+                state.addNull(to: call.index, of: id)
+                continue
+            }
             state.add(call.arguments?.values[row] ?? 0, to: call.index, of: id, at: time, arena: input.arena)
         }
         if let displaced = state.nextDisplaced { write(displaced, at: time, state, into: maker, task) }
@@ -102,7 +107,9 @@ final class SessionOperator: OrderedOperator {
             origin: RepartitionOrigin(partition: task.partition, offset: -1, appended: -1, watermark: .min), task)
         for (column, key) in keys.enumerated() { maker.copy(key, 0, arena, to: column) }
         for (column, output) in outputs.enumerated() {
-            maker.copy(output.run(values, arena: arena, rows: row.selection), 0, arena, to: keys.count + column)
+            let result = output.run(values, arena: arena, rows: row.selection)
+            if result.valid[0] == 2 { maker.noteOverflow() }
+            maker.copy(result, 0, arena, to: keys.count + column)
         }
         let after = keys.count + outputs.count
         maker.set(after, start)

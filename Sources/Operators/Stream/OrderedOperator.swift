@@ -106,6 +106,8 @@ final class MakerPlan {
     /// nil: rows pass at once and unordered, as in a union.
     let ordered: (operation: any OrderedOperator, inputs: [OrderedInput])?
     let rows: RowMaker
+    /// What it computes of the rows of its inputs and may not fit in 64 bits.
+    let bounded: [(step: StepPlan, field: String, program: Program)]
     /// What comes out of the buffer at a time, as (input, row).
     var released: [(input: Int32, row: Int32)] = []
     /// Rows that have come out of the buffer are taken; they stand where they stood in it.
@@ -119,6 +121,10 @@ final class MakerPlan {
         self.inputs = inputs
         rows = RowMaker(pipeline.sources[stream], roots: pipeline.roots)
         let capacity = pipeline.options.rowsMax
+        bounded = spec.kind.computed.compactMap { input, field, expression in
+            let program = Program(expression, capacity: capacity, zones: zones)
+            return program.mayOverflow ? (inputs[input], field, program) : nil
+        }
         let loop = pipeline.repartitions.first { $0.spec.isLoop && $0.step === step }
         ordered = Self.operation(step, spec, inputs, loop, capacity: capacity, zones: zones).map { operation in
             (operation, operation.makeInputs(inputs, capacity: capacity))

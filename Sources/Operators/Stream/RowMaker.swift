@@ -25,6 +25,8 @@ final class RowMaker {
     private var isHandedOver = false
     /// The row of the batch under way that brings about what is written from now on.
     var root: Int32 = 0
+    /// Results that are null since they do not fit in 64 bits.
+    private(set) var overflows: Int64 = 0
     /// Records for other tasks that an operator writes along with its rows.
     var outbox = Outbox()
 
@@ -67,6 +69,9 @@ final class RowMaker {
         begin(time: time, watermark: time, origin: origin, task)
         set(timeField, time)
     }
+
+    /// A result of the row under way is null since it does not fit in 64 bits.
+    func noteOverflow() { overflows += 1 }
 
     @inline(__always)
     func set(_ column: Int, _ value: Int64) {

@@ -50,41 +50,54 @@ package final class TimeZoneTable: Sendable {
     /// The instant of a local time: the earlier one where the clocks go back over it, the time that the
     /// clocks then show where they skip it.
     package func utc(local: Int64) -> Int64 {
-        // At most the stretch of the local time taken as UTC and its neighbours can hold it.
-        let middle = index(at: local)
-        for index in max(0, middle - 1)...min(starts.count - 1, middle + 1) {
+        var index = firstIndex(reaching: local)
+        while true {
             let time = local - offsets[index]
-            let end = index + 1 < starts.count ? starts[index + 1] : .max
-            if time >= starts[index] && time < end { return time }
+            // Skipped: as if the clocks had not moved yet.
+            if time < starts[index] { return local - offsets[index - 1] }
+            if index + 1 == starts.count || time < starts[index + 1] { return time }
+            index += 1
         }
-        // Skipped: as if the clocks had not moved yet.
-        for index in max(1, middle - 1)...max(1, min(starts.count - 1, middle + 1)) where index < starts.count {
-            let before = local - offsets[index - 1]
-            let after = local - offsets[index]
-            if before >= starts[index] && after < starts[index] { return before }
-        }
-        return local - offsets[middle]
     }
+
+    /// A stretch before any of which local time has come to `local`.
+    private func firstIndex(reaching local: Int64) -> Int {
+        index(at: local < .min + Self.offsetMax ? .min : local - Self.offsetMax)
+    }
+
+    /// No zone is further from UTC (RFC 8536, 3.1).
+    private static let offsetMax: Int64 = 26 * 3_600_000
 
     /// The local calendar day, in days since 1970-01-01.
     package func localDay(containing time: Int64, _ cursor: inout Cursor) -> Int64 {
         floorDivide(time + offset(atMilliseconds: time, &cursor), CivilTime.dayMilliseconds)
     }
 
-    /// The first instant of a local calendar day: midnight, or where the clocks skip midnight, the moment
-    /// of the change.
+    /// The first instant at which the clocks show a local calendar day or a later one: midnight, or where the clocks
+    /// skip midnight, the moment of the change. Where they go back over midnight, midnight comes twice, and the day
+    /// begins with the first one. So days never begin before the ones before them; one that the clocks skip begins
+    /// with the one after it.
     package func startOfDay(ordinal: Int64) -> Int64 {
         let midnight = ordinal * CivilTime.dayMilliseconds
-        let time = utc(local: midnight)
-        var cursor = cursor()
-        let shown = time + offset(atMilliseconds: time, &cursor)
-        if shown == midnight { return time }
-        // The day begins at the transition that skipped midnight.
-        return starts[index(at: time)]
+        var index = firstIndex(reaching: midnight)
+        while true {
+            let time = max(starts[index], midnight - offsets[index])
+            if index + 1 == starts.count || time < starts[index + 1] { return time }
+            index += 1
+        }
     }
 
+    /// The start of the day that the clocks show at `time`.
     package func startOfDay(containing time: Int64, _ cursor: inout Cursor) -> Int64 {
         startOfDay(ordinal: localDay(containing: time, &cursor))
+    }
+
+    /// The last day that has begun at `time`. It is the one that the clocks show, but where they have gone back over
+    /// midnight, until they show midnight again.
+    package func dayBegun(at time: Int64, _ cursor: inout Cursor) -> Int64 {
+        var day = localDay(containing: time, &cursor)
+        while startOfDay(ordinal: day + 1) <= time { day += 1 }
+        return day
     }
 
     // MARK: Names

@@ -12,7 +12,7 @@ enum AggregateName: String, CaseIterable {
         case .count: "count() or count(amount > 100)"
         case .quantile: "quantile(amount, 0.99)"
         case .days, .windowStart, .windowEnd: "\(rawValue)()"
-        case .distinct: "distinct(buyer_id)"
+        case .distinct: "distinct(buyer_id) or distinct(buyer_id, exact: 10000)"
         default: "\(rawValue)(amount) or \(rawValue)(amount, kind == \"paid\")"
         }
     }
@@ -50,6 +50,12 @@ extension ExpressionChecker {
             report(syntax, "\(text) stands inside another aggregate; each takes values of single records")
             return .unknown
         }
+        var (arguments, exact) = (arguments, Limits.distinctExactMax)
+        if name == .distinct, let last = arguments.last, case .named("exact", let number) = last.node {
+            arguments.removeLast()
+            guard let value = exactMax(number) else { return .unknown }
+            exact = value
+        }
         let required = name.argumentCount
         guard arguments.count == required || (name.takesCondition && arguments.count == required + 1) else {
             report(syntax, "\(text) does not take \(Self.count(arguments)); write \(name.usage)")
@@ -78,9 +84,10 @@ extension ExpressionChecker {
         guard mistakes.count == before, let perMille, required == 0 || argument != nil,
             arguments.count == required || condition != nil
         else { return .unknown }
-        guard let function = function(name, argument, perMille, arguments.first ?? syntax) else {
+        guard var function = function(name, argument, perMille, arguments.first ?? syntax) else {
             return .unknown
         }
+        if name == .distinct { function = .distinct(exact: exact) }
         let call = AggregateCall(
             function,
             argument: argument,
@@ -98,6 +105,17 @@ extension ExpressionChecker {
         aggregates.append(call)
         aggregateTexts.append(text)
         return aggregates.count - 1
+    }
+
+    /// Different values that `distinct` counts exactly.
+    private mutating func exactMax(_ syntax: Syntax) -> Int? {
+        if case .number(let value, 0) = syntax.node, value >= 1, value <= Int64(Limits.distinctExactOfStepMax) {
+            return Int(value)
+        }
+        report(
+            syntax,
+            "exact must be a whole number from 1 to \(Limits.distinctExactOfStepMax), like distinct(buyer_id, exact: 10000)")
+        return nil
     }
 
     /// 0.99 as 990.
@@ -139,7 +157,7 @@ extension ExpressionChecker {
         case .max: return .max
         case .first: return .first
         case .last: return .last
-        case .distinct: return .distinct
+        case .distinct: return .distinct(exact: Limits.distinctExactMax)
         case .stddev: return .stddev
         case .quantile: return .quantile(perMille: perMille)
         case .days: return .days

@@ -99,6 +99,9 @@ struct ExpressionChecker {
         case .call(let name, let arguments):
             if AggregateName(rawValue: name) != nil { return aggregate(name, arguments, syntax) }
             return call(name, arguments, syntax)
+        case .named(let name, _):
+            report(syntax, "no argument is called '\(name)' here; distinct(buyer_id, exact: 10000) has one that is called 'exact'")
+            return .unknown
         }
     }
 

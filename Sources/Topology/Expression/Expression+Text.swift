@@ -1,3 +1,4 @@
+import Base
 import Records
 
 /// The tree in full, every operator with its type: `(less (column 3):decimal(2) 5:int):bool`. Two expressions
@@ -24,21 +25,40 @@ extension Expression: CustomStringConvertible {
 extension AggregateCall: CustomStringConvertible {
     /// The same for an aggregate: equal texts, equal results.
     package var description: String {
+        if case .distinct(Limits.distinctExactMax) = function { return text(of: "distinct") }
+        return text(of: "\(function)")
+    }
+
+    private func text(of function: String) -> String {
         let parts = [argument?.description, condition.map { "where \($0)" }].compactMap { $0 }
         return "\(function)(\(parts.joined(separator: " "))):\(type)"
     }
 
-    /// The same with columns by their names: their numbers change when another rule uses another field.
+    /// What is kept for it: the same with columns by their names, since their numbers change when another rule uses
+    /// another field, and without what `distinct` counts exactly, since what was kept with another limit can be read;
+    /// and whether its values are counted.
     package func text(in schema: Schema) -> String {
+        let isDistinct = if case .distinct = function { true } else { false }
         var result = ""
-        var rest = description[...]
+        var rest = text(of: isDistinct ? "distinct" : "\(function)")[...]
         while let dollar = rest.firstIndex(of: "$") {
             let digits = rest[rest.index(after: dollar)...].prefix { $0.isNumber }
             result += rest[..<dollar]
             if let index = Int(digits), schema.fields.indices.contains(index) { result += schema.fields[index].name }
             rest = rest[digits.endIndex...]
         }
-        return result + rest
+        return result + rest + (isCounted(in: schema) ? "?" : "")
+    }
+
+    /// True if the values must be counted to tell whether there is one: a sum of nothing but nulls is null, and the least
+    /// of none is.
+    package func isCounted(in schema: Schema) -> Bool {
+        let mayBeNull = argument.map { $0.mayBeNull(in: schema) } ?? false
+        return switch function {
+        case .sum: mayBeNull
+        case .min, .max: mayBeNull || condition != nil
+        default: false
+        }
     }
 }
 
@@ -94,5 +114,22 @@ extension Expression {
             result.node = .call(function, arguments.map { $0.remapped(map) })
         }
         return result
+    }
+
+    /// False where every row has a value: its columns have one always, and nothing in it makes a null of them. A number that
+    /// does not fit is no null: its record is refused.
+    package func mayBeNull(in schema: Schema) -> Bool {
+        switch node {
+        case .literal(let value): return value == .null
+        case .column(let index): return schema.fields[index].isOptional
+        case .isNull: return false
+        // By zero.
+        case .binary(.divide, _, _), .binary(.remainder, _, _): return true
+        // A condition that is null is as one that is false.
+        case .conditional(_, let yes, let no): return yes.mayBeNull(in: schema) || no.mayBeNull(in: schema)
+        case .call(.coalesce, let arguments): return arguments.allSatisfy { $0.mayBeNull(in: schema) }
+        case .call(.number, _): return true
+        default: return operands.contains { $0.mayBeNull(in: schema) }
+        }
     }
 }

@@ -183,7 +183,7 @@ struct Lexer {
         default: break
         }
         switch scalar {
-        case "<", ">", "+", "-", "*", "/", "%", "(", ")", "[", "]", ",", ".":
+        case "<", ">", "+", "-", "*", "/", "%", "(", ")", "[", "]", ",", ".", ":":
             at += 1
             return String(scalar)
         case "=": throw mistake(at, "unknown operator '='; write == to compare")

@@ -19,6 +19,8 @@ struct Syntax: Hashable {
         case isNull(Syntax)
         case conditional(Syntax, Syntax, Syntax)
         case call(String, [Syntax])
+        /// `exact: 10000`, an argument of a call that is told by its name.
+        case named(String, Syntax)
     }
 
     var node: Node
@@ -304,10 +306,18 @@ struct ExpressionParser {
         guard takeSymbol("(") else { return Syntax(.name(try path(startingWith: word)), at: token.offset) }
         var arguments: [Syntax] = []
         if !takeSymbol(")") {
-            repeat { arguments.append(try expression()) } while takeSymbol(",")
+            repeat { arguments.append(try argument()) } while takeSymbol(",")
             guard takeSymbol(")") else { throw openCall(word) }
         }
         return try checked(Syntax(.call(word, arguments), at: token.offset, over: arguments))
+    }
+
+    private mutating func argument() throws(ExpressionMistake) -> Syntax {
+        guard case .word(let name) = current.kind, tokens[at + 1].kind == .symbol(":") else { return try expression() }
+        let offset = current.offset
+        at += 2
+        let value = try expression()
+        return Syntax(.named(name, value), at: offset, over: [value])
     }
 
     private func openCall(_ name: String) -> ExpressionMistake {

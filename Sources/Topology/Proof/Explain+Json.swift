@@ -7,9 +7,11 @@ extension Explain {
         json.beginObject()
         json.member("topology", spec.name)
         json.member("ruleset", spec.ruleset)
+        json.member("logic", spec.logic)
         json.member("guarantee", spec.guarantee.rawValue)
         json.member("latency", spec.latency)
         let bounds = StateBound.all(spec)
+        let estimates = Estimate.all(spec)
         let paths = LatencyProof.paths(spec, model)
         array(&json, "sources", Array(spec.sources.indices)) { index, json in
             write(spec.sources[index], &json)
@@ -18,6 +20,14 @@ extension Explain {
         array(&json, "steps", Array(spec.steps.indices)) { index, json in
             json.member("name", name(of: index, spec))
             write(spec.steps[index], bounds.first { $0.step == index }, spec, &json)
+            let own = estimates.filter { $0.step == index }
+            if own.isEmpty { return }
+            array(&json, "estimates", own) { estimate, json in
+                json.member("result", estimate.result)
+                if let exact = estimate.exact { json.member("exact_values", Int64(exact)) }
+                json.member("error", estimate.error)
+                json.member("text", estimate.description)
+            }
         }
         array(&json, "rules", Array(spec.rules.indices)) { index, json in
             write(spec.rules[index], paths.filter { $0.rule == index }, spec, &json)

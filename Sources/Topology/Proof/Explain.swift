@@ -23,6 +23,7 @@ package enum Explain {
         var lines = [
             "topology \(spec.name): \(spec.guarantee.rawValue), latency \(ValueText.duration(spec.latency))",
             "ruleset \(spec.ruleset)",
+            "logic \(spec.logic)",
         ]
         for (index, source) in spec.sources.enumerated() {
             let isStream = source.origin.isStream
@@ -53,6 +54,7 @@ package enum Explain {
             )
         }
         let bounds = StateBound.all(spec)
+        let estimates = Estimate.all(spec)
         for (index, step) in spec.steps.enumerated() {
             lines += [
                 "",
@@ -60,6 +62,7 @@ package enum Explain {
             ]
             if let join = joinText(step, spec) { lines.append("  join: \(join)") }
             if !step.key.isEmpty { lines.append("  key: \(keyNames(step).joined(separator: ", "))") }
+            for estimate in estimates where estimate.step == index { lines.append("  \(estimate.description)") }
             guard let window = step.window else { continue }
             lines.append("  window: \(windowText(window))")
             let outputs = step.outputs.map { "\($0.name) \($0.expression.type)" }

@@ -9,7 +9,9 @@ package struct StateBound: Hashable, Sendable {
     /// for.
     package var panes: Int64
     package var bytesPerPane: Int64
-    /// While every `distinct` has at most `Limits.distinctExactMax` values, and without quantiles' buckets.
+    /// Without the values of `distinct` and the buckets of quantiles.
+    package var bytesPerKeyEmpty: Int64
+    /// With as many values as every `distinct` counts exactly, and without quantiles' buckets.
     package var bytesPerKey: Int64
     /// Whatever comes in.
     package var bytesPerKeyMax: Int64
@@ -20,10 +22,17 @@ package struct StateBound: Hashable, Sendable {
 
     /// `1.3 KiB per key, 1.3 GiB at 1,000,000 keys`
     package var description: String {
-        let usual = "\(Self.size(bytesPerKey)) per key, \(Self.size(bytes)) at \(Self.grouped(keys)) keys"
-        if bytesPerKeyMax == bytesPerKey { return usual }
-        return usual + "; at most \(Self.size(bytesPerKeyMax)) per key, \(Self.size(bytesMax)) in all, "
-            + "where every pane has many different values"
+        let empty = Self.product(bytesPerKeyEmpty, keys)
+        var text = "\(Self.size(bytesPerKeyEmpty)) per key, \(Self.size(empty)) at \(Self.grouped(keys)) keys"
+        if bytesPerKey > bytesPerKeyEmpty {
+            text += "; with as many different values as are counted exactly \(Self.size(bytesPerKey)) per key, "
+                + "\(Self.size(bytes)) in all"
+        }
+        if bytesPerKeyMax > bytesPerKey {
+            text += "; at most \(Self.size(bytesPerKeyMax)) per key, \(Self.size(bytesMax)) in all, "
+                + "where every pane has many different values"
+        }
+        return text
     }
 
     /// The bound of every step with a window.
@@ -55,8 +64,8 @@ package struct StateBound: Hashable, Sendable {
 
     private static let headerBytes: Int64 = 32
     private static let keyBytes: Int64 = 64
-    /// 4,096 registers of HyperLogLog and their array.
-    private static let distinctPaneBytes: Int64 = 4096 + 32
+    /// 4,096 registers of HyperLogLog, their array and where it stands.
+    private static let distinctPaneBytes: Int64 = 4096 + 32 + 8
     /// 2,048 buckets of DDSketch, six bytes each: values over 31 powers of two.
     private static let quantilePaneBytes: Int64 = 12 << 10
 
@@ -68,13 +77,13 @@ package struct StateBound: Hashable, Sendable {
         var sketches: Int64 = 0
         var sketchesMax: Int64 = 0
         for call in step.aggregates {
-            bytesPerPane += paneBytes(call)
+            bytesPerPane += paneBytes(call, step.schema)
             switch call.function {
-            case .distinct:
-                // As sketches: one a pane, and their union.
-                let exact = Int64(Limits.distinctExactMax) * (8 + (panes + 63) / 64 * 8)
-                sketches += exact
-                sketchesMax += max(exact, (panes + 1) * distinctPaneBytes)
+            case .distinct(let exact):
+                let values = distinctBytes(exact, panes: panes)
+                sketches += values
+                // As sketches: one a pane, and their union; values of panes that have begun since stand beside them.
+                sketchesMax += values + (panes + 1) * distinctPaneBytes
             case .quantile: sketchesMax += panes * quantilePaneBytes
             default: break
             }
@@ -85,6 +94,7 @@ package struct StateBound: Hashable, Sendable {
             step: index,
             panes: panes,
             bytesPerPane: bytesPerPane,
+            bytesPerKeyEmpty: fixed,
             bytesPerKey: fixed + sketches,
             bytesPerKeyMax: fixed + sketchesMax,
             keys: Int64(spec.keys)
@@ -105,16 +115,27 @@ package struct StateBound: Hashable, Sendable {
         return span + (outOfOrder + width - 1) / width + 1 + (window.excludesCurrent ? 2 : 1)
     }
 
-    private static func paneBytes(_ call: AggregateCall) -> Int64 {
-        switch call.function {
+    private static func paneBytes(_ call: AggregateCall, _ schema: Schema) -> Int64 {
+        let counted: Int64 = call.isCounted(in: schema) ? 8 : 0
+        return switch call.function {
         case .count: call.argument == nil && call.condition == nil ? 0 : 8
-        case .sum: 16
-        case .min, .max, .days: 8
+        case .sum: 16 + 2 * counted
+        case .min, .max: 8 + counted
+        case .days: 8
         case .first, .last: call.type == .text ? 72 : 16
         case .avg: 24
-        case .stddev: 40
+        case .stddev: 48
         case .distinct, .quantile, .windowStart, .windowEnd: 0
         }
+    }
+
+    /// The values of a `distinct` that counts up to `exact` of them: a quarter more that no pane has any more, each with a
+    /// bit for every pane, and a table that finds them, at most three quarters full.
+    private static func distinctBytes(_ exact: Int, panes: Int64) -> Int64 {
+        let values = Int64(exact + exact / 4 + 1)
+        var places: Int64 = 32
+        while places * 3 < values * 4 { places *= 2 }
+        return values * (8 + (panes + 63) / 64 * 8) + places * 4 + (panes + 63) / 64 * 16
     }
 
     private static func source(of step: Int, _ spec: TopologySpec) -> SourceSpec {

@@ -63,7 +63,7 @@ extension OperatorReader {
             draft.spec?.key = on.map(\.left)
         }
         if draft.session != nil { return addSession(draft) }
-        graph.add(draft)
+        add(draft)
     }
 
     private func readInterval(_ reader: MappingReader) -> (before: Int64, after: Int64)? {

@@ -28,7 +28,13 @@ struct OperatorReader {
     private static let operators = ["deduplicate", "sequence", "top", "fund_flow", "levels"]
 
     func read() {
-        guard checkJoin() else { return addMistake() }
+        if mapping["only"] != nil, mapping.isGiven("window") {
+            context.error(
+                mapping.keyPosition("only"),
+                "only is for the records of a step; the rows of a window have its key, its results and its bounds")
+            return addMistake()
+        }
+        guard checkJoin(), checkTimes() else { return addMistake() }
         let given = Self.operators.filter { mapping.isGiven($0) }
         if given.count > 1 {
             context.error(
@@ -81,7 +87,66 @@ struct OperatorReader {
         if let node = mapping["deduplicate"] { input = deduplicated(input, node) }
         let draft = graph.reader.read(mapping, entry, from: joined(input))
         if draft.session != nil { return addSession(draft) }
-        graph.add(draft)
+        add(draft)
+    }
+
+    /// Adds the step under its own name. With `only` it becomes two: one that has all of its fields, and one that hands
+    /// on those that are named.
+    func add(_ read: StepDraft) {
+        guard let node = mapping["only"] else {
+            graph.add(read)
+            return
+        }
+        var draft = read
+        guard !draft.hasWindow else { return addMistake() }
+        draft.name = entry.key + "/whole"
+        draft.key = []
+        draft.spec?.key = []
+        draft.keyColumns = []
+        let index = graph.add(draft)
+        guard draft.spec != nil else { return addMistake() }
+        let whole = StepReader.Input(
+            input: .step(index), name: entry.key, columns: draft.columns, fields: draft.fields, isComplete: draft.isComplete,
+            timeField: draft.timeField)
+        addNarrowed(whole, node, key: read.key ?? [])
+    }
+
+    /// Adds the step under its own name with those of the input's fields that `node` names.
+    private func addNarrowed(_ input: StepReader.Input, _ node: YamlNode, key: [String]) {
+        let example = "only: [merchant_id, amount]"
+        guard let names = context.names(node, "only", example: example) else { return addMistake() }
+        var only: [Int] = []
+        for name in names {
+            guard let column = fieldIndex(name, input) else { return addMistake() }
+            if !only.contains(column) { only.append(column) }
+        }
+        if let missing = key.first(where: { name in !only.contains { input.fields[$0].name == name } }) {
+            context.error(node.position, "only leaves out '\(missing)', which is the step's key; name it as well")
+            return addMistake()
+        }
+        var narrow = input
+        narrow.fields = only.map { input.fields[$0] }
+        narrow.columns = only.map { input.columns[$0] }
+        narrow.timeField = input.timeField.flatMap { only.firstIndex(of: $0) }
+        let columns = key.compactMap { name in narrow.fields.firstIndex { $0.name == name } }
+        guard let step = addIntake(narrow, entry.key, key: columns) else { return addMistake() }
+        graph.drafts[step].spec?.only = only
+        graph.drafts[step].position = entry.keyPosition
+    }
+
+    /// What a step that leaves the event time out makes is for sinks, rules and plain steps.
+    private func checkTimes() -> Bool {
+        let needs = (Self.operators + ["window"]).contains { mapping[$0] != nil }
+        guard needs || inputs.count > 1 else { return true }
+        for name in inputs {
+            let drafts = graph.drafts.filter { $0.name == name.text && $0.spec != nil && !$0.hasWindow }
+            guard let draft = drafts.last, draft.isComplete, draft.timeField == nil else { continue }
+            context.error(
+                name.position,
+                "step \(name.shown) does not keep its event time, which this step needs; name it in the 'only' of \(name.shown)")
+            return false
+        }
+        return true
     }
 
     /// Adds a step that has the input's rows as they are, by these columns as its key. Unless it is to be found
@@ -117,6 +182,7 @@ struct OperatorReader {
     /// fields of the rows that it makes.
     func addResult(of maker: Int, _ operation: OperatorSpec, key: [String]) {
         let made = graph.addStream(of: maker, entry.key + "/", operation, entry.keyPosition)
+        if let node = mapping["only"] { return addNarrowed(made, node, key: key) }
         let columns = key.compactMap { name in made.fields.firstIndex { $0.name == name } }
         if let step = addIntake(made, entry.key, key: columns) { graph.drafts[step].position = entry.keyPosition }
     }
@@ -159,7 +225,7 @@ struct OperatorReader {
         (draft.hasWindow, draft.outputs) = (false, [])
         var fields = step.key.map { Field(name: step.schema.fields[$0].name, type: step.schema.fields[$0].type) }
         fields += step.outputs.map { Field(name: $0.name, type: $0.expression.type, isOptional: true) }
-        let bounds = ["window_start", "window_end", "window_time"]
+        let bounds = StepReader.windowFields
         if let twice = fields.first(where: { bounds.contains($0.name) }) {
             context.error(
                 mapping.keyPosition("aggregate"),

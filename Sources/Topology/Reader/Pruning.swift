@@ -56,6 +56,12 @@ enum Pruning {
                 case .source(let input): (sourceMaps[input], result.sources[input].schema.fields)
                 case .step(let input): (stepMaps[input], result.steps[input].schema.fields)
                 }
+            if let only = step.only {
+                // All of these are there.
+                result.steps[index].only = only.map { inputMap[$0] }
+                stepMaps.append(Array(step.schema.fields.indices))
+                continue
+            }
             let own = step.schema.fields.dropFirst(inputMap.count)
             let map = inputMap + own.indices.map { inputFields.count + $0 - inputMap.count }
             result.steps[index].schema = Schema(inputFields + own)
@@ -96,6 +102,7 @@ enum Pruning {
         }
         var ofSources = spec.sources.map { Set([$0.timeField]).filter { $0 >= 0 } }
         for index in spec.steps.indices.reversed() {
+            if let only = spec.steps[index].only { ofSteps[index] = Set(only) }
             switch spec.steps[index].input {
             case .source(let input):
                 let count = spec.sources[input].schema.fields.count

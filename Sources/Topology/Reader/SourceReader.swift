@@ -48,7 +48,7 @@ struct SourceReader {
         draft.columns = schema.columns
         draft.isComplete = schema.isComplete
         draft.isTable = isTable || mapping.isGiven("redis")
-        let timeField = hasTime ? time.flatMap { findTimeField($0, draft) } : -1
+        let timeField = hasTime ? time.flatMap { findTimeField($0, draft, schema) } : -1
         let key = readKey(mapping, draft)
         let table = readTable(mapping, draft, wire: schema.wire.map(\.field.name))
         guard context.diagnostics.count == before, let origin, let time, let timeField else { return draft }
@@ -224,7 +224,7 @@ struct SourceReader {
         return time
     }
 
-    private func findTimeField(_ time: Time, _ draft: SourceDraft) -> Int? {
+    private func findTimeField(_ time: Time, _ draft: SourceDraft, _ schema: SchemaDraft) -> Int? {
         guard let field = time.field else { return nil }
         guard let index = draft.columns.firstIndex(where: { $0.name == field.text }) else {
             if draft.isComplete {
@@ -239,6 +239,15 @@ struct SourceReader {
         guard let type = draft.columns[index].type else { return nil }
         guard type == .timestamp else {
             context.error(field.position, "the time must be a timestamp, and '\(field.shown)' is \(type)")
+            return nil
+        }
+        let isOptional = schema.wire.contains { $0.field.name == field.text && $0.field.isOptional }
+            || schema.derived.contains { $0.name == field.text && $0.isOptional }
+        guard !isOptional else {
+            context.error(
+                field.position,
+                "the time must be in every record, and '\(field.shown)' is optional; write \(field.shown): timestamp, and a record "
+                    + "without it is a dead letter")
             return nil
         }
         return index

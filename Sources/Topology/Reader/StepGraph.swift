@@ -134,6 +134,13 @@ final class StepGraph {
         let draft = drafts[step]
         let fields = StepReader.streamFields(draft)
         guard !fields.isEmpty else { return }
+        if let twice = StepReader.windowFields.first(where: { name in fields.count { $0.name == name } > 1 }) {
+            context.error(
+                draft.position,
+                "the rows of step \(draft.name) would have two fields '\(twice)', since its key has one; give the key another name "
+                    + "in fields, like opened: \(twice)")
+            return
+        }
         let stream = streams.firstIndex { if case .stream(step) = $0.origin { true } else { false } }
         let source = stream ?? addStream(of: step, draft.name, fields, timeField: fields.count - 1, draft.position)
         input.input = .source(sources.count + source)
@@ -146,6 +153,11 @@ final class StepGraph {
     private func addStream(
         of step: Int, _ name: String, _ fields: [Field], timeField: Int, _ position: Position
     ) -> Int {
+        var seen: Set<String> = []
+        if let twice = fields.first(where: { !seen.insert($0.name).inserted }) {
+            context.error(
+                position, "the rows of this step would have two fields '\(twice.name)'; give the one of its key or input another name in fields")
+        }
         let origin = drafts[step].spec.flatMap { source(of: $0) }
         streams.append(
             SourceSpec(

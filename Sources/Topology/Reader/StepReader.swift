@@ -25,7 +25,7 @@ struct StepDraft {
 
 /// `steps.<name>`
 struct StepReader {
-    static let keys = ["from", "where", "fields", "key", "window", "aggregate"] + OperatorReader.keys
+    static let keys = ["from", "where", "fields", "only", "key", "window", "aggregate"] + OperatorReader.keys
     static let example = "{ from: orders, where: kind == \"paid\" }"
 
     let context: ReadingContext
@@ -90,9 +90,11 @@ struct StepReader {
         guard let spec = draft.spec, spec.window != nil else { return [] }
         return spec.key.map { Field(name: spec.schema.fields[$0].name, type: spec.schema.fields[$0].type) }
             + spec.outputs.map { Field(name: $0.name, type: $0.expression.type, isOptional: true) }
-            + [Field(name: "window_start", type: .timestamp), Field(name: "window_end", type: .timestamp),
-                Field(name: "window_time", type: .timestamp)]
+            + windowFields.map { Field(name: $0, type: .timestamp) }
     }
+
+    /// What the rows of every window have beside their key and results.
+    static let windowFields = ["window_start", "window_end", "window_time"]
 
     func scope(_ draft: StepDraft, _ input: String, _ zone: String?) -> ExpressionScope {
         var scope = ExpressionScope(
@@ -341,6 +343,12 @@ struct StepReader {
                 draft.isOutputComplete = false
                 continue
             }
+            // Sessions have their own word for it.
+            if kind != .session, Self.windowFields.contains(entry.key) {
+                context.error(
+                    entry.keyPosition, "every window has a '\(entry.key)' of its own; give this result another name")
+                continue
+            }
             if draft.key?.contains(entry.key) == true {
                 context.error(
                     entry.keyPosition,
@@ -358,6 +366,15 @@ struct StepReader {
         }
         if checker.aggregates.count > Limits.columnsMax || outputs.count > Limits.columnsMax {
             context.error(mapping.keyPosition("aggregate"), "more than \(Limits.columnsMax) aggregates")
+        }
+        let exact = checker.aggregates.reduce(0) { sum, call in
+            if case .distinct(let exact) = call.function { sum + exact } else { sum }
+        }
+        if exact > Limits.distinctExactOfStepMax {
+            context.error(
+                mapping.keyPosition("aggregate"),
+                "\(mapping.what) would count \(exact) different values of a key exactly, more than "
+                    + "\(Limits.distinctExactOfStepMax) in all; lower exact, or give it another step")
         }
         return (checker.aggregates, outputs)
     }

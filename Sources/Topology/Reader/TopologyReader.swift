@@ -83,7 +83,9 @@ private struct FileReader {
             guard let mistake = spec.joinMistake(of: index) else { continue }
             context.warn(spec.steps[index].position, "step '\(spec.steps[index].name)' \(mistake)")
         }
-        return Pruning.withoutUnusedFields(spec)
+        var pruned = Pruning.withoutUnusedFields(spec)
+        pruned.logic = Logic.hash(pruned)
+        return pruned
     }
 
     // MARK: The top of the file

@@ -103,11 +103,13 @@ import Topology
             func close() {
                 guard let end = end() else { return }
                 let amounts = session.compactMap(\.amount)
-                let sum = session.filter { $0.kind != "b" }.compactMap(\.amount).reduce(0, +)
+                let summed = session.filter { $0.kind != "b" }
+                let values = summed.compactMap(\.amount)
+                let sum = values.isEmpty && !summed.isEmpty ? "<null>" : Decimal.string(values.reduce(0, +), scale: 2)
                 let least = amounts.min().map { Decimal.string($0, scale: 2) } ?? "<null>"
                 lines.append(
                     "\(user) \(CivilTime.string(session[0].time)) \(CivilTime.string(end)) \(session.count) "
-                        + "\(Decimal.string(sum, scale: 2)) \(least) \(Set(session.map(\.buyer)).count) "
+                        + "\(sum) \(least) \(Set(session.map(\.buyer)).count) "
                         + "\(session.count { $0.kind == "b" }) \(CivilTime.string(end - 1))")
                 session = []
             }
