@@ -8,6 +8,8 @@ package enum Limits {
     /// Bytes of a CSV record of a file that are held while the end of a quoted field is looked for; behind them the
     /// quote is taken as one that is never closed, and its line is refused by itself.
     package static let csvRecordBytesHeld = 16 << 20
+    /// Bytes that a record of ours may have beside a value of that size: key, headers.
+    package static let recordHeadBytes = 64 << 10
     /// Bytes of one text value.
     package static let textBytesMax = 64 << 10
     /// Bytes that the panes of one window step and task may take for records that are ahead of the watermark

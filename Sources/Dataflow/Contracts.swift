@@ -178,7 +178,9 @@ package protocol LaneGraph: AnyObject {
     func collectChanges(task: Int32, positions: [Int: Int64], into changes: inout Outbox)
     /// Everything sent before is durable: caches may be brought up to date, and must be if it is the last time.
     func committed(isLast: Bool)
-    /// Adds what the graph knows to a status.
+    /// Sets what the graph has counted since it was made; called after commits.
+    func count(into status: inout LaneStatus)
+    /// Adds what else the graph knows to a status.
     func describe(into status: inout LaneStatus)
 
     // Restoring a task: `open`, a snapshot, records of its changelog, `finishRestore`.

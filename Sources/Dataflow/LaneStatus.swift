@@ -68,6 +68,7 @@ package struct LaneStatus: Sendable {
     }
 
     package var partitions: [Partition] = []
+    // As of the last commit: what is rolled back was not counted.
     package var records: Int64 = 0
     package var alerts: Int64 = 0
     package var results: Int64 = 0
@@ -93,4 +94,21 @@ package struct LaneStatus: Sendable {
     package var isReady = false
 
     package init() {}
+
+    /// Adds all that only grows.
+    package mutating func addCounts(of other: LaneStatus) {
+        records += other.records
+        alerts += other.alerts
+        results += other.results
+        late += other.late
+        tombstones += other.tombstones
+        dead.merge(other.dead, uniquingKeysWith: +)
+        unmatched.merge(other.unmatched, uniquingKeysWith: +)
+        overflows.merge(other.overflows, uniquingKeysWith: +)
+        lookups.merge(other.lookups) { ($0.asked + $1.asked, $0.unanswered + $1.unanswered) }
+        outputs += other.outputs
+        commits += other.commits
+        commitSeconds.add(other.commitSeconds)
+        alertSeconds.add(other.alertSeconds)
+    }
 }

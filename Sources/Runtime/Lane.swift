@@ -67,6 +67,8 @@ package final class Lane {
     private var committedAt: Int64
     private var commitDuration: Int64 = 0
     private var uncommitted: Int64 = 0
+    /// Records published since the last commit.
+    private var sent: Int64 = 0
     private var recordsPerSecond: Double = 0
     var assigned: [SourcePartition]?
     private var fault: Fault?
@@ -140,7 +142,13 @@ package final class Lane {
 
     /// Runs until `shouldStop`, then drains: a last commit, snapshots, and the group is left.
     package func run(until shouldStop: () -> Bool) throws(Fault) {
+        var isDrained = false
         defer {
+            if !isDrained {
+                // What was committed counts, however the lane ends.
+                status.isReady = false
+                publish(status)
+            }
             phase.enter(.closing)
             storage?.snapshots?.close()
             source.close()
@@ -151,6 +159,7 @@ package final class Lane {
         try commit(isLast: true)
         saveAll()
         publish(describe())
+        isDrained = true
     }
 
     /// One turn of the loop.
@@ -226,7 +235,7 @@ package final class Lane {
         phase.enter(.sending)
         stages?.lap(.polling)
         try sink.send(outbox)
-        status.outputs += Int64(outbox.records.count)
+        sent += Int64(outbox.records.count)
         outbox.removeAll()
         stages?.lap(.sending)
     }
@@ -295,6 +304,9 @@ package final class Lane {
             status.commits += 1
             status.commitSeconds.record(seconds: Double(monotonicNanoseconds() - start) / 1e9)
         }
+        status.outputs += sent
+        sent = 0
+        graph.count(into: &status)
         let startMilliseconds = start / 1_000_000
         let elapsed = max(1, startMilliseconds - committedAt)
         recordsPerSecond = 0.7 * recordsPerSecond + 0.3 * Double(uncommitted) * 1000 / Double(elapsed)

@@ -125,6 +125,13 @@ import Topology
         #expect(try Self.troubles(facts) == ["error co-partitioning wave"])
     }
 
+    @Test func alertsMustNotBeCompacted() throws {
+        // Goal: a topic of alerts, or of what was refused, that keeps the last record of a key only is told.
+        var facts = Self.sound()
+        for topic in ["risk-alerts", "joined-late"] { facts.topics[topic]?.configuration?["cleanup.policy"] = "compact,delete" }
+        #expect(try Self.troubles(facts) == ["error cleanup-policy risk-alerts", "warning cleanup-policy joined-late"])
+    }
+
     @Test func changelogMustFitTheSourcesAndKeepEverything() throws {
         // Goal: another count or any policy that deletes is an error; compaction alone is none.
         for (partitions, policy, expected) in [

@@ -51,6 +51,37 @@ import Topology
         }
     }
 
+    /// Goal: counters go on when a lane begins again, and what it had rolled back is not in them.
+    @Test func countersOutliveLanes() {
+        func status(_ records: Int64, dead: Int64 = 0) -> LaneStatus {
+            var status = LaneStatus()
+            status.records = records
+            status.commits = records / 10
+            status.dead = dead == 0 ? [:] : ["WrongType": dead]
+            status.alertSeconds.record(seconds: 0.1)
+            status.isReady = true
+            return status
+        }
+        let board = StatusBoard()
+        board.publish(status(10), lane: 0)
+        board.publish(status(40, dead: 3), lane: 0)
+        board.publish(status(5), lane: 1)
+        board.lose(lane: 0)
+        #expect(board.lane(0)?.isReady == false && board.lane(0)?.records == 40)
+        // It fails before it has counted anything, twice.
+        board.lose(lane: 0)
+        board.lose(lane: 0)
+        #expect(board.lane(0)?.records == 40)
+        board.publish(status(0), lane: 0)
+        #expect(board.lane(0)?.records == 40 && board.lane(0)?.isReady == true)
+        board.publish(status(30, dead: 1), lane: 0)
+        let last = board.lane(0)
+        #expect(last?.records == 70 && last?.commits == 7 && last?.dead == ["WrongType": 4] && last?.alertSeconds.count == 2)
+        board.lose(lane: 0)
+        board.publish(status(1), lane: 0)
+        #expect(board.lane(0)?.records == 71 && board.lane(1)?.records == 5)
+    }
+
     @Test func textNamesWhoHoldsTimeBack() throws {
         var status = LaneStatus()
         status.records = 7
@@ -64,9 +95,9 @@ import Topology
         status.alertSeconds.record(seconds: 0.004)
         status.alertSeconds.record(seconds: 4)
         let spec = try ReplayTests.spec("marketplace")
-        let text = MetricsText.render(spec, lanes: [status, LaneStatus()], redis: [], now: 9000)
+        let text = MetricsText.render(spec, lanes: [status, LaneStatus()], redis: [], isReady: true, now: 9000)
         for line in [
-            "millrace_records_in_total 7", "millrace_dead_letters_total{reason=\"WrongType\"} 2",
+            "millrace_ready 1", "millrace_records_in_total 7", "millrace_dead_letters_total{reason=\"WrongType\"} 2",
             "millrace_watermark_holder{source=\"orders\",partition=\"2\"} 1",
             "millrace_watermark_seconds{source=\"orders\",partition=\"1\"} 4.000",
             "millrace_consumer_lag_seconds{source=\"orders\",partition=\"0\"} 4.000",

@@ -57,6 +57,48 @@ import Topology
         #expect(first.processed == 150)
     }
 
+    /// Goal: of two workers of one name the one that was there first ends, and says why in these words; the other goes on.
+    @Test func aNamesakeIsNamed() throws {
+        try rig.makeTopic(rig.orders, records: 0..<100)
+        let first = try rig.start(state: "first", instanceId: "twin")
+        #expect(WorkerTests.wait(seconds: 60) { first.worker.isReady && first.processed == 100 || first.hasEnded })
+        let second = try rig.start(state: "second", instanceId: "twin")
+        #expect(WorkerTests.wait(seconds: 60) { first.hasEnded || second.hasEnded })
+        let (ended, other) = first.hasEnded ? (first, second) : (second, first)
+        let fault = ended.end()
+        #expect(fault?.domain == .user)
+        #expect(fault?.detail.contains("another worker runs under the same name ('twin-0-") == true, "\(fault?.detail ?? "")")
+        #expect(WorkerTests.wait(seconds: 60) { other.worker.isReady || other.hasEnded })
+        try rig.feed(rig.orders, 100..<120)
+        #expect(WorkerTests.wait(seconds: 60) { first.processed + second.processed == 120 || other.hasEnded })
+        #expect(other.stop() == nil)
+    }
+
+    /// Goal: when a lane goes back to its last commit, what it does again is counted once, and no counter goes back.
+    @Test func countersGoOnWhenALaneBeginsAgain() throws {
+        try rig.makeTopic(rig.orders, records: 0..<100)
+        let run = try rig.start(instanceId: "counted")
+        #expect(WorkerTests.wait(seconds: 60) { run.worker.isReady && run.processed == 100 || run.hasEnded })
+        // Somebody takes over the lane's transactions, so that the next commit fails.
+        var settings = rig.cluster.settings(group: "")
+        settings.transactionalId = "\(rig.group)-counted-0"
+        let usurper = try KafkaSink(settings, topics: KafkaSink.Topics(sinks: []), clock: SystemClock())
+        try rig.feed(rig.orders, 100..<150)
+        var (seen, goesBack) = (run.processed, false)
+        #expect(
+            WorkerTests.wait(seconds: 60) {
+                let now = run.processed
+                goesBack = goesBack || now < seen
+                seen = now
+                return now == 150 && run.worker.isReady || run.hasEnded
+            })
+        #expect(!goesBack && seen == 150)
+        usurper.close()
+        try rig.feed(rig.orders, 150..<160)
+        #expect(run.finish(after: 160) == nil)
+        #expect(run.processed == 160)
+    }
+
     /// Goal: what a worker left behind when it was killed is no reason to refuse its changed successor, whose state is then
     /// compared.
     @Test func aWorkerIsNoStrangerToItself() throws {

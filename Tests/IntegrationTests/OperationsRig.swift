@@ -75,10 +75,11 @@ final class OperationsRig {
 
     /// A worker that looks at its cluster five times a second. `state`: a machine's folder.
     func start(
-        _ text: Text = Text(), state: String = "state", newTopics: Set<String> = [], lanes: Int = 1
+        _ text: Text = Text(), state: String = "state", newTopics: Set<String> = [], instanceId: String? = nil
     ) throws -> WorkerRun {
         var options = Worker.Options(kafka: cluster.settings(group: group))
-        options.lanes = lanes
+        options.kafka.instanceId = instanceId
+        options.lanes = 1
         options.stateDirectory = "\(folder)/\(state)"
         options.newTopics = newTopics
         options.watchMilliseconds = 200

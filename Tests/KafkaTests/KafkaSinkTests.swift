@@ -55,7 +55,10 @@ import Testing
             try sink.send(outbox)
             try sink.flush()
         }
-        #expect(fault?.detail.contains("topic 'alerts'") == true, "\(fault?.detail ?? "")")
+        #expect(fault?.detail.contains("topic 'alerts', 7 bytes") == true, "\(fault?.detail ?? "")")
+        // The same record again would be refused again.
+        #expect(fault?.detail.contains("Raise the topic's max.message.bytes") == true && fault?.retry == .never)
+        #expect(fault?.domain == .user)
         #expect(sink.counts.delivered == 0)
     }
 

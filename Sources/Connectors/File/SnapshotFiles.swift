@@ -18,6 +18,9 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
     private let ageMillisecondsMax: Int64
     private var writer: pthread_t?
     private let isBusy = Atomic<Bool>(false)
+    /// When a failure was told last, monotonic milliseconds, and how many were not since.
+    private let toldAt = Atomic<Int64>(.min)
+    private let untold = Atomic<Int>(0)
 
     private static let magic: UInt64 = 0x3250_414E_5353_524D  // "MRSSNAP2" in a file
     private static let blockBytes = 1 << 20
@@ -141,7 +144,7 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
             do throws(Fault) {
                 try write(task, snapshot, changelogEnd)
             } catch {
-                Log.warning("snapshot of task \(task): \(error.detail); the one before stays")
+                tell("snapshot of task \(task): \(error.detail); the one before stays")
             }
             isBusy.store(false, ordering: .releasing)
         }
@@ -154,6 +157,21 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
             }, Unmanaged.passRetained(job).toOpaque())
         require(code == 0, "no thread: \(code)")
         writer = thread
+    }
+
+    private static let tellMilliseconds: Int64 = 60_000
+
+    /// A full disk fails every snapshot: once a minute is enough.
+    private func tell(_ text: String) {
+        let now = monotonicNanoseconds() / 1_000_000
+        let before = toldAt.load(ordering: .relaxed)
+        if before != .min, now - before < Self.tellMilliseconds {
+            untold.add(1, ordering: .relaxed)
+            return
+        }
+        toldAt.store(now, ordering: .relaxed)
+        let others = untold.exchange(0, ordering: .relaxed)
+        Log.warning(text + (others == 0 ? "" : " (and \(others) more since the last such line)"))
     }
 
     package func close() {

@@ -9,6 +9,8 @@ final class KafkaClient {
     let reports: UnsafeMutablePointer<KafkaReports>
     private let isMember: Bool
     private let stop: StopSignal?
+    /// Of a static member.
+    private let instanceId: String?
     private var lastLogged: Int64 = 0
 
     /// `reportsDeliveries`: count delivery reports in `reports`.
@@ -17,6 +19,7 @@ final class KafkaClient {
         transactionalId = settings.transactionalId
         isMember = role == .consumer
         stop = settings.stop
+        instanceId = settings.instanceId
         let configuration = try settings.configuration(role)
         reports = .allocate(capacity: 1)
         reports.initialize(to: KafkaReports())
@@ -72,7 +75,24 @@ final class KafkaClient {
         reports.pointee.problems = []
         reports.pointee.hasProblem = false
         if let last = problems.last { log(last) }
-        return problems.first { $0.isFinal }.map { Fault(.external, "Kafka: \($0.text)", retry: $0.retry) }
+        return problems.first { $0.isFinal }.map(fault)
+    }
+
+    /// What a problem means for whoever runs the worker.
+    func fault(_ problem: KafkaProblem) -> Fault {
+        switch problem.code {
+        case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+            Fault(
+                .user,
+                "another worker runs under the same name\(instanceId.map { " ('\($0)')" } ?? "") and has taken its place: give each its own, by "
+                    + "--instance-id or a state folder that is not a copy")
+        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+            Fault(
+                .user,
+                "Kafka does not take a record: \(problem.text). Raise the topic's max.message.bytes: records, and batches of them, may "
+                    + "have up to \(Limits.recordBytesMax + Limits.recordHeadBytes) bytes")
+        default: Fault(.external, "Kafka: \(problem.text)", retry: problem.retry)
+        }
     }
 
     func log(_ problem: KafkaProblem) {
@@ -243,7 +263,8 @@ struct KafkaReports {
             undelivered &+= 1
             if firstUndelivered == nil {
                 let topic = message.pointee.rkt.map { name(ofTopic: $0) } ?? "?"
-                firstUndelivered = KafkaProblem(code: message.pointee.err, "topic '\(topic)'")
+                let bytes = message.pointee.len + message.pointee.key_len
+                firstUndelivered = KafkaProblem(code: message.pointee.err, "topic '\(topic)', \(bytes) bytes")
             }
         }
     }
@@ -276,9 +297,9 @@ struct KafkaProblem {
             var buffer = [CChar](repeating: 0, count: 512)
             self.code = rd_kafka_fatal_error(handle, &buffer, buffer.count)
             text = string(buffer)
-            // The client is lost, but a new one starts clean.
+            // The client is lost, but a new one starts clean; unless that would take the place of a namesake again.
             isFinal = true
-            retry = .withBackoff
+            retry = self.code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? .never : .withBackoff
         }
     }
 
@@ -298,7 +319,9 @@ struct KafkaProblem {
             RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
             RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
             RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE,
-            RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+            RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION,
+            // The same record would be sent again.
+            RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
             true
         default:
             false

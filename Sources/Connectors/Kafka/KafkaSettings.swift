@@ -173,7 +173,7 @@ extension KafkaSettings {
         // 2.0.2 waits this long after "try again" answers; the default of 100 shows in every latency.
         ("retry.backoff.ms", "10"),
         ("queue.buffering.max.kbytes", "262144"),
-        ("message.max.bytes", "\(Limits.recordBytesMax + (64 << 10))"),
+        ("message.max.bytes", "\(Limits.recordBytesMax + Limits.recordHeadBytes)"),
     ]
 
     /// What a mistake calls a setting.

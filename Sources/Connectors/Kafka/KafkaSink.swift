@@ -210,8 +210,11 @@ package final class KafkaSink: LaneSink {
     private func check(_ error: OpaquePointer?, _ call: String) throws(Fault) {
         guard let error else { return }
         defer { rd_kafka_error_destroy(error) }
+        // What was not taken is why the transaction cannot go on.
+        if let problem = client.reports.pointee.firstUndelivered, problem.isFinal { throw client.fault(problem) }
         let text = rd_kafka_error_string(error).map { String(cString: $0) } ?? ""
         let problem = KafkaProblem(code: rd_kafka_error_code(error), "transaction: \(call)")
+        if problem.code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID { throw client.fault(problem) }
         let mayHelp = rd_kafka_error_is_fatal(error) != 0 || !problem.isFinal
         throw Fault(
             .external, "Kafka: \(problem.text)\(text.isEmpty ? "" : " (\(text))")", retry: mayHelp ? .withBackoff : .never)
@@ -299,7 +302,7 @@ package final class KafkaSink: LaneSink {
                 code: code,
                 "topic '\(name(ofTopic: topic))', \(record.valueCount) bytes"
             )
-            throw Fault(.external, "Kafka: \(problem.text)", retry: problem.retry)
+            throw client.fault(problem)
         }
         sent += 1
     }
@@ -321,6 +324,7 @@ package final class KafkaSink: LaneSink {
 
     private func checkDeliveries() throws(Fault) {
         if let problem = client.reports.pointee.firstUndelivered {
+            if problem.isFinal { throw client.fault(problem) }
             throw Fault(.external, "Kafka did not take a record: \(problem.text)", retry: problem.retry)
         }
         if let fault = client.takeFault() { throw fault }

@@ -202,15 +202,23 @@ package final class KafkaSource: LaneSource {
                     "\(place): the group's position \(message.pointee.offset) is not there any more: records "
                         + "were deleted before they were read, or the topic was made anew (\(detail)); "
                         + "stop every worker, and ten seconds later set a new position with kafka-consumer-groups "
-                        + "--reset-offsets: what lies between is then left out"
+                        + "--reset-offsets: what lies between is then left out",
+                    // Where there is state, a restore says which of the two.
+                    retry: .withBackoff
                 )
             )
         case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
             RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
             noteMissing(topic)
         default:
-            let problem = KafkaProblem(code: code, message.pointee.rkt == nil ? "consumer" : place)
-            if problem.isFinal {
+            // A fatal error hides its cause in the handle.
+            let problem =
+                code == RD_KAFKA_RESP_ERR__FATAL
+                ? KafkaProblem(code: code, nil, client.handle)
+                : KafkaProblem(code: code, message.pointee.rkt == nil ? "consumer" : place)
+            if problem.code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID {
+                faults.append(client.fault(problem))
+            } else if problem.isFinal {
                 faults.append(Fault(.external, "Kafka: \(problem.text) (\(detail))", retry: problem.retry))
             } else {
                 client.log(problem)

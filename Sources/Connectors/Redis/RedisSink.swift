@@ -13,7 +13,7 @@ package final class RedisSink: MetricsSink {
         /// Keys given up: too many bytes waiting; refused by Redis for good (another type).
         package var dropped = 0
         package var refused = 0
-        /// Pipelines that failed, as a whole or for single keys.
+        /// Pipelines that failed, as a whole or for keys that are tried again; and keys that were refused.
         package var failures = 0
         package var pendingKeys = 0
         package var pendingBytes = 0
@@ -225,7 +225,7 @@ final class RedisShared: @unchecked Sendable {
             pending.putBack(again)
             tally.written += written
             tally.refused += refused
-            if !again.isEmpty { tally.failures += 1 }
+            tally.failures += refused + (again.isEmpty ? 0 : 1)
             if pending.keys == 0 { pthread_cond_broadcast(changed) }
         }
     }

@@ -13,9 +13,12 @@ struct MetricsText {
         _ spec: TopologySpec,
         lanes: [LaneStatus],
         redis: [(sink: String, counts: RedisSink.Counts)],
+        isReady: Bool,
         now: Int64
     ) -> String {
         var metrics = MetricsText()
+        metrics.head("millrace_ready", "gauge", "1 while every lane has its partitions and processes them, as /ready says.")
+        metrics.line("millrace_ready", isReady ? 1 : 0)
         metrics.counters(lanes)
         metrics.partitions(spec, lanes, now)
         var alerts = Histogram()

@@ -291,7 +291,21 @@ package struct ClusterCheck: Sendable {
             add(.ok, "topic", topic, "topic '\(topic)' (\(use(ofOutput: topic))): \(known.size)")
             checkHealth(topic, known)
             checkWriting(topic, known)
+            checkKeeping(topic, known)
         }
+    }
+
+    /// Results of steps may be meant to be the newest of each key; alerts, and what was refused, are not.
+    private mutating func checkKeeping(_ topic: String, _ known: KafkaTopicFacts) {
+        guard let policy = known.cleanupPolicy, policy.contains("compact") else { return }
+        let sinks = spec.sinks.filter { if case .kafka(topic) = $0.target { true } else { false } }
+        let areAlerts = sinks.contains { if case .alerts = $0.input { true } else { false } }
+        guard areAlerts || sinks.isEmpty else { return }
+        let what = areAlerts ? "an alert is lost to whoever reads it late, once" : "a record is lost, once"
+        add(
+            areAlerts ? .error : .warning, "cleanup-policy", topic,
+            "topic '\(topic)' (\(use(ofOutput: topic))) is compacted: \(what) another one of its key was written; "
+                + "kafka-configs --alter --entity-type topics --entity-name \(topic) --add-config cleanup.policy=delete")
     }
 
     func use(ofOutput topic: String) -> String {

@@ -17,10 +17,8 @@ package struct MemberTag: Equatable, Sendable {
 
     init(_ pipeline: Pipeline, _ spec: TopologySpec) {
         layout = Self.short(pipeline.layout)
-        logic = Self.short(Self.logic(of: spec))
+        logic = Self.short(spec.logic)
     }
-
-    private static func logic(of spec: TopologySpec) -> String { spec.ruleset }
 
     private static func short(_ hash: String) -> String { String((hash.split(separator: ":").last ?? "").prefix(12)) }
 

@@ -156,7 +156,8 @@ final class PipelineGraph: LaneGraph {
         }
     }
 
-    func describe(into status: inout LaneStatus) {
+    func count(into status: inout LaneStatus) {
+        status.overflows = [:]
         let counters = pipeline.counters
         status.records = counters.records
         status.alerts = counters.alerts
@@ -176,6 +177,9 @@ final class PipelineGraph: LaneGraph {
         for reason in RowStatus.allCases where counters.dead[Int(reason.rawValue)] > 0 {
             status.dead[reason.name] = counters.dead[Int(reason.rawValue)]
         }
+    }
+
+    func describe(into status: inout LaneStatus) {
         for index in status.partitions.indices {
             let entry = status.partitions[index]
             let watermark = tasks[entry.partition]?.watermarks[entry.source] ?? .min

@@ -46,6 +46,7 @@ extension Worker {
             spec,
             lanes: board.lanes,
             redis: redisSinks.sorted { $0.key < $1.key }.map { (spec.sinks[$0.key].name, $0.value.counts) },
+            isReady: isReady,
             now: SystemClock().nowMilliseconds
         )
     }
