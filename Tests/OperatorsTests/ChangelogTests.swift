@@ -198,6 +198,51 @@ import Topology
         #expect(fault?.detail.contains("kept for topology 't', and this is topology 'u'") == true, "\(fault?.detail ?? "")")
     }
 
+    /// Goal: a changed topology is told what it does with the state: which steps it keeps, begins and leaves out, and which take
+    /// in other rows. A change that the state does not know is none.
+    @Test func changesAreNamed() throws {
+        func spec(_ condition: String, _ steps: String, limit: Int = 1) throws -> TopologySpec {
+            try #require(
+                TopologyReader.read(
+                    """
+                    topology: t
+                    sources:
+                      in: { kafka: { topic: in }, time: { field: time }, schema: { key: text, n: int, time: timestamp } }
+                    steps:
+                      good: { from: in, where: \(condition) }
+                      w: { from: good, key: key, window: { size: 20s }, aggregate: { n: count() } }
+                    \(steps)
+                    rules: { r: { on: w, when: n > \(limit), risk: r, severity: low } }
+                    sinks: { alerts: { kafka: { topic: alerts } } }
+                    """, file: "t.yaml"
+                ).spec)
+        }
+        let old = "  v: { from: in, key: key, window: { size: 20s }, aggregate: { n: sum(n) } }"
+        let new = "  x: { from: in, key: key, window: { size: 40s }, aggregate: { n: sum(n) } }"
+        let first = Self.pipeline(try spec("n > 1", old), [])
+        let task = first.makeTask(partition: 0)
+        var outbox = Outbox()
+        first.collectChanges(task, positions: [0: 7], into: &outbox)
+        var log = Log()
+        log.append(outbox)
+        func changes(_ spec: TopologySpec) throws -> StateChanges? {
+            let pipeline = Self.pipeline(spec, [])
+            let task = pipeline.makeTask(partition: 0)
+            try Self.restore(pipeline, task, log, from: 0)
+            return pipeline.changes(task)
+        }
+        #expect(try changes(spec("n > 1", old, limit: 9)) == nil)
+        let changed = try #require(try changes(spec("n > 2", new)))
+        #expect(changed.kept == ["w"] && changed.begun == ["x"] && changed.dropped == ["v"])
+        #expect(
+            changed.lines == [
+                "the topology was changed: steps that go on with their state: w; that begin empty: x; that were left out, with their "
+                    + "state: v",
+                "step 'w' takes in other rows from now on: in, where (n:int > 2:int):bool; what it holds was taken in as: in, where "
+                    + "(n:int > 1:int):bool",
+            ])
+    }
+
     /// Goal: state of an older format is refused at its first record, not misread at a later one.
     @Test func anOlderFormatIsRefused() throws {
         let pipeline = Self.pipeline(Self.spec(window: "{ size: 60s }", outOfOrder: "0s"), [])

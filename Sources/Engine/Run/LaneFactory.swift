@@ -25,6 +25,8 @@ package struct LaneFactory {
     package var snapshots: SnapshotFiles?
     package var metrics: (Int) -> (any MetricsSink)? = { _ in nil }
     package var metricsMilliseconds: Int64 = 500
+    /// Told of each task that goes on with the state of a topology that was another one.
+    var onChanges: (StateChanges) -> Void = { _ in }
     /// Redis of tables that name none.
     package var redis: RedisAddress?
     package var generator: SourceGenerator?
@@ -77,7 +79,7 @@ package struct LaneFactory {
             source: source,
             sink: sink,
             graph: PipelineGraph(
-                spec, pipeline: pipeline, metricsMilliseconds: metricsMilliseconds, metrics: metrics),
+                spec, pipeline: pipeline, metricsMilliseconds: metricsMilliseconds, metrics: metrics, onChanges: onChanges),
             storage: keepsState ? try storage(settings, number, phase) : nil,
             broadcasts: try broadcasts(settings),
             options: lane,

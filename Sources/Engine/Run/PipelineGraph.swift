@@ -10,6 +10,7 @@ final class PipelineGraph: LaneGraph {
     private let pipeline: Pipeline
     private let metrics: (Int) -> (any MetricsSink)?
     private let metricsMilliseconds: Int64
+    private let onChanges: (StateChanges) -> Void
     private var tasks: [Int32: TaskState] = [:]
     /// Tasks that got state which is not whole yet.
     private var restoring: Set<Int32> = []
@@ -19,12 +20,14 @@ final class PipelineGraph: LaneGraph {
         _ spec: TopologySpec,
         pipeline: Pipeline,
         metricsMilliseconds: Int64,
-        metrics: @escaping (Int) -> (any MetricsSink)?
+        metrics: @escaping (Int) -> (any MetricsSink)?,
+        onChanges: @escaping (StateChanges) -> Void = { _ in }
     ) {
         self.spec = spec
         self.pipeline = pipeline
         self.metricsMilliseconds = metricsMilliseconds
         self.metrics = metrics
+        self.onChanges = onChanges
     }
 
     func open(_ partition: SourcePartition) {
@@ -107,6 +110,7 @@ final class PipelineGraph: LaneGraph {
     func finishRestore(task: Int32, place: String) throws(Fault) {
         guard let state = tasks[task], restoring.remove(task) != nil else { return }
         try pipeline.finishRestore(state, place: place)
+        if let changes = pipeline.changes(state) { onChanges(changes) }
     }
 
     func positions(task: Int32) -> [Int: Int64]? {

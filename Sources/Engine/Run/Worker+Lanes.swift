@@ -80,6 +80,11 @@ extension Worker {
             commitMillisecondsBehind: max(1000, options.commitMilliseconds),
             snapshotMilliseconds: options.snapshotMilliseconds)
         factory.lane.anew = options.newTopics
+        factory.onChanges = { [self] changes in
+            // Every task says the same.
+            guard changesTold.withLock({ $0.insert(changes).inserted }) else { return }
+            for line in changes.lines { Log.warning(line) }
+        }
         return try factory.make(number, phase: phase) { [board] in board.publish($0, lane: number) }.lane
     }
 }

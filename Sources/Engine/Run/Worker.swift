@@ -63,6 +63,8 @@ package final class Worker: Sendable {
     nonisolated(unsafe) private var broadcastPartitions: [String: Int] = [:]
     let phases = Mutex<[Int: LanePhase]>([:])
     nonisolated(unsafe) var watch: ClusterWatch?
+    /// What was said of a changed topology.
+    let changesTold = Mutex<Set<StateChanges>>([])
 
     package init(_ spec: TopologySpec, _ options: Options) {
         self.spec = spec

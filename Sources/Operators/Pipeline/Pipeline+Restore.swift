@@ -133,6 +133,11 @@ extension Pipeline {
         group.keys.remove(id)
     }
 
+    /// What became of a task's state since the topology was another one; nil: it was not.
+    package func changes(_ task: TaskState) -> StateChanges? {
+        task.definitions.isEmpty ? nil : identities.changes(since: task.definitions)
+    }
+
     /// A hash of all that gives the state, and the records of repartition topics, their meaning.
     package var layout: String {
         var bytes = Array(identities.bytes.prefix(identities.structureCount))

@@ -30,7 +30,7 @@ struct StateIdentities {
     /// How many of `bytes` must agree.
     let structureCount: Int
 
-    static let format: UInt8 = 4
+    static let format: UInt8 = 5
     /// Of snapshots: one of another format is as none, and the changelog is read instead.
     static let snapshotFormat: UInt8 = 5
 

@@ -39,15 +39,8 @@ extension AggregateCall: CustomStringConvertible {
     /// and whether its values are counted.
     package func text(in schema: Schema) -> String {
         let isDistinct = if case .distinct = function { true } else { false }
-        var result = ""
-        var rest = text(of: isDistinct ? "distinct" : "\(function)")[...]
-        while let dollar = rest.firstIndex(of: "$") {
-            let digits = rest[rest.index(after: dollar)...].prefix { $0.isNumber }
-            result += rest[..<dollar]
-            if let index = Int(digits), schema.fields.indices.contains(index) { result += schema.fields[index].name }
-            rest = rest[digits.endIndex...]
-        }
-        return result + rest + (isCounted(in: schema) ? "?" : "")
+        let text = named(text(of: isDistinct ? "distinct" : "\(function)"), in: schema)
+        return text + (isCounted(in: schema) ? "?" : "")
     }
 
     /// True if the values must be counted to tell whether there is one: a sum of nothing but nulls is null, and the least
@@ -60,6 +53,24 @@ extension AggregateCall: CustomStringConvertible {
         default: false
         }
     }
+}
+
+extension Expression {
+    /// The same with columns by their names.
+    package func text(in schema: Schema) -> String { named(description, in: schema) }
+}
+
+/// A description with the names of columns in place of their numbers.
+private func named(_ description: String, in schema: Schema) -> String {
+    var result = ""
+    var rest = description[...]
+    while let dollar = rest.firstIndex(of: "$") {
+        let digits = rest[rest.index(after: dollar)...].prefix { $0.isNumber }
+        result += rest[..<dollar]
+        if let index = Int(digits), schema.fields.indices.contains(index) { result += schema.fields[index].name }
+        rest = rest[digits.endIndex...]
+    }
+    return result + rest
 }
 
 extension Value: CustomStringConvertible {
