@@ -43,7 +43,7 @@ extension Pipeline {
             guard let store = task.stores[step.index] else { return nil }
             let closed = store.closing.closed
             return StoreSummary(
-                store: step.spec.name, keys: store.live.count, bytes: store.memoryBytes, panes: store.panesPerKey,
+                store: step.spec.name, keys: store.heldIds.count, bytes: store.memoryBytes, panes: store.panesPerKey,
                 closedUntil: closed == .min ? nil : store.bounds(at: closed).end)
         }
             + zip(sources, task.tables).compactMap { source, table in
@@ -88,7 +88,7 @@ extension Pipeline {
         let keys = emissionKeys(keyPlan.columns)
         let names = step.spec.key.map { step.spec.schema.fields[$0].name }
         let watermark = task.watermarks[step.source]
-        for id in store.live {
+        for id in store.heldIds {
             closeArena.removeAll()
             let one = Selection(dense.rows, count: 1)
             withUnsafePointer(to: id) {

@@ -30,8 +30,12 @@ extension Pipeline {
             }
         }
         evaluate(rule, ids, arena: arena, rows: rows, task) { row, isTrue, isCleared in
-            guard let edge = edge(rule, ids[row], isTrue, isCleared, at: plan.batch.times[row], task) else { return }
-            pending.append(PendingAlert(row: row, rule: rule.index, id: ids[row], edge: edge))
+            let (id, time) = (ids[row], plan.batch.times[row])
+            if let edge = edge(rule, id, isTrue, isCleared, at: time, task) {
+                pending.append(PendingAlert(row: row, rule: rule.index, id: id, edge: edge))
+                hold(rule, edge, id, task)
+            }
+            lookAgain(rule, id, at: time, source, task)
         }
     }
 
@@ -126,14 +130,22 @@ extension Pipeline {
         }
         guard isTrue else { return nil }
         let last = task.rules[rule.index].edges[id]
-        let ordinal = last.map { $0.eventTime == time ? $0.ordinal + 1 : 0 } ?? 0
-        let edge = newEdge(rule, task.groups[rule.group].keys.key(of: id), time, ordinal)
+        let key = task.groups[rule.group].keys.key(of: id)
+        var edge: RuleState.Edge
+        if let last, time < last.eventTime {
+            // An alert of that time may have been before: these are counted apart, for as long as the key is known.
+            edge = newEdge(rule, key, time, -1 - last.outOfOrder)
+            (edge.eventTime, edge.ordinal, edge.outOfOrder) = (last.eventTime, last.ordinal, last.outOfOrder + 1)
+        } else {
+            edge = newEdge(rule, key, time, last.map { $0.eventTime == time ? $0.ordinal + 1 : 0 } ?? 0)
+            edge.outOfOrder = last?.outOfOrder ?? 0
+        }
         task.rules[rule.index].setEdge(id, edge)
         return edge
     }
 
-    /// The alert's id: a hash of (topology, rule, key, event time of the edge, ordinal), so that the same
-    /// input always gives the same id.
+    /// The alert's id: a hash of (topology, rule, key, event time of the edge, ordinal; below zero: of those that came
+    /// out of order), so that the same input always gives the same id.
     private func newEdge(_ rule: RulePlan, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ ordinal: Int)
         -> RuleState.Edge
     {
@@ -176,21 +188,25 @@ extension Pipeline {
                 }
             }
             if hasStreams { outbox.order = order(of: row, plan) }
-            var late = lateCount(upTo: row, plan, task)
-            for before in plan.rows.selection.indices where plan.rows.selection[before] < row {
-                late += Int(plan.late[plan.rows.selection[before]])
-            }
             let context = AlertContext(
                 row: row,
                 time: plan.batch.times[row],
                 window: window,
                 watermark: plan.watermarks[row],
-                late: late,
+                late: lateBefore(row, plan, task),
                 cause: origin(plan, source, task, row)
             )
             write(rule, alert.edge, context, arena: plan.batch.arena, &outbox)
         }
         pending.removeAll(keepingCapacity: true)
+    }
+
+    /// Late records before a row of the stretch under way.
+    func lateBefore(_ row: Int, _ plan: SourcePlan, _ task: TaskState) -> Int {
+        var late = lateCount(upTo: row, plan, task)
+        let rows = plan.stretch.count > 0 ? plan.stretch.selection : plan.rows.selection
+        for before in rows.indices where rows[before] < row { late += Int(plan.late[rows[before]]) }
+        return late
     }
 
     struct AlertContext {

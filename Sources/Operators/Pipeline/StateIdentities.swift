@@ -24,9 +24,9 @@ struct StateIdentities {
     /// The definitions as they are kept beside the state.
     let bytes: [UInt8]
 
-    static let format: UInt8 = 2
+    static let format: UInt8 = 3
     /// Of snapshots: one of another format is as none, and the changelog is read instead.
-    static let snapshotFormat: UInt8 = 3
+    static let snapshotFormat: UInt8 = 4
 
     init(_ spec: TopologySpec, steps: [StepPlan], rules: [RulePlan], partitionCount: Int) {
         self.steps = steps.map { step in
