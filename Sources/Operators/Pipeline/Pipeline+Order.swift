@@ -108,6 +108,7 @@ extension Pipeline {
                 cause: origin(plan, source, task, apart.row))
         }
         apart.row = row
+        if hasStreams { outbox.order = order(of: row, plan) }
         var hasRaised = false
         if !task.rules[rule.index].isRaised(id), let first = firstHit(rule, id, source, task) {
             if let edge = edge(rule, id, true, false, at: time, task) {
