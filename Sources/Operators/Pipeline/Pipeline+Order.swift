@@ -210,7 +210,7 @@ extension Pipeline {
 
     /// A raised alert has a record more, which leaves its windows in time.
     func lookAgain(_ rule: RulePlan, _ id: UInt32, at time: Int64, _ source: Int, _ task: TaskState) {
-        guard let place = rule.sources.firstIndex(of: source), task.rules[rule.index].isRaised(id) else { return }
+        guard task.rules[rule.index].isRaised(id), let place = rule.sources.firstIndex(of: source) else { return }
         let due = task.rules[rule.index].timers[place].due(of: id)
         if due <= time { return }
         var next = Int64.max

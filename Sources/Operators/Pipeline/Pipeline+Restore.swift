@@ -17,7 +17,14 @@ extension Pipeline {
         case ChangeKind.meta:
             task.sequence = reader.varint()
             restoreMeta(&reader, task)
-        case ChangeKind.definitions: task.definitions = value.map { Array($0) } ?? []
+        case ChangeKind.definitions:
+            task.definitions = value.map { Array($0) } ?? []
+            // What follows may read otherwise.
+            if let format = task.definitions.first,
+                let problem = StateIdentities.formatMistake(format, place: "the changelog of task \(task.partition)")
+            {
+                throw problem
+            }
         case ChangeKind.panes: restorePanes(&keyReader, &reader, isRemoval: value == nil, task)
         case ChangeKind.panesAhead: restorePanesAhead(&keyReader, &reader, isRemoval: value == nil, task)
         case ChangeKind.edge: restoreEdge(&keyReader, &reader, isRemoval: value == nil, task)

@@ -102,14 +102,20 @@ struct StateIdentities {
         return "\(kind) of \(inputs.joined(separator: " and "))"
     }
 
+    /// nil: state of this format can be read.
+    static func formatMistake(_ format: UInt8, place: String) -> Fault? {
+        if format == Self.format { return nil }
+        return Fault(
+            .user,
+            "\(place) has state of format \(format), and this program reads format \(Self.format): run the version that wrote "
+                + "it, or begin anew under another --group")
+    }
+
     /// Throws if state that was kept under `kept` cannot be gone on with. `place`: where it was found.
     func check(_ kept: [UInt8], partitionCount: Int, place: String) throws(Fault) {
         let problem: Fault? = kept.withUnsafeBufferPointer { bytes in
             var reader = BinaryReader(bytes)
-            let format = reader.byte()
-            guard format == Self.format else {
-                return Fault(.user, "\(place): its format is \(format), and this program reads format \(Self.format)")
-            }
+            if let problem = Self.formatMistake(reader.byte(), place: place) { return problem }
             let partitions = Int(truncatingIfNeeded: reader.varint())
             if partitions != partitionCount {
                 return Fault(
