@@ -12,11 +12,9 @@ package enum Limits {
     package static let recordHeadBytes = 64 << 10
     /// Bytes of one text value.
     package static let textBytesMax = 64 << 10
-    /// Bytes that the panes of one window step and task may take for records that are ahead of the watermark
-    /// since one partition of a repartitioned source is read faster than another.
-    package static let ringBytesMax = 1 << 30
-    /// Panes of such a ring.
-    package static let ringPanesMax = 1 << 20
+    /// Bytes that the panes of one window step and task may take for records that are further ahead of the watermark
+    /// than any source's own: those of a union's faster input, or of a partition that is read before others.
+    package static let aheadBytesMax = 1 << 30
     /// Columns of one record after derivation.
     package static let columnsMax = 256
     /// Digits after the point.

@@ -335,4 +335,17 @@ final class DistinctSet {
             unionCount = 0
         }
     }
+
+    /// The same of one slot by itself.
+    func write(pane slot: Int, to bytes: Arena) {
+        let first = slot & ~7
+        write(slots: first..<min(first + 8, slots), 1 << UInt8(slot & 7), to: bytes)
+    }
+
+    /// Puts one slot back that was written by itself, from the place `bit` of its segment.
+    func read(pane bit: Int, into slot: Int, _ reader: inout BinaryReader) {
+        var places = [Int?](repeating: nil, count: 8)
+        places[bit] = slot
+        read(into: places, &reader)
+    }
 }

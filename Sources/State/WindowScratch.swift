@@ -46,6 +46,9 @@ package final class WindowScratch {
         always.valid.update(repeating: 1, count: capacity)
     }
 
+    /// Says of a row that `prepare` does not see whether a window has taken it.
+    package func setAdded(_ position: Int, _ isAdded: Bool) { actions[position] = isAdded ? Action.adds : 0 }
+
     deinit {
         blocks.deallocate()
         panes.deallocate()

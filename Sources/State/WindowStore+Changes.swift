@@ -24,7 +24,7 @@ extension WindowStore {
         forEachOccupied(block, block[Self.oldest], block[Self.newest]) { noteDirty(block, id, $0) }
     }
 
-    package var hasChanges: Bool { !dirty.isEmpty }
+    package var hasChanges: Bool { !dirty.isEmpty || ahead.hasChanges }
 
     /// Appends every segment that changed since the last call to `bytes` and calls `body` with its key, its number
     /// and where its bytes begin.
@@ -115,12 +115,13 @@ extension WindowStore {
     /// Puts a segment back that `drainChanges` wrote. Segments must come in the order in which they were drained;
     /// `finishRestore` makes the store whole. False if the bytes are not of this store.
     package func restoreSegment(_ id: UInt32, _ segment: Int, _ reader: inout BinaryReader) -> Bool {
-        let ring = reader.count(below: Limits.ringPanesMax + ringCount)
+        let ring = Int(truncatingIfNeeded: reader.varint())
         let newest = reader.zigzag()
         let count = reader.count(below: max(ring, 1))
         let mask = reader.byte()
+        // Of another ring: the definitions, which differ too, are refused when all has been read.
+        if reader.isValid, ring != ringCount { return true }
         guard reader.isValid, newest > Int64.min + Int64(ring), segment < (ring + 7) / 8 else { return false }
-        growRing(to: ring)
         let oldest = newest - Int64(count)
         let block = restoreBlock(id, newest: newest, oldest: oldest)
         setDrained(block, segment, true)
@@ -184,7 +185,7 @@ extension WindowStore {
         setDrained(block, segment, false)
         guard (0..<maskWords).allSatisfy({ block[masks + maskWords + $0] == 0 }) else { return false }
         remove(id)
-        return true
+        return !ahead.holds(id)
     }
 
     /// How far windows were closed, and when keys without records are looked for again.
@@ -196,10 +197,14 @@ extension WindowStore {
     /// Makes totals and lists agree with the panes, after the last of them and after `closing` was set.
     package func finishRestore() {
         for slot in touched.indices { touched[slot].removeAll() }
+        ahead.finishRestore()
+        (greatest, newestClosed) = (.min, .min)
+        for id in ahead.ids { greatest = max(greatest, ahead.newest(of: id) ?? .min) }
         let closedPanes = closedAnchor == Self.none ? nil : panes(at: closedAnchor)
         for id in live {
             let block = block(of: id)
             let (newest, oldest) = (block[Self.newest], block[Self.oldest])
+            greatest = max(greatest, newest)
             let (low, high) = panes(at: newest)
             if options.keepsRunning { rescan(block, block + running, low, high) }
             guard options.keepsClosed else { continue }
@@ -208,16 +213,25 @@ extension WindowStore {
             noteChange(of: id, block, changeRound)
             forEachOccupied(block, max(oldest, closedPanes?.low ?? oldest), newest) { touched[$0].append(id) }
         }
+        if let (low, high) = closedPanes, options.keepsClosed {
+            for pane in low...high where !touched[slot(pane)].isEmpty { newestClosed = pane }
+        }
     }
 
     // MARK: Snapshots
 
-    /// Appends the panes of every key: the key's number, newest and oldest pane, the drained segments, a bit for every
-    /// pane from the oldest on that says whether it holds records, the words of those that do, and the sketches of each
-    /// segment. Only while nothing is dirty.
+    /// Appends the pages ahead: the key's number, the page's, and what it holds. Then the panes of every key: the key's
+    /// number, newest and oldest pane, the drained segments, a bit for every pane from the oldest on that says whether it
+    /// holds records, the words of those that do, and the sketches of each segment. Only while nothing is dirty.
     package func writeSnapshot(numbers: UnsafePointer<UInt32>, to bytes: Arena) {
         require(dirty.isEmpty, "a snapshot between commits")
         bytes.appendVarint(UInt64(ringCount))
+        bytes.appendVarint(UInt64(ahead.pageCount))
+        ahead.forEach { page in
+            bytes.appendWord(numbers[Int(page.id)])
+            bytes.appendZigzag(page.number)
+            write(page, to: bytes)
+        }
         bytes.appendVarint(UInt64(live.count))
         for id in live {
             let block = block(of: id)
@@ -255,7 +269,11 @@ extension WindowStore {
     /// Puts back what `writeSnapshot` wrote into an empty store. `ids`: by the keys' numbers. False if the
     /// bytes are not of this store.
     package func readSnapshot(_ reader: inout BinaryReader, ids: [UInt32]) -> Bool {
-        growRing(to: reader.count(below: Limits.ringPanesMax + ringCount))
+        guard reader.varint() == UInt64(ringCount) else { return false }
+        for _ in 0..<reader.count(below: reader.left + 1) {
+            let (number, page) = (Int(reader.word32()), reader.zigzag())
+            guard reader.isValid, ids.indices.contains(number), restoreAhead(ids[number], page, &reader) else { return false }
+        }
         let keys = reader.count(below: ids.count + 1)
         for _ in 0..<keys {
             let number = Int(reader.word32())

@@ -2,24 +2,84 @@ import Base
 import Records
 
 extension WindowStore {
-    /// The watermark at which the next window closes.
-    package var nextClose: Int64 {
-        if closedAnchor != Self.none { return clock.startOfPane(closedAnchor + 2) }
-        return lowestPane == .max ? .min : clock.startOfPane(lowestPane + 1)
+    /// The watermark at which the next window closes; `.min`: the first watermark decides.
+    package var nextClose: Int64 { closedAnchor == Self.none ? .min : clock.startOfPane(closedAnchor + 2) }
+
+    /// The last instant in the window that closes next: `until: previous` windows close a slide after it.
+    package var nextEnd: Int64 { closedAnchor == Self.none ? .max : bounds(at: closedAnchor + 1).end - 1 }
+
+    /// When the first window closes at `time` or after it.
+    package func firstClose(at time: Int64) -> Int64 {
+        if time <= nextClose { return nextClose }
+        let pane = clock.pane(of: time)
+        let start = clock.startOfPane(pane)
+        return start == time ? start : clock.startOfPane(pane + 1)
     }
 
-    /// True if closing windows one by one makes a difference.
-    package var hasClosedTotals: Bool { options.keepsClosed && !live.isEmpty }
+    /// True while keys have records that a close takes in or has taken in.
+    package var holdsClosed: Bool { options.keepsClosed && !(live.isEmpty && ahead.isEmpty) }
 
-    /// Closes the next window: its totals can then be read, and `changed` holds the keys for which they are
-    /// not what they were. Visits only keys with records in the pane that enters or in the one that leaves.
-    package func closeNext() {
+    /// To be called when the watermark is first known: closes begin with the oldest record, of those that came before.
+    package func begin(at watermark: Int64) {
+        guard closedAnchor == Self.none else { return }
+        closedAnchor = min(watermarkClock.pane(of: watermark), ahead.first ?? .max) - 1
+        takeIn()
+    }
+
+    /// When the next window closes whose closing makes a difference, if no record comes before: for the keys whose closed
+    /// window is another one then or, if `each`, for all that have records in it. `.max`: there is none.
+    package func nextChange(each: Bool) -> Int64 {
+        guard options.keepsClosed, closedAnchor != Self.none else { return .max }
+        if !changed.isEmpty || (each && newestClosed >= panes(at: closedAnchor + 1).low) { return nextClose }
+        let (low, high) = panes(at: closedAnchor)
+        var next = Int64.max
+        if let pane = firstTouched(low, high) { next = lastAnchor(covering: pane) + 1 }
+        if let pane = firstTouched(high + 1, reach) ?? ahead.first {
+            next = min(next, options.excludesCurrent ? pane + 1 : pane)
+        }
+        return next == .max ? .max : clock.startOfPane(next + 1)
+    }
+
+    /// The first pane of these, ring's length at most, in which a key had records; nil: there is none.
+    private func firstTouched(_ low: Int64, _ high: Int64) -> Int64? {
+        if low > high { return nil }
+        var slot = slot(low)
+        for pane in low...high {
+            if !touched[slot].isEmpty { return pane }
+            slot += 1
+            if slot == ringCount { slot = 0 }
+        }
+        return nil
+    }
+
+    /// Closes windows up to event time `end`, which is not after `nextChange`: totals can then be read, and `changed`
+    /// holds the keys for which they are not what they were. True if a window closes at `end` itself.
+    package func close(to end: Int64, each: Bool) -> Bool {
+        guard nextClose <= end else { return false }
+        let change = nextChange(each: each)
+        var anchor = watermarkClock.pane(of: end) - 1
+        if change <= end {
+            // Days may begin at one instant, where a zone has left one out: one after the other.
+            while clock.startOfPane(anchor) >= change { anchor -= 1 }
+            closedAnchor = max(closedAnchor, anchor - 1)
+            takeIn()
+            closeNext()
+        } else {
+            closedAnchor = anchor
+        }
+        takeIn()
+        return clock.startOfPane(closedAnchor + 1) == end
+    }
+
+    /// Closes the next window. Visits only keys with records in the pane that enters or in the one that leaves.
+    private func closeNext() {
         closedAnchor += 1
         guard options.keepsClosed else { return }
         let (low, high) = panes(at: closedAnchor)
         let (blocks, emptyBlock, round) = (blocks, emptyBlock, changeRound)
         let (ring, closed, paneWords) = (ring, closed, paneWords)
         let entering = slot(high)
+        if !touched[entering].isEmpty { newestClosed = max(newestClosed, high) }
         forEachTouched(entering) { id in
             let block = Self.block(of: id, blocks, emptyBlock)
             guard holds(block, high, at: entering) else { return }
@@ -56,12 +116,12 @@ extension WindowStore {
         pane >= block[Self.oldest] && pane <= block[Self.newest] && isOccupied(block, slot)
     }
 
-    /// Takes every window up to `watermark` as closed, without totals. Only where `hasClosedTotals` is false.
+    /// Takes every window up to `watermark` as closed; `nextChange` lies after it.
     package func skip(to watermark: Int64) {
         let anchor = watermarkClock.pane(of: watermark) - 1
         guard anchor > closedAnchor else { return }
         closedAnchor = anchor
-        for slot in touched.indices where !touched[slot].isEmpty { touched[slot].removeAll() }
+        takeIn()
     }
 
     /// Forgets the keys whose records have all left the windows, and hands them to `onForgotten`: those that
@@ -79,7 +139,9 @@ extension WindowStore {
 
     private func forgetIfEmpty(_ id: UInt32, _ onForgotten: (UInt32) -> Void) {
         let block = block(of: id)
-        guard block != emptyBlock, lastAnchor(covering: block[Self.newest]) <= closedAnchor else { return }
+        guard block != emptyBlock, lastAnchor(covering: block[Self.newest]) <= closedAnchor, !ahead.holds(id) else {
+            return
+        }
         remove(id)
         onForgotten(id)
     }
@@ -96,7 +158,7 @@ extension WindowStore {
     }
 
     /// True if the key has a block: records in a window that is not closed, or in one that was not forgotten yet.
-    package func hasKey(_ id: UInt32) -> Bool { block(of: id) != emptyBlock }
+    package func hasKey(_ id: UInt32) -> Bool { block(of: id) != emptyBlock || ahead.holds(id) }
 
     /// Those of the keys, or of `changed` if they are nil, whose closed window has records.
     package func closedKeys(among ids: [UInt32]? = nil) -> [UInt32] {
@@ -114,11 +176,13 @@ extension WindowStore {
     /// The anchor of the window that the key's totals describe; `otherwise` if it has none.
     package func anchor(of id: UInt32, _ totals: Totals, otherwise: Int64) -> Int64 {
         if totals == .closed { return closedAnchor == Self.none ? otherwise : closedAnchor }
+        if let newest = ahead.newest(of: id) { return newest }
         let block = block(of: id)
         return block == emptyBlock ? otherwise : block[Self.newest]
     }
 
-    /// Writes the value of the aggregate at `index` for each key to rows 0..<count of `output`.
+    /// Writes the value of the aggregate at `index` for each key to rows 0..<count of `output`. What runs is the window of
+    /// the key's newest pane, whether the ring has it or not.
     package func gather(
         _ index: Int,
         ids: UnsafePointer<UInt32>,
@@ -133,7 +197,12 @@ extension WindowStore {
         let total = totals == .running ? running : closed
         let place = total + offsets[index]
         let (values, valid) = (output.values, output.valid)
+        let looksAhead = totals == .running && !ahead.isEmpty
         for row in 0..<count {
+            if looksAhead, let newest = ahead.newest(of: ids[row]) {
+                (values[row], valid[row]) = read(index, of: ids[row], at: newest, arena: arena)
+                continue
+            }
             let block = Self.block(of: ids[row], blocks, emptyBlock)
             let words = block + place
             let value: (value: Int64, valid: UInt8)

@@ -8,7 +8,8 @@ extension WindowStore {
     ///
     /// `updates[row]` 1: the row belongs to the step; 0: another step's row, for which the window is only
     /// read. `watermarks[row]`: the watermark of the row's source after the row. Sets `late[row]` where every
-    /// window of the row is closed; such a row changes nothing and reads what is current.
+    /// window of the row is closed; such a row changes nothing and reads what is current. No row runs ahead
+    /// (`runsAhead`).
     package func prepare(
         _ rows: Selection,
         from first: Int,
@@ -21,8 +22,7 @@ extension WindowStore {
     ) -> Int {
         let (span, excludes, emptyBlock) = (Int64(options.span), options.excludesCurrent, emptyBlock)
         let (keepsRunning, keepsClosed, tracksChanges) = (options.keepsRunning, options.keepsClosed, options.tracksChanges)
-        let (ringCount, ring, paneWords) = (ringCount, ring, paneWords)
-        let lead = Int64(ringCount) - span - (excludes ? 2 : 1)
+        let (ringCount, ring, paneWords, lead) = (ringCount, ring, paneWords, lead)
         let closedRange =
             keepsClosed && closedAnchor != Self.none ? panes(at: closedAnchor) : (low: 0, high: -1)
         passes += 1
@@ -32,9 +32,11 @@ extension WindowStore {
         var watermarkClock = self.watermarkClock
         // Most rows lie in the pane of the row before: a division a row less.
         var (lastPane, lastSlot) = (Int64.min, 0)
+        var (greatest, newestClosed) = (greatest, newestClosed)
         defer {
             self.clock = clock
             self.watermarkClock = watermarkClock
+            (self.greatest, self.newestClosed) = (greatest, newestClosed)
         }
         for index in first..<rows.count {
             let row = rows[index]
@@ -77,9 +79,10 @@ extension WindowStore {
                     if block[Self.pass] == pass { return index }
                     moveOn(block, to: pane)
                 }
+                greatest = max(greatest, pane)
                 hasChanged = true
             } else if pane < block[Self.oldest], isUpdate {
-                // Cannot be while event time leads the watermark by the out-of-order bound at most.
+                // No block is further on than the ring reaches, and no row that is not late lies before it.
                 require(pane > block[Self.newest] - Int64(ringCount), "a pane behind the ring")
                 if block[Self.sketch] != 0 { vacate(block, pane, block[Self.oldest] - 1) }
                 block[Self.oldest] = pane
@@ -106,6 +109,7 @@ extension WindowStore {
             if keepsRunning, pane >= low, pane <= high { action |= WindowScratch.Action.inRunning }
             if pane >= closedRange.low && pane <= closedRange.high {
                 action |= WindowScratch.Action.inClosed
+                newestClosed = max(newestClosed, pane)
                 noteChange(of: ids[row], block, round)
             }
             scratch.actions[index] = action
@@ -116,7 +120,7 @@ extension WindowStore {
     /// How many keys before its turn a key's block is asked for: about as long as memory takes.
     static let ahead = 8
 
-    /// True if `prepare` took the row at this position of the selection into a window.
+    /// True if `prepare`, or who called `setAdded`, took the row at this position of the selection into a window.
     package func isAdded(_ position: Int, _ scratch: WindowScratch) -> Bool {
         scratch.actions[position] & WindowScratch.Action.adds != 0
     }

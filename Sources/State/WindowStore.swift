@@ -24,21 +24,26 @@ package final class WindowStore {
         package var excludesCurrent: Bool
         /// How far event time may run ahead of the watermark, milliseconds.
         package var outOfOrder: Int64
+        /// True where records may lie further ahead than that: those of a stream or a repartition topic.
+        package var mayRunAhead: Bool
         package var keepsClosed: Bool
         /// False where nobody reads the window before it closes: the running totals are then left out.
         package var keepsRunning: Bool
         /// True where changed panes are asked for, to be kept elsewhere as well.
         package var tracksChanges: Bool
+        /// Of panes that lie ahead of what the rings reach.
+        package var aheadBytesMax = Limits.aheadBytesMax
         package var aggregates: [Aggregate]
 
         package init(
-            length: PaneClock.Length, span: Int, excludesCurrent: Bool, outOfOrder: Int64, keepsClosed: Bool,
-            keepsRunning: Bool = true, tracksChanges: Bool = false, aggregates: [Aggregate]
+            length: PaneClock.Length, span: Int, excludesCurrent: Bool, outOfOrder: Int64, mayRunAhead: Bool = false,
+            keepsClosed: Bool, keepsRunning: Bool = true, tracksChanges: Bool = false, aggregates: [Aggregate]
         ) {
             self.length = length
             self.span = span
             self.excludesCurrent = excludesCurrent
             self.outOfOrder = outOfOrder
+            self.mayRunAhead = mayRunAhead
             self.keepsClosed = keepsClosed
             self.keepsRunning = keepsRunning
             self.tracksChanges = tracksChanges
@@ -56,17 +61,28 @@ package final class WindowStore {
     let neutral: UnsafeMutablePointer<Int64>
     /// Words of one pane.
     let paneWords: Int
-    /// Panes of the ring; grows only by `growRing`.
-    var ringCount: Int
+    /// Panes of the ring: those of a window, those before that the next close looks at, and those that records may lead
+    /// the current one by.
+    let ringCount: Int
+    /// How many panes after the current one the ring has room for.
+    package let lead: Int64
     var blocks: BlockMemory
     /// Stands for every key that has no block; its totals are empty and never written.
-    private(set) var emptyBlock: UnsafeMutablePointer<Int64>
+    let emptyBlock: UnsafeMutablePointer<Int64>
     var clock: PaneClock
     var watermarkClock: PaneClock
     var sketches: [DistinctSet?] = []
     var quantiles: [QuantileSketch?] = []
     /// Keys with a block, in no particular order but the same one in every run.
     package private(set) var live: [UInt32] = []
+    /// Keys that had neither block nor panes ahead before; until they are taken.
+    var arrivals: [UInt32] = []
+    /// Panes that the ring does not reach yet.
+    let ahead: AheadPanes
+    /// The newest pane that any key ever had.
+    var greatest = Int64.min
+    /// Of panes that closed windows have covered, the newest that held records.
+    var newestClosed = Int64.min
     /// Keys with records in each pane, by pane slot: a close visits just those whose window changes.
     var touched: UnsafeMutableBufferPointer<IdList>
     /// Keys whose closed window is not what it was at the close before, each once.
@@ -81,12 +97,14 @@ package final class WindowStore {
     /// Keys with panes that changed since they were last drained, each once.
     var dirty: [UInt32] = []
     /// Words of a mask with a bit for every segment of the ring; 0 where changes are not tracked.
-    var maskWords: Int
+    let maskWords: Int
     /// Anchor at which keys without records are looked for again.
     var sweepDue = Int64.min
-    /// The oldest and the newest pane that `makeRoom` was asked for.
-    var lowestPane = Int64.max
-    var highestPane = Int64.min
+    /// For `findOutOfOrder`, by key.
+    var marks = UnsafeMutableBufferPointer<OrderMark>.allocate(capacity: 0)
+    var markCall: Int64 = 0
+    /// Of a window that is added up by itself.
+    let viewTotal: UnsafeMutablePointer<Int64>
 
     // Header words.
     static let newest = 0
@@ -101,12 +119,12 @@ package final class WindowStore {
     static let changedIn = 5
     /// The bits of panes that hold records, by slot; set only for panes from the oldest to the newest.
     static let occupied = 6
-    private(set) var occupiedWords: Int
+    let occupiedWords: Int
     /// Where changes are tracked: 1 while the key is in `dirty`; then the masks of segments that changed and of
     /// those that were drained.
     var listed: Int { Self.occupied + occupiedWords }
     var masks: Int { listed + 1 }
-    private(set) var running: Int
+    let running: Int
     var closed: Int { running + paneWords }
     var ring: Int { options.keepsClosed ? closed + paneWords : closed }
     /// Counts calls of `prepare`.
@@ -178,27 +196,25 @@ package final class WindowStore {
         case .days(let days, _): paneMilliseconds = days * 82_800_000
         }
         let lead = Int((options.outOfOrder + paneMilliseconds - 1) / paneMilliseconds) + 1
+        self.lead = Int64(lead)
         ringCount = options.span + lead + (options.excludesCurrent ? 2 : 1)
-        (occupiedWords, maskWords, running) = (0, 0, 0)
-        blocks = BlockMemory(blockWords: 1)
+        let segments = (ringCount + Self.slotsPerSegment - 1) / Self.slotsPerSegment
+        occupiedWords = (ringCount + 63) / 64
+        maskWords = options.tracksChanges ? (segments + 63) / 64 : 0
+        let listed = Self.occupied + occupiedWords
+        running = options.tracksChanges ? listed + 1 + 2 * maskWords : listed
+        let ring = running + words * (options.keepsClosed ? 2 : 1)
+        blocks = BlockMemory(blockWords: ring + words * ringCount)
         touched = .allocate(capacity: options.keepsClosed ? ringCount : 0)
         touched.initialize(repeating: IdList())
         changes = .allocate(capacity: 1)
         changes.initialize(to: IdList())
-        emptyBlock = .allocate(capacity: 1)
-        blocks.deallocate()
-        layOut()
-    }
-
-    /// The parts of a block for a ring of `ringCount` panes.
-    func layOut() {
-        let segments = (ringCount + Self.slotsPerSegment - 1) / Self.slotsPerSegment
-        occupiedWords = (ringCount + 63) / 64
-        maskWords = options.tracksChanges ? (segments + 63) / 64 : 0
-        running = options.tracksChanges ? masks + 2 * maskWords : listed
-        blocks = BlockMemory(blockWords: ring + paneWords * ringCount)
+        ahead = AheadPanes(
+            paneWords: words, neutral: neutral, aggregates: aggregates, bytesMax: options.aheadBytesMax,
+            tracksChanges: options.tracksChanges)
+        viewTotal = .allocate(capacity: words)
+        viewTotal.initialize(repeating: 0, count: words)
         // It has no panes.
-        emptyBlock.deallocate()
         emptyBlock = .allocate(capacity: ring)
         emptyBlock.initialize(repeating: 0, count: ring)
         clearTotals(emptyBlock)
@@ -209,6 +225,8 @@ package final class WindowStore {
     deinit {
         blocks.deallocate()
         emptyBlock.deallocate()
+        viewTotal.deallocate()
+        marks.deallocate()
         slices.deallocate()
         neutral.deallocate()
         for list in touched { list.deallocate() }
@@ -221,9 +239,9 @@ package final class WindowStore {
     /// Panes that each key has room for.
     package var panesPerKey: Int { ringCount }
 
-    /// Bytes of all blocks and sketches.
+    /// Bytes of all blocks, panes ahead and sketches.
     package var memoryBytes: Int {
-        blocks.memoryBytes
+        blocks.memoryBytes + ahead.memoryBytes
             + sketches.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
             + quantiles.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
     }
@@ -259,11 +277,12 @@ package final class WindowStore {
         for word in Self.pass..<running { block[word] = 0 }
         block[Self.position] = Int64(live.count)
         live.append(id)
+        if !ahead.holds(id) { arrivals.append(id) }
         clearTotals(block)
         return block
     }
 
-    /// Forgets the key's windows.
+    /// Forgets the key's block.
     package func remove(_ id: UInt32) {
         let block = block(of: id)
         guard block != emptyBlock else { return }
@@ -282,12 +301,25 @@ package final class WindowStore {
         if options.keepsClosed { (block + closed).update(from: neutral, count: paneWords) }
     }
 
+    /// Keys with a block or panes ahead.
+    package var heldIds: [UInt32] { ahead.isEmpty ? live : live + ahead.ids.filter { block(of: $0) == emptyBlock } }
+
+    /// Keys that came since the last call.
+    package func takeArrivals() -> [UInt32] {
+        defer { arrivals.removeAll(keepingCapacity: true) }
+        return arrivals
+    }
+
     // MARK: Panes
 
     @inline(__always)
-    func slot(_ pane: Int64) -> Int {
-        let slot = Int(pane % Int64(ringCount))
-        return slot < 0 ? slot + ringCount : slot
+    func slot(_ pane: Int64) -> Int { Self.slot(pane, ringCount) }
+
+    /// The place of a pane in a ring of `count`.
+    @inline(__always)
+    static func slot(_ pane: Int64, _ count: Int) -> Int {
+        let slot = Int(pane % Int64(count))
+        return slot < 0 ? slot + count : slot
     }
 
     @inline(__always)
@@ -319,6 +351,10 @@ package final class WindowStore {
 
     /// When the window at `anchor` can no longer change: the end of its last slide.
     package func closesAt(_ anchor: Int64) -> Int64 { clock.startOfPane(anchor + 1) }
+
+    /// The anchor of the first window that is not closed; `none` before the first watermark.
+    @inline(__always)
+    var open: Int64 { closedAnchor == Self.none ? Self.none : closedAnchor + 1 }
 
     @inline(__always)
     func isOccupied(_ block: UnsafeMutablePointer<Int64>, _ slot: Int) -> Bool {

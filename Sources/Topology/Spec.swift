@@ -119,6 +119,15 @@ package struct SourceSpec: Sendable {
     /// Set if the source is a table, which is looked up and has no steps of its own.
     package var table: TableSpec?
 
+    /// True where a record may be ahead of the source's event time by more than `outOfOrder`: event time is that of the
+    /// slowest of several inputs or partitions.
+    package var mayRunAhead: Bool {
+        switch origin {
+        case .stream, .repartition: true
+        case .kafka, .file, .generate, .redis: false
+        }
+    }
+
     package enum Origin: Sendable {
         case kafka(topic: String, start: Start)
         case file(path: String)

@@ -84,7 +84,7 @@ final class RepartitionBroker {
     /// `place` gives the partition of an event; the split is left out where `isSplit` is false.
     init(
         _ spec: TopologySpec, _ events: [Event], partitions: Int, isSplit: Bool = true,
-        zones: [String: TimeZoneTable] = [:], place: (Event) -> Int
+        zones: [String: TimeZoneTable] = [:], aheadBytesMax: Int = Limits.aheadBytesMax, place: (Event) -> Int
     ) {
         let spec = isSplit ? spec.repartitioned() : spec
         self.spec = spec
@@ -95,9 +95,9 @@ final class RepartitionBroker {
             if index == 0 { return decoder }
             return RepartitionDecoder(spec.sources[index].wire.map(\.field), partitions: partitions, capacity: 64)
         }
-        pipeline = Pipeline(
-            spec, decoders: decoders, zones: ZoneTables(zones),
-            options: Pipeline.Options(rowsMax: rowsMax, clock: nil, partitions: partitions))
+        var options = Pipeline.Options(rowsMax: rowsMax, clock: nil, partitions: partitions)
+        options.aheadBytesMax = aheadBytesMax
+        pipeline = Pipeline(spec, decoders: decoders, zones: ZoneTables(zones), options: options)
         let pipeline = self.pipeline
         tasks = (0..<partitions).map { pipeline.makeTask(partition: Int32($0)) }
         inputs = (0..<partitions).map { partition in

@@ -220,9 +220,7 @@ package struct Replay {
     }
 
     private func load(_ input: Input) throws(Fault) {
-        let block = try input.file.next()
-        for warning in input.file.takeWarnings() { Log.warning(warning) }
-        guard let block else {
+        guard let block = try input.file.next() else {
             input.isAtEnd = true
             return
         }

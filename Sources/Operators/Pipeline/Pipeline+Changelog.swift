@@ -22,6 +22,8 @@ enum ChangeKind {
     static let buffered: UInt8 = 6
     /// rule -> what is kept of it beside its edges. One record a rule.
     static let rule: UInt8 = 8
+    /// step, page, key -> panes that lie ahead of what the key's ring reaches.
+    static let panesAhead: UInt8 = 7
 }
 
 extension Pipeline {
@@ -79,6 +81,19 @@ extension Pipeline {
             Self.appendPanesKey(identity.id, segment, keys.key(of: id), to: bytes)
             outbox.add(.changelog, partition: task.partition, key: key..<bytes.count, value: start..<key)
         }
+        store.drainAhead(into: bytes) { id, page, start in
+            let key = bytes.count
+            Self.appendPageKey(identity.id, page, keys.key(of: id), to: bytes)
+            outbox.add(.changelog, partition: task.partition, key: key..<bytes.count, value: start..<key)
+        }
+    }
+
+    private static func appendPageKey(_ step: UInt32, _ page: Int64, _ key: UnsafeBufferPointer<UInt8>, to bytes: Arena) {
+        bytes.appendByte(ChangeKind.panesAhead)
+        bytes.appendWord(step)
+        bytes.appendZigzag(page)
+        bytes.reserve(key.count)
+        if let start = key.baseAddress { _ = bytes.append(start, key.count) }
     }
 
     private static func appendPanesKey(_ step: UInt32, _ segment: Int, _ key: UnsafeBufferPointer<UInt8>, to bytes: Arena) {
@@ -133,6 +148,7 @@ extension Pipeline {
         bytes.appendWord(edge.secondHalf)
         bytes.appendZigzag(edge.eventTime)
         bytes.appendVarint(UInt64(edge.ordinal))
+        bytes.appendVarint(UInt64(edge.outOfOrder))
         bytes.appendByte(edge.isRaised ? 1 : 0)
     }
 
@@ -142,6 +158,7 @@ extension Pipeline {
             secondHalf: reader.word64(),
             eventTime: reader.zigzag(),
             ordinal: reader.count(below: Int(Int32.max)),
+            outOfOrder: reader.count(below: Int.max),
             isRaised: reader.byte() != 0
         )
     }
@@ -153,6 +170,18 @@ extension Pipeline {
         store.forgetDrained(id) { segment in
             let start = bytes.count
             Self.appendPanesKey(identity.id, segment, group.keys.key(of: id), to: bytes)
+            task.removals.add(.changelog, partition: task.partition, key: start..<bytes.count, value: nil)
+        }
+    }
+
+    /// Panes that lay ahead are in their keys' rings by now: their pages leave the changelog. While the keys are there.
+    func noteRemovalAhead(_ step: StepPlan, _ task: TaskState) {
+        guard let store = task.stores[step.index], let identity = identities.steps[step.index], let keyPlan = step.key
+        else { return }
+        let bytes = task.removals.bytes
+        for (id, page) in store.takeGoneAhead() {
+            let start = bytes.count
+            Self.appendPageKey(identity.id, page, task.groups[keyPlan.group].keys.key(of: id), to: bytes)
             task.removals.add(.changelog, partition: task.partition, key: start..<bytes.count, value: nil)
         }
     }

@@ -8,49 +8,63 @@ extension Pipeline {
     /// The watermark of a source at which the next of its windows closes; `.min` where any row may change it.
     func nextClose(source: Int, task: TaskState) -> Int64 {
         var next = Int64.max
-        for step in steps where step.source == source {
-            guard let store = task.stores[step.index] else { continue }
-            next = min(next, store.isWaiting ? .min : store.nextClose)
-        }
+        for step in ownWindows[source] { if let store = task.stores[step.index] { next = min(next, store.nextClose) } }
         return next
     }
 
     /// Closes the windows of a source up to `watermark`, in the order of their ends: at each end the rules
-    /// that wait for it, the results that sinks take, and the rules that time alone clears.
+    /// that wait for it, the results that sinks take, and the rules that time alone clears. Goes from one end at which
+    /// something changes to the next, however many lie between.
     func close(source: Int, watermark: Int64, task: TaskState, outbox: inout Outbox) {
-        let own = steps.filter { $0.source == source && $0.window != nil }
-        for step in own { task.stores[step.index]?.beginClosing(at: watermark) }
+        guard nextClose(source: source, task: task) <= watermark else { return }
+        let own = ownWindows[source]
+        for step in own { task.stores[step.index]?.begin(at: watermark) }
         while true {
-            var end = Int64.max
-            for step in own where mustStep(step, task) {
-                if let store = task.stores[step.index] { end = min(end, store.nextClose) }
-            }
+            let end = nextEnd(source: source, task: task)
             guard end <= watermark else { break }
             var closing: [StepPlan] = []
             for step in own {
-                guard let store = task.stores[step.index], store.nextClose <= end else { continue }
-                if mustStep(step, task) { store.closeNext() } else { store.skip(to: end) }
-                closing.append(step)
+                guard let store = task.stores[step.index], let window = step.window else { continue }
+                if store.close(to: end, each: window.closesEach) { closing.append(step) }
             }
             outbox.order = nextOrder(reaching: end, sources[source])
             evaluate(closing, at: end, source: source, task: task, outbox: &outbox)
             // Windows that take in these ones hold their keys before they are let go.
-            for step in closing { forget(step, at: end, source: source, task: task, outbox: &outbox) }
+            for step in closing { forget(step, task) }
         }
         for step in own {
             guard let store = task.stores[step.index], store.nextClose <= watermark else { continue }
             store.skip(to: watermark)
-            outbox.order = nextOrder(reaching: watermark, sources[source])
-            forget(step, at: watermark, source: source, task: task, outbox: &outbox)
+            forget(step, task)
         }
+        for step in own { noteRemovalAhead(step, task) }
     }
 
-    /// Windows must be closed one by one while somebody reads them closed, or while a raised alert may be
-    /// cleared as they slide.
-    private func mustStep(_ step: StepPlan, _ task: TaskState) -> Bool {
-        guard let store = task.stores[step.index], store.nextClose != .min else { return false }
-        if store.hasClosedTotals { return true }
-        return rules.contains { $0.hasWindow && $0.spec.on.contains(step.index) && task.rules[$0.index].raisedCount > 0 }
+    /// The next end of a window of the source at which something may change: a closed window that somebody reads, or
+    /// what a raised alert goes by; `.max`: there is none.
+    private func nextEnd(source: Int, task: TaskState) -> Int64 {
+        var end = Int64.max
+        for step in ownWindows[source] {
+            guard let store = task.stores[step.index], let window = step.window else { continue }
+            if closesOneByOne {
+                let isRaised = rules.contains {
+                    $0.hasWindow && $0.spec.on.contains(step.index) && task.rules[$0.index].raisedCount > 0
+                }
+                if isRaised || store.holdsClosed { end = min(end, store.nextClose) }
+            } else {
+                end = min(end, store.nextChange(each: window.closesEach))
+            }
+        }
+        if closesOneByOne { return end }
+        for rule in rules where rule.looksAgain && task.rules[rule.index].raisedCount > 0 {
+            guard let place = rule.sources.firstIndex(of: source) else { continue }
+            let due = task.rules[rule.index].timers[place].first
+            if due >= end { continue }
+            for step in rule.spec.on where steps[step].source == source {
+                if let store = task.stores[step] { end = min(end, store.firstClose(at: due)) }
+            }
+        }
+        return end
     }
 
     private func evaluate(
@@ -64,7 +78,7 @@ extension Pipeline {
             let isTriggered =
                 rule.spec.at == .close
                 ? closing.contains { $0.index == rule.spec.on[0] }
-                : task.rules[rule.index].raisedCount > 0
+                : rule.looksAgain && task.rules[rule.index].raisedCount > 0
                     && closing.contains { rule.spec.on.contains($0.index) }
             guard isTriggered else { continue }
             evaluate(rule, closing, at: end, source: source, task: task, outbox: &outbox)
@@ -83,7 +97,6 @@ extension Pipeline {
         task: TaskState,
         outbox: inout Outbox
     ) {
-        let raised = task.rules[rule.index].raisedIds
         let keys = task.groups[rule.group].keys
         // By key: which id a key has depends on how the input was cut.
         func byKey(_ one: UInt32, _ other: UInt32) -> Bool {
@@ -97,19 +110,32 @@ extension Pipeline {
         }
         guard rule.spec.at == .close, let store = task.stores[rule.spec.on[0]] else {
             // Time only clears, and few at a time.
+            let due = takeDue(rule, at: end, source, task)
             var cleared: [UInt32] = []
-            test(rule, raised, closing, at: end, source, task) { _, id, _, isCleared, _ in
+            test(rule, due, closing, at: end, source, task) { _, id, _, isCleared, _ in
                 if isCleared { cleared.append(id) }
             }
             cleared.sort(by: byKey)
-            return test(rule, cleared, closing, at: end, source, task) { change($0, $1, false, $3, $4) }
+            test(rule, cleared, closing, at: end, source, task) { change($0, $1, false, $3, $4) }
+            guard let place = rule.sources.firstIndex(of: source) else { return }
+            for id in due where task.rules[rule.index].isRaised(id) {
+                task.rules[rule.index].timers[place].set(id, to: nextLook(rule, id, source, task))
+            }
+            return
         }
         // A window that did not change has the truth that it had, unless another window is compared with it.
         let ids = store.closedKeys(among: rule.readsOneWindow ? nil : store.live)
         test(rule, ids, closing, at: end, source, task, change)
         // A window without a record of the key clears, whether the key has records in later ones already or not.
-        let empty = raised.filter { !store.hasRecords($0, .closed) }.sorted(by: byKey)
+        let empty = task.rules[rule.index].raisedIds.filter { !store.hasRecords($0, .closed) }.sorted(by: byKey)
         test(rule, empty, closing, at: end, source, task) { row, id, _, _, bench in change(row, id, false, true, bench) }
+    }
+
+    /// Keys whose raised alert is to be looked at when event time has come to `end`.
+    private func takeDue(_ rule: RulePlan, at end: Int64, _ source: Int, _ task: TaskState) -> [UInt32] {
+        if closesOneByOne { return task.rules[rule.index].raisedIds }
+        guard let place = rule.sources.firstIndex(of: source) else { return [] }
+        return task.rules[rule.index].timers[place].take(through: end)
     }
 
     /// Evaluates a rule for keys as of the end of a window and calls `body` with those for which it may have changed:
@@ -135,7 +161,11 @@ extension Pipeline {
                     // Records that a window of another source still waits for must find their panes.
                     let time = rule.spec.at == .close ? end - 1 : end
                     let own = steps[index].source
-                    let bound = own == source ? time : min(time, task.watermarks[own])
+                    // While event time alone goes on, each source's windows are as far as it has come itself.
+                    var bound = time
+                    if own != source {
+                        bound = rule.looksAgain ? task.watermarks[own] : min(time, task.watermarks[own])
+                    }
                     if bound != .min { store.advance(start, count: ids.count, to: bound) }
                 }
                 window.gather(
@@ -151,9 +181,8 @@ extension Pipeline {
         }
     }
 
-    /// A raised alert `at: close` keeps its key until a later window clears it.
-    private func hold(_ rule: RulePlan, _ edge: RuleState.Edge, _ id: UInt32, _ task: TaskState) {
-        guard rule.spec.at == .close else { return }
+    /// A raised alert keeps its key until it is cleared, whether its windows hold records or not.
+    func hold(_ rule: RulePlan, _ edge: RuleState.Edge, _ id: UInt32, _ task: TaskState) {
         let group = task.groups[rule.group]
         if edge.isRaised { return group.retain(id) }
         if !isHeld(id, rule, task) { forgetEdge(rule, id, task) }
@@ -288,10 +317,10 @@ extension Pipeline {
         bench.json.endObject()
     }
 
-    /// Keys without records in the step's windows leave; what rules on them have raised is cleared once none of their
-    /// windows holds the key.
-    private func forget(_ step: StepPlan, at end: Int64, source: Int, task: TaskState, outbox: inout Outbox) {
+    /// Keys leave that have no records in any window and no alert that is raised.
+    private func forget(_ step: StepPlan, _ task: TaskState) {
         guard let store = task.stores[step.index], let keyPlan = step.key else { return }
+        noteRemovalAhead(step, task)
         let group = task.groups[keyPlan.group]
         var gone: [UInt32] = []
         store.forget { id in
@@ -300,9 +329,6 @@ extension Pipeline {
         }
         for id in gone {
             for rule in rules where rule.hasWindow && rule.spec.on.contains(step.index) && !isHeld(id, rule, task) {
-                if rule.spec.at == .record, task.rules[rule.index].isRaised(id) {
-                    clearForgotten(rule, id, at: end, source: source, task: task, outbox: &outbox)
-                }
                 if !task.rules[rule.index].isRaised(id) { forgetEdge(rule, id, task) }
             }
             if group.release(id) { drop(id, keyPlan.group, task) }
@@ -316,29 +342,5 @@ extension Pipeline {
 
     private func forgetEdge(_ rule: RulePlan, _ id: UInt32, _ task: TaskState) {
         if task.rules[rule.index].removeEdge(id) { noteRemoval(of: id, rule, task.groups[rule.group], task) }
-    }
-
-    private func clearForgotten(
-        _ rule: RulePlan,
-        _ id: UInt32,
-        at end: Int64,
-        source: Int,
-        task: TaskState,
-        outbox: inout Outbox
-    ) {
-        withUnsafePointer(to: id) { id in
-            compute(UnsafeBufferPointer(start: id, count: 1)) { ids, bench in
-                guard let start = ids.baseAddress else { return }
-                for index in rule.spec.on {
-                    guard let store = task.stores[index], let window = steps[index].window else { continue }
-                    window.gather(
-                        store, ids: start, count: 1, .running, at: end, rows: bench.first(1), arena: bench.arena)
-                }
-                let key = task.groups[rule.group].keys.key(of: ids[0])
-                KeyCoding.decode(key, into: rule.keyColumns, row: 0, arena: bench.arena)
-                guard let edge = edge(rule, ids[0], false, true, at: end, task, bench) else { return }
-                write(rule, edge, context(rule, ids[0], 0, end, source, task), arena: bench.arena, bench, &outbox)
-            }
-        }
     }
 }

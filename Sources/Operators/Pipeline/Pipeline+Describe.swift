@@ -43,7 +43,7 @@ extension Pipeline {
             guard let store = task.stores[step.index] else { return nil }
             let closed = store.closing.closed
             return StoreSummary(
-                store: step.spec.name, keys: store.live.count, bytes: store.memoryBytes, panes: store.panesPerKey,
+                store: step.spec.name, keys: store.heldIds.count, bytes: store.memoryBytes, panes: store.panesPerKey,
                 closedUntil: closed == .min ? nil : store.bounds(at: closed).end)
         }
             + zip(sources, task.tables).compactMap { source, table in
@@ -92,7 +92,7 @@ extension Pipeline {
         let keys = bench.keys(like: keyPlan.columns)
         let names = step.spec.key.map { step.spec.schema.fields[$0].name }
         let watermark = task.watermarks[step.source]
-        for id in store.live {
+        for id in store.heldIds {
             bench.arena.removeAll()
             withUnsafePointer(to: id) {
                 window.gather(store, ids: $0, count: 1, totals, at: watermark, rows: bench.first(1), arena: bench.arena)

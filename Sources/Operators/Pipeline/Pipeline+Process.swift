@@ -152,6 +152,7 @@ extension Pipeline {
         let outOfOrder = plan.spec.outOfOrder
         var greatest = task.times[source]
         var watermark = task.watermarks[source]
+        var isInOrder = true
         var next = 0
         let good = plan.good.selection
         for row in 0..<batch.count {
@@ -166,6 +167,8 @@ extension Pipeline {
                     batch.statusField[row] = Int16(plan.spec.timeField)
                 } else {
                     batch.times[row] = value
+                    // The clock may have moved event time past the newest record.
+                    isInOrder = isInOrder && value >= greatest && value >= watermark
                     greatest = max(greatest, value)
                     watermark = max(watermark, greatest - outOfOrder)
                 }
@@ -174,6 +177,7 @@ extension Pipeline {
         }
         task.times[source] = greatest
         task.watermarks[source] = watermark
+        plan.isInOrder = isInOrder
         selectGood(plan)
     }
 
@@ -213,10 +217,14 @@ extension Pipeline {
             stages?.lap(.selecting)
             findKeys(plan, source, task)
             stages?.lap(.keying)
-            for pass in windowPasses[source] { update(pass, plan, task, bench) }
-            stages?.lap(.aggregating)
-            for rule in rulesOfSource[source] { fire(rule, plan, source, task, bench) }
-            stages?.lap(.rules)
+            if watchesOrder[source], findApart(plan, source, task) {
+                processInParts(plan, source, task, bench, &outbox)
+            } else {
+                for pass in windowPasses[source] { update(pass, plan, task, bench) }
+                stages?.lap(.aggregating)
+                for rule in rulesOfSource[source] { fire(rule, plan, source, task, bench) }
+                stages?.lap(.rules)
+            }
             if hasStreams { buffer(plan, source, task) }
             if !bench.pending.isEmpty { writePending(plan, source, task, bench, &outbox) }
             if !recordSinks[source].isEmpty { writeRecords(plan, source, task, bench, &outbox) }
@@ -281,7 +289,7 @@ extension Pipeline {
     }
 
     /// Rows that any of the steps has selected, ascending, in `plan.good`, which is free by now.
-    private func union(_ steps: [StepPlan], _ plan: SourcePlan) -> Selection {
+    func union(_ steps: [StepPlan], _ plan: SourcePlan) -> Selection {
         let updates = plan.updates
         let rows = plan.rows.selection
         for index in 0..<rows.count { updates[rows[index]] = 0 }
@@ -301,18 +309,34 @@ extension Pipeline {
 
     // MARK: Windows
 
-    private func update(_ pass: WindowPass, _ plan: SourcePlan, _ task: TaskState, _ bench: Workbench) {
+    /// The rows that a pass looks at, their keys' ids and, in `plan.updates`, 1 for those that belong to the window's step
+    /// (0: another step's, for which the window is only read).
+    func rows(of pass: WindowPass, _ plan: SourcePlan) -> (rows: Selection, ids: UnsafePointer<UInt32>) {
+        let own = pass.isOwn ? pass.step.selection.selection : Selection(plan.good.rows, count: 0)
+        if pass.readers.isEmpty {
+            for index in 0..<own.count { plan.updates[own[index]] = 1 }
+            return (own, UnsafePointer(pass.key.ids))
+        }
+        let rows = union((pass.isOwn ? [pass.step] : []) + pass.readers, plan)
+        // A row's key comes from the step that selected it.
+        for step in pass.readers {
+            guard let key = step.key else { continue }
+            let selection = step.selection.selection
+            for index in 0..<selection.count { plan.ids[selection[index]] = key.ids[selection[index]] }
+        }
+        for index in 0..<rows.count { plan.updates[rows[index]] = 0 }
+        for index in 0..<own.count {
+            plan.ids[own[index]] = pass.key.ids[own[index]]
+            plan.updates[own[index]] = 1
+        }
+        return (rows, UnsafePointer(plan.ids))
+    }
+
+    /// `isApart`: the rows, one, are looked at one by one, so that nothing is computed of the newest window.
+    func update(_ pass: WindowPass, _ plan: SourcePlan, _ task: TaskState, _ bench: Workbench, isApart: Bool = false) {
         let scratch = bench.scratch
         guard let store = task.stores[pass.step.index] else { return }
         let batch = plan.batch
-        var watermarks = UnsafePointer(plan.watermarks)
-        if !pass.isOwn {
-            // How far a window may move on is said by the source of its records, not by that of its readers.
-            watermarks = UnsafePointer(plan.foreignWatermarks)
-            plan.foreignWatermarks.update(repeating: task.watermarks[pass.step.source], count: batch.count)
-        } else if plan.carried != nil {
-            refuseAhead(pass.step, plan, store)
-        }
         if pass.isOwn {
             pass.window.runArguments(
                 pass.step.columns, arena: batch.arena, rows: pass.step.selection.selection)
@@ -322,33 +346,29 @@ extension Pipeline {
                 }
             }
         }
-        let own = pass.isOwn ? pass.step.selection.selection : Selection(plan.good.rows, count: 0)
-        let rows: Selection
-        var ids = UnsafePointer(pass.key.ids)
-        if pass.readers.isEmpty {
-            rows = own
-            for index in 0..<rows.count { plan.updates[rows[index]] = 1 }
-        } else {
-            rows = union((pass.isOwn ? [pass.step] : []) + pass.readers, plan)
-            // A row's key comes from the step that selected it.
-            for step in pass.readers {
-                guard let key = step.key else { continue }
-                let selection = step.selection.selection
-                for index in 0..<selection.count { plan.ids[selection[index]] = key.ids[selection[index]] }
-            }
-            for index in 0..<rows.count { plan.updates[rows[index]] = 0 }
-            for index in 0..<own.count {
-                plan.ids[own[index]] = pass.key.ids[own[index]]
-                plan.updates[own[index]] = 1
-            }
-            ids = UnsafePointer(plan.ids)
-        }
+        // How far a window may move on is said by the source of its records, not by that of its readers.
+        let watermarks = UnsafePointer(pass.isOwn ? plan.watermarks : plan.foreignWatermarks)
+        let (rows, ids) = rows(of: pass, plan)
         if rows.count == 0 { return }
-        let liveBefore = store.live.count
+        if !pass.isOwn {
+            for index in rows.indices { plan.foreignWatermarks[rows[index]] = task.watermarks[pass.step.source] }
+        }
+        let own = pass.isOwn ? pass.step.selection.selection : Selection(plan.good.rows, count: 0)
+        let aheadFrom = pass.isOwn ? store.aheadFrom : .max
         var done = 0
         while done < rows.count {
-            let end = store.prepare(
-                rows,
+            var end = rows.count
+            if aheadFrom < .max {
+                if batch.times[rows[done]] >= aheadFrom {
+                    scratch.setAdded(done, addAhead(rows[done], ids[rows[done]], pass, plan, store))
+                    done += 1
+                    continue
+                }
+                end = done + 1
+                while end < rows.count, batch.times[rows[end]] < aheadFrom { end += 1 }
+            }
+            end = store.prepare(
+                Selection(rows.rows, count: end),
                 from: done,
                 ids: ids,
                 times: batch.times,
@@ -360,16 +380,29 @@ extension Pipeline {
             aggregate(pass.window, batch, store, rows, done..<end, scratch)
             done = end
         }
-        if pass.window.isRead {
-            for index in 0..<rows.count { pass.window.anchors[rows[index]] = scratch.newest[index] }
-        }
         let group = task.groups[pass.key.group]
-        for id in store.live[liveBefore...] { group.retain(id) }
-        if pass.window.isRead { pass.window.runOutputs(rows, arena: batch.arena) }
+        for id in store.takeArrivals() { group.retain(id) }
+        if pass.window.isRead, !isApart {
+            for index in 0..<rows.count { pass.window.anchors[rows[index]] = scratch.newest[index] }
+            pass.window.runOutputs(rows, arena: batch.arena)
+        }
         if pass.isOwn { dropLate(pass.step, plan, store, rows, scratch) }
         if !pass.window.redisSinks.isEmpty {
             for index in 0..<own.count { task.dirty[pass.step.index].insert(ids[own[index]]) }
         }
+    }
+
+    /// Takes a row that lies further ahead than the rings reach. False: it belongs to another step, or there is no room
+    /// for it, for which it is refused.
+    private func addAhead(_ row: Int, _ id: UInt32, _ pass: WindowPass, _ plan: SourcePlan, _ store: WindowStore) -> Bool {
+        guard plan.updates[row] != 0 else { return false }
+        let window = pass.window
+        let calls = window.storeIndices.enumerated().map { call, index in
+            (index: index, argument: window.argumentColumns[call], condition: window.conditionColumns[call])
+        }
+        if store.addAhead(id, row: row, time: plan.batch.times[row], calls: calls, arena: plan.batch.arena) { return true }
+        plan.refusals.append(Refusal(row: Int32(row), step: Int16(pass.step.index), status: .aheadOfOthers, field: nil))
+        return false
     }
 
     /// Rows that were too late for the step's windows fire no rule on them.

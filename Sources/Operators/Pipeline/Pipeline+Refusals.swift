@@ -237,7 +237,7 @@ extension Pipeline {
         case .aheadOfOthers:
             text.appendText("the event time ")
             text.appendTime(plan.batch.times[Int(refusal.row)])
-            text.appendText(" lies too far from that of the slowest partition for the windows to hold both")
+            text.appendText(" lies ahead of that of the slowest input, and windows ahead of it have all the memory that they may")
         case .outOfRange:
             text.appendText(field)
             text.appendText(" does not fit in 64 bits")

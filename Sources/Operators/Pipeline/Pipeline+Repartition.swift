@@ -191,19 +191,6 @@ extension Pipeline {
         return before == Upstream.idle ? watermark : max(before, watermark)
     }
 
-    /// Rows that lie so far ahead of the slowest partition that the windows have no room for them are refused.
-    func refuseAhead(_ step: StepPlan, _ plan: SourcePlan, _ store: WindowStore) {
-        let selection = step.selection.selection
-        guard selection.count > 0 else { return }
-        let room = store.makeRoom(selection, times: plan.batch.times, watermark: plan.watermarks[selection[0]])
-        keep(step) { row in
-            if room.contains(plan.batch.times[row]) { return true }
-            plan.refusals.append(
-                Refusal(row: Int32(row), step: Int16(step.index), status: .aheadOfOthers, field: nil))
-            return false
-        }
-    }
-
     /// Where a row was first read: source, partition, offset and append time.
     func origin(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ row: Int) -> RepartitionOrigin {
         if let origins = plan.origins { return origins[row] }

@@ -41,6 +41,7 @@ extension Pipeline {
             if let value { try StateIdentities.checkFormat(value) }
             task.definitions = value.map { Array($0) } ?? []
         case ChangeKind.panes: restorePanes(&keyReader, &reader, isRemoval: value == nil, task)
+        case ChangeKind.panesAhead: restorePanesAhead(&keyReader, &reader, isRemoval: value == nil, task)
         case ChangeKind.edge: restoreEdge(&keyReader, &reader, isRemoval: value == nil, task)
         case ChangeKind.rule:
             if !restoreRule(keyReader.word32(), value, task) { keyReader.fail() }
@@ -79,10 +80,26 @@ extension Pipeline {
             if let id = group.find(key), store.restoreRemoval(id, segment) { _ = group.release(id) }
             return
         }
-        let id = group.intern(key)
-        let liveBefore = store.live.count
-        if !store.restoreSegment(id, segment, &reader) { reader.fail() }
-        if store.live.count > liveBefore { group.retain(id) }
+        if !store.restoreSegment(group.intern(key), segment, &reader) { reader.fail() }
+        for id in store.takeArrivals() { group.retain(id) }
+    }
+
+    private func restorePanesAhead(
+        _ keyReader: inout BinaryReader, _ reader: inout BinaryReader, isRemoval: Bool, _ task: TaskState
+    ) {
+        let identity = keyReader.word32()
+        let page = keyReader.zigzag()
+        let key = keyReader.bytes(keyReader.left)
+        guard keyReader.isValid, let index = identities.step(identity), let store = task.stores[index],
+            let keyPlan = steps[index].key
+        else { return }
+        let group = task.groups[keyPlan.group]
+        if isRemoval {
+            if let id = group.find(key), store.restoreAheadRemoval(id, page) { _ = group.release(id) }
+            return
+        }
+        if !store.restoreAhead(group.intern(key), page, &reader) { reader.fail() }
+        for id in store.takeArrivals() { group.retain(id) }
     }
 
     private func restoreEdge(
@@ -115,7 +132,7 @@ extension Pipeline {
         for index in rules.indices {
             task.rules[index].dirtyEdges.removeAll()
             task.rules[index].dirtySeen.removeAll()
-            guard rules[index].hasWindow, rules[index].spec.at == .close else { continue }
+            guard rules[index].hasWindow else { continue }
             for id in task.rules[index].raisedIds { task.groups[rules[index].group].retain(id) }
         }
         for group in task.groups {
@@ -123,7 +140,7 @@ extension Pipeline {
         }
         // Metrics that were committed but not written yet when the task was left.
         for step in steps where step.window?.redisSinks.isEmpty == false {
-            for id in task.stores[step.index]?.live ?? [] { task.dirty[step.index].insert(id) }
+            for id in task.stores[step.index]?.heldIds ?? [] { task.dirty[step.index].insert(id) }
         }
     }
 
@@ -261,7 +278,7 @@ extension Pipeline {
         for step in steps {
             guard let store = task.stores[step.index], let keyPlan = step.key else { continue }
             guard store.readSnapshot(&reader, ids: ids[keyPlan.group]) else { return false }
-            for id in store.live { task.groups[keyPlan.group].retain(id) }
+            for id in store.takeArrivals() { task.groups[keyPlan.group].retain(id) }
         }
         guard readMakers(&reader, task), readTables(&reader, task) else { return false }
         // Rules come and go without the steps' definitions changing.

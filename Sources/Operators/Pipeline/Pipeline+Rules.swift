@@ -30,10 +30,12 @@ extension Pipeline {
             }
         }
         evaluate(rule, ids, arena: arena, rows: rows, task, bench) { row, isTrue, isCleared in
-            guard let edge = edge(rule, ids[row], isTrue, isCleared, at: plan.batch.times[row], task, bench) else {
-                return
+            let (id, time) = (ids[row], plan.batch.times[row])
+            if let edge = edge(rule, id, isTrue, isCleared, at: time, task, bench) {
+                bench.pending.append(PendingAlert(row: row, rule: rule.index, id: id, edge: edge))
+                hold(rule, edge, id, task)
             }
-            bench.pending.append(PendingAlert(row: row, rule: rule.index, id: ids[row], edge: edge))
+            lookAgain(rule, id, at: time, source, task)
         }
     }
 
@@ -145,14 +147,22 @@ extension Pipeline {
         }
         guard isTrue else { return nil }
         let last = task.rules[rule.index].edges[id]
-        let ordinal = last.map { $0.eventTime == time ? $0.ordinal + 1 : 0 } ?? 0
-        let edge = newEdge(rule, task.groups[rule.group].keys.key(of: id), time, ordinal, bench)
+        let key = task.groups[rule.group].keys.key(of: id)
+        var edge: RuleState.Edge
+        if let last, time < last.eventTime {
+            // An alert of that time may have been before: these are counted apart, for as long as the key is known.
+            edge = newEdge(rule, key, time, -1 - last.outOfOrder, bench)
+            (edge.eventTime, edge.ordinal, edge.outOfOrder) = (last.eventTime, last.ordinal, last.outOfOrder + 1)
+        } else {
+            edge = newEdge(rule, key, time, last.map { $0.eventTime == time ? $0.ordinal + 1 : 0 } ?? 0, bench)
+            edge.outOfOrder = last?.outOfOrder ?? 0
+        }
         task.rules[rule.index].setEdge(id, edge)
         return edge
     }
 
-    /// The alert's id: a hash of (topology, rule, key, event time of the edge, ordinal), so that the same
-    /// input always gives the same id.
+    /// The alert's id: a hash of (topology, rule, key, event time of the edge, ordinal; below zero: of those that came
+    /// out of order), so that the same input always gives the same id.
     private func newEdge(
         _ rule: RulePlan, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ ordinal: Int, _ bench: Workbench
     ) -> RuleState.Edge {

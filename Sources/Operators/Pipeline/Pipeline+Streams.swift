@@ -57,7 +57,10 @@ extension Pipeline {
     func settle(_ source: Int, _ watermark: Int64, _ task: TaskState, _ outbox: inout Outbox) {
         task.settled[source] = watermark
         for step in steps where step.source == source && step.window != nil {
-            if let stream = step.stream { advanceStream(stream, to: watermark, task, &outbox) }
+            guard let stream = step.stream else { continue }
+            // The next closed window may end before it closes.
+            let next = watermark == Upstream.idle ? .max : task.stores[step.index]?.nextEnd ?? .max
+            advanceStream(stream, to: min(watermark, next), task, &outbox)
         }
         for maker in makersOfSource[source] {
             let watermark = self.watermark(of: maker, task)

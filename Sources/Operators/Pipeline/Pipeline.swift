@@ -28,6 +28,8 @@ package final class Pipeline {
         package var partitions: Int
         /// A number that no other life of a changelog has; not 0.
         package var newIncarnation: () -> UInt64 = { UInt64.random(in: 1...UInt64.max) }
+        /// Bytes of a window step's panes that lie ahead of what its rings reach.
+        package var aheadBytesMax = Limits.aheadBytesMax
 
         package init(
             rowsMax: Int = Limits.rowsPerBatchMax,
@@ -54,9 +56,12 @@ package final class Pipeline {
     let keyPlans: [KeyPlan]
     /// Names of the key fields of each group.
     let groups: [[String]]
-    /// For each source, the windows that its rows reach, and the rules that they can fire.
+    /// For each source, the windows that its rows reach, those of them that are its own, and the rules that they can fire.
     let windowPasses: [[WindowPass]]
+    let ownWindows: [[StepPlan]]
     let rulesOfSource: [[RulePlan]]
+    /// True for sources whose rows a rule looks at one by one where they come out of order.
+    let watchesOrder: [Bool]
     let recordSinks: [[RecordSink]]
     let repartitions: [RepartitionPlan]
     let repartitionsOfSource: [[RepartitionPlan]]
@@ -73,6 +78,8 @@ package final class Pipeline {
     var ticks = 0
     /// What a stretch of rows or a chunk of keys is computed in.
     let bench: Lent<Workbench>
+    /// For tests: every window is closed by itself, whether that makes a difference or not.
+    var closesOneByOne = false
     package var counters = PipelineCounters()
     /// For a profile.
     package var stages: StageClock?
@@ -106,6 +113,12 @@ package final class Pipeline {
         let foreignWatermarks: UnsafeMutablePointer<Int64>
         let late: UnsafeMutablePointer<UInt8>
         let updates: UnsafeMutablePointer<UInt8>
+        /// 1 for rows that change or read other windows than the newest of their key; set and cleared in a stretch.
+        let isApart: UnsafeMutablePointer<UInt8>
+        /// False if a row of the batch is before one that came earlier, or before the watermark.
+        var isInOrder = true
+        /// The rows of the stretch under way while `rows` are those of a part of it.
+        lazy var stretch = SelectionBuffer(capacity: batch.capacity)
         /// What steps refused of the stretch under way.
         var refusals: [Refusal] = []
         /// The place of row 0 among all that goes through, as far as the stretch under way goes.
@@ -150,10 +163,13 @@ package final class Pipeline {
             updates.initialize(repeating: 1, count: capacity)
             ids = .allocate(capacity: capacity)
             ids.initialize(repeating: 0, count: capacity)
+            isApart = .allocate(capacity: capacity)
+            isApart.initialize(repeating: 0, count: capacity)
         }
 
         deinit {
             watermarks.deallocate()
+            isApart.deallocate()
             foreignWatermarks.deallocate()
             late.deallocate()
             updates.deallocate()
@@ -188,7 +204,9 @@ package final class Pipeline {
         sources = spec.sources.indices.map { index in
             SourcePlan(spec.sources[index], index: index, decoder: decoders[index], capacity: capacity, zones: zones)
         }
-        var builder = Builder(spec: spec, capacity: capacity, zones: zones, tracksChanges: options.tracksChanges)
+        var builder = Builder(
+            spec: spec, capacity: capacity, zones: zones, tracksChanges: options.tracksChanges,
+            aheadBytesMax: options.aheadBytesMax)
         builder.build(sources: sources)
         steps = builder.steps
         keyPlans = builder.keyPlans
@@ -199,6 +217,8 @@ package final class Pipeline {
         }
         let rules = self.rules
         windowPasses = spec.sources.indices.map { builder.passes(source: $0) }
+        ownWindows = spec.sources.indices.map { source in steps.filter { $0.source == source && $0.window != nil } }
+        watchesOrder = windowPasses.map { $0.contains { $0.window.isRead } }
         rulesOfSource = spec.sources.indices.map { source in
             rules.filter { $0.spec.on.contains { steps[$0].source == source } }
         }
@@ -230,6 +250,12 @@ package final class Pipeline {
         counters.resultOverflows = counters.unmatched
         counters.ruleOverflows = Array(repeating: 0, count: rules.count)
         makeStreams(zones)
+        for step in steps {
+            guard let window = step.window else { continue }
+            // A window that did not change says what it said, unless time or another window has a say.
+            window.closesEach = !window.emissionSinks.isEmpty || step.stream != nil
+                || rules.contains { $0.spec.at == .close && $0.spec.on[0] == step.index && !$0.readsOneWindow }
+        }
     }
 
     private func makeStreams(_ zones: ZoneTables) {
@@ -262,13 +288,14 @@ package final class Pipeline {
                 guard let table = source.table, table.shared == nil else { return nil }
                 return VersionedTable(tracksChanges: options.tracksChanges)
             },
-            rules: rules.count,
+            rules: rules.map {
+                RuleState(sources: $0.looksAgain ? $0.sources.count : 0, tracksChanges: options.tracksChanges)
+            },
             sources: sources.count,
             upstream: sources.map { source in
                 source.carried == nil ? [] : Array(repeating: Upstream.unknown, count: options.partitions)
             },
-            repartitions: repartitions.count,
-            tracksChanges: options.tracksChanges
+            repartitions: repartitions.count
         )
     }
 
@@ -278,13 +305,15 @@ package final class Pipeline {
         let capacity: Int
         let zones: ZoneTables
         let tracksChanges: Bool
+        let aheadBytesMax: Int
         var steps: [StepPlan] = []
         var keyPlans: [KeyPlan] = []
         /// Names of the key fields of each group.
         var groups: [[String]] = []
 
-        init(spec: TopologySpec, capacity: Int, zones: ZoneTables, tracksChanges: Bool) {
+        init(spec: TopologySpec, capacity: Int, zones: ZoneTables, tracksChanges: Bool, aheadBytesMax: Int) {
             self.spec = spec
+            self.aheadBytesMax = aheadBytesMax
             self.capacity = capacity
             self.zones = zones
             self.tracksChanges = tracksChanges
@@ -340,10 +369,11 @@ package final class Pipeline {
             let runs = spec.rules.contains { $0.on.contains(index) && ($0.at == .record || $0.on.count > 1) }
             let plan = WindowPlan(
                 step,
-                outOfOrder: spec.sources[source].outOfOrder,
+                source: spec.sources[source],
                 keepsClosed: spec.readsClosed(index),
                 keepsRunning: runs || !redis.isEmpty,
                 tracksChanges: tracksChanges,
+                aheadBytesMax: aheadBytesMax,
                 capacity: capacity,
                 zones: zones
             )

@@ -21,6 +21,12 @@ final class RulePlan {
     let hasWindow: Bool
     /// True if the condition depends on nothing but the records of one window.
     let readsOneWindow: Bool
+    /// True if a window may say something else though it holds the same records: where it begins or ends.
+    let readsTime: Bool
+    /// True if time alone may clear its alerts: it has windows, and does not wait for their ends.
+    let looksAgain: Bool
+    /// The sources of its windows' records, each once.
+    let sources: [Int]
     /// Sinks that take this rule's alerts.
     let sinks: [Int]
     /// `"rule":…` to `"severity":…`, and the condition and measure, ready to be copied.
@@ -39,9 +45,14 @@ final class RulePlan {
         self.index = index
         let first = steps[spec.on[0]]
         hasWindow = first.window != nil
-        readsOneWindow =
-            spec.on.count == 1
-            && first.spec.aggregates.allSatisfy { ![.days, .windowStart, .windowEnd].contains($0.function) }
+        looksAgain = hasWindow && spec.at == .record
+        readsTime = spec.on.contains { step in
+            steps[step].spec.aggregates.contains { [.days, .windowStart, .windowEnd].contains($0.function) }
+        }
+        readsOneWindow = spec.on.count == 1 && !readsTime
+        sources = spec.on.reduce(into: []) { sources, step in
+            if !sources.contains(steps[step].source) { sources.append(steps[step].source) }
+        }
         keyNames = first.spec.key.map { first.spec.schema.fields[$0].name }
         group = first.key?.group ?? 0
         if hasWindow {
@@ -86,9 +97,12 @@ struct RuleState {
     struct Edge {
         var alertId: UInt64
         var secondHalf: UInt64
+        /// The greatest event time of an alert that was raised for this key.
         var eventTime: Int64
         /// Alerts raised for this key at this event time before.
         var ordinal: Int
+        /// Alerts raised for this key at event times before that of an earlier one.
+        var outOfOrder = 0
         var isRaised: Bool
     }
 
@@ -96,6 +110,8 @@ struct RuleState {
     private(set) var raised: [UInt8] = []
     private(set) var raisedCount = 0
     private(set) var edges: [UInt32: Edge] = [:]
+    /// When raised alerts are looked at again, for each of the rule's sources.
+    var timers: [RaisedTimers]
     /// Alerts of a rule on records: how many a key has had at an event time.
     private(set) var seen: [UInt64: (time: Int64, count: Int)] = [:]
     /// What changed since it was last collected; with repeats.
@@ -103,7 +119,10 @@ struct RuleState {
     var dirtySeen: [UInt64] = []
     private let tracksChanges: Bool
 
-    init(tracksChanges: Bool) { self.tracksChanges = tracksChanges }
+    init(sources: Int, tracksChanges: Bool) {
+        timers = Array(repeating: RaisedTimers(), count: sources)
+        self.tracksChanges = tracksChanges
+    }
 
     mutating func setEdge(_ id: UInt32, _ edge: Edge) {
         edges[id] = edge
@@ -150,6 +169,7 @@ struct RuleState {
             raised.append(contentsOf: repeatElement(0, count: Int(id) + 1 - raised.count + raised.count / 2))
         }
         guard (raised[Int(id)] != 0) != isRaised else { return }
+        for place in timers.indices { timers[place].set(id, to: isRaised ? .min : .max) }
         raised[Int(id)] = isRaised ? 1 : 0
         raisedCount += isRaised ? 1 : -1
     }

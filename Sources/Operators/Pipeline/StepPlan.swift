@@ -27,6 +27,9 @@ final class StepPlan {
     let derived: [(program: Program, field: DerivedField)]
     /// Rows that reached this step, in the current sub-batch.
     let selection: SelectionBuffer
+    /// The same of the whole stretch, while `selection` is that of a part of it.
+    private(set) lazy var stretch = SelectionBuffer(capacity: capacity)
+    private let capacity: Int
     let key: KeyPlan?
     var window: WindowPlan?
     /// The source that what it makes is read as, its closed windows or its operator's rows; nil: nobody reads that.
@@ -47,6 +50,7 @@ final class StepPlan {
         self.spec = spec
         self.index = index
         self.source = source
+        self.capacity = capacity
         self.join = join
         condition = spec.condition.map { Program($0, capacity: capacity, zones: zones) }
         var columns = inputColumns
@@ -184,14 +188,16 @@ final class WindowPlan {
     /// Steps of each source whose rows read this window without belonging to it.
     var readers: [Int: [Int]] = [:]
     var isRead = false
+    /// True if every close of a window with records is read, not only those of windows that changed.
+    var closesEach = false
     /// The anchor of each row's current window, for the alerts.
     let anchors: UnsafeMutablePointer<Int64>
     var redisSinks: [Int] = []
     var emissionSinks: [Int] = []
 
     init(
-        _ spec: StepSpec, outOfOrder: Int64, keepsClosed: Bool, keepsRunning: Bool, tracksChanges: Bool,
-        capacity: Int, zones: ZoneTables
+        _ spec: StepSpec, source: SourceSpec, keepsClosed: Bool, keepsRunning: Bool, tracksChanges: Bool,
+        aheadBytesMax: Int, capacity: Int, zones: ZoneTables
     ) {
         guard let window = spec.window else { unreachable("step \(spec.name) has no window") }
         anchors = .allocate(capacity: capacity)
@@ -219,16 +225,19 @@ final class WindowPlan {
             }
         }
         storeIndices = indices
-        options = WindowStore.Options(
+        var options = WindowStore.Options(
             length: length,
             span: span,
             excludesCurrent: window.excludesCurrent,
-            outOfOrder: outOfOrder,
+            outOfOrder: source.outOfOrder,
+            mayRunAhead: source.mayRunAhead,
             keepsClosed: keepsClosed,
             keepsRunning: keepsRunning,
             tracksChanges: tracksChanges,
             aggregates: aggregates
         )
+        options.aheadBytesMax = aheadBytesMax
+        self.options = options
         arguments = spec.aggregates.map { call in
             call.argument.map { Program($0, capacity: capacity, zones: zones) }
         }

@@ -55,15 +55,15 @@ package final class TaskState {
 
     init(
         partition: Int32, groups: Int, stores: [WindowStore?], makers: [MakerState?], tables: [VersionedTable?],
-        rules: Int, sources: Int, upstream: [[Int64]],
-        repartitions: Int, tracksChanges: Bool
+        rules: [RuleState], sources: Int, upstream: [[Int64]],
+        repartitions: Int
     ) {
         self.partition = partition
         self.groups = (0..<groups).map { _ in KeyGroup() }
         self.stores = stores
         self.makers = makers
         self.tables = tables
-        self.rules = Array(repeating: RuleState(tracksChanges: tracksChanges), count: rules)
+        self.rules = rules
         positions = Array(repeating: -1, count: sources)
         marks = Array(repeating: nil, count: sources)
         times = Array(repeating: .min, count: sources)

@@ -13,6 +13,8 @@ final class Workbench {
     var json = JsonWriter()
     /// Alerts of a stretch, written when its rules are through.
     var pending: [PendingAlert] = []
+    /// The same for windows that a row out of order changes.
+    let apart = ApartScratch()
     private let numbers: SelectionBuffer
     private let single = SelectionBuffer(capacity: 1)
     private var keys: [Column] = []

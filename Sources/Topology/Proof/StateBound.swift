@@ -16,6 +16,8 @@ package struct StateBound: Hashable, Sendable {
     /// Whatever comes in.
     package var bytesPerKeyMax: Int64
     package var keys: Int64
+    /// Of all keys together: panes ahead of those, where records of a faster input or partition wait for the slowest.
+    package var aheadBytesMax: Int64
 
     package var bytes: Int64 { Self.product(bytesPerKey, keys) }
     package var bytesMax: Int64 { Self.product(bytesPerKeyMax, keys) }
@@ -32,13 +34,19 @@ package struct StateBound: Hashable, Sendable {
             text += "; at most \(Self.size(bytesPerKeyMax)) per key, \(Self.size(bytesMax)) in all, "
                 + "where every pane has many different values"
         }
+        if aheadBytesMax > 0 { text += "; and up to \(Self.size(aheadBytesMax)) for records that are ahead of the slowest input" }
         return text
     }
 
     /// The bound of every step with a window.
     package static func all(_ spec: TopologySpec) -> [StateBound] {
-        spec.steps.indices.compactMap { index in
-            spec.steps[index].window.map { bound(of: index, $0, spec) }
+        let split = spec.repartitioned()
+        return spec.steps.indices.compactMap { index in
+            spec.steps[index].window.map {
+                var bound = bound(of: index, $0, spec)
+                if split.sources[split.source(of: index)].mayRunAhead { bound.aheadBytesMax = Int64(Limits.aheadBytesMax) }
+                return bound
+            }
         }
     }
 
@@ -97,7 +105,8 @@ package struct StateBound: Hashable, Sendable {
             bytesPerKeyEmpty: fixed,
             bytesPerKey: fixed + sketches,
             bytesPerKeyMax: fixed + sketchesMax,
-            keys: Int64(spec.keys)
+            keys: Int64(spec.keys),
+            aheadBytesMax: 0
         )
     }
 

@@ -151,7 +151,7 @@ final class StepGraph {
     }
 
     private func addStream(
-        of step: Int, _ name: String, _ fields: [Field], timeField: Int, _ position: Position
+        of step: Int, _ name: String, _ fields: [Field], timeField: Int, outOfOrder: Int64 = 0, _ position: Position
     ) -> Int {
         var seen: Set<String> = []
         if let twice = fields.first(where: { !seen.insert($0.name).inserted }) {
@@ -168,8 +168,7 @@ final class StepGraph {
                 derived: [],
                 schema: Schema(fields),
                 timeField: timeField,
-                // A stream is in order, but for what its inputs' watermarks allow.
-                outOfOrder: 0,
+                outOfOrder: outOfOrder,
                 idle: origin?.idle ?? 0,
                 ahead: 0,
                 position: position))
@@ -195,7 +194,12 @@ final class StepGraph {
     func addStream(of step: Int, _ name: String, _ maker: OperatorSpec, _ position: Position) -> StepReader.Input {
         drafts[step].spec?.maker = maker
         let fields = maker.schema.fields
-        let stream = addStream(of: step, name, fields, timeField: maker.timeField, position)
+        // What an operator makes is in order. A union has the order of its inputs, and rows of one may be further ahead of
+        // event time, which is that of the slowest.
+        let inputs = maker.kind is UnionSpec ? maker.inputs : []
+        let outOfOrder = inputs.compactMap { drafts[$0].spec.flatMap { source(of: $0)?.outOfOrder } }.max() ?? 0
+        let stream = addStream(
+            of: step, name, fields, timeField: maker.timeField, outOfOrder: outOfOrder, position)
         return StepReader.Input(
             input: .source(sources.count + stream), name: name,
             columns: fields.map { .init(name: $0.name, type: $0.type) }, fields: fields, isComplete: true,
