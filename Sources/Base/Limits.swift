@@ -1,4 +1,5 @@
-/// Every bound of the program, in one place. A figure that a user may change names its setting.
+/// Every bound of the program, in one place. What each bounds, what happens where it is hit and what raises it stands in
+/// `table`, for people.
 package enum Limits {
     /// Rows in one batch: large enough that per-batch costs vanish, small enough that the columns of a
     /// batch stay in the second-level cache.
@@ -74,20 +75,35 @@ package enum Limits {
     /// 750 KiB, which a changelog takes as one record.
     package static let fundPathBytesMax = 1024
     package static let fundNameBytesMax = 256
+    /// Bytes of parcels that go to another task in one record, a text.
+    package static let fundPartsBytesMax = 48 << 10
     /// Shops of a generated library month, and its orders: they are held in memory until they are sorted.
     package static let libraryMerchantsMax = 20_000
     package static let libraryOrdersMax = 5_000_000
-    /// Rows of one key that wait on one side of a join for their partner.
-    package static let joinRowsPerKeyMax = 1000
-    /// Records of one key that wait for another in a sequence.
-    package static let sequenceRowsPerKeyMax = 1000
+    /// Of the rows of one task that wait in a join or a sequence for others, and again of those that wait there, or in
+    /// another operator, until event time has passed them, unless the step says otherwise.
+    package static let stepMemoryBytes = 1 << 30
+    /// Rows of one key that wait on one side, unless the step says otherwise: as many as there is memory for.
+    package static let rowsPerKeyDefault = Int.max
+    /// Bytes of rows that come out of such a buffer at a time.
+    package static let releasedBytesMax = 16 << 20
+    /// Rows that joins may make of the rows of a batch that are taken at once, and bytes of outputs that wait for the end of
+    /// a batch.
+    package static let pairsAtOnceMax = 1 << 20
+    package static let outboxBytesMax = 64 << 20
+    /// Keys of which a join or a sequence remembers that a record was refused; beyond them it is true of every key.
+    package static let lostKeysMax = 100_000
+    /// Keys that are told apart where it is said how many a limit was hit for.
+    package static let limitKeysCounted = 1000
     /// Records of each key that `top` may ask for.
     package static let topMax = 1000
     /// Sessions of one task and step that are open at a time.
     package static let sessionsPerTaskMax = 1_000_000
-    /// Items of one key that graded response counts, and items that it does not count since they are suppressed.
-    package static let levelItemsMax = 256
-    /// Bytes of an item's name; a longer one is cut.
+    /// Items of one key that graded response counts, and items that it does not count since they are suppressed, unless
+    /// the step says otherwise; and what it may say, so that a key's state fits into a record.
+    package static let levelItemsDefault = 256
+    package static let levelItemsMax = 1024
+    /// Bytes of an item's name.
     package static let levelItemBytesMax = 256
     /// Levels of one step, and the items that a row of it lists.
     package static let levelsMax = 32

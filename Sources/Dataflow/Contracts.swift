@@ -158,6 +158,8 @@ package protocol LaneGraph: AnyObject {
     /// What a task holds goes.
     func drop(task: Int32)
     func process(_ partition: SourcePartition, _ raw: RawRecords, into outbox: inout Outbox)
+    /// Who takes outputs in the middle of a call where they are too many to wait for its end; empties the outbox.
+    func setSpill(_ spill: @escaping (inout Outbox) -> Void)
     /// Takes records of a table that the lane has all of.
     func processBroadcast(source: Int, _ raw: RawRecords)
     /// True if a task reads this partition to its end before it goes on with its streams.
@@ -176,6 +178,8 @@ package protocol LaneGraph: AnyObject {
     func collectOutputs(task: Int32, into outbox: inout Outbox)
     /// Appends what changed in a task since the last call, `positions` (by source) included.
     func collectChanges(task: Int32, positions: [Int: Int64], into changes: inout Outbox)
+    /// What a person should know by now, as log lines: limits that were hit, each once a minute at most.
+    func warnings() -> [String]
     /// Everything sent before is durable: caches may be brought up to date, and must be if it is the last time.
     func committed(isLast: Bool)
     /// Sets what the graph has counted since it was made; called after commits.

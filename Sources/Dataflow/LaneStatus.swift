@@ -83,6 +83,7 @@ package struct LaneStatus: Sendable {
     package var overflows: [String: Int64] = [:]
     /// By table that lies elsewhere: keys that were asked for, and those that got no answer in time.
     package var lookups: [String: (asked: Int64, unanswered: Int64)] = [:]
+    package var limits: [LimitHits.Place: Int64] = [:]
     package var outputs: Int64 = 0
     package var commits: Int64 = 0
     package var commitSeconds = Histogram()
@@ -106,6 +107,7 @@ package struct LaneStatus: Sendable {
         unmatched.merge(other.unmatched, uniquingKeysWith: +)
         overflows.merge(other.overflows, uniquingKeysWith: +)
         lookups.merge(other.lookups) { ($0.asked + $1.asked, $0.unanswered + $1.unanswered) }
+        limits.merge(other.limits, uniquingKeysWith: +)
         outputs += other.outputs
         commits += other.commits
         commitSeconds.add(other.commitSeconds)

@@ -155,15 +155,32 @@ package struct Outbox {
         }
     }
 
+    /// Adds a copy of a record of another outbox.
+    package mutating func add(_ record: Record, of other: borrowing Outbox) {
+        var copy = record
+        func append(_ offset: Int, _ count: Int) -> Int {
+            let start = bytes.count
+            if count > 0 { _ = bytes.append(other.bytes.base + offset, count) }
+            return start
+        }
+        copy.keyOffset = append(record.keyOffset, record.keyCount)
+        copy.valueOffset = append(record.valueOffset, record.valueCount)
+        copy.headersOffset = append(record.headersOffset, record.headersCount)
+        records.append(copy)
+    }
+
     package func setKey(_ key: UnsafePointer<UInt8>?, _ count: Int, of record: inout Record) {
         guard let key, count >= 0 else { return }
-        record.keyOffset = bytes.append(key, count).offset
+        // Not that of a text, which has 32 bits.
+        record.keyOffset = bytes.count
+        _ = bytes.append(key, count)
         record.keyCount = count
     }
 
     package func setValue(_ value: UnsafePointer<UInt8>?, _ count: Int, of record: inout Record) {
         guard let value, count >= 0 else { return }
-        record.valueOffset = bytes.append(value, count).offset
+        record.valueOffset = bytes.count
+        _ = bytes.append(value, count)
         record.valueCount = count
     }
 

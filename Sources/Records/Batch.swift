@@ -37,6 +37,14 @@ package enum RowStatus: UInt8, Sendable, CaseIterable {
     /// Not a record: it only carries a watermark from another partition.
     case mark = 10
     case aheadOfOthers = 11
+    // Of rows that an operator does not keep, or says nothing about.
+    case tooManyRowsOfKey = 12
+    case stepMemoryFull = 13
+    case partnerUnknown = 14
+    case tooManySessions = 15
+    case tooManyItems = 16
+    case nameTooLong = 17
+    case versionForgotten = 18
 
     /// The name given in `__streams.errors.exception`.
     package var name: String {
@@ -53,6 +61,13 @@ package enum RowStatus: UInt8, Sendable, CaseIterable {
         case .textTooLong: "TextTooLong"
         case .mark: "Mark"
         case .aheadOfOthers: "TooFarAheadOfOtherPartitions"
+        case .tooManyRowsOfKey: "TooManyRowsOfKey"
+        case .stepMemoryFull: "StepMemoryFull"
+        case .partnerUnknown: "PartnerUnknown"
+        case .tooManySessions: "TooManySessions"
+        case .tooManyItems: "TooManyItems"
+        case .nameTooLong: "NameTooLong"
+        case .versionForgotten: "VersionForgotten"
         }
     }
 }

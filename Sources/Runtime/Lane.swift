@@ -136,6 +136,7 @@ package final class Lane {
         self.phase = phase
         self.publish = publish
         committedAt = Self.now
+        graph.setSpill { [unowned self] outbox in spill(&outbox) }
     }
 
     static var now: Int64 { monotonicNanoseconds() / 1_000_000 }
@@ -158,6 +159,7 @@ package final class Lane {
         while !shouldStop() { try step() }
         try commit(isLast: true)
         saveAll()
+        for warning in graph.warnings() { Log.warning(warning) }
         publish(describe())
         isDrained = true
     }
@@ -188,6 +190,7 @@ package final class Lane {
             saveNext()
             if Self.now - publishedAt >= Self.publishMilliseconds {
                 publishedAt = Self.now
+                for warning in graph.warnings() { Log.warning(warning) }
                 publish(describe())
             }
         }
@@ -230,7 +233,21 @@ package final class Lane {
         }
     }
 
+    /// Outputs in the middle of a batch that makes very many. A fault is thrown by whoever sends next.
+    private func spill(_ outbox: inout Outbox) {
+        if fault == nil {
+            do throws(Fault) {
+                try sink.send(outbox)
+                status.outputs += Int64(outbox.records.count)
+            } catch {
+                fault = error
+            }
+        }
+        outbox.removeAll()
+    }
+
     private func sendOutputs() throws(Fault) {
+        if let fault { throw fault }
         guard !outbox.isEmpty else { return }
         phase.enter(.sending)
         stages?.lap(.polling)

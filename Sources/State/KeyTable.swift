@@ -246,8 +246,10 @@ package final class KeyTable {
             id = UInt32(idLimit)
             idLimit += 1
         }
-        let stored = bytes.append(key, keyCount)
-        entries[Int(id)] = Entry(hash: hash, offset: stored.offset, count: Int32(keyCount))
+        // Not that of a text, which has 32 bits.
+        let offset = bytes.count
+        _ = bytes.append(key, keyCount)
+        entries[Int(id)] = Entry(hash: hash, offset: offset, count: Int32(keyCount))
         slots[slot] = (hash >> 32) << 32 | UInt64(id &+ 1)
         count += 1
         return id
@@ -296,8 +298,9 @@ package final class KeyTable {
     private func compact() {
         let packed = Arena(capacity: bytes.count - garbage)
         for id in 0..<idLimit where entries[id].count >= 0 {
-            let moved = packed.append(bytes.base + entries[id].offset, Int(entries[id].count))
-            entries[id].offset = moved.offset
+            let offset = packed.count
+            _ = packed.append(bytes.base + entries[id].offset, Int(entries[id].count))
+            entries[id].offset = offset
         }
         bytes = packed
         garbage = 0

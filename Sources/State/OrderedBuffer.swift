@@ -34,6 +34,8 @@ package final class OrderedBuffer {
     package init(tracksChanges: Bool) { self.tracksChanges = tracksChanges }
 
     package var count: Int { heap.count }
+    /// What the rows count for: their bytes and about what is kept around them. By content, not by what the allocator gave.
+    package var usedBytes: Int { live + heap.count * RowCost.buffered }
     package var memoryBytes: Int { bytes.capacity + heap.capacity * MemoryLayout<Entry>.stride }
 
     /// The least event time; nil: empty.
@@ -127,7 +129,9 @@ package final class OrderedBuffer {
         guard bytes.count > 1 << 16, live < bytes.count / 2 else { return }
         let copy = Arena(capacity: max(live, 1))
         for index in heap.indices {
-            heap[index].offset = copy.append(bytes.base + heap[index].offset, Int(heap[index].count)).offset
+            let offset = copy.count
+            _ = copy.append(bytes.base + heap[index].offset, Int(heap[index].count))
+            heap[index].offset = offset
         }
         bytes.removeAll()
         bytes.reserve(copy.count)
@@ -176,7 +180,8 @@ package final class OrderedBuffer {
         guard reader.isValid, keyCount <= contentStart, contentStart <= row.count, let start = row.baseAddress else {
             return false
         }
-        let offset = bytes.append(start, row.count).offset
+        let offset = bytes.count
+        _ = bytes.append(start, row.count)
         restored[sequence] = Entry(
             time: time, sequence: sequence, offset: offset, count: Int32(row.count),
             contentStart: Int32(contentStart), keyCount: Int32(keyCount), input: Int32(input))

@@ -36,8 +36,6 @@ package final class SessionState: OperatorState {
     private var dirty: [UInt32] = []
     private let gone = Arena(capacity: 256)
     private var goneCounts: [Int] = []
-    /// Sessions that were closed before their time since there were too many.
-    package private(set) var displaced = 0
 
     /// `aggregates`: none that is about a window's panes or days.
     package init(
@@ -62,10 +60,15 @@ package final class SessionState: OperatorState {
     // MARK: Sessions
 
     /// Takes a record of a key: into its open session, or a new one, of which every aggregate is empty. The caller has
-    /// closed what was over before. Adds to none of the aggregates but `records`.
-    package func add(_ key: UnsafeBufferPointer<UInt8>, at time: Int64) -> UInt32 {
+    /// closed what was over before. Adds to none of the aggregates but `records`. nil: it would be one too many, and
+    /// nothing has changed.
+    package func add(_ key: UnsafeBufferPointer<UInt8>, at time: Int64) -> UInt32? {
         let id = intern(key)
         let index = Int(id)
+        guard keys.count <= sessionsMax || sessions[index].isOpen else {
+            keys.remove(id)
+            return nil
+        }
         if sessions[index].isOpen {
             byLast.remove(id)
         } else {
@@ -142,14 +145,7 @@ package final class SessionState: OperatorState {
         return end(of: first) - 1 < time ? first : nil
     }
 
-    /// The session to be closed before its time, since there are too many: the one that was quiet for longest.
-    package var nextDisplaced: UInt32? {
-        guard keys.count > sessionsMax else { return nil }
-        return UInt32(byLast.oldest)
-    }
-
     package func close(_ id: UInt32) {
-        if keys.count > sessionsMax { displaced += 1 }
         if sessions[Int(id)].isStored {
             let key = keys.key(of: id)
             if let start = key.baseAddress { _ = gone.append(start, key.count) }

@@ -5,10 +5,11 @@ import Records
 /// The rows of a table, by key and event time: of each key the versions that may still be asked for, oldest first.
 ///
 /// A version is dropped once a newer one of its key has come to lie at or before the bound, and a deletion that nothing
-/// precedes once it lies there itself. Lookups leave out what should be dropped, whether that was done or not, so that
-/// when it is done makes no difference. Rows are bytes that only their owner can read.
+/// preceded, or that is all there is of its key, once it lies there itself; so is the oldest of a key that has too many.
+/// Lookups leave out what should be dropped, whether that was done or not, so that when it is done makes no difference,
+/// and say that they do not know where they would have to look at it. Rows are bytes that only their owner can read.
 package final class VersionedTable: OperatorState {
-    private struct Version {
+    struct Version {
         var time: Int64
         var offset: Int
         /// -1: the key is deleted.
@@ -19,34 +20,46 @@ package final class VersionedTable: OperatorState {
     }
 
     /// Where a key's versions stand in `pool`.
-    private struct Chunk {
+    struct Chunk {
         var start = 0
         var count: Int32 = 0
         var capacity: Int32 = 0
+        /// Of the key there was something before the oldest version that is kept; a changelog has that.
+        var isCut = false
+        var isCutKept = false
     }
 
-    private let keys = KeyTable()
-    private var chunks: [Chunk] = []
-    private var pool: UnsafeMutablePointer<Version>
+    let keys = KeyTable()
+    var chunks: [Chunk] = []
+    var pool: UnsafeMutablePointer<Version>
     private var poolCount = 0
     private var poolCapacity = 64
     /// Entries of `pool` that belong to no chunk any more.
     private var poolGarbage = 0
-    private let rows = Arena(capacity: 1 << 12)
-    private var rowGarbage = 0
-    private let tracksChanges: Bool
-    private var dirty: [UInt32] = []
-    private var isDirty: [Bool] = []
+    let rows = Arena(capacity: 1 << 12)
+    var rowGarbage = 0
+    let tracksChanges: Bool
+    var dirty: [UInt32] = []
+    var isDirty: [Bool] = []
     /// Names (time, key) of versions that the changelog has and the table has no more.
-    private var gone = Arena(capacity: 64)
-    private var goneNames: [Range<Int>] = []
+    var gone = Arena(capacity: 64)
+    var goneNames: [Range<Int>] = []
     private var swept: UInt32 = 0
     /// Of each row of a lookup.
     private let ids: UnsafeMutablePointer<UInt32>
-    package private(set) var versionCount = 0
+    package internal(set) var versionCount = 0
+    var cutCount = 0
+    /// What `forEach` tells.
+    package var entryCount: Int { versionCount + cutCount }
+    private let versionsPerKey: Int
+    /// Versions that left since their key had too many.
+    package private(set) var displaced: Int64 = 0
 
-    package init(tracksChanges: Bool, rowsMax: Int = Limits.rowsPerBatchMax) {
+    package init(
+        tracksChanges: Bool, rowsMax: Int = Limits.rowsPerBatchMax, versionsPerKey: Int = Limits.tableVersionsPerKeyMax
+    ) {
         self.tracksChanges = tracksChanges
+        self.versionsPerKey = versionsPerKey
         pool = .allocate(capacity: poolCapacity)
         ids = .allocate(capacity: rowsMax)
         ids.initialize(repeating: 0, count: rowsMax)
@@ -69,37 +82,61 @@ package final class VersionedTable: OperatorState {
     /// Where rows stand that lookups and `forEachVersion` tell; valid until the next `put`.
     package var rowBytes: UnsafeMutablePointer<UInt8> { rows.base }
 
-    /// Writes to `places[row]` where the row stands that the key in `keys` has as of `times[row]`, -1: none. `bound`:
-    /// event time up to which only the newest version of a key is kept.
+    /// What a lookup says instead of a place.
+    package static let none = -1, unknown = -2
+
+    /// Writes to `places[row]` where the row stands that the key in `keys` has as of `times[row]`, `none`, or `unknown`
+    /// where what it had was dropped; tells how many are unknown. `bound`: event time up to which only the newest version
+    /// of a key is kept.
     package func find(
         _ keys: Column, in arena: Arena, rows: Selection, times: UnsafePointer<Int64>, bound: Int64,
         places: UnsafeMutablePointer<Int>
-    ) {
+    ) -> Int {
         self.keys.find(keys, in: arena, rows: rows, ids: ids)
         let (ids, pool) = (self.ids, self.pool)
-        chunks.withUnsafeBufferPointer { chunks in
+        return chunks.withUnsafeBufferPointer { chunks in
+            var unknown = 0
             for index in 0..<rows.count {
                 let row = rows[index]
                 guard ids[row] != KeyTable.noId else {
-                    places[row] = -1
+                    places[row] = Self.none
                     continue
                 }
                 let chunk = chunks[Int(ids[row])]
                 let versions = pool + chunk.start
                 let count = Int(chunk.count)
                 let after = Self.firstAfter(times[row], versions, count)
-                if after == 0 || after < count && versions[after].time <= bound || versions[after - 1].count < 0 {
-                    places[row] = -1
+                if after == 0 || after < count && versions[after].time <= bound {
+                    let isUnknown = Self.isCut(chunk, versions, bound)
+                    places[row] = isUnknown ? Self.unknown : Self.none
+                    unknown += isUnknown ? 1 : 0
+                } else if versions[after - 1].count < 0 {
+                    places[row] = Self.none
                 } else {
                     places[row] = versions[after - 1].offset
                 }
             }
+            return unknown
         }
+    }
+
+    /// Whether a key would be cut once all is dropped that nobody can ask for any more. One that is deleted and forgotten
+    /// is as if it had never been.
+    private static func isCut(_ chunk: Chunk, _ versions: UnsafePointer<Version>, _ bound: Int64) -> Bool {
+        let last = versions[Int(chunk.count) - 1]
+        if last.count < 0, last.time <= bound { return false }
+        if chunk.isCut { return true }
+        var next = 1
+        while next < Int(chunk.count), versions[next].time <= bound {
+            if versions[next - 1].count >= 0 { return true }
+            next += 1
+        }
+        return false
     }
 
     /// The number of versions whose time is not after `time`.
     @inline(__always)
-    private static func firstAfter(_ time: Int64, _ versions: UnsafePointer<Version>, _ count: Int) -> Int {
+    static func firstAfter(_ time: Int64, _ versions: UnsafePointer<Version>, _ count: Int) -> Int {
         // Mostly the newest is asked for.
         if count > 0, versions[count - 1].time <= time { return count }
         var (low, high) = (0, count)
@@ -121,7 +158,10 @@ package final class VersionedTable: OperatorState {
         prune(id, bound)
         insert(id, time, row, isKept: false)
         prune(id, bound)
-        if chunks[Int(id)].count > Int32(Limits.tableVersionsPerKeyMax) { dropFirst(1, of: id) }
+        if Int(chunks[Int(id)].count) > versionsPerKey {
+            displaced += 1
+            dropFirst(1, of: id)
+        }
         if chunks[Int(id)].count == 0 { forget(id) }
         // Two keys for each version that comes, so that what is not touched any more does not stay for long.
         for _ in 0..<2 { sweep(bound) }
@@ -137,12 +177,13 @@ package final class VersionedTable: OperatorState {
         if chunks[Int(id)].count == 0 { forget(id) }
     }
 
-    private func makeChunk(_ id: UInt32) {
+    func makeChunk(_ id: UInt32) {
         while chunks.count <= Int(id) { chunks.append(Chunk()) }
         if tracksChanges { while isDirty.count <= Int(id) { isDirty.append(false) } }
     }
 
-    private func forget(_ id: UInt32) {
+    func forget(_ id: UInt32) {
+        uncut(id)
         poolGarbage += Int(chunks[Int(id)].capacity)
         chunks[Int(id)] = Chunk()
         keys.remove(id)
@@ -154,41 +195,66 @@ package final class VersionedTable: OperatorState {
         let versions = pool + chunk.start
         var first = 0
         while first + 1 < Int(chunk.count), versions[first + 1].time <= bound { first += 1 }
-        if first < Int(chunk.count), versions[first].count < 0, versions[first].time <= bound { first += 1 }
+        if first < Int(chunk.count), versions[first].count < 0, versions[first].time <= bound {
+            // Where something was before it, it says from when on there was nothing.
+            let isLast = first + 1 == Int(chunk.count)
+            if isLast || !Self.isCut(chunk, versions, bound) { first += 1 }
+        }
         if first > 0 { dropFirst(first, of: id) }
     }
 
     private func dropFirst(_ count: Int, of id: UInt32) {
         let chunk = chunks[Int(id)]
         let versions = pool + chunk.start
+        // That there was nothing is said by what is left, or by nothing.
+        let isCut = chunk.isCut || (0..<count).contains { versions[$0].count >= 0 }
         for index in 0..<count { noteRemoval(versions[index], of: id) }
         (versions).update(from: versions + count, count: Int(chunk.count) - count)
         chunks[Int(id)].count -= Int32(count)
         versionCount -= count
+        // A key of which nothing is left is as one that never was, even if something comes for it at once.
+        if chunks[Int(id)].count == 0 { return uncut(id) }
+        guard isCut, !chunk.isCut else { return }
+        chunks[Int(id)].isCut = true
+        cutCount += 1
+        markDirty(id)
+    }
+
+    private func uncut(_ id: UInt32) {
+        if chunks[Int(id)].isCutKept { noteGone(Self.cutTime, id) }
+        cutCount -= chunks[Int(id)].isCut ? 1 : 0
+        chunks[Int(id)].isCut = false
+        chunks[Int(id)].isCutKept = false
+    }
+
+    private func markDirty(_ id: UInt32) {
+        guard tracksChanges, !isDirty[Int(id)] else { return }
+        isDirty[Int(id)] = true
+        dirty.append(id)
     }
 
     private func noteRemoval(_ version: Version, of id: UInt32) {
         rowGarbage += Int(max(0, version.count))
-        guard version.isKept, tracksChanges else { return }
+        if version.isKept, tracksChanges { noteGone(version.time, id) }
+    }
+
+    private func noteGone(_ time: Int64, _ id: UInt32) {
         let start = gone.count
-        appendName(version.time, id, to: gone)
+        appendName(time, id, to: gone)
         goneNames.append(start..<gone.count)
     }
 
-    private func insert(_ id: UInt32, _ time: Int64, _ row: UnsafeBufferPointer<UInt8>?, isKept: Bool) {
+    func insert(_ id: UInt32, _ time: Int64, _ row: UnsafeBufferPointer<UInt8>?, isKept: Bool) {
         if rows.count > 1 << 16, rowGarbage > rows.count / 2 { compactRows() }
         var version = Version(time: time, offset: 0, count: -1, isDirty: false, isKept: isKept)
         if let row {
             version.count = Int32(row.count)
             version.offset = rows.count
-            if let start = row.baseAddress { version.offset = rows.append(start, row.count).offset }
+            if let start = row.baseAddress { _ = rows.append(start, row.count) }
         }
         if tracksChanges, !isKept {
             version.isDirty = true
-            if !isDirty[Int(id)] {
-                isDirty[Int(id)] = true
-                dirty.append(id)
-            }
+            markDirty(id)
         }
         let chunk = chunks[Int(id)]
         let place = Self.firstAfter(time, pool + chunk.start, Int(chunk.count))
@@ -223,7 +289,8 @@ package final class VersionedTable: OperatorState {
         }
         (pool + poolCount).update(from: pool + chunk.start, count: Int(chunk.count))
         poolGarbage += Int(chunk.capacity)
-        chunks[Int(id)] = Chunk(start: poolCount, count: chunk.count, capacity: Int32(capacity))
+        chunks[Int(id)].start = poolCount
+        chunks[Int(id)].capacity = Int32(capacity)
         poolCount += capacity
     }
 
@@ -244,7 +311,10 @@ package final class VersionedTable: OperatorState {
         let packed = Arena(capacity: max(64, rows.count - rowGarbage))
         for chunk in chunks {
             for index in chunk.start..<chunk.start + Int(chunk.count) where pool[index].count > 0 {
-                pool[index].offset = packed.append(rows.base + pool[index].offset, Int(pool[index].count)).offset
+                // Not that of a text, which has 32 bits.
+                let offset = packed.count
+                _ = packed.append(rows.base + pool[index].offset, Int(pool[index].count))
+                pool[index].offset = offset
             }
         }
         rows.removeAll()
@@ -252,94 +322,4 @@ package final class VersionedTable: OperatorState {
         _ = rows.append(packed.base, packed.count)
         rowGarbage = 0
     }
-
-    // MARK: OperatorState
-
-    /// A version is known by its time and key.
-    private func appendName(_ time: Int64, _ id: UInt32, to out: Arena) {
-        out.appendWord(UInt64(bitPattern: time))
-        let key = keys.key(of: id)
-        out.reserve(key.count)
-        if let start = key.baseAddress { _ = out.append(start, key.count) }
-    }
-
-    private func write(_ version: Version, _ id: UInt32, to out: Arena, _ body: (Range<Int>, Range<Int>) -> Void) {
-        let start = out.count
-        appendName(version.time, id, to: out)
-        let value = out.count
-        out.appendByte(version.count < 0 ? 0 : 1)
-        out.reserve(Int(max(0, version.count)))
-        if version.count > 0 { _ = out.append(rows.base + version.offset, Int(version.count)) }
-        body(start..<value, value..<out.count)
-    }
-
-    package func drainChanges(into out: Arena, _ body: (Range<Int>, Range<Int>?) -> Void) {
-        for name in goneNames {
-            let start = out.count
-            out.reserve(name.count)
-            _ = out.append(gone.base + name.lowerBound, name.count)
-            body(start..<out.count, nil)
-        }
-        gone.removeAll()
-        goneNames.removeAll(keepingCapacity: true)
-        for id in dirty {
-            isDirty[Int(id)] = false
-            let chunk = chunks[Int(id)]
-            for index in chunk.start..<chunk.start + Int(chunk.count) where pool[index].isDirty {
-                pool[index].isDirty = false
-                pool[index].isKept = true
-                write(pool[index], id, to: out, body)
-            }
-        }
-        dirty.removeAll(keepingCapacity: true)
-    }
-
-    package func forEach(into out: Arena, _ body: (Range<Int>, Range<Int>) -> Void) {
-        keys.forEach { id in
-            let chunk = chunks[Int(id)]
-            for index in chunk.start..<chunk.start + Int(chunk.count) { write(pool[index], id, to: out, body) }
-        }
-    }
-
-    /// Calls `body` with every version; `place` as lookups tell it, -1: the key is deleted.
-    package func forEachVersion(_ body: (_ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ place: Int) -> Void) {
-        keys.forEach { id in
-            let chunk = chunks[Int(id)]
-            for index in chunk.start..<chunk.start + Int(chunk.count) {
-                body(keys.key(of: id), pool[index].time, pool[index].count < 0 ? -1 : pool[index].offset)
-            }
-        }
-    }
-
-    package func restore(key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?) -> Bool {
-        var reader = BinaryReader(key)
-        let time = Int64(bitPattern: reader.word64())
-        let name = reader.bytes(reader.left)
-        guard reader.isValid else { return false }
-        var nothing: UInt8 = 0
-        let id = withUnsafeMutablePointer(to: &nothing) { keys.intern(name.baseAddress ?? UnsafePointer($0), name.count) }
-        makeChunk(id)
-        guard let value else {
-            remove(time, of: id)
-            return true
-        }
-        guard value.count > 0, value[0] <= 1 else { return false }
-        insert(id, time, value[0] == 0 ? nil : UnsafeBufferPointer(rebasing: value[1...]), isKept: true)
-        return true
-    }
-
-    private func remove(_ time: Int64, of id: UInt32) {
-        let chunk = chunks[Int(id)]
-        let versions = pool + chunk.start
-        let after = Self.firstAfter(time, versions, Int(chunk.count))
-        if after > 0, versions[after - 1].time == time {
-            rowGarbage += Int(max(0, versions[after - 1].count))
-            (versions + after - 1).update(from: versions + after, count: Int(chunk.count) - after)
-            chunks[Int(id)].count -= 1
-            versionCount -= 1
-        }
-        if chunks[Int(id)].count == 0 { forget(id) }
-    }
-
-    package func finishRestore() {}
 }

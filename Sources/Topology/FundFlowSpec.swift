@@ -12,8 +12,14 @@ import Records
 /// that are older than what others have gone on to, their money is put on its targets when it arrives: it is never
 /// lost, but then it may come after transfers that it should have come before.
 ///
-/// Each tainted part of a transfer is a row: the transfer's fields, then the columns of `resultFields`. Transfers and
-/// disbursements that are refused (no amount above zero, a transfer to the same account) change nothing.
+/// Each tainted part of a transfer is a row, so that sums over the rows are complete: the transfer's fields, then the
+/// columns of `resultFields`. Where the money is followed no further (`left`), since the transfer goes `outside`, since it
+/// is the one after the last of `hops`, or since the part is below `least`, the target has it as clean money, and so its
+/// balance is right. A transfer that goes outside may name no target; then nobody has it.
+///
+/// Transfers and disbursements of an amount that is not above zero, and transfers to the same account, change nothing.
+/// Those without an amount or without a name that they need, or with one that is longer than `Limits.fundNameBytesMax`, go
+/// to the dead letters.
 package struct FundFlowSpec: OperatorKind {
     package enum Method: String, Sendable, CaseIterable { case fifo, proRata = "pro_rata" }
 
@@ -25,7 +31,7 @@ package struct FundFlowSpec: OperatorKind {
     package var source: Int
     package var target: Int
     package var amount: Int
-    /// True for transfers whose money is not followed to the target; nil: all are followed.
+    /// True for transfers whose money is not followed: the target has it as clean money. nil: all are followed.
     package var outside: Expression?
     package var method: Method
     /// Milliseconds; amounts are units of the amount field's scale.
@@ -63,11 +69,12 @@ package struct FundFlowSpec: OperatorKind {
     }
 
     /// What goes to the task of a transfer's target: its account, when it is there, clean money, and tainted parts
-    /// in bytes of their own.
+    /// in bytes of their own, in several rows where they are many.
     package static let loop = LoopSpec(
         fields: [
             Field(name: "account", type: .text), Field(name: "event_time", type: .timestamp),
-            Field(name: "clean", type: .int), Field(name: "parts", type: .text),
+            // Of one transfer; before what else tells rows of one instant apart, so that the pieces keep their order.
+            Field(name: "piece", type: .int), Field(name: "clean", type: .int), Field(name: "parts", type: .text),
         ],
         key: 0, timeField: 1)
 

@@ -7,10 +7,13 @@ import Records
 /// **Items.** A row names an item (`item`) and says whether it is active and what it weighs; the newest row of an item,
 /// by event time, counts. Rows without an item are passed over; an `active` that is null is false, a weight that is
 /// null is 0. An item counts up to `expire` after its newest row, that instant included. With `group`, a further
-/// active row within that time of the row that counts changes nothing but `repeats`, unless it is heavier. A key has
-/// at most `Limits.levelItemsMax` items; one more pushes out the one whose row is oldest. Item names are cut after
-/// `Limits.levelItemBytesMax` bytes. Rows of one instant come in the order of their input (controls first), then of
-/// their content.
+/// active row that comes less than that time after the row that counts changes nothing but `repeats`, not even when the
+/// item expires, unless it is heavier; one that comes then, or later, counts. Rows of one instant come in the order of
+/// their input (controls first), then of their content.
+///
+/// A key has as many items as `limit` says, and names of at most `Limits.levelItemBytesMax` bytes. A row that is beyond
+/// that goes to the dead letters, and the key, whose score is not known then, comes down no more until the item would have
+/// expired.
 ///
 /// **Levels.** A key without a level is on `none`. It goes up at once, to the highest level of which the score is at
 /// least `at` or the `or` holds (so many items of at least that weight), in one row. It comes down by one level where

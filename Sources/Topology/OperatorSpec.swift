@@ -1,3 +1,4 @@
+import Base
 import Records
 
 /// An operator that takes the rows of one or more steps and makes rows of its own.
@@ -9,13 +10,31 @@ package struct OperatorSpec: Sendable {
     package var schema: Schema
     /// Index in `schema` of their event time, a timestamp.
     package var timeField: Int
+    package var limits: OperatorLimits
 
-    package init(inputs: [Int], kind: any OperatorKind, schema: Schema, timeField: Int) {
+    package init(
+        inputs: [Int], kind: any OperatorKind, schema: Schema, timeField: Int, limits: OperatorLimits = OperatorLimits()
+    ) {
         self.inputs = inputs
         self.kind = kind
         self.schema = schema
         self.timeField = timeField
+        self.limits = limits
     }
+}
+
+/// `limit:` in an operator: how much it may keep in each task. State outlives a change of it.
+package struct OperatorLimits: Hashable, Sendable {
+    /// Bytes of rows that wait for others, and once more of those that wait until event time has passed them.
+    package var memory = Limits.stepMemoryBytes
+    /// Rows of one key that wait on one side.
+    package var rowsPerKey = Limits.rowsPerKeyDefault
+    /// Open sessions.
+    package var sessions = Limits.sessionsPerTaskMax
+    /// Items of a key of levels, and suppressions.
+    package var items = Limits.levelItemsDefault
+
+    package init() {}
 }
 
 /// What an operator does. Columns are those of its inputs' schemas, of which none is pruned.

@@ -10,9 +10,8 @@ import Records
 /// that is less) and, as with other windows, `window_time`, the last moment before it, which is the row's event time.
 /// Rules take it as a record: `when` without `clear`.
 ///
-/// A session takes the words of its aggregates, whatever number of records it has. A task has at most
-/// `Limits.sessionsPerTaskMax` open; where one more begins, the one that was quiet for longest is closed early, as if
-/// nothing more would come for it.
+/// A session takes the words of its aggregates, whatever number of records it has. A task has as many open as `limit`
+/// says; a record that would begin one more goes to the dead letters, and is for the step as if it had not come.
 package struct SessionSpec: OperatorKind {
     /// Milliseconds.
     package var gap: Int64

@@ -11,8 +11,9 @@ import Records
 /// Columns: the left row's, the right row's under its input's name (`customs.value`), for left joins whether there is
 /// one (`customs.found`), and `joined_at`: the later of both times, or t + after where the partner is missing.
 ///
-/// A key has at most `Limits.joinRowsPerKeyMax` rows on a side; where one more comes, the oldest leaves as if its time
-/// were over.
+/// Rows wait for partners as far as `limit` lets them: of a key, and in memory. One that finds no room goes to the dead
+/// letters once it has found those that wait already; a left row of its key whose partner it may have been goes there too,
+/// since that it has none is not known.
 package struct StreamJoinSpec: OperatorKind {
     /// Milliseconds.
     package var before: Int64

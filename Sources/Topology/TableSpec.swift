@@ -10,10 +10,10 @@ import Records
 ///   (files, tests), a record with `_deleted: true`, its key and its time does the same; its other fields may be missing.
 /// - **Duplicates.** Of two records of a key with the same event time the one that was read last counts.
 /// - **Bound.** A version is dropped once a newer one of its key is `versions` older than the table's watermark: the
-///   newest is always kept, and so is whatever can be asked for as of the last `versions`. A row that is older than the
-///   oldest version that is kept has no partner. Of one key at most `Limits.tableVersionsPerKeyMax` versions are kept,
-///   the newest. A key whose newest version is a deletion is forgotten `versions` after it; an older record of it that
-///   comes after that brings it back.
+///   newest is always kept, and so is whatever can be asked for as of the last `versions`. Of one key at most
+///   `Limits.tableVersionsPerKeyMax` versions are kept, the newest. A row that asks for what was dropped goes to the dead
+///   letters: that it has no partner would be a guess. A key whose newest version is a deletion is forgotten `versions`
+///   after it, as if it had never been; an older record of it that comes after that brings it back.
 /// - **Watermark.** The greatest event time of the table's records in the task, less `out_of_order`. The clock does not
 ///   move it, and streams do not wait for it.
 /// - **Without a time** (a table in Redis): there is one version of each key, the last that was read, whatever the time.

@@ -61,6 +61,9 @@ extension Command {
             }
         }
         for bound in StateBound.all(spec) { put("  state of \(spec.steps[bound.step].name): \(bound.description)") }
+        for bound in OperatorBound.all(spec) {
+            for line in bound.lines { put("  state of \(bound.name): \(line)") }
+        }
         for estimate in Estimate.all(spec) {
             put("  result \(spec.steps[estimate.step].name).\(estimate.description)")
         }
@@ -138,6 +141,7 @@ extension Command {
                     let mark = outcome.differences.isEmpty ? "ok    " : "FAILED"
                     put("\(mark) \(path): \(outcome.name)")
                     for line in outcome.differences { put("       \(line)") }
+                    for line in outcome.limits { say("\(path): \(outcome.name): \(line)") }
                     if outcome.differences.isEmpty { passed += 1 } else { failed += 1 }
                 }
             }

@@ -58,6 +58,7 @@ extension Command {
             )
             try output.close()
             progress.finish()
+            for line in summary.limits { Log.warning(line) }
             return report(summary)
         }
     )

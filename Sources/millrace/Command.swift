@@ -18,7 +18,7 @@ struct Command: Sendable {
     var options: [String: Arguments.Kind]
     var run: @Sendable (Arguments) throws(Fault) -> Int32
 
-    static let all: [Command] = [run, replay, lint, explain, test, state, model, demo, generate, bench]
+    static let all: [Command] = [run, replay, lint, explain, test, state, model, demo, generate, bench, docs]
 
     /// Runs the program; `words` without its own name.
     static func main(_ words: [String]) -> Int32 {

@@ -86,6 +86,7 @@ import Topology
         var status = LaneStatus()
         status.records = 7
         status.dead = ["WrongType": 2]
+        status.limits = [LimitHits.Place(.rowsPerKey, "pair"): 5]
         for partition in Int32(0)..<3 {
             var entry = LaneStatus.Partition(source: 0, partition: partition)
             entry.watermark = 5000 - Int64(partition) * 1000
@@ -102,7 +103,7 @@ import Topology
             "millrace_watermark_seconds{source=\"orders\",partition=\"1\"} 4.000",
             "millrace_consumer_lag_seconds{source=\"orders\",partition=\"0\"} 4.000",
             "millrace_alert_latency_seconds_bucket{le=\"0.005\"} 1", "millrace_alert_latency_seconds_bucket{le=\"5.0\"} 2",
-            "millrace_alert_latency_seconds_count 2",
+            "millrace_alert_latency_seconds_count 2", "millrace_limit_hits_total{limit=\"rows_per_key\",step=\"pair\"} 5",
         ] {
             #expect(text.contains(line + "\n"), "\(line)")
         }

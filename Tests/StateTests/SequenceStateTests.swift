@@ -9,156 +9,56 @@ import Testing
 @Suite struct SequenceStateTests {
     static let seeds: [UInt64] = ProcessInfo.processInfo.environment["MILLRACE_SEED"].flatMap { UInt64($0) }.map { [$0] } ?? [1, 2, 3]
 
-    /// A changelog: newest value of each key.
-    private struct Changelog {
-        var entries: [[UInt8]: [UInt8]] = [:]
-        var tombstones = 0
-
-        mutating func drain(_ state: any OperatorState) {
-            let bytes = Arena(capacity: 64)
-            state.drainChanges(into: bytes) { key, value in
-                let name = Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count)[key])
-                if value == nil { tombstones += 1 }
-                entries[name] = value.map { Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count)[$0]) }
-            }
-        }
-
-        /// A value that is taken back before another is put in its place, as a changelog that was not compacted has it.
-        func restore(_ state: any OperatorState, twice: Bool) {
-            for (key, value) in entries.sorted(by: { $0.value.count < $1.value.count }) {
-                key.withUnsafeBufferPointer { key in
-                    value.withUnsafeBufferPointer { value in
-                        if twice {
-                            #expect(state.restore(key: key, value: value))
-                            #expect(state.restore(key: key, value: nil))
-                        }
-                        #expect(state.restore(key: key, value: value))
-                    }
-                }
-            }
-            state.finishRestore()
-        }
-
-        static func snapshot(of state: any OperatorState) -> Changelog {
-            var log = Changelog()
-            let bytes = Arena(capacity: 64)
-            state.forEach(into: bytes) { key, value in
-                let all = UnsafeBufferPointer(start: bytes.base, count: bytes.count)
-                log.entries[Array(all[key])] = Array(all[value])
-            }
-            return log
-        }
-    }
-
-    private struct Waiting: Equatable {
-        var key: String
-        var row: String
-        var time: Int64
-    }
-
-    @Test func rowsThatWait() {
-        for seed in Self.seeds {
-            var random = SplitMix64(seed: seed)
-            var state = WaitingRows(within: 50, rowsPerKey: 4, tracksChanges: true)
-            var log = Changelog()
-            var plain: [Waiting] = []
-            var (time, displaced): (Int64, Int) = (1000, 0)
-            for step in 0..<6000 {
-                time += Int64(random.next() % 3)
-                let key = random.next() % 30 == 0 ? "" : "k\(random.next() % 12)"
-                while let over = state.nextOver(before: time) {
-                    #expect(plain.first?.time == over.due - 50 && plain.first.map { Array($0.row.utf8) } == Array(over.row))
-                    plain.removeFirst()
-                    state.remove(over.slot)
-                }
-                #expect(plain.first.map { $0.time + 50 >= time } ?? true)
-                if random.next() % 3 == 0 {
-                    let oldest = Array(key.utf8).withUnsafeBufferPointer { state.oldest(of: $0, before: time) }
-                    let place = plain.firstIndex { $0.key == key && $0.time < time }
-                    #expect((oldest == nil) == (place == nil))
-                    if let oldest, let place {
-                        #expect(Array(oldest.row) == Array(plain[place].row.utf8))
-                        state.remove(oldest.slot)
-                        plain.remove(at: place)
-                    }
-                } else {
-                    let row = "row \(step)" + String(repeating: "x", count: Int(random.next() % 200))
-                    plain.append(Waiting(key: key, row: row, time: time))
-                    let hasTooMany = Array(key.utf8).withUnsafeBufferPointer { key in
-                        Array(row.utf8).withUnsafeBufferPointer { state.add(key, $0, at: time) }
-                    }
-                    #expect(hasTooMany == (plain.count { $0.key == key } > 4))
-                    if hasTooMany, let oldest = Array(key.utf8).withUnsafeBufferPointer({ state.oldest(of: $0, before: .max) }) {
-                        state.displace(oldest.slot)
-                        displaced += 1
-                        if let place = plain.firstIndex(where: { $0.key == key }) { plain.remove(at: place) }
-                    }
-                    #expect(state.displaced == displaced)
-                }
-                #expect(state.rowCount == plain.count && state.keyCount == Set(plain.map(\.key)).count)
-                #expect(state.lastDue == plain.last.map { $0.time + 50 } ?? .min)
-                if random.next() % 5 == 0 { log.drain(state) }
-                guard random.next() % 100 == 0 else { continue }
-                log.drain(state)
-                #expect(log.entries.count == plain.count)
-                let fresh = WaitingRows(within: 50, rowsPerKey: 4, tracksChanges: true)
-                (random.next() % 2 == 0 ? log : .snapshot(of: state)).restore(fresh, twice: random.next() % 2 == 0)
-                state = fresh
-                displaced = 0
-            }
-            // All that is kept is gone with its time, and the room is used again.
-            #expect(state.memoryBytes < 400_000, "\(state.memoryBytes)")
-        }
-    }
-
-    @Test func runs() {
+    @Test("Runs: the last `times` records that hold in a row and lie within `within`", arguments: [2, 3, 5, 200])
+    func runs(times: Int) {
         struct Run {
-            var count: Int64
-            var start: Int64
-            var last: Int64
-            var isDone: Bool
+            var times: [Int64] = []
+            var last: Int64 = 0
+            var isDone = false
         }
+        // Long enough for runs of 200 to be found, and to stand in chunks.
+        let (within, gap, ends): (Int64, Int64, UInt64) = times > 100 ? (700, 60, 900) : (40, 15, 4)
         for seed in Self.seeds {
+            print("seed \(seed), \(times) times")
             var random = SplitMix64(seed: seed)
-            var state = RunState(within: 40, gap: 15, tracksChanges: true)
-            var log = Changelog()
+            var state = RunState(times: times, within: within, gap: gap, tracksChanges: true)
+            var log = StateLog()
             var plain: [String: Run] = [:]
-            var time: Int64 = 1000
+            var (time, found): (Int64, Int) = (1000, 0)
             for _ in 0..<20_000 {
                 time += Int64(random.next() % 3)
                 state.advance(to: time)
-                plain = plain.filter { $0.value.last + 15 >= time }
-                let key = random.next() % 30 == 0 ? "" : "k\(random.next() % 12)"
-                if random.next() % 4 == 0 {
+                plain = plain.filter { $0.value.last + gap >= time }
+                let key = random.next() % 30 == 0 ? "" : "k\(random.next() % (times > 100 ? 3 : 12))"
+                if random.next() % ends == 0 {
                     Array(key.utf8).withUnsafeBufferPointer { state.end($0) }
                     plain[key] = nil
                 } else {
-                    let (run, isComplete) = Array(key.utf8).withUnsafeBufferPointer { state.extend($0, at: time, times: 3) }
-                    var old = plain[key] ?? Run(count: 0, start: time, last: time, isDone: false)
-                    if time > (old.isDone ? old.last : old.start) + 40 {
-                        old = Run(count: 0, start: time, last: time, isDone: false)
-                    }
-                    old.count += 1
-                    old.last = time
-                    #expect(isComplete == (old.count == 3 && !old.isDone))
-                    if old.count == 3 { old.isDone = true }
-                    plain[key] = old
-                    #expect(run.count == old.count && run.start == old.start && run.isDone == old.isDone)
+                    let start = Array(key.utf8).withUnsafeBufferPointer { state.extend($0, at: time) }
+                    var run = plain[key] ?? Run()
+                    run.times.append(time)
+                    run.last = time
+                    let newest = run.times.suffix(times)
+                    let isComplete = !run.isDone && newest.count == times && time - (newest.first ?? 0) <= within
+                    #expect(start == (isComplete ? newest.first : nil))
+                    if isComplete { (run.isDone, found) = (true, found + 1) }
+                    plain[key] = run
                 }
                 #expect(state.keyCount == plain.count)
                 if random.next() % 5 == 0 { log.drain(state) }
                 guard random.next() % 200 == 0 else { continue }
                 log.drain(state)
-                #expect(log.entries.count == plain.count)
-                let fresh = RunState(within: 40, gap: 15, tracksChanges: true)
+                if times < 100 { #expect(log.entries.count == plain.count && StateLog.snapshot(of: state) == log) }
+                let fresh = RunState(times: times, within: within, gap: gap, tracksChanges: true)
                 (random.next() % 2 == 0 ? log : .snapshot(of: state)).restore(fresh, twice: random.next() % 2 == 0)
                 state = fresh
             }
+            #expect(found > 5, "\(found)")
             #expect(state.memoryBytes < 100_000, "\(state.memoryBytes)")
         }
     }
 
-    @Test("A task has no more sessions open than it may; the one that was quiet for longest leaves")
+    @Test("A task has no more sessions open than it may; the record that would begin another changes nothing")
     func sessions() {
         for seed in Self.seeds {
             var random = SplitMix64(seed: seed)
@@ -175,9 +75,9 @@ import Testing
                 var end: Int64 { min(last + 30, start + 100) }
             }
             var state = make()
-            var log = Changelog()
+            var log = StateLog()
             var plain: [String: Plain] = [:]
-            var (time, displaced): (Int64, Int) = (1000, 0)
+            var (time, refused): (Int64, Int) = (1000, 0)
             let arena = Arena(capacity: 64)
             func check(_ id: UInt32) {
                 let key = String(decoding: state.key(of: id), as: UTF8.self)
@@ -201,7 +101,14 @@ import Testing
                 }
                 #expect(plain.values.allSatisfy { $0.end > time })
                 let key = random.next() % 20 == 0 ? "" : "k\(random.next() % 11)"
-                let id = Array(key.utf8).withUnsafeBufferPointer { state.add($0, at: time) }
+                let isRefused = plain[key] == nil && plain.count == 8
+                let added = Array(key.utf8).withUnsafeBufferPointer { state.add($0, at: time) }
+                #expect((added == nil) == isRefused)
+                guard let id = added else {
+                    refused += 1
+                    #expect(state.keyCount == 8)
+                    continue
+                }
                 let value = Int64(random.next() % 30)
                 let text = arena.append("v\(value)")
                 for index in 1...2 { state.add(value, to: index, of: id, at: time, arena: arena) }
@@ -210,13 +117,7 @@ import Testing
                 (own.last, own.touched) = (time, step)
                 own.values.append(value)
                 plain[key] = own
-                if let id = state.nextDisplaced {
-                    displaced += 1
-                    let quiet = plain.min { $0.value.touched < $1.value.touched }?.key
-                    #expect(String(decoding: state.key(of: id), as: UTF8.self) == quiet)
-                    check(id)
-                }
-                #expect(state.keyCount == plain.count && state.keyCount <= 8 && state.displaced == displaced)
+                #expect(state.keyCount == plain.count && state.keyCount <= 8)
                 #expect(state.lastDue == plain.values.map { $0.end - 1 }.max() ?? .min)
                 arena.removeAll()
                 if random.next() % 5 == 0 { log.drain(state) }
@@ -227,18 +128,18 @@ import Testing
                 let fresh = make()
                 (random.next() % 2 == 0 ? log : .snapshot(of: state)).restore(fresh, twice: random.next() % 2 == 0)
                 state = fresh
-                displaced = 0
             }
+            #expect(refused > 100)
         }
     }
 
     @Test("A run that began and ended between two commits costs the changelog nothing")
     func shortRuns() {
-        let state = RunState(within: 40, tracksChanges: true)
-        var log = Changelog()
+        let state = RunState(times: 3, within: 40, tracksChanges: true)
+        var log = StateLog()
         for time in Int64(0)..<100 {
             [UInt8]("k".utf8).withUnsafeBufferPointer {
-                _ = state.extend($0, at: time, times: 3)
+                _ = state.extend($0, at: time)
                 state.end($0)
             }
         }

@@ -32,6 +32,14 @@ let levelsBase = #"""
     """#
 
 let levelsMistakes = #"""
+    - group: 10m
+    + group: 10m⏎      limit: { items: 5000 }
+    21:23: items must be a whole number from 1 to 1024, not '5000'; write items: 500
+
+    - group: 10m
+    + group: 10m⏎      limit: { items: 1 }
+    23:7: level restrict asks for 2 items, and of a key at most 1 are kept; write limit: { items: 2 }
+
     - item: rule
     + itme: rule
     16:7: levels has no 'itme'; did you mean 'item'?
@@ -147,7 +155,7 @@ let levelsMistakes = #"""
 
     - { count: 2, weight: 5 }
     + { count: 0, weight: 5 }
-    24:51: count must be a whole number from 1 to 256, not '0'; write count: 2
+    24:51: count must be a whole number from 1 to 1024, not '0'; write count: 2
 
     - { count: 2, weight: 5 }
     + { count: 2 }

@@ -62,6 +62,42 @@ let operatorBase = #"""
 
 let operatorMistakes = #"""
     - deduplicate: { by: [id, kind], within: 1h }
+    + deduplicate: { by: [id, kind], within: 1h, limit: 5 }
+    24:75: limit needs a mapping, not a value; write limit: { memory: 2GiB }
+
+    - before: 1h, after: 3d
+    + before: 1h, after: 3d, limit: { memory: 2GB }
+    27:99: memory must be a whole number of KiB, MiB, GiB or TiB, not '2GB'; write memory: 2GiB
+
+    - before: 1h, after: 3d
+    + before: 1h, after: 3d, limit: { memory: 9000000000TiB }
+    27:99: memory must be a whole number of KiB, MiB, GiB or TiB, not '9000000000TiB'; write memory: 2GiB
+
+    - before: 1h, after: 3d
+    + before: 1h, after: 3d, limit: { rows_per_key: 0 }
+    27:105: rows_per_key must be a whole number from 1 to 2147483647, not '0'; write rows_per_key: 10000
+
+    - before: 1h, after: 3d
+    + before: 1h, after: 3d, limit: { rows: 5 }
+    27:91: limit has no 'rows'; known: memory, rows_per_key
+
+    - times: 3, within: 5d
+    + times: 3, within: 5d, limit: { rows_per_key: 5 }
+    30:105: limit has no 'rows_per_key'; known: memory
+
+    - window: { gap: 30m, max: 1d }
+    + window: { gap: 30m, max: 1d, limit: { sessions: some } }
+    36:90: sessions must be a whole number from 1 to 2147483647, not 'some'; write sessions: 5000000
+
+    - window: { size: 24h }
+    + window: { size: 24h, limit: { memory: 1GiB } }
+    29:60: limit is for windows with a gap; write window: { gap: 30m, max: 1d }
+
+    - top: { count: 3, by: sum }
+    + top: { count: 3, by: sum, limit: { items: 3 } }
+    35:74: limit has no 'items'; known: memory
+
+    - deduplicate: { by: [id, kind], within: 1h }
     + deduplicate: { by: [id, kid], within: 1h }
     24:49: no field of orders 'kid'; did you mean 'id'?
 

@@ -140,6 +140,43 @@ import Topology
         ] { #expect(lines.contains(line), "\(line)") }
     }
 
+    @Test("Every operator and table has a bound, with its limits and what raises them")
+    func operatorBounds() throws {
+        let text = operatorBase.replacing("kind: left,", with: "kind: left, limit: { rows_per_key: 5000, memory: 2GiB },")
+            .replacing("max: 1d }", with: "max: 1d, limit: { sessions: 2000000 } }")
+        let spec = try #require(TopologyReader.read(text, file: "t.yaml").spec)
+        let bounds = OperatorBound.all(spec)
+        #expect(bounds.map(\.name) == ["once", "matched", "running", "refunded", "best", "visits", "flow"])
+        func line(_ name: String, _ index: Int) -> String { bounds.first { $0.name == name }?.lines[index] ?? "" }
+        // 30 bytes of a row's head, 32 of its key, three texts of 33, a decimal and a time of 6, and 64 or 96 around it.
+        #expect(
+            line("matched", 0)
+                == "rows that wait for event time: at most 2.0 GiB, 9,000,000 of 237 B with texts of 32 bytes, twice that of an "
+                + "input that is behind; limit: { memory }")
+        #expect(
+            line("matched", 1)
+                == "rows that wait for a partner: at most 2.0 GiB, 7,900,000 of 269 B with texts of 32 bytes; 5,000 of a key on "
+                + "each side; limit: { memory, rows_per_key }")
+        #expect(bounds.first { $0.name == "matched" }?.bytesMax == 6 << 30)
+        #expect(line("once", 1) == "values that passed: 160 B per value, 152.6 MiB at 1,000,000 values")
+        #expect(line("running", 1) == "runs: 192 B per key, 183.1 MiB at 1,000,000 keys")
+        #expect(line("refunded", 1).hasPrefix("records that wait for another: at most 1.0 GiB, "))
+        #expect(line("visits", 1) == "open sessions: 136 B per session, 259.4 MiB at 2,000,000 sessions; limit: { sessions }")
+        #expect(line("flow", 1).contains("at most 544.0 KiB in 512 parcels"))
+        #expect(bounds.first { $0.name == "best" }?.lines.count == 1)
+        let said = Explain.render(spec, format: .text)
+        for line in bounds.flatMap(\.lines) { #expect(said.contains("  state: \(line)\n"), "\(line)") }
+        let json = try #require(YamlReader.read(Explain.render(spec, format: .json), file: "json").root)
+        let steps = json.mapping?.first { $0.key == "steps" }?.value.sequence ?? []
+        let states = steps.compactMap { $0.mapping?.first { $0.key == "state" }?.value.mapping }
+        #expect(states.count { $0.contains { $0.key == "bytes_max" } } == bounds.count)
+        let tables = try #require(TopologyReader.read(tableBase, file: "t.yaml").spec)
+        let table = OperatorBound.all(tables).filter { $0.source != nil }
+        #expect(!table.isEmpty && table.allSatisfy { $0.lines[0].contains("with texts of 32 bytes") && $0.bytesMax == nil })
+        let levels = try #require(TopologyReader.read(levelsBase, file: "t.yaml").spec)
+        #expect(OperatorBound.all(levels).first?.lines[1].hasSuffix("at most 320 B: 256 of a key, each; limit: { items }") == true)
+    }
+
     @Test("explain as graphs: every node once, every edge, names in quotes escaped")
     func explainGraphs() throws {
         let text = Samples.merchantRisk.replacing(

@@ -101,6 +101,7 @@ final class RedisShared: @unchecked Sendable {
     private var pending: RedisPending
     private var inFlight = 0
     private var tally = RedisSink.Counts()
+    private var hits = LimitHits()
     private var closesAt: Int64?
     private let closeNanoseconds: Int64
 
@@ -139,11 +140,16 @@ final class RedisShared: @unchecked Sendable {
     }
 
     func put(_ entry: RedisPending.Entry) {
-        locked {
+        let lines = locked { () -> [String] in
             let wasEmpty = pending.keys == 0
+            let dropped = pending.dropped
             pending.put(entry)
             if wasEmpty { pthread_cond_broadcast(changed) }
+            guard pending.dropped > dropped else { return [] }
+            hits.note(.redisPending, "redis", count: Int64(pending.dropped - dropped))
+            return hits.lines(now: monotonicNanoseconds() / 1_000_000)
         }
+        for line in lines { Log.warning(line) }
     }
 
     func close() {

@@ -19,7 +19,7 @@ struct MetricsText {
         var metrics = MetricsText()
         metrics.head("millrace_ready", "gauge", "1 while every lane has its partitions and processes them, as /ready says.")
         metrics.line("millrace_ready", isReady ? 1 : 0)
-        metrics.counters(lanes)
+        metrics.counters(lanes, redis)
         metrics.partitions(spec, lanes, now)
         var alerts = Histogram()
         var commits = Histogram()
@@ -39,7 +39,7 @@ struct MetricsText {
         return metrics.text
     }
 
-    private mutating func counters(_ lanes: [LaneStatus]) {
+    private mutating func counters(_ lanes: [LaneStatus], _ redis: [(sink: String, counts: RedisSink.Counts)]) {
         func sum(_ value: (LaneStatus) -> Int64) -> Int64 { lanes.reduce(0) { $0 + value($1) } }
         counter("millrace_records_in_total", "Records read.", sum(\.records))
         counter("millrace_records_out_total", "Records published: alerts, results, dead letters and late records.", sum(\.outputs))
@@ -54,6 +54,7 @@ struct MetricsText {
         for (reason, count) in dead.sorted(by: { $0.key < $1.key }) {
             line("millrace_dead_letters_total{reason=\"\(reason)\"}", count)
         }
+        limits(lanes, redis)
         var unmatched: [String: Int64] = [:]
         for lane in lanes { unmatched.merge(lane.unmatched, uniquingKeysWith: +) }
         if !unmatched.isEmpty {
@@ -80,6 +81,22 @@ struct MetricsText {
         }
         head("millrace_lanes", "gauge", "Lanes that report.")
         line("millrace_lanes", lanes.count)
+    }
+
+    /// Limits that were hit; `millrace docs limits` says what each of them does.
+    private mutating func limits(_ lanes: [LaneStatus], _ redis: [(sink: String, counts: RedisSink.Counts)]) {
+        var limits: [LimitHits.Place: Int64] = [:]
+        for lane in lanes { limits.merge(lane.limits, uniquingKeysWith: +) }
+        for (sink, counts) in redis where counts.dropped > 0 {
+            limits[LimitHits.Place(.redisPending, sink), default: 0] += Int64(counts.dropped)
+        }
+        head("millrace_limit_hits_total", "counter", "Times that a limit was hit, by limit and step.")
+        let sorted = limits.sorted {
+            ($0.key.limit.rawValue, $0.key.step) < ($1.key.limit.rawValue, $1.key.step)
+        }
+        for (place, count) in sorted {
+            line("millrace_limit_hits_total{limit=\"\(place.limit.rawValue)\",step=\"\(place.step)\"}", count)
+        }
     }
 
     private mutating func partitions(_ spec: TopologySpec, _ lanes: [LaneStatus], _ now: Int64) {

@@ -24,6 +24,8 @@ package struct Replay {
         /// The greatest number of keys with state that was seen, and the bytes of all state then.
         package var keysMost = 0
         package var stateBytes = 0
+        /// Limits that were hit, a line each.
+        package var limits: [String] = []
         /// The greatest event time that was read; what comes of later times comes of the end of the input.
         package var lastEventTime = Int64.min
         package var inputs: [InputSummary] = []
@@ -49,7 +51,6 @@ package struct Replay {
     private var inputs: [Input] = []
     private let task: TaskState
     private var outbox = Outbox()
-    private var tally = RefusalTally()
 
     /// One input and the block of it that is being consumed.
     private final class Input {
@@ -148,7 +149,7 @@ package struct Replay {
     /// Runs to the end. `output` gets the records in order; `ordering` is told how far an input was read to be put into
     /// order, in bytes and records, `progress` how far the run is, in the unit of the total (0: not known).
     package mutating func run(
-        output: (borrowing Outbox) throws(Fault) -> Void,
+        output: @escaping (borrowing Outbox) throws(Fault) -> Void,
         ordering: (_ source: String, _ read: Int64, _ total: Int64, _ records: Int64) -> Void = { _, _, _, _ in },
         progress: (_ done: Int64, _ total: Int64, _ records: Int64) -> Void
     ) throws(Fault) -> Summary {
@@ -158,6 +159,23 @@ package struct Replay {
             }
         }
         for input in inputs { try load(input) }
+        let inputs = self.inputs
+        var tally = RefusalTally()
+        func take(_ outbox: borrowing Outbox) throws(Fault) {
+            for record in outbox.records where record.destination == .deadLetter {
+                let (place, number) = tally.add(record, of: outbox)
+                let step = tally.refusals[place].step
+                if let input = inputs.first(where: { $0.name == step }) { input.countUnread(number) }
+            }
+            try output(outbox)
+        }
+        // Of a batch that makes very many outputs.
+        var spillFault: Fault?
+        pipeline.spill = { outbox in
+            do throws(Fault) { if spillFault == nil { try take(outbox) } } catch { spillFault = error }
+            outbox.removeAll()
+        }
+        defer { pipeline.spill = nil }
         var most = (keys: 0, bytes: 0)
         while let next = nextSlice() {
             let (input, count) = next
@@ -165,7 +183,8 @@ package struct Replay {
                 input.records.slice(from: input.position, count: count), source: input.source, task: task,
                 outbox: &outbox)
             input.position += count
-            try hand(output)
+            if let spillFault { throw spillFault }
+            try hand(take)
             if input.position == input.records.count {
                 try load(input)
                 let keys = task.keyCount
@@ -175,7 +194,8 @@ package struct Replay {
         }
         let last = pipeline.greatestEventTime(task)
         pipeline.finish(task, outbox: &outbox)
-        try hand(output)
+        if let spillFault { throw spillFault }
+        try hand(take)
         let counters = pipeline.counters
         var summary = Summary()
         summary.records = counters.records
@@ -185,6 +205,7 @@ package struct Replay {
         summary.results = counters.results
         summary.overflows = counters.overflowTotal
         (summary.keysMost, summary.stateBytes) = most
+        summary.limits = pipeline.counters.limits.lines(now: nil)
         summary.lastEventTime = last
         summary.inputs = inputs.map { InputSummary($0.name, $0.file, unread: $0.unread) }
         summary.refusals = tally.refusals.sorted { $0.count > $1.count }
@@ -210,11 +231,6 @@ package struct Replay {
 
     private mutating func hand(_ output: (borrowing Outbox) throws(Fault) -> Void) throws(Fault) {
         if outbox.isEmpty { return }
-        for record in outbox.records where record.destination == .deadLetter {
-            let (place, number) = tally.add(record, of: outbox)
-            let step = tally.refusals[place].step
-            if let input = inputs.first(where: { $0.name == step }) { input.countUnread(number) }
-        }
         try output(outbox)
         outbox.removeAll()
     }

@@ -46,6 +46,10 @@ final class PipelineGraph: LaneGraph {
         pipeline.process(raw, source: partition.source, task: task, outbox: &outbox)
     }
 
+    func setSpill(_ spill: @escaping (inout Outbox) -> Void) { pipeline.spill = spill }
+
+    func warnings() -> [String] { pipeline.counters.limits.lines(now: monotonicNanoseconds() / 1_000_000) }
+
     func processBroadcast(source: Int, _ raw: RawRecords) { pipeline.processBroadcast(raw, source: source) }
 
     func isTable(_ partition: SourcePartition) -> Bool { spec.sources[partition.source].table != nil }
@@ -175,6 +179,7 @@ final class PipelineGraph: LaneGraph {
         for (rule, count) in zip(spec.rules, counters.ruleOverflows) where count > 0 {
             status.overflows["rule=\"\(rule.name)\""] = count
         }
+        for (place, count) in counters.limits.counts { status.limits[place] = count }
         for (source, asked, unanswered) in pipeline.lookupCounts {
             status.lookups[source] = (asked, unanswered)
         }

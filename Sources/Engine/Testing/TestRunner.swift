@@ -11,6 +11,8 @@ package struct TestRunner {
         package var position: Position
         /// What differs from what was expected, a line each; empty: passed.
         package var differences: [String]
+        /// Limits that were hit, a line each.
+        package var limits: [String] = []
     }
 
     private let file: String
@@ -34,7 +36,10 @@ package struct TestRunner {
             }
             var run = try CaseRun(spec)
             let differences = run.run(test, in: suite.file)
-            outcomes.append(Outcome(name: test.name, position: test.position, differences: differences))
+            outcomes.append(
+                Outcome(
+                    name: test.name, position: test.position, differences: differences,
+                    limits: run.pipeline.counters.limits.lines(now: nil)))
         }
         return outcomes
     }

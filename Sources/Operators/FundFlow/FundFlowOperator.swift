@@ -19,7 +19,7 @@ final class FundFlowOperator: OrderedOperator {
     /// Position of the transfers among the inputs; the loop's rows, where it goes through a topic, come before them.
     private var transfers: Int { loop == nil ? 1 : 2 }
 
-    private enum Loop { static let account = 0, time = 1, clean = 2, parts = 3 }
+    private enum Loop { static let account = 0, time = 1, piece = 2, clean = 3, parts = 4 }
 
     init(_ spec: FundFlowSpec, _ step: StepPlan, _ loop: RepartitionPlan?, capacity: Int, zones: ZoneTables) {
         self.spec = spec
@@ -52,24 +52,62 @@ final class FundFlowOperator: OrderedOperator {
         guard let state = state as? FundFlowState else { return }
         let time = input.times[row]
         if input.index == 0 {
+            let (account, loan) = (input.text(spec.account, row), input.text(spec.loan, row))
             let amount = input.columns[spec.disbursed]
-            guard amount.valid[row] == 1 else { return }
-            _ = state.store.disburse(
-                input.text(spec.account, row), loan: input.text(spec.loan, row), amount: amount.values[row], time: time)
+            guard isNamed(account, "account", input, row, maker), isNamed(loan, "loan", input, row, maker),
+                hasAmount(amount, input, row, maker)
+            else { return }
+            _ = state.store.disburse(account, loan: loan, amount: amount.values[row], time: time)
+            noteLimits(state, account, maker)
         } else if input.index == transfers {
-            state.receive(before: time + 1)
+            receive(before: time + 1, state, maker)
             send(input, row, state, time, into: maker, task)
         } else {
-            state.receive(
-                input.text(Loop.account, row), clean: input.columns[Loop.clean].values[row], input.text(Loop.parts, row),
-                at: time)
+            let account = input.text(Loop.account, row)
+            state.receive(account, clean: input.columns[Loop.clean].values[row], input.text(Loop.parts, row), at: time)
+            noteLimits(state, account, maker)
         }
     }
 
     func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
         guard let state = state as? FundFlowState else { return }
-        state.receive(before: time)
+        receive(before: time, state, maker)
         state.store.advance(to: time)
+    }
+
+    private func receive(before time: Int64, _ state: FundFlowState, _ maker: RowMaker) {
+        while let account = state.receiveFirst(before: time) { noteLimits(state, account, maker) }
+    }
+
+    // MARK: What cannot be followed
+
+    /// False after a dead letter.
+    private func isNamed(
+        _ name: UnsafeBufferPointer<UInt8>, _ what: StaticString, _ input: OrderedInput, _ row: Int, _ maker: RowMaker
+    ) -> Bool {
+        if name.count > 0, name.count <= Limits.fundNameBytesMax { return true }
+        if name.isEmpty {
+            maker.refuse(input, row, .missingField, "it names no \(what)")
+        } else {
+            maker.refuse(input, row, .nameTooLong, .fundNameBytes, "the name of its \(what) has \(name.count) bytes")
+        }
+        return false
+    }
+
+    private func hasAmount(_ amount: Column, _ input: OrderedInput, _ row: Int, _ maker: RowMaker) -> Bool {
+        if amount.valid[row] == 1 { return true }
+        maker.refuse(input, row, .missingField, "it has no amount")
+        return false
+    }
+
+    /// An account may have had to give parcels or parts of paths up.
+    private func noteLimits(_ state: FundFlowState, _ account: UnsafeBufferPointer<UInt8>, _ maker: RowMaker) {
+        let store = state.store
+        let lots = store.merged + store.displaced - state.toldLots
+        let paths = store.shortened - state.toldPaths
+        if lots > 0 { maker.note(.fundLots, account, count: Int64(lots)) }
+        if paths > 0 { maker.note(.fundPathBytes, account, count: Int64(paths)) }
+        (state.toldLots, state.toldPaths) = (store.merged + store.displaced, store.shortened)
     }
 
     // MARK: Transfers
@@ -78,14 +116,18 @@ final class FundFlowOperator: OrderedOperator {
         _ input: OrderedInput, _ row: Int, _ state: FundFlowState, _ time: Int64, into maker: RowMaker, _ task: TaskState
     ) {
         let amount = input.columns[spec.amount]
-        guard amount.valid[row] == 1, input.columns[spec.target].valid[row] == 1 else { return }
-        let target = input.text(spec.target, row)
+        let (source, target) = (input.text(spec.source, row), input.text(spec.target, row))
         let goesOut = isOutside.map { $0.valid[row] == 1 && $0.values[row] != 0 } ?? false
+        // Cash may be paid to nobody.
+        guard isNamed(source, "source", input, row, maker),
+            target.isEmpty && goesOut || isNamed(target, "target", input, row, maker), hasAmount(amount, input, row, maker)
+        else { return }
         let sent = state.store.send(
-            from: input.text(spec.source, row), to: target, amount: amount.values[row], time: time, toOutside: goesOut)
+            from: source, to: target, amount: amount.values[row], time: time, toOutside: goesOut)
         guard sent.status == .done else { return }
+        noteLimits(state, source, maker)
         for part in sent.parts { write(part, input, row, time, into: maker, task) }
-        if goesOut { return }
+        if target.isEmpty { return }
         deliver(sent, to: target, at: time + spec.settle, from: input.origin(of: row), state, into: maker, task)
     }
 
@@ -110,21 +152,39 @@ final class FundFlowOperator: OrderedOperator {
 
     // MARK: The loop
 
-    /// Money on its way to the target's task; where that is this one, since it is the only one, into its state.
+    /// Money on its way to the target's task; where that is this one, since it is the only one, into its state. In pieces
+    /// that a record takes: the parts in their order, the clean money with the last.
     private func deliver(
         _ sent: FundSend, to target: UnsafeBufferPointer<UInt8>, at time: Int64, from origin: RepartitionOrigin,
         _ state: FundFlowState, into maker: RowMaker, _ task: TaskState
     ) {
         arena.removeAll()
-        for part in sent.parts where part.fate == .carried { part.append(to: arena) }
+        var piece: Int64 = 0
+        for part in sent.parts where part.fate == .carried {
+            if arena.count > Limits.fundPartsBytesMax {
+                deliver(piece, clean: 0, to: target, at: time, from: origin, state, into: maker, task)
+                piece += 1
+                arena.removeAll()
+            }
+            part.append(to: arena)
+        }
+        deliver(piece, clean: sent.clean, to: target, at: time, from: origin, state, into: maker, task)
+    }
+
+    /// The parts stand in `arena`.
+    private func deliver(
+        _ piece: Int64, clean: Int64, to target: UnsafeBufferPointer<UInt8>, at time: Int64, from origin: RepartitionOrigin,
+        _ state: FundFlowState, into maker: RowMaker, _ task: TaskState
+    ) {
         let partsCount = arena.count
         guard let loop else {
             let parts = UnsafeBufferPointer(start: UnsafePointer(arena.base), count: partsCount)
-            return state.deliver(target, clean: sent.clean, parts, at: time)
+            return state.deliver(target, piece, clean: clean, parts, at: time)
         }
         row[Loop.parts].values[0] = TextReference(offset: 0, count: partsCount).packed
         row[Loop.time].values[0] = time
-        row[Loop.clean].values[0] = sent.clean
+        row[Loop.piece].values[0] = piece
+        row[Loop.clean].values[0] = clean
         guard let start = target.baseAddress else { return }
         row[Loop.account].values[0] = arena.append(start, target.count).packed
         var origin = origin

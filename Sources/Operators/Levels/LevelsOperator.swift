@@ -10,6 +10,7 @@ final class LevelsOperator: OrderedOperator {
     private typealias Result = LevelsSpec.Column
 
     private let spec: LevelsSpec
+    private let limits: OperatorLimits
     private let item: Program
     private let active: Program
     private let weight: Program
@@ -21,8 +22,9 @@ final class LevelsOperator: OrderedOperator {
     private let itemsInput: Int
 
     /// `step`: the one that takes in the items.
-    init(_ spec: LevelsSpec, _ step: StepPlan, capacity: Int, zones: ZoneTables) {
+    init(_ spec: LevelsSpec, _ step: StepPlan, _ limits: OperatorLimits, capacity: Int, zones: ZoneTables) {
         self.spec = spec
+        self.limits = limits
         item = Program(spec.item, capacity: capacity, zones: zones)
         active = Program(spec.active, capacity: capacity, zones: zones)
         weight = Program(spec.weight, capacity: capacity, zones: zones)
@@ -33,7 +35,8 @@ final class LevelsOperator: OrderedOperator {
     func makeState(tracksChanges: Bool) -> any OperatorState {
         let levels = spec.levels.map { LevelRules.Level(at: $0.at, below: $0.below, hold: $0.hold, many: $0.many) }
         return LevelState(
-            LevelRules(levels: levels, expire: spec.expire, group: spec.group), tracksChanges: tracksChanges)
+            LevelRules(levels: levels, expire: spec.expire, group: spec.group, items: limits.items),
+            tracksChanges: tracksChanges)
     }
 
     func prepare(_ inputs: [OrderedInput]) {
@@ -85,10 +88,16 @@ final class LevelsOperator: OrderedOperator {
         let isActive = columns.active.valid[row] == 1 && columns.active.values[row] != 0
         let weight = columns.weight.valid[row] == 1 ? columns.weight.values[row] : 0
         let time = input.times[row]
-        if state.take(name, isActive: isActive, weight: weight, time: time, of: id), !state.changes.isEmpty {
+        switch state.take(name, isActive: isActive, weight: weight, time: time, of: id) {
+        case .changed where !state.changes.isEmpty:
             var made = Row(id: id, time: time, origin: input.origin(of: row), items: items(of: id, state))
             made.cause = String(decoding: name, as: UTF8.self)
             writeChanges(made, state, into: maker, task)
+        case .tooMany:
+            maker.refuse(input, row, .tooManyItems, .items, "its key has \(limits.items) items")
+        case .nameTooLong:
+            maker.refuse(input, row, .nameTooLong, .itemNameBytes, "the item's name has \(name.count) bytes")
+        case .changed, .nothing: break
         }
         state.settle(id)
     }
@@ -105,7 +114,7 @@ final class LevelsOperator: OrderedOperator {
         made.item = control.item.flatMap { input.string($0, row) }
         made.until = control.until.flatMap { input.columns[$0].valid[row] == 1 ? input.columns[$0].values[row] : nil }
         (made.reason, made.owner) = (input.string(control.reason, row), input.string(control.owner, row))
-        let refusal = follow(made, control, input, row, state)
+        let refusal = follow(made, control, input, row, state, maker)
         made.items = items(of: id, state)
         made.cause = refusal.map { "refused: \($0)" } ?? made.action ?? ""
         write(made, "control", LevelChange(level: level, previous: level), state, into: maker, task)
@@ -119,7 +128,7 @@ final class LevelsOperator: OrderedOperator {
 
     /// Why a control is not followed; nil: it is.
     private func follow(
-        _ made: Row, _ control: LevelsSpec.Control, _ input: OrderedInput, _ row: Int, _ state: LevelState
+        _ made: Row, _ control: LevelsSpec.Control, _ input: OrderedInput, _ row: Int, _ state: LevelState, _ maker: RowMaker
     ) -> String? {
         guard let action = made.action, !action.isEmpty else { return "no action" }
         guard ["suppress", "snooze", "resume"].contains(action) else {
@@ -141,10 +150,13 @@ final class LevelsOperator: OrderedOperator {
             try state.take(request, time: made.time, of: made.id)
             return nil
         } catch {
+            if error == .tooMany { maker.note(.items, input.key(of: row)) }
+            if error == .nameTooLong { maker.note(.itemNameBytes, input.key(of: row)) }
             return switch error {
             case .isOver: "'until' is not after the record"
             case .nothingToResume: "nothing to resume"
-            case .tooMany: "\(Limits.levelItemsMax) items are suppressed already"
+            case .tooMany: "\(limits.items) items are suppressed already"
+            case .nameTooLong: "the item's name is longer than \(Limits.levelItemBytesMax) bytes"
             }
         }
     }

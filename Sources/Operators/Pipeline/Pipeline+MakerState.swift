@@ -53,6 +53,7 @@ extension Pipeline {
             maker?.state.finishRestore()
             maker?.buffer.finishRestore()
         }
+        for table in task.tables { table?.finishRestore() }
         task.settled = task.watermarks
     }
 

@@ -9,16 +9,52 @@ import Topology
 /// one stream its closes and rows as they come.
 extension Pipeline {
     /// Outputs that come of one source, or of time going on there, begin.
-    func beginOutputs(of source: Int, _ outbox: borrowing Outbox) -> Int {
+    func beginOutputs(of source: Int, _ outbox: borrowing Outbox) {
         isRowWise = rowWise[source]
         ticks = 0
-        return outbox.records.count
+        firstOutput = outbox.records.count
     }
 
-    func endOutputs(from first: Int, _ task: TaskState, _ outbox: inout Outbox) {
+    func endOutputs(_ task: TaskState, _ outbox: inout Outbox) {
         outbox.order = 0
-        task.lateCount = outbox.settle(from: first, late: task.lateCount)
+        task.lateCount = outbox.settle(from: firstOutput, late: task.lateCount)
     }
+
+    // MARK: Very many outputs
+
+    /// Hands outputs on before the end of the batch, once they are many: those of its rows so far are all there.
+    func spillOver(_ task: TaskState, _ outbox: inout Outbox) {
+        guard outbox.bytes.count > options.outboxBytesMax, let spill else { return }
+        endOutputs(task, &outbox)
+        spill(&outbox)
+        firstOutput = 0
+    }
+
+    /// The same in the middle of what comes of one row, for results whose sink takes nothing else: they come in their
+    /// order. What comes of rows before that one is all there.
+    func spillResults(_ outbox: inout Outbox) {
+        guard outbox.bytes.count > options.outboxBytesMax, let spill else { return }
+        var (results, others) = (Outbox(), Outbox())
+        for (index, record) in outbox.records.enumerated() {
+            var isReady = index < firstOutput
+            if case .sink(let sink) = record.destination, isOfOneStage[sink] { isReady = true }
+            if isReady { results.add(record, of: outbox) } else { others.add(record, of: outbox) }
+        }
+        guard !results.isEmpty else { return }
+        spill(&results)
+        outbox.removeAll()
+        outbox.add(others)
+        firstOutput = 0
+    }
+
+    static func isOfOneStage(_ spec: TopologySpec, _ steps: [StepPlan]) -> [Bool] {
+        spec.sinks.map { sink in
+            guard case .steps(let inputs) = sink.input else { return false }
+            return Set(inputs.map { steps[$0].source }).count == 1
+        }
+    }
+
+    // MARK: Order
 
     /// `Outbox.Record.order` of what comes of a row.
     @inline(__always)
@@ -36,7 +72,13 @@ extension Pipeline {
     private func order(_ root: Int32, _ plan: SourcePlan, tick: Int) -> UInt64 {
         // Where all goes row by row, things happen in their order.
         let stage = isRowWise ? 0 : UInt64(plan.index)
-        return UInt64(root) << 48 | stage << 36 | UInt64(tick)
+        return UInt64(root) << 48 | stage << 36 | 1 << 35 | UInt64(tick)
+    }
+
+    /// The same for dead letters of an operator, before all else that comes of its stream for that row. `number`: of the
+    /// operator's letters.
+    static func order(ofLetter number: Int, root: Int32, stage: Int) -> UInt64 {
+        UInt64(root) << 48 | UInt64(stage) << 36 | UInt64(number) & (1 << 35 - 1)
     }
 
     /// The rows of a stretch get places after all that was there before.

@@ -10,7 +10,7 @@ extension Pipeline {
     package func process(_ raw: RawRecords, source: Int, task: TaskState, outbox: inout Outbox) {
         let plan = sources[source]
         let batch = plan.batch
-        let first = beginOutputs(of: source, outbox)
+        beginOutputs(of: source, outbox)
         batch.partition = task.partition
         plan.decoder.decode(raw, into: batch)
         stages?.lap(.decoding)
@@ -34,7 +34,8 @@ extension Pipeline {
             settle(source, Upstream.idle, task, &outbox)
         }
         roots.end()
-        endOutputs(from: first, task, &outbox)
+        isAlone = true
+        endOutputs(task, &outbox)
     }
 
     /// Takes the rows of a source's batch through its steps, whose event times and watermarks are known.
@@ -46,14 +47,19 @@ extension Pipeline {
             if watermark != .min { close(source: source, watermark: watermark, task: task, outbox: &outbox) }
             stages?.lap(.closing)
             let due = nextClose(source: source, task: task)
+            let rows = hasStreams ? rowsAtOnce(plan, source, watermark, task, &outbox) : .max
             var end = start + 1
-            while end < batch.count, !isRowWise, plan.watermarks[end] < due || plan.watermarks[end] == watermark {
+            while end < batch.count, !isRowWise, end - start < rows,
+                plan.watermarks[end] < due || plan.watermarks[end] == watermark
+            {
                 end += 1
             }
+            if roots.isRoot(plan) { isAlone = end == start + 1 }
             processStretch(plan, source, task, from: start, to: end, &outbox)
             if hasStreams {
                 pass(plan, source, task)
                 settle(source, plan.watermarks[end - 1], task, &outbox)
+                if roots.isRoot(plan) { spillOver(task, &outbox) }
             }
             start = end
         }
@@ -61,9 +67,9 @@ extension Pipeline {
 
     /// Event time has come to `watermark` without a record: an idle partition, or the end of the input.
     package func advance(source: Int, to watermark: Int64, task: TaskState, outbox: inout Outbox) {
-        let first = beginOutputs(of: source, outbox)
+        beginOutputs(of: source, outbox)
         goOn(source, to: watermark, task, &outbox)
-        endOutputs(from: first, task, &outbox)
+        endOutputs(task, &outbox)
     }
 
     private func goOn(_ source: Int, to watermark: Int64, _ task: TaskState, _ outbox: inout Outbox) {
@@ -85,8 +91,8 @@ extension Pipeline {
     package func idle(source: Int, forMilliseconds milliseconds: Int64, task: TaskState, outbox: inout Outbox) {
         // Behind a repartition topic it is the partitions before it whose time goes on.
         guard sources[source].carried == nil, sources[source].table == nil else { return }
-        let first = beginOutputs(of: source, outbox)
-        defer { endOutputs(from: first, task, &outbox) }
+        beginOutputs(of: source, outbox)
+        defer { endOutputs(task, &outbox) }
         guard task.times[source] != .min else {
             // Operators with other inputs do not wait for an empty partition.
             guard hasStreams, task.settled[source] != Upstream.idle else { return }

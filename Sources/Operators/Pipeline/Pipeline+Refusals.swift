@@ -24,7 +24,7 @@ extension Pipeline {
             let row = rows[index]
             let state = column.valid[row]
             if state == 1 || (state == 0 && isOptional) { continue }
-            let status: RowStatus = state == 0 ? .missingField : .outOfRange
+            let status = state == 0 ? .missingField : Self.overflow(of: column)
             plan.batch.status[row] = status.rawValue
             plan.batch.statusField[row] = Int16(field)
         }
@@ -41,7 +41,7 @@ extension Pipeline {
         guard isBad != 0 else { return }
         keep(step) { row in
             if (valid[row] & mask) ^ isFit == 0 { return true }
-            let status: RowStatus = valid[row] == 0 ? .missingField : .outOfRange
+            let status = valid[row] == 0 ? .missingField : Self.overflow(of: column)
             plan.refusals.append(Refusal(row: Int32(row), step: Int16(step.index), status: status, field: field))
             return false
         }
@@ -63,6 +63,9 @@ extension Pipeline {
             refuse(column, isOptional: true, field: field, step, plan)
         }
     }
+
+    /// What it is that does not fit: a number into 64 bits, or a text.
+    private static func overflow(of column: Column) -> RowStatus { column.type == .text ? .textTooLong : .outOfRange }
 
     /// Rows whose key has a null leave the step's selection.
     func refuseNullKeys(_ step: StepPlan, _ plan: SourcePlan) {
@@ -126,12 +129,14 @@ extension Pipeline {
                 }
                 writeDead(plan, source, row, [], task, bench, &outbox)
                 counters.dead[Int(batch.status[row])] += 1
+                noteLimit(batch.status[row], spec.sources[source].name)
                 continue
             }
             if first < next {
                 let refusals = plan.refusals[first..<next]
                 writeDead(plan, source, row, refusals, task, bench, &outbox)
                 counters.dead[Int(plan.refusals[first].status.rawValue)] += 1
+                for refusal in refusals { noteLimit(refusal.status.rawValue, authorName(of: Int(refusal.step))) }
                 if refusals.contains(where: { $0.status == .aheadOfOthers }) { forgetUnused(row, source, task) }
             }
             if plan.late[row] != 0 {
@@ -142,6 +147,23 @@ extension Pipeline {
         }
         plan.refusals.removeAll(keepingCapacity: true)
     }
+
+    /// Counts a limit that kept a row out. Those of operators are counted where they are hit.
+    func noteLimit(_ status: UInt8, _ step: String) {
+        let limit: LimitName
+        switch RowStatus(rawValue: status) {
+        case .oversized: limit = .recordBytes
+        case .textTooLong: limit = .textBytes
+        case .futureTime: limit = .ahead
+        case .aheadOfOthers: limit = .windowAhead
+        case .versionForgotten: limit = .tableVersions
+        default: return
+        }
+        counters.limits.note(limit, step)
+    }
+
+    /// The name that the author gave a step; the parts that it is cut into have more behind it.
+    func authorName(of step: Int) -> String { String(steps[step].spec.name.prefix { $0 != "/" }) }
 
     /// A row that no window took may have brought in a key that none holds. Where no step took the row, its id is one
     /// from before and may be any key's; one that no window holds may go all the same.
@@ -190,7 +212,7 @@ extension Pipeline {
         }
         let field = Int(batch.statusField[row])
         if !refusals.isEmpty {
-            let names = refusals.map { steps[Int($0.step)].spec.name }
+            let names = refusals.map { authorName(of: Int($0.step)) }
             outbox.addHeader("millrace.errors.step", names.joined(separator: ", "), to: &record)
             let fields = refusals.compactMap(\.field)
             if !fields.isEmpty { outbox.addHeader("millrace.errors.field", fields.joined(separator: ", "), to: &record) }
@@ -214,11 +236,15 @@ extension Pipeline {
             text.appendText("the event time ")
             text.appendTime(plan.columns[plan.spec.timeField].values[row])
             text.appendText(" lies too far ahead")
-        case .outOfRange, .missingField:
+        case .outOfRange, .missingField, .textTooLong:
             // Of what is computed from the record, the decoder knows nothing.
             guard field >= plan.spec.wire.count, field < plan.spec.schema.fields.count else { fallthrough }
             text.appendText(plan.spec.schema.fields[field].name)
-            text.appendText(status == .outOfRange ? " does not fit in 64 bits" : " has no value")
+            switch status {
+            case .outOfRange: text.appendText(" does not fit in 64 bits")
+            case .textTooLong: text.appendText(" is too long a text")
+            default: text.appendText(" has no value")
+            }
         default: plan.decoder.explain(row, of: plan.batch, into: text)
         }
     }
@@ -226,7 +252,7 @@ extension Pipeline {
     /// Why a step refused a row.
     private func appendReason(_ refusal: Refusal, _ plan: SourcePlan, to text: Arena) {
         text.appendText("step ")
-        text.appendText(steps[Int(refusal.step)].spec.name)
+        text.appendText(authorName(of: Int(refusal.step)))
         text.appendText(": ")
         let field = refusal.field ?? "a value"
         switch refusal.status {
@@ -241,6 +267,15 @@ extension Pipeline {
         case .outOfRange:
             text.appendText(field)
             text.appendText(" does not fit in 64 bits")
+        case .textTooLong:
+            text.appendText(field)
+            text.appendText(" is too long a text")
+        case .oversized: text.appendText("the row is too large, the limit record_bytes")
+        case .stepMemoryFull:
+            text.appendText(
+                "the rows that wait for event time have no room for it, the limit memory; limit: { memory: … } raises that")
+        case .versionForgotten:
+            text.appendText("the version of its table that it asks for was dropped; table: { versions: … } keeps them longer")
         default:
             text.appendText(field)
             text.appendText(" has no value")

@@ -118,9 +118,13 @@ extension Pipeline {
             let text = TextReference(packed: key.encoded.values[row])
             let start = plan.batch.arena.base + text.offset
             let hash = hashBytes(start, text.count, seed: UInt64(bitPattern: time))
-            let ordinal = task.rules[rule.index].seen[hash]?.count ?? 0
+            let known = task.rules[rule.index].seen[hash]?.count
+            if known == nil, time < task.rules[rule.index].forgottenBefore {
+                counters.limits.note(.recordAlerts, rule.spec.name, key: hash)
+            }
+            let ordinal = known ?? 0
             task.rules[rule.index].setSeen(hash, time: time, count: ordinal + 1)
-            if task.rules[rule.index].seen.count > Limits.recordAlertsRemembered {
+            if task.rules[rule.index].seen.count > task.rules[rule.index].seenMax {
                 task.rules[rule.index].removeSeen(before: plan.watermarks[row])
             }
             let edge = newEdge(rule, UnsafeBufferPointer(start: start, count: text.count), time, ordinal, bench)

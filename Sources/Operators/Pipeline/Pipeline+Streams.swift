@@ -12,6 +12,31 @@ import Topology
 /// stand in the order in which they would come if rows went through one by one, however the input was cut into
 /// batches, each row remembers the row of the batch that brought it about (`Pipeline+OutputOrder`).
 extension Pipeline {
+    // MARK: How much at once
+
+    /// How many rows of a batch may be taken through their steps together. One where they might fill a buffer, so that
+    /// which of them are refused does not depend on the batch: then what event time has passed is out of it.
+    func rowsAtOnce(
+        _ plan: SourcePlan, _ source: Int, _ watermark: Int64, _ task: TaskState, _ outbox: inout Outbox
+    ) -> Int {
+        for maker in makersOfSource[source] {
+            guard let state = task.makers[maker.step.index] else { continue }
+            // More than the rows that come of the batch can have, whatever texts are made of those that there are.
+            let most = maker.inputs.count * (8 * plan.batch.arena.count + plan.batch.count * maker.rowBytesMost)
+            guard state.buffer.usedBytes + most > maker.spec.limits.memory else { continue }
+            settle(source, watermark, task, &outbox)
+            return 1
+        }
+        guard roots.isRoot(plan) else { return .max }
+        var rows = Int.max
+        for state in task.joins {
+            guard let pairs = state.pairs else { continue }
+            let partners = max(pairs.sides[0].rowsOfKeyMost, pairs.sides[1].rowsOfKeyMost)
+            if partners > 1 { rows = min(rows, max(1, options.pairsAtOnceMax / partners - state.buffer.count)) }
+        }
+        return rows
+    }
+
     // MARK: Rows of a stream
 
     /// Takes the rows that were written of a stream through the steps that read it.
@@ -36,6 +61,7 @@ extension Pipeline {
             processStretches(plan, stream, task, &outbox)
         }
         outbox.order = order
+        if isAlone { spillResults(&outbox) }
     }
 
     /// All rows of a stream up to event time `watermark` are there.
@@ -116,6 +142,7 @@ extension Pipeline {
         for maker in makersOfSource[source] {
             guard let ordered = maker.ordered, let state = task.makers[maker.step.index] else { continue }
             require(!maker.isReleasing, "a row goes into a buffer whose rows are being taken")
+            let room = bufferRoom(maker, source, task)
             for input in ordered.inputs {
                 guard let step = input.step, step.source == source else { continue }
                 let rows = step.selection.selection
@@ -140,6 +167,19 @@ extension Pipeline {
                         key = UnsafeBufferPointer(start: arena.base + text.offset, count: text.count)
                     }
                     let bytes = input.encoder.bytes
+                    let isLarge = key.count + bytes.count > Limits.recordBytesMax
+                    if isLarge || state.buffer.usedBytes + key.count + bytes.count > room {
+                        plan.refusals.append(
+                            Refusal(
+                                row: Int32(row), step: Int16(step.index), status: isLarge ? .oversized : .stepMemoryFull,
+                                field: nil))
+                        if !isLarge {
+                            let hash = key.baseAddress.map { hashBytes($0, key.count) } ?? 0
+                            counters.limits.note(.memory, maker.rows.step, key: hash)
+                        }
+                        ordered.operation.lose(input, key, at: time, now: task.watermarks[maker.stream], state.state)
+                        continue
+                    }
                     state.buffer.insert(
                         time: time, input: input.index, key: key,
                         row: UnsafeBufferPointer(start: bytes.base, count: bytes.count),
@@ -147,6 +187,15 @@ extension Pipeline {
                 }
             }
         }
+    }
+
+    /// Bytes that an operator's buffer may have before rows of a source are refused. An input that is behind the others
+    /// is what event time waits for, and gets twice as much; what an operator sends to itself is never refused.
+    private func bufferRoom(_ maker: MakerPlan, _ source: Int, _ task: TaskState) -> Int {
+        if isLoop(source) { return .max }
+        let memory = maker.spec.limits.memory
+        let isBehind = maker.inputs.allSatisfy { task.settled[source] <= task.settled[$0.source] }
+        return isBehind ? 2 * memory : memory
     }
 
     /// Takes the rows that event time has passed through an ordered operator, with what was due in between.
@@ -164,8 +213,12 @@ extension Pipeline {
         while state.buffer.count > 0 {
             for input in ordered.inputs { input.removeAll() }
             maker.released.removeAll(keepingCapacity: true)
-            while maker.released.count < options.rowsMax, let entry = state.buffer.removeFirst(before: watermark) {
+            var bytes = 0
+            while maker.released.count < options.rowsMax, bytes < Limits.releasedBytesMax,
+                let entry = state.buffer.removeFirst(before: watermark)
+            {
                 let input = ordered.inputs[Int(entry.input)]
+                bytes += Int(entry.count)
                 maker.released.append((entry.input, Int32(input.count)))
                 input.add(entry, of: state.buffer)
             }
@@ -184,10 +237,7 @@ extension Pipeline {
         advance(maker, ordered.operation, state, to: watermark, task, &outbox)
         maker.isReleasing = false
         counters.resultOverflows[maker.step.index] += rows.overflows - overflows
-        if !rows.outbox.isEmpty {
-            outbox.add(rows.outbox)
-            rows.outbox.removeAll()
-        }
+        takeLetters(rows, &outbox)
     }
 
     /// Lets an operator do what is due before `time`; its rows go on whenever a batch of them is full.

@@ -37,6 +37,7 @@ extension Pipeline {
         store(plan, table, shared.state, &shared.time, &shared.watermark)
         for row in 0..<plan.batch.count where plan.batch.status[row] != 0 {
             counters.dead[Int(plan.batch.status[row])] += 1
+            noteLimit(plan.batch.status[row], spec.sources[source].name)
         }
     }
 
@@ -61,6 +62,11 @@ extension Pipeline {
         table.key.encode(plan.good.selection, arena: batch.arena)
         let bound = options.clock.map { $0.nowMilliseconds &+ plan.spec.ahead } ?? options.timeMax
         let good = plan.good.selection
+        let displaced = state.displaced
+        defer {
+            let more = state.displaced - displaced
+            if more > 0 { counters.limits.note(.tableVersionsPerKey, plan.spec.name, count: more) }
+        }
         for index in 0..<good.count {
             let row = good[index]
             let isDeleted = deleted.valid[row] == 1 && deleted.values[row] != 0
@@ -97,7 +103,10 @@ extension Pipeline {
     // MARK: Joins
 
     /// Fills the columns that a step's join adds, for the rows of its input; returns those that go on.
-    func lookUp(_ join: TableJoinPlan, _ step: StepPlan, _ input: Selection, _ plan: SourcePlan, _ task: TaskState) -> Selection {
+    func lookUp(
+        _ join: TableJoinPlan, _ step: StepPlan, _ rows: Selection, _ plan: SourcePlan, _ task: TaskState
+    ) -> Selection {
+        var input = rows
         let arena = plan.batch.arena
         join.key.encode(input, arena: arena)
         let source = join.spec.table
@@ -109,10 +118,11 @@ extension Pipeline {
             base = lookup.rowBytes
         } else if let table = sources[source].table, let state = table.shared?.state ?? task.tables[source] {
             let watermark = table.shared?.watermark ?? task.watermarks[source]
-            state.find(
+            let unknown = state.find(
                 join.key.encoded, in: arena, rows: input, times: plan.batch.times, bound: table.bound(watermark),
                 places: join.partners)
             base = UnsafePointer(state.rowBytes)
+            if unknown > 0 { input = refuseUnknown(join, step, input, plan) }
         } else {
             for index in 0..<input.count { join.partners[input[index]] = -1 }
         }
@@ -146,6 +156,26 @@ extension Pipeline {
         return passed
     }
 
+    /// Rows that ask for versions that were dropped go no further: that they have no partner would be a guess.
+    private func refuseUnknown(
+        _ join: TableJoinPlan, _ step: StepPlan, _ input: Selection, _ plan: SourcePlan
+    ) -> Selection {
+        let rows = join.passed.rows
+        var count = 0
+        for index in 0..<input.count {
+            let row = input[index]
+            if join.partners[row] == VersionedTable.unknown {
+                plan.refusals.append(
+                    Refusal(row: Int32(row), step: Int16(step.index), status: .versionForgotten, field: nil))
+            } else {
+                rows[count] = Int32(truncatingIfNeeded: row)
+                count += 1
+            }
+        }
+        join.passed.count = count
+        return join.passed.selection
+    }
+
     /// Of tables that lie elsewhere: keys that were asked for, and how many of them got no answer.
     package var lookupCounts: [(source: String, asked: Int64, unanswered: Int64)] {
         sources.compactMap { source in
@@ -176,7 +206,7 @@ extension Pipeline {
     func writeTables(_ task: TaskState, to bytes: Arena) {
         let scratch = Arena(capacity: 1 << 12)
         for case let table? in task.tables {
-            bytes.appendVarint(UInt64(table.versionCount))
+            bytes.appendVarint(UInt64(table.entryCount))
             table.forEach(into: scratch) { key, value in
                 bytes.appendBlob(UnsafeBufferPointer(start: scratch.base + key.lowerBound, count: key.count))
                 bytes.appendBlob(UnsafeBufferPointer(start: scratch.base + value.lowerBound, count: value.count))

@@ -30,6 +30,8 @@ package final class Pipeline {
         package var newIncarnation: () -> UInt64 = { UInt64.random(in: 1...UInt64.max) }
         /// Bytes of a window step's panes that lie ahead of what its rings reach.
         package var aheadBytesMax = Limits.aheadBytesMax
+        package var pairsAtOnceMax = Limits.pairsAtOnceMax
+        package var outboxBytesMax = Limits.outboxBytesMax
 
         package init(
             rowsMax: Int = Limits.rowsPerBatchMax,
@@ -76,6 +78,14 @@ package final class Pipeline {
     var isRowWise = false
     /// Closes and rows of streams that went through since outputs began.
     var ticks = 0
+    /// Where in the outbox the outputs begin that are not in their order yet.
+    var firstOutput = 0
+    /// One row of the batch is under way by itself, or none: what comes now comes of that.
+    var isAlone = true
+    /// Takes outputs before the end of a batch where they are many, and empties the outbox.
+    package var spill: ((inout Outbox) -> Void)?
+    /// By sink: results that come of one source or stream, which has them in their order.
+    let isOfOneStage: [Bool]
     /// What a stretch of rows or a chunk of keys is computed in.
     let bench: Lent<Workbench>
     /// For tests: every window is closed by itself, whether that makes a difference or not.
@@ -239,6 +249,7 @@ package final class Pipeline {
         require(capacity < 1 << 16 && sources.count < 1 << 12, "a batch or a topology that is too large")
         bench = Lent(Workbench(capacity: capacity))
         rowWise = Self.rowWise(spec, steps)
+        isOfOneStage = Self.isOfOneStage(spec, steps)
         hasStreams = sources.contains { $0.stream != nil }
         hasTables = sources.contains { $0.table != nil }
         for (source, found) in lookups {
@@ -264,7 +275,8 @@ package final class Pipeline {
             guard case .stream(let step) = source.origin else { continue }
             steps[step].stream = index
             guard let maker = steps[step].spec.maker else {
-                sources[index].maker = RowMaker(sources[index], roots: roots)
+                sources[index].maker = RowMaker(
+                    sources[index], roots: roots, step: steps[step].spec.name, topics: sources.map(\.topic))
                 continue
             }
             let plan = MakerPlan(steps[step], maker, pipeline: self, stream: index, zones: zones)
@@ -417,7 +429,7 @@ package struct PipelineCounters {
     package var records: Int64 = 0
     package var late: Int64 = 0
     /// By `RowStatus`.
-    package var dead = InlineArray<16, Int64>(repeating: 0)
+    package var dead = InlineArray<32, Int64>(repeating: 0)
     package var alerts: Int64 = 0
     package var results: Int64 = 0
     /// Records without a value that their source says to pass over.
@@ -428,6 +440,7 @@ package struct PipelineCounters {
     /// in 64 bits.
     package var resultOverflows: [Int64] = []
     package var ruleOverflows: [Int64] = []
+    package var limits = LimitHits()
 
     package init() {}
 

@@ -114,6 +114,9 @@ struct RuleState {
     var timers: [RaisedTimers]
     /// Alerts of a rule on records: how many a key has had at an event time.
     private(set) var seen: [UInt64: (time: Int64, count: Int)] = [:]
+    /// So many are kept before those behind the watermark are looked for, of which those before this time are forgotten.
+    private(set) var seenMax = Limits.recordAlertsRemembered
+    private(set) var forgottenBefore = Int64.min
     /// What changed since it was last collected; with repeats.
     var dirtyEdges: [UInt32] = []
     var dirtySeen: [UInt64] = []
@@ -146,6 +149,9 @@ struct RuleState {
     mutating func removeSeen(before watermark: Int64) {
         if tracksChanges { dirtySeen += seen.filter { $0.value.time < watermark }.keys }
         seen = seen.filter { $0.value.time >= watermark }
+        forgottenBefore = max(forgottenBefore, watermark)
+        // Where most of them are not behind the watermark, looking at all of them again at once would be in vain.
+        seenMax = max(Limits.recordAlertsRemembered, 2 * seen.count)
     }
 
     func isRaised(_ id: UInt32) -> Bool { Int(id) < raised.count && raised[Int(id)] != 0 }

@@ -44,12 +44,12 @@ struct StateIdentities {
             } else {
                 return nil
             }
-            return Step(id: Self.hash(step.spec.name + "\n" + definition), name: step.spec.name, definition: definition)
+            return Step(id: Self.id(step.spec.name, definition), name: step.spec.name, definition: definition)
         }
         tables = spec.sources.map { source in
             guard let table = source.table, !table.isBroadcast, source.redisTable == nil else { return nil }
             let definition = Self.definition(table, source)
-            return Step(id: Self.hash("table \(source.name)\n\(definition)"), name: source.name, definition: definition)
+            return Step(id: Self.id("table \(source.name)", definition), name: source.name, definition: definition)
         }
         self.rules = rules.map { Self.hash("\($0.spec.name)\n\($0.keyNames)\n\($0.hasWindow)") }
         let identities = self.steps
@@ -72,6 +72,9 @@ struct StateIdentities {
         let ids = kept.map(\.id) + self.rules
         require(Set(ids).count == ids.count, "two steps or rules whose names have one hash")
     }
+
+    /// State in another format has other ids, so that nothing of it is read before `check` says what is wrong.
+    private static func id(_ name: String, _ definition: String) -> UInt32 { hash("\(name)\n\(definition)\n\(format)") }
 
     static func hash(_ text: String) -> UInt32 {
         var text = text

@@ -12,6 +12,8 @@ package final class TaskState {
     let stores: [WindowStore?]
     /// By step; nil for steps without an ordered operator.
     let makers: [MakerState?]
+    /// Those of joins.
+    let joins: [MakerState]
     /// By source; nil for those that are no tables, and for tables that every lane has all of.
     let tables: [VersionedTable?]
     var rules: [RuleState]
@@ -62,6 +64,7 @@ package final class TaskState {
         self.groups = (0..<groups).map { _ in KeyGroup() }
         self.stores = stores
         self.makers = makers
+        joins = makers.compactMap { $0?.pairs == nil ? nil : $0 }
         self.tables = tables
         self.rules = rules
         positions = Array(repeating: -1, count: sources)

@@ -8,6 +8,7 @@ import Topology
 /// encoded them.
 final class SequenceOperator: OrderedOperator {
     private let spec: SequenceSpec
+    private let limits: OperatorLimits
     private let first: Program
     private let second: Program?
     private var isFirst: Column?
@@ -15,8 +16,9 @@ final class SequenceOperator: OrderedOperator {
     private let kept: KeptRow
     private let key = Arena(capacity: 256)
 
-    init(_ spec: SequenceSpec, _ step: StepPlan, capacity: Int, zones: ZoneTables) {
+    init(_ spec: SequenceSpec, _ step: StepPlan, _ limits: OperatorLimits, capacity: Int, zones: ZoneTables) {
         self.spec = spec
+        self.limits = limits
         kept = KeptRow(step.spec.schema)
         switch spec.pattern {
         case .repeated(let holds, _):
@@ -29,8 +31,12 @@ final class SequenceOperator: OrderedOperator {
     }
 
     func makeState(tracksChanges: Bool) -> any OperatorState {
-        if case .repeated = spec.pattern { return RunState(within: spec.within, gap: spec.gap, tracksChanges: tracksChanges) }
-        return WaitingRows(within: spec.within, tracksChanges: tracksChanges)
+        if case .repeated(_, let times) = spec.pattern {
+            return RunState(times: times, within: spec.within, gap: spec.gap, tracksChanges: tracksChanges)
+        }
+        return PairingState(
+            waits: [spec.within], limits: RowLimits(rowsPerKey: limits.rowsPerKey, bytes: limits.memory),
+            tracksChanges: tracksChanges)
     }
 
     func prepare(_ inputs: [OrderedInput]) {
@@ -47,20 +53,19 @@ final class SequenceOperator: OrderedOperator {
         case .repeated(_, let times):
             guard let state = state as? RunState else { return }
             guard isFirst else { return state.end(key) }
-            let (run, isComplete) = state.extend(key, at: time, times: Int64(times))
-            guard isComplete else { return }
+            guard let start = state.extend(key, at: time) else { return }
             maker.begin(time: time, origin: input.origin(of: row), task)
             copy(input.columns, row, input.arena, to: 0, into: maker)
-            maker.set(spec.fieldCount, run.count)
-            maker.set(spec.fieldCount + 1, run.start)
+            maker.set(spec.fieldCount, Int64(times))
+            maker.set(spec.fieldCount + 1, start)
         case .then:
-            guard let state = state as? WaitingRows else { return }
+            guard let state = state as? PairingState else { return }
             if Self.holds(isSecond, row) { complete(input, row, key, time, state, into: maker, task) }
             if isFirst { open(input, row, key, time, state, into: maker, task) }
         case .without:
-            guard let state = state as? WaitingRows else { return }
+            guard let state = state as? PairingState else { return }
             if Self.holds(isSecond, row) {
-                while let (slot, _) = state.oldest(of: key, before: time) { state.remove(slot) }
+                while let (slot, _) = state.sides[0].oldest(of: key, before: time) { state.sides[0].remove(slot) }
             }
             if isFirst { open(input, row, key, time, state, into: maker, task) }
         }
@@ -68,47 +73,62 @@ final class SequenceOperator: OrderedOperator {
 
     func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
         if let state = state as? RunState { return state.advance(to: time) }
-        guard let state = state as? WaitingRows else { return }
-        while !maker.isFull, let (slot, due, row) = state.nextOver(before: time) {
+        guard let state = state as? PairingState else { return }
+        while !maker.isFull, let (_, slot, due) = state.nextOver(before: time) {
             maker.setOrder(passing: due)
-            leave(row, at: due, into: maker, task)
-            state.remove(slot)
+            leave(slot, at: due, state, into: maker, task)
+            state.sides[0].remove(slot)
         }
+    }
+
+    func lose(
+        _ input: OrderedInput, _ key: UnsafeBufferPointer<UInt8>, at time: Int64, now: Int64, _ state: any OperatorState
+    ) {
+        // Whatever it was, it may have been the record that others wait for in vain.
+        guard case .without = spec.pattern, let state = state as? PairingState else { return }
+        state.lost.note(key, at: time, now: now)
     }
 
     // MARK: Pairs
 
     /// The record goes with the oldest that waits; whose time is over, waits no more.
     private func complete(
-        _ input: OrderedInput, _ row: Int, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ state: WaitingRows,
+        _ input: OrderedInput, _ row: Int, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ state: PairingState,
         into maker: RowMaker, _ task: TaskState
     ) {
-        guard let (slot, first) = state.oldest(of: key, before: time) else { return }
+        guard let (slot, first) = state.sides[0].oldest(of: key, before: time) else { return }
         kept.decode(first)
         maker.begin(time: time, origin: input.origin(of: row), task)
         copy(input.columns, row, input.arena, to: 0, into: maker)
         copy(kept.batch.columns, 0, kept.batch.arena, to: spec.fieldCount, into: maker)
-        state.remove(slot)
+        state.sides[0].remove(slot)
     }
 
     private func open(
-        _ input: OrderedInput, _ row: Int, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ state: WaitingRows,
+        _ input: OrderedInput, _ row: Int, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ state: PairingState,
         into maker: RowMaker, _ task: TaskState
     ) {
-        guard state.add(key, input.bytes(of: row), at: time), let (slot, first) = state.oldest(of: key, before: .max)
-        else { return }
-        leave(first, at: time, into: maker, task)
-        state.displace(slot)
+        guard let limit = state.add(key, input.bytes(of: row), side: 0, at: time) else { return }
+        maker.refuse(input, row, for: limit, limits)
     }
 
     /// A record's time is over.
-    private func leave(
-        _ row: UnsafeBufferPointer<UInt8>, at time: Int64, into maker: RowMaker, _ task: TaskState
-    ) {
+    private func leave(_ slot: Int32, at time: Int64, _ state: PairingState, into maker: RowMaker, _ task: TaskState) {
         guard case .without = spec.pattern else { return }
-        kept.decode(row)
+        let waiting = state.sides[0]
+        kept.decode(waiting.row(slot))
+        if !state.lost.isEmpty, state.lost.latest(ownKey(waiting.key(of: slot))) > waiting.time(of: slot) {
+            return maker.refuse(kept, at: waiting.time(of: slot))
+        }
         maker.begin(time: time, origin: kept.decoder.origins[0], task)
         copy(kept.batch.columns, 0, kept.batch.arena, to: 0, into: maker)
+    }
+
+    /// The step's key of one that `key` made.
+    private func ownKey(_ key: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
+        if spec.by.isEmpty { return key }
+        var reader = BinaryReader(key)
+        return reader.blob()
     }
 
     // MARK: Rows

@@ -7,6 +7,7 @@ import Topology
 /// What `SessionSpec` says, on the aggregates that `SessionState` keeps.
 final class SessionOperator: OrderedOperator {
     private let spec: SessionSpec
+    private let limits: OperatorLimits
     private let calls: [Call]
     private let aggregates: [Aggregate]
     /// One row: the key of a session, the values of its calls, the programs over them.
@@ -39,8 +40,9 @@ final class SessionOperator: OrderedOperator {
         func isNull(_ row: Int) -> Bool { arguments.map { $0.valid[row] != 1 } ?? false }
     }
 
-    init(_ spec: SessionSpec, _ step: StepPlan, capacity: Int, zones: ZoneTables) {
+    init(_ spec: SessionSpec, _ step: StepPlan, _ limits: OperatorLimits, capacity: Int, zones: ZoneTables) {
         self.spec = spec
+        self.limits = limits
         // The state counts the records itself.
         var aggregates: [Aggregate] = []
         calls = spec.aggregates.map { call in
@@ -60,7 +62,8 @@ final class SessionOperator: OrderedOperator {
     }
 
     func makeState(tracksChanges: Bool) -> any OperatorState {
-        SessionState(gap: spec.gap, max: spec.max, aggregates: aggregates, tracksChanges: tracksChanges)
+        SessionState(
+            gap: spec.gap, max: spec.max, aggregates: aggregates, sessionsMax: limits.sessions, tracksChanges: tracksChanges)
     }
 
     func prepare(_ inputs: [OrderedInput]) {
@@ -74,7 +77,9 @@ final class SessionOperator: OrderedOperator {
     func take(_ input: OrderedInput, row: Int, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
         guard let state = state as? SessionState else { return }
         let time = input.times[row]
-        let id = state.add(input.key(of: row), at: time)
+        guard let id = state.add(input.key(of: row), at: time) else {
+            return maker.refuse(input, row, .tooManySessions, .sessions, "\(limits.sessions) sessions are open")
+        }
         for call in calls where call.index > 0 && call.takes(row) {
             if call.isNull(row) {
                 state.addNull(to: call.index, of: id)
@@ -82,7 +87,6 @@ final class SessionOperator: OrderedOperator {
             }
             state.add(call.arguments?.values[row] ?? 0, to: call.index, of: id, at: time, arena: input.arena)
         }
-        if let displaced = state.nextDisplaced { write(displaced, at: time, state, into: maker, task) }
     }
 
     func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
@@ -94,7 +98,7 @@ final class SessionOperator: OrderedOperator {
         }
     }
 
-    /// Closes a session; event time is at `time`, which may be before its end.
+    /// Closes a session, at the last moment before its end.
     private func write(_ id: UInt32, at time: Int64, _ state: SessionState, into maker: RowMaker, _ task: TaskState) {
         arena.removeAll()
         KeyCoding.decode(state.key(of: id), into: keys, row: 0, arena: arena)
@@ -103,7 +107,7 @@ final class SessionOperator: OrderedOperator {
         }
         let (start, end) = (state.session(id).start, state.end(of: id))
         maker.begin(
-            time: end - 1, watermark: time,
+            time: time, watermark: time,
             origin: RepartitionOrigin(partition: task.partition, offset: -1, appended: -1, watermark: .min), task)
         for (column, key) in keys.enumerated() { maker.copy(key, 0, arena, to: column) }
         for (column, output) in outputs.enumerated() {

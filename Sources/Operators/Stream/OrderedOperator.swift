@@ -18,6 +18,10 @@ protocol OrderedOperator: AnyObject {
     /// Does what is due before event time `time`, in the order of due times, until nothing is left or `maker` is full;
     /// then it is called again. Called before each row, with its time, and with the watermark after the last one.
     func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState)
+    /// A row of an input is refused and never comes: whoever would tell that there was none remembers that. `now`: how
+    /// far event time has come.
+    func lose(
+        _ input: OrderedInput, _ key: UnsafeBufferPointer<UInt8>, at time: Int64, now: Int64, _ state: any OperatorState)
 }
 
 extension OrderedOperator {
@@ -27,6 +31,9 @@ extension OrderedOperator {
     }
     func prepare(_ inputs: [OrderedInput]) {}
     func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {}
+    func lose(
+        _ input: OrderedInput, _ key: UnsafeBufferPointer<UInt8>, at time: Int64, now: Int64, _ state: any OperatorState
+    ) {}
 }
 
 /// Rows of one input that have come out of the buffer, in columns again.
@@ -35,6 +42,7 @@ final class OrderedInput {
     let index: Int
     /// nil: the operator itself puts the rows into the buffer.
     let step: StepPlan?
+    let fields: [Field]
     let batch: Batch
     let decoder: RepartitionDecoder
     let encoder: RepartitionEncoder
@@ -50,6 +58,7 @@ final class OrderedInput {
     init(_ fields: [Field], _ columns: [Column], _ step: StepPlan?, index: Int, capacity: Int) {
         self.index = index
         self.step = step
+        self.fields = fields
         batch = Batch(schema: Schema(fields), capacity: capacity)
         decoder = RepartitionDecoder(fields, partitions: Int(Int32.max), capacity: capacity)
         encoder = RepartitionEncoder(fields, columns: columns)
@@ -108,6 +117,8 @@ final class MakerPlan {
     let rows: RowMaker
     /// What it computes of the rows of its inputs and may not fit in 64 bits.
     let bounded: [(step: StepPlan, field: String, program: Program)]
+    /// Bytes of a row in the buffer, at most, without its texts.
+    let rowBytesMost: Int
     /// What comes out of the buffer at a time, as (input, row).
     var released: [(input: Int32, row: Int32)] = []
     /// Rows that have come out of the buffer are taken; they stand where they stood in it.
@@ -119,7 +130,10 @@ final class MakerPlan {
         self.stream = stream
         let inputs = spec.inputs.map { pipeline.steps[$0] }
         self.inputs = inputs
-        rows = RowMaker(pipeline.sources[stream], roots: pipeline.roots)
+        rowBytesMost = 128 + 12 * (inputs.map(\.spec.schema.fields.count).max() ?? 0)
+        rows = RowMaker(
+            pipeline.sources[stream], roots: pipeline.roots, step: pipeline.authorName(of: step.index),
+            topics: pipeline.sources.map(\.topic))
         let capacity = pipeline.options.rowsMax
         bounded = spec.kind.computed.compactMap { input, field, expression in
             let program = Program(expression, capacity: capacity, zones: zones)
@@ -139,13 +153,13 @@ final class MakerPlan {
         // One line for each kind that is ordered.
         switch spec.kind {
         case let kind as StreamJoinSpec:
-            StreamJoinOperator(kind, inputs, resultCount: spec.schema.fields.count)
-        case let kind as SequenceSpec: SequenceOperator(kind, step, capacity: capacity, zones: zones)
-        case let kind as SessionSpec: SessionOperator(kind, step, capacity: capacity, zones: zones)
+            StreamJoinOperator(kind, inputs, spec.limits, resultCount: spec.schema.fields.count)
+        case let kind as SequenceSpec: SequenceOperator(kind, step, spec.limits, capacity: capacity, zones: zones)
+        case let kind as SessionSpec: SessionOperator(kind, step, spec.limits, capacity: capacity, zones: zones)
         case let kind as DeduplicateSpec: DeduplicateOperator(kind)
         case let kind as TopSpec: TopOperator(kind, step)
         case let kind as FundFlowSpec: FundFlowOperator(kind, step, loop, capacity: capacity, zones: zones)
-        case let kind as LevelsSpec: LevelsOperator(kind, step, capacity: capacity, zones: zones)
+        case let kind as LevelsSpec: LevelsOperator(kind, step, spec.limits, capacity: capacity, zones: zones)
         default: nil
         }
     }
@@ -155,9 +169,12 @@ final class MakerPlan {
 final class MakerState {
     let buffer: OrderedBuffer
     let state: any OperatorState
+    /// The state, where a row may make a row for each that waits.
+    let pairs: PairingState?
 
     init(_ operation: any OrderedOperator, tracksChanges: Bool) {
         buffer = OrderedBuffer(tracksChanges: tracksChanges)
         state = operation.makeState(tracksChanges: tracksChanges)
+        pairs = (state as? PairingState).flatMap { $0.sides.count > 1 ? $0 : nil }
     }
 }

@@ -12,6 +12,13 @@ final class RowMaker {
         let rows: StreamRows
     }
 
+    /// The step, as its author calls it; names of the sources that rows may come from; the stream's place among them.
+    let step: String
+    let topics: [String]
+    let stage: Int
+    /// Dead letters so far, and what is to be counted of them.
+    var letterCount = 0
+    var letters: [Letter] = []
     private let schema: Schema
     private let timeField: Int
     private let roots: RootRows
@@ -27,10 +34,11 @@ final class RowMaker {
     var root: Int32 = 0
     /// Results that are null since they do not fit in 64 bits.
     private(set) var overflows: Int64 = 0
-    /// Records for other tasks that an operator writes along with its rows.
+    /// Records for other tasks, and dead letters, that an operator writes along with its rows.
     var outbox = Outbox()
 
-    init(_ plan: Pipeline.SourcePlan, roots: RootRows) {
+    init(_ plan: Pipeline.SourcePlan, roots: RootRows, step: String, topics: [String]) {
+        (self.step, self.topics, stage) = (step, topics, plan.index)
         guard let rows = plan.stream else { unreachable("source \(plan.spec.name) is no stream") }
         schema = plan.spec.schema
         timeField = plan.spec.timeField

@@ -149,7 +149,9 @@ final class LookupTable {
         for (row, id) in answered.enumerated() {
             let bytes = table.row.encode(table.values, row, batch.arena)
             guard let start = bytes.baseAddress else { continue }
-            entries[Int(id)].offset = rows.append(start, bytes.count).offset
+            // Not that of a text, which has 32 bits.
+            entries[Int(id)].offset = rows.count
+            _ = rows.append(start, bytes.count)
             entries[Int(id)].count = Int32(bytes.count)
         }
     }
@@ -157,7 +159,9 @@ final class LookupTable {
     private func compact() {
         let packed = Arena(capacity: max(64, rows.count - garbage))
         for id in entries.indices where entries[id].count > 0 {
-            entries[id].offset = packed.append(rows.base + entries[id].offset, Int(entries[id].count)).offset
+            let offset = packed.count
+            _ = packed.append(rows.base + entries[id].offset, Int(entries[id].count))
+            entries[id].offset = offset
         }
         rows = packed
         garbage = 0

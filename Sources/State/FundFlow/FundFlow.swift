@@ -7,7 +7,8 @@ package enum FundMethod: Equatable, Sendable {
     case fifo
     /// Of every lot in proportion to its amount. Lots stand in the order clean, then as they came; the lots up to and
     /// including the k-th give floor(amount x sum of the first k / balance) together, so that the parts add up to
-    /// the amount exactly and each is less than one unit away from its exact share.
+    /// the amount exactly and each is less than one unit away from its exact share (rounding of running sums; the
+    /// largest remainders would have to be sorted, and bring no part nearer than that).
     case proRata
 }
 
@@ -53,8 +54,8 @@ package enum FundStatus: Equatable, Sendable {
     case notPositive
     /// Source and target are one account: nothing changed.
     case sameAccount
-    /// The name of an account or a loan is empty or longer than `Limits.fundNameBytesMax`, or a part is not one that
-    /// `send` made: nothing changed.
+    /// The name of an account or a loan is empty or longer than `Limits.fundNameBytesMax` (a transfer that goes outside
+    /// needs none for its target), or a part is not one that `send` made: nothing changed.
     case malformed
 }
 
@@ -62,8 +63,9 @@ package enum FundStatus: Equatable, Sendable {
 package enum FundFate: UInt8, Sendable {
     /// It is tainted on the target as well.
     case carried
-    /// It leaves: the target is declared to be outside, or it was moved as often as is followed.
-    case outside, hops
+    /// It leaves, and the target has it as clean money: it is declared to go outside, it was moved as often as is followed,
+    /// or it is less than is followed.
+    case outside, hops, small
 }
 
 /// A tainted part of one transfer.
@@ -120,12 +122,12 @@ package struct FundPart: Equatable, Sendable {
 /// What a transfer took from its source.
 package struct FundSend: Equatable, Sendable {
     package var status: FundStatus
-    /// Oldest lot first. Only those with the fate `carried` are tainted on the target. Parts below `least` are not
-    /// listed.
+    /// Oldest lot first: all the taint that the transfer takes. Only those with the fate `carried` are tainted on the
+    /// target.
     package var parts: [FundPart] = []
     /// What the target receives as clean money: the amount without the parts that are carried.
     package var clean: Int64 = 0
-    /// Taint in `clean`, counted as left: of parts with another fate and of parts below `least`.
+    /// Taint in `clean`, counted as left: of parts with another fate.
     package var left: Int64 = 0
     /// Money in `clean` that the account was not known to have.
     package var unknown: Int64 = 0

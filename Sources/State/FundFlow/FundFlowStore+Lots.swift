@@ -88,18 +88,18 @@ extension FundFlowStore {
     private func carry(_ lot: Lot, _ amount: Int64, _ transfer: Transfer, into send: inout FundSend) {
         loans.noteDirty(lot.loan)
         let hop = Int(lot.hop) + 1
-        let fate: FundFate = transfer.toOutside ? .outside : hop > rules.hops ? .hops : .carried
-        if fate == .carried, amount >= rules.least {
+        let fate: FundFate =
+            transfer.toOutside ? .outside : hop > rules.hops ? .hops : amount < rules.least ? .small : .carried
+        if fate == .carried {
             loans.rows[Int(lot.loan)].ledger.sent += Int128(amount)
             send.clean -= amount
         } else {
             loans.rows[Int(lot.loan)].ledger.left += Int128(amount)
             send.left += amount
         }
-        // A part of next to nothing is not worth its row: an account may have hundreds.
-        guard amount >= rules.least else { return }
         let path = lot.path.moved(
-            amount, at: transfer.time, from: transfer.source, to: transfer.target, scratch: scratch)
+            amount, at: transfer.time, from: transfer.source, to: transfer.target, scratch: scratch,
+            shortened: &shortened)
         send.parts.append(
             FundPart(
                 loan: loans.name(of: lot.loan), amount: amount, disbursed: lot.disbursed, hop: hop, fate: fate,
@@ -118,6 +118,7 @@ extension FundFlowStore {
         }
         let book = openBook(of: id)
         guard book.tainted <= Int64.max - lot.amount else {
+            displaced += 1
             loans.rows[loan].ledger.left += Int128(lot.amount)
             return addClean(lot.amount, to: id)
         }

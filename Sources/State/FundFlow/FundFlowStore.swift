@@ -23,8 +23,8 @@ import Records
 /// the same account changes nothing.
 ///
 /// **Taint ends** in two ways, counted for each loan. It *leaves* with a part of a transfer that goes outside, that
-/// would be hop `hops + 1`, or that is below `least`; the target has that money as clean. It *expires* on an account
-/// when `within` has passed since the disbursement: found at the account's next operation, or by `advance`.
+/// would be hop `hops + 1`, or that is below `least`, in that order; the target has that money as clean. It *expires* on
+/// an account when `within` has passed since the disbursement: found at the account's next operation, or by `advance`.
 ///
 /// **Bounds.** Lots that came one after the other and agree in everything are one lot. Over `FundRules.lots` per
 /// account, lots of one loan are merged, neighbours first and the oldest of these: the merged lot has fewer hops and
@@ -87,9 +87,11 @@ package final class FundFlowStore {
     var lotCount = 0
     var pathBytes = 0
 
-    /// Lots that were merged with another since the start, and that left since no room could be made.
+    /// Lots that were merged with another since the start, that left since no room could be made, and paths that lost
+    /// their middle.
     package internal(set) var merged = 0
     package internal(set) var displaced = 0
+    package internal(set) var shortened = 0
 
     package init(rules: FundRules) {
         self.rules = rules
@@ -127,7 +129,9 @@ package final class FundFlowStore {
         from source: UnsafeBufferPointer<UInt8>, to target: UnsafeBufferPointer<UInt8>, amount: Int64, time: Int64,
         toOutside: Bool = false
     ) -> FundSend {
-        guard Self.isName(source), Self.isName(target) else { return FundSend(status: .malformed) }
+        guard Self.isName(source), Self.isName(target) || toOutside && target.isEmpty else {
+            return FundSend(status: .malformed)
+        }
         guard amount > 0 else { return FundSend(status: .notPositive) }
         guard !Self.same(source, target) else { return FundSend(status: .sameAccount) }
         var result = FundSend(status: .done)

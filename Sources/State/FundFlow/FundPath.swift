@@ -37,15 +37,17 @@ package struct FundPath: Equatable, Sendable {
         return steps
     }
 
-    /// With one more transfer, at the end of which the money is on `target`.
+    /// With one more transfer, at the end of which the money is on `target`. Where the path is too long, it loses its
+    /// middle, and `shortened` is one more.
     func moved(
         _ amount: Int64, at time: Int64, from source: UnsafeBufferPointer<UInt8>,
-        to target: UnsafeBufferPointer<UInt8>, scratch: Arena
+        to target: UnsafeBufferPointer<UInt8>, scratch: Arena, shortened: inout Int
     ) -> FundPath {
         scratch.removeAll()
         appendAll(to: scratch, until: bytes.count)
         Self.append(move: amount, time, target, to: scratch)
         if scratch.count > Limits.fundPathBytesMax {
+            shortened += 1
             // Where it began and the newest transfer.
             var first = 0
             visit { _, end in if first == 0 { first = end } }

@@ -1,3 +1,5 @@
+import Base
+
 /// How the levels of a key follow from its items; `LevelsSpec` of the topology says what it all means.
 package struct LevelRules: Sendable {
     package struct Level: Sendable {
@@ -22,11 +24,14 @@ package struct LevelRules: Sendable {
     package var expire: Int64
     /// How long further records of an item change nothing; 0: they always do.
     package var group: Int64
+    /// Of a key, at most, and suppressions.
+    package var items: Int
 
-    package init(levels: [Level], expire: Int64, group: Int64) {
+    package init(levels: [Level], expire: Int64, group: Int64, items: Int = Limits.levelItemsDefault) {
         self.levels = levels
         self.expire = expire
         self.group = group
+        self.items = items
     }
 }
 
@@ -54,6 +59,17 @@ package enum LevelRefusal: Error, Sendable {
     case isOver
     case nothingToResume
     case tooMany
+    case nameTooLong
+}
+
+/// What a key's levels made of an item's record.
+package enum LevelTaken: Sendable {
+    case changed
+    /// Nothing more is to be done.
+    case nothing
+    /// One item more than there may be, or a name longer than it may be: nothing has changed, but that the key does not
+    /// come down before the item would have expired.
+    case tooMany, nameTooLong
 }
 
 /// One step of a key's level.

@@ -18,7 +18,7 @@ extension LevelState {
         let holds = rules.levels.reduce(0) { $0 + $1.hold }
         var last = Int64.min
         for entry in entries where !entry.isEmpty {
-            let ends = entry.suppressed.map(\.until) + [entry.allUntil, entry.snoozedUntil].compactMap { $0 }
+            let ends = entry.suppressed.map(\.until) + [entry.allUntil, entry.snoozedUntil, entry.lostUntil].compactMap { $0 }
             for end in ends where end != .max { last = max(last, end) }
             for item in entry.items { last = max(last, item.time + rules.expire) }
             if entry.level > 0 { last = max(last, entry.since) }
@@ -59,9 +59,10 @@ extension LevelState {
     private func write(_ entry: Entry, to out: Arena) {
         out.appendVarint(UInt64(entry.level))
         out.appendZigzag(entry.since)
-        // Nobody suppresses or snoozes until the least of all times.
+        // Nobody suppresses, snoozes or waits until the least of all times.
         out.appendZigzag(entry.allUntil ?? .min)
         out.appendZigzag(entry.snoozedUntil ?? .min)
+        out.appendZigzag(entry.lostUntil ?? .min)
         out.appendVarint(UInt64(entry.items.count))
         for item in entry.items {
             item.name.withUnsafeBufferPointer { out.appendBlob($0) }
@@ -87,6 +88,7 @@ extension LevelState {
         entry.level = reader.count(below: rules.levels.count + 1)
         entry.since = reader.zigzag()
         (entry.allUntil, entry.snoozedUntil) = (Self.until(reader.zigzag()), Self.until(reader.zigzag()))
+        entry.lostUntil = Self.until(reader.zigzag())
         for _ in 0..<reader.count(below: Limits.levelItemsMax + 1) {
             let name = Array(reader.blob())
             let (weight, time) = (reader.zigzag(), reader.zigzag())

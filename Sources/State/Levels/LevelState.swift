@@ -24,6 +24,8 @@ package final class LevelState: OperatorState {
         /// nil: not every item is suppressed.
         var allUntil: Int64?
         var snoozedUntil: Int64?
+        /// Until then an item that was refused would count.
+        var lostUntil: Int64?
         /// The timer that counts; `.max`: none.
         var scheduled = Int64.max
         var isChanged = false
@@ -32,6 +34,7 @@ package final class LevelState: OperatorState {
 
         var isEmpty: Bool {
             level == 0 && items.isEmpty && suppressed.isEmpty && allUntil == nil && snoozedUntil == nil
+                && lostUntil == nil
         }
     }
 
@@ -89,46 +92,52 @@ package final class LevelState: OperatorState {
         return count >= many.count
     }
 
-    /// True if nothing but time keeps the key from leaving a level.
+    /// True if nothing but time keeps the key from leaving a level. Of an item that was refused nobody knows the weight.
     private func mayLeave(_ level: Int, _ entry: Entry, _ score: Int64) -> Bool {
-        score < rules.levels[level - 1].below && !isHeldUp(entry, by: rules.levels[level - 1])
+        (entry.lostUntil == nil || entry.allUntil != nil) && score < rules.levels[level - 1].below
+            && !isHeldUp(entry, by: rules.levels[level - 1])
     }
 
     // MARK: Records
 
-    /// Takes an item's record. False: it changes nothing, and no more is to be done.
+    /// Takes an item's record.
     package func take(
         _ name: UnsafeBufferPointer<UInt8>, isActive: Bool, weight: Int64, time: Int64, of id: UInt32
-    ) -> Bool {
-        let name = Self.cut(name)
-        let (place, isThere) = Self.find(name, entries[Int(id)].items) { $0.name }
+    ) -> LevelTaken {
         changes.removeAll(keepingCapacity: true)
+        guard name.count <= Limits.levelItemBytesMax else {
+            if isActive { lose(id, time) }
+            return .nameTooLong
+        }
+        let (place, isThere) = Self.find(name, entries[Int(id)].items) { $0.name }
         if !isActive {
-            guard isThere else { return false }
+            guard isThere else { return .nothing }
             entries[Int(id)].items.remove(at: place)
         } else if isThere {
             let item = entries[Int(id)].items[place]
             if rules.group > 0, time - item.time < rules.group, weight <= item.weight {
                 entries[Int(id)].items[place].repeats += 1
                 note(id)
-                return false
+                return .nothing
             }
             entries[Int(id)].items[place].weight = weight
             entries[Int(id)].items[place].time = time
         } else {
+            guard entries[Int(id)].items.count < rules.items else {
+                lose(id, time)
+                return .tooMany
+            }
             let item = LevelItem(name: Array(name), weight: weight, time: time, repeats: 0)
             entries[Int(id)].items.insert(item, at: place)
-            if entries[Int(id)].items.count > Limits.levelItemsMax { dropOldest(id) }
         }
         note(id)
         evaluate(id, time, isFree: false)
-        return true
+        return .changed
     }
 
-    private func dropOldest(_ id: UInt32) {
-        let items = entries[Int(id)].items
-        guard let oldest = items.indices.min(by: { (items[$0].time, $0) < (items[$1].time, $1) }) else { return }
-        entries[Int(id)].items.remove(at: oldest)
+    private func lose(_ id: UInt32, _ time: Int64) {
+        entries[Int(id)].lostUntil = time + rules.expire
+        note(id)
     }
 
     /// Takes a control record; what it refuses changes nothing.
@@ -142,20 +151,20 @@ package final class LevelState: OperatorState {
                 entries[Int(id)].allUntil = until ?? .max
                 break
             }
-            let name = Self.cut(item)
-            let (place, isThere) = Self.find(name, entries[Int(id)].suppressed) { $0.name }
+            guard item.count <= Limits.levelItemBytesMax else { throw .nameTooLong }
+            let (place, isThere) = Self.find(item, entries[Int(id)].suppressed) { $0.name }
             if isThere {
                 entries[Int(id)].suppressed[place].until = until ?? .max
             } else {
-                guard entries[Int(id)].suppressed.count < Limits.levelItemsMax else { throw .tooMany }
-                entries[Int(id)].suppressed.insert(Suppression(name: Array(name), until: until ?? .max), at: place)
+                guard entries[Int(id)].suppressed.count < rules.items else { throw .tooMany }
+                entries[Int(id)].suppressed.insert(Suppression(name: Array(item), until: until ?? .max), at: place)
             }
         case .snooze(let until):
             guard until > time else { throw .isOver }
             entries[Int(id)].snoozedUntil = until
         case .resume(let item):
             if let item {
-                let (place, isThere) = Self.find(Self.cut(item), entries[Int(id)].suppressed) { $0.name }
+                let (place, isThere) = Self.find(item, entries[Int(id)].suppressed) { $0.name }
                 guard isThere else { throw .nothingToResume }
                 entries[Int(id)].suppressed.remove(at: place)
             } else {
@@ -192,6 +201,10 @@ package final class LevelState: OperatorState {
             if let until = entries[Int(id)].allUntil, until <= now {
                 entries[Int(id)].allUntil = nil
                 cause = .control
+            }
+            if let until = entries[Int(id)].lostUntil, until <= now {
+                entries[Int(id)].lostUntil = nil
+                cause = .expiry
             }
             let counts = (items: entries[Int(id)].items.count, suppressed: entries[Int(id)].suppressed.count)
             entries[Int(id)].suppressed.removeAll { $0.until <= now }
@@ -234,7 +247,7 @@ package final class LevelState: OperatorState {
 
     /// Event time after which something is due for a key; `.max`: nothing is.
     private func due(_ entry: Entry) -> Int64 {
-        var due = min(entry.snoozedUntil ?? .max, entry.allUntil ?? .max)
+        var due = min(entry.snoozedUntil ?? .max, entry.allUntil ?? .max, entry.lostUntil ?? .max)
         for suppression in entry.suppressed { due = min(due, suppression.until) }
         for item in entry.items { due = min(due, item.time + rules.expire) }
         if entry.level > 0, entry.snoozedUntil == nil, mayLeave(entry.level, entry, Self.score(entry)) {
@@ -268,14 +281,6 @@ package final class LevelState: OperatorState {
     }
 
     // MARK: Names
-
-    /// At most so many bytes, without the rest of a scalar that is cut in two.
-    private static func cut(_ name: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
-        guard name.count > Limits.levelItemBytesMax else { return name }
-        var end = Limits.levelItemBytesMax
-        while end > 0, name[end] & 0xC0 == 0x80 { end -= 1 }
-        return UnsafeBufferPointer(rebasing: name[..<end])
-    }
 
     /// Where a name stands, or would.
     private static func find<Element>(

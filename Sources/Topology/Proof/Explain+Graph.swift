@@ -18,12 +18,16 @@ extension Explain {
             }
         }
         let bounds = StateBound.all(spec)
+        let operators = OperatorBound.all(spec)
         for (index, step) in spec.steps.enumerated() {
             var lines = [name(of: index, spec)]
             if !step.key.isEmpty { lines.append("key \(keyNames(step).joined(separator: ", "))") }
             if let window = step.window { lines.append(windowText(window)) }
             for bound in bounds where bound.step == index {
                 lines.append("\(StateBound.size(bound.bytesPerKey)) per key")
+            }
+            for bound in operators where bound.step == index {
+                lines.append(bound.bytesMax.map { "at most \(StateBound.size($0))" } ?? "grows with its keys")
             }
             graph.nodes.append(("step\(index)", step.window == nil ? .step : .window, lines))
             if let join = step.join { graph.edges.append(("source\(join.table)", "step\(index)")) }

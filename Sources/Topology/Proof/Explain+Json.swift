@@ -12,14 +12,17 @@ extension Explain {
         json.member("latency", spec.latency)
         let bounds = StateBound.all(spec)
         let estimates = Estimate.all(spec)
+        let operators = OperatorBound.all(spec)
         let paths = LatencyProof.paths(spec, model)
         array(&json, "sources", Array(spec.sources.indices)) { index, json in
             write(spec.sources[index], &json)
             names(&json, "key", spec.partitionKey(of: index) ?? [])
+            if let bound = operators.first(where: { $0.source == index }) { write(bound, &json) }
         }
         array(&json, "steps", Array(spec.steps.indices)) { index, json in
             json.member("name", name(of: index, spec))
             write(spec.steps[index], bounds.first { $0.step == index }, spec, &json)
+            if let bound = operators.first(where: { $0.step == index }) { write(bound, &json) }
             let own = estimates.filter { $0.step == index }
             if own.isEmpty { return }
             array(&json, "estimates", own) { estimate, json in
@@ -43,6 +46,16 @@ extension Explain {
         }
         json.endObject()
         return json.string + "\n"
+    }
+
+    /// `bytes_max` null: it grows with the keys.
+    private static func write(_ bound: OperatorBound, _ json: inout JsonWriter) {
+        json.name("state")
+        json.beginObject()
+        json.name("bytes_max")
+        if let bytes = bound.bytesMax { json.raw("\(bytes)") } else { json.null() }
+        names(&json, "lines", bound.lines)
+        json.endObject()
     }
 
     private static func write(_ source: SourceSpec, _ json: inout JsonWriter) {

@@ -25,6 +25,7 @@ package enum Explain {
             "ruleset \(spec.ruleset)",
             "logic \(spec.logic)",
         ]
+        let operators = OperatorBound.all(spec)
         for (index, source) in spec.sources.enumerated() {
             let isStream = source.origin.isStream
             lines += [
@@ -39,6 +40,7 @@ package enum Explain {
                 lines.append("  partitioned by: \(key.joined(separator: ", "))")
             }
             if isStream { continue }
+            for bound in operators where bound.source == index { lines += bound.lines.map { "  state: \($0)" } }
             if let table = source.table {
                 let key = table.key.map { source.schema.fields[$0].name }.joined(separator: ", ")
                 let kind = table.isBroadcast ? ", in every lane" : ""
@@ -63,6 +65,7 @@ package enum Explain {
             if let join = joinText(step, spec) { lines.append("  join: \(join)") }
             if !step.key.isEmpty { lines.append("  key: \(keyNames(step).joined(separator: ", "))") }
             for estimate in estimates where estimate.step == index { lines.append("  \(estimate.description)") }
+            for bound in operators where bound.step == index { lines += bound.lines.map { "  state: \($0)" } }
             guard let window = step.window else { continue }
             lines.append("  window: \(windowText(window))")
             let outputs = step.outputs.map { "\($0.name) \($0.expression.type)" }

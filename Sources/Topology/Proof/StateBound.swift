@@ -124,7 +124,7 @@ package struct StateBound: Hashable, Sendable {
         return span + (outOfOrder + width - 1) / width + 1 + (window.excludesCurrent ? 2 : 1)
     }
 
-    private static func paneBytes(_ call: AggregateCall, _ schema: Schema) -> Int64 {
+    static func paneBytes(_ call: AggregateCall, _ schema: Schema) -> Int64 {
         let counted: Int64 = call.isCounted(in: schema) ? 8 : 0
         return switch call.function {
         case .count: call.argument == nil && call.condition == nil ? 0 : 8
@@ -154,7 +154,7 @@ package struct StateBound: Hashable, Sendable {
         }
     }
 
-    private static func product(_ a: Int64, _ b: Int64) -> Int64 {
+    static func product(_ a: Int64, _ b: Int64) -> Int64 {
         let (product, overflow) = a.multipliedReportingOverflow(by: b)
         return overflow ? .max : product
     }

@@ -27,7 +27,7 @@ extension OperatorReader {
         let before = context.diagnostics.count
         let keys = [
             "source", "target", "amount", "outside", "disbursements", "method", "within", "hops", "least", "opening",
-            "settle",
+            "settle", "limit",
         ]
         guard
             let flow = MappingReader(
@@ -59,6 +59,7 @@ extension OperatorReader {
         let within = flow.required("within", example: "within: 90d").flatMap { context.duration($0, "within", least: 1) }
         let settle = flow["settle"].map { context.duration($0, "settle", least: 1) } ?? 1000
         let hops = flow["hops"].map { context.integer($0, "hops", 0...Limits.fundHopsMax, example: "hops: 5") } ?? 5
+        let limits = readLimits(flow, [.memory])
         guard transfers.spec != nil, let source, let target, let amount, let loan, let account, let disbursed else {
             return addMistake()
         }
@@ -78,7 +79,7 @@ extension OperatorReader {
                 inputs[0].position,
                 "\(inputs[0].shown) has a field '\(field.name)', which the results of a fund flow have as well; rename it")
         }
-        guard context.diagnostics.count == before, let within, let settle, let hops, let least, let opening,
+        guard context.diagnostics.count == before, let within, let settle, let hops, let least, let opening, let limits,
             let time = transfers.timeField, let paidIntake = addIntake(loans, entry.key + "/disbursements", key: [account])
         else { return addMistake() }
         graph.drafts[intake].spec?.key = [source]
@@ -87,7 +88,8 @@ extension OperatorReader {
             outside: outside, method: method, within: within, hops: hops, least: least, opening: opening,
             settle: settle, amountType: type)
         let operation = OperatorSpec(
-            inputs: [paidIntake, intake], kind: spec, schema: Schema(transfers.fields + results), timeField: time)
+            inputs: [paidIntake, intake], kind: spec, schema: Schema(transfers.fields + results), timeField: time,
+            limits: limits)
         addResult(of: intake, operation, key: ["loan"])
     }
 

@@ -17,15 +17,18 @@ extension OperatorReader {
         let left = graph.input(inputs[0], of: entry.key)
         guard inputs.count == 2,
             let reader = MappingReader(
-                node, "join", keys: ["stream", "on", "kind", "within", "before", "after", "as"],
+                node, "join", keys: ["stream", "on", "kind", "within", "before", "after", "as", "limit"],
                 at: mapping.keyPosition("join"), context, example: Self.streamExample)
         else { return addMistake() }
         let right = graph.input(inputs[1], of: entry.key)
         let kind = reader["kind"].map { context.choice($0, "kind", ["inner", "left"]) } ?? "inner"
         let interval = readInterval(reader)
         let alias = readAlias(reader)
+        let limits = readLimits(reader, [.memory, .rowsPerKey])
         let on = reader.required("on", example: Self.streamExample).flatMap { readOn($0, left, right) }
-        guard context.diagnostics.count == before, let kind, let interval, let on, left.isComplete, right.isComplete else {
+        guard context.diagnostics.count == before, let kind, let interval, let on, let limits,
+            left.isComplete, right.isComplete
+        else {
             return addMistake()
         }
         let prefix = alias ?? inputs[1].text
@@ -53,7 +56,8 @@ extension OperatorReader {
             before: interval.before, after: interval.after, isLeft: kind == "left", leftCount: left.fields.count,
             rightCount: right.fields.count)
         let operation = OperatorSpec(
-            inputs: [leftIntake, rightIntake], kind: spec, schema: Schema(fields), timeField: fields.count - 1)
+            inputs: [leftIntake, rightIntake], kind: spec, schema: Schema(fields), timeField: fields.count - 1,
+            limits: limits)
         let made = graph.addStream(of: leftIntake, entry.key + "/", operation, entry.keyPosition)
         var draft = graph.reader.read(mapping, entry, from: made)
         if mapping["key"] == nil, !draft.hasWindow {

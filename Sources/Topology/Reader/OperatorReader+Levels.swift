@@ -19,7 +19,7 @@ extension OperatorReader {
         let before = context.diagnostics.count
         guard
             let levels = MappingReader(
-                node, "levels", keys: ["item", "active", "weight", "expire", "group", "control", "steps"],
+                node, "levels", keys: ["item", "active", "weight", "expire", "group", "control", "steps", "limit"],
                 at: mapping.keyPosition("levels"), context, example: Self.levelsExample)
         else { return addMistake() }
         let froms = inputs.count - (levels["control"] == nil ? 0 : 1)
@@ -45,7 +45,14 @@ extension OperatorReader {
             context.error(
                 levels.keyPosition("group"), "group must be shorter than expire, \(ValueText.duration(expire))")
         }
+        let limits = readLimits(levels, [.memory, .items])
         let steps = levels.required("steps", example: Self.stepsExample).map { readSteps($0, weight?.type) }
+        if let steps, let limits, let level = steps.first(where: { ($0.many?.count ?? 0) > limits.items }) {
+            context.error(
+                levels.keyPosition("steps"),
+                "level \(level.name) asks for \(level.many?.count ?? 0) items, and of a key at most \(limits.items) are kept; "
+                    + "write limit: { items: \(level.many?.count ?? 0) }")
+        }
         let key = draft.key ?? []
         let results = LevelsSpec.resultFields(weight?.type ?? .int)
         for name in key where results.contains(where: { $0.name == name }) {
@@ -56,7 +63,7 @@ extension OperatorReader {
         let control = levels["control"]
             .flatMap { _ in readControl(graph.input(inputs[1], of: entry.key), inputs[1], draft) }
         guard context.diagnostics.count == before, draft.spec != nil, let item, let active, let weight, let expire,
-            let group, let steps, levels["control"] == nil || control != nil
+            let group, let steps, let limits, levels["control"] == nil || control != nil
         else { return addMistake() }
         let spec = LevelsSpec(
             item: item, active: active, weight: weight, levels: steps, expire: expire, group: group,
@@ -66,7 +73,8 @@ extension OperatorReader {
         let schema = Schema(keyFields + results)
         let operation = OperatorSpec(
             inputs: [control?.step, intake].compactMap { $0 }, kind: spec, schema: schema,
-            timeField: schema.fields.count - 1)
+            timeField: schema.fields.count - 1,
+            limits: limits)
         addResult(of: intake, operation, key: key)
     }
 

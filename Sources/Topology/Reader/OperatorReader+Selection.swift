@@ -12,17 +12,19 @@ extension OperatorReader {
         let before = context.diagnostics.count
         guard
             let reader = MappingReader(
-                node, "deduplicate", keys: ["by", "within"], at: mapping.keyPosition("deduplicate"), context,
+                node, "deduplicate", keys: ["by", "within", "limit"], at: mapping.keyPosition("deduplicate"), context,
                 example: example)
         else { return nothing }
         let within = reader.required("within", example: example).flatMap { context.duration($0, "within", least: 1) }
         let names = reader.required("by", example: example).flatMap { context.names($0, "by", example: example) }
         let by = names?.compactMap { fieldIndex($0, input) }
-        guard context.diagnostics.count == before, let within, let by, let time = input.timeField,
+        let limits = readLimits(reader, [.memory])
+        guard context.diagnostics.count == before, let within, let by, let limits, let time = input.timeField,
             let intake = addIntake(input, entry.key + "/all", key: by)
         else { return nothing }
         let operation = OperatorSpec(
-            inputs: [intake], kind: DeduplicateSpec(within: within), schema: Schema(input.fields), timeField: time)
+            inputs: [intake], kind: DeduplicateSpec(within: within), schema: Schema(input.fields), timeField: time,
+            limits: limits)
         return graph.addStream(of: intake, entry.key + "/", operation, entry.keyPosition)
     }
 
@@ -32,10 +34,11 @@ extension OperatorReader {
         let (intake, draft) = readIntake()
         guard
             let reader = MappingReader(
-                node, "top", keys: ["count", "by", "order"], at: mapping.keyPosition("top"), context, example: example)
+                node, "top", keys: ["count", "by", "order", "limit"], at: mapping.keyPosition("top"), context, example: example)
         else { return addMistake() }
         let count = reader.required("count", example: example)
             .flatMap { context.integer($0, "count", 1...Limits.topMax, example: "count: 10") }
+        let limits = readLimits(reader, [.memory])
         let order = reader["order"].map { context.choice($0, "order", ["greatest", "least"]) } ?? "greatest"
         let input = StepReader.Input(
             input: nil, name: shownInputs, columns: draft.columns, fields: draft.fields, isComplete: draft.isComplete)
@@ -51,14 +54,14 @@ extension OperatorReader {
                 mapping.position, "\(mapping.what) needs 'key': among which records it looks for the greatest; write key: category")
         }
         guard context.diagnostics.count == before, draft.spec != nil, let key = draft.key, let count, let order, let by,
-            let time = draft.timeField
+            let limits, let time = draft.timeField
         else { return addMistake() }
         let operation = OperatorSpec(
             inputs: [intake],
             kind: TopSpec(
                 count: count, by: by, byName: draft.fields[by].name, isLeast: order == "least",
                 fieldCount: draft.fields.count),
-            schema: Schema(fields), timeField: time)
+            schema: Schema(fields), timeField: time, limits: limits)
         addResult(of: intake, operation, key: key)
     }
 

@@ -10,7 +10,7 @@ extension OperatorReader {
         let (intake, draft) = readIntake()
         guard
             let reader = MappingReader(
-                node, "sequence", keys: ["repeat", "times", "first", "then", "without", "within", "gap", "by"],
+                node, "sequence", keys: ["repeat", "times", "first", "then", "without", "within", "gap", "by", "limit"],
                 at: mapping.keyPosition("sequence"), context, example: Self.sequenceExample)
         else { return addMistake() }
         let within = reader.required("within", example: "within: 1d").flatMap { context.duration($0, "within", least: 1) }
@@ -21,12 +21,15 @@ extension OperatorReader {
         }
         let by = reader["by"].map { readBy($0, draft) } ?? []
         let pattern = readPattern(reader, draft)
+        // The records of a run are not kept, only their times.
+        let limits = readLimits(reader, reader.isGiven("repeat") ? [.memory] : [.memory, .rowsPerKey])
         if draft.key == [], !mapping.isGiven("key") {
             context.error(
                 mapping.position,
                 "\(mapping.what) needs 'key', by which the records of a sequence go together; write key: merchant_id")
         }
-        guard context.diagnostics.count == before, draft.spec != nil, let key = draft.key, let within, let by, let pattern
+        guard context.diagnostics.count == before, draft.spec != nil, let key = draft.key, let within, let by, let pattern,
+            let limits
         else { return addMistake() }
         var added: [Field] = []
         switch pattern {
@@ -41,7 +44,8 @@ extension OperatorReader {
         let spec = SequenceSpec(
             pattern: pattern, within: within, gap: gap ?? nil, by: by, byNames: by.map { draft.fields[$0].name },
             fieldCount: draft.fields.count)
-        let operation = OperatorSpec(inputs: [intake], kind: spec, schema: Schema(fields), timeField: fields.count - 1)
+        let operation = OperatorSpec(
+            inputs: [intake], kind: spec, schema: Schema(fields), timeField: fields.count - 1, limits: limits)
         addResult(of: intake, operation, key: key)
     }
 

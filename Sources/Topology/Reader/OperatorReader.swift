@@ -239,7 +239,8 @@ struct OperatorReader {
         (step.aggregates, step.outputs) = ([], [])
         draft.spec = step
         let intake = graph.add(draft)
-        let operation = OperatorSpec(inputs: [intake], kind: spec, schema: Schema(fields), timeField: fields.count - 1)
+        let operation = OperatorSpec(inputs: [intake], kind: spec, schema: Schema(fields), timeField: fields.count - 1,
+            limits: session.limits)
         addResult(of: intake, operation, key: key)
         graph.drafts[graph.drafts.count - 1].session = session
     }

@@ -18,7 +18,7 @@ struct StepDraft {
     var keyColumns: [ExpressionScope.Column] = []
     var windowZone: String?
     /// A window with a gap, milliseconds.
-    var session: (gap: Int64, max: Int64)?
+    var session: (gap: Int64, max: Int64, limits: OperatorLimits)?
     var outputs: [ExpressionScope.Column] = []
     var isOutputComplete = false
 }
@@ -184,7 +184,7 @@ struct StepReader {
         var spec: WindowSpec?
         var zone: String?
         var kind: ExpressionScope.WindowKind
-        var session: (gap: Int64, max: Int64)?
+        var session: (gap: Int64, max: Int64, limits: OperatorLimits)?
     }
 
     /// A window needs a key and aggregates, and the other way round.
@@ -217,15 +217,15 @@ struct StepReader {
             let mapping = MappingReader(
                 node,
                 "window",
-                keys: ["size", "slide", "zone", "until", "gap", "max"],
+                keys: ["size", "slide", "zone", "until", "gap", "max", "limit"],
                 at: place,
                 context,
                 example: example
             )
         else { return nil }
         if mapping.isGiven("gap") { return readSession(mapping) }
-        if mapping["max"] != nil {
-            context.error(mapping.keyPosition("max"), "max is for windows with a gap; write window: { gap: 30m, max: 1d }")
+        for key in ["max", "limit"] where mapping[key] != nil {
+            context.error(mapping.keyPosition(key), "\(key) is for windows with a gap; write window: { gap: 30m, max: 1d }")
         }
         var window = Window(zone: mapping["zone"].flatMap { context.zone($0) }, kind: .unknown)
         let isZoneGood = mapping["zone"] == nil || window.zone != nil
@@ -271,8 +271,9 @@ struct StepReader {
         let gap = mapping["gap"].flatMap { context.duration($0, "gap", least: 1) }
         let max = mapping.required("max", example: "window: { gap: 30m, max: 1d }")
             .flatMap { context.duration($0, "max", least: 1) }
+        let limits = context.limits(mapping["limit"], at: mapping.keyPosition("limit"), [.memory, .sessions])
         var window = Window(kind: .session)
-        if let gap, let max { window.session = (gap, max) }
+        if let gap, let max, let limits { window.session = (gap, max, limits) }
         return window
     }
 

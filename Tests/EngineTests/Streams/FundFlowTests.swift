@@ -143,10 +143,7 @@ import Topology
                     // What is too little is not followed.
                     let isFollowed = !transfer.cash && hop <= 3 && count >= 2
                     let step = " -\(count)@\(CivilTime.string(transfer.time))-> \(transfer.target)"
-                    if count >= 2 {
-                        lines.append(
-                            "\(transfer.id) \(loan) \(count) \(hop) \(!isFollowed) \((unit.path + [step]).joined())")
-                    }
+                    lines.append("\(transfer.id) \(loan) \(count) \(hop) \(!isFollowed) \((unit.path + [step]).joined())")
                     if isFollowed {
                         arriving += Array(
                             repeating: Unit(loan: loan, disbursed: unit.disbursed, path: unit.path + [step]), count: count)
@@ -154,10 +151,8 @@ import Topology
                         cleanCount += count
                     }
                 }
-                if !transfer.cash {
-                    arriving += Array(repeating: Unit(), count: cleanCount)
-                    events.append(.arrival(transfer.target, arriving, transfer.time + 10_000))
-                }
+                arriving += Array(repeating: Unit(), count: cleanCount)
+                events.append(.arrival(transfer.target, arriving, transfer.time + 10_000))
             }
         }
         return lines.sorted()

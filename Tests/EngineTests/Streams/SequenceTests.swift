@@ -61,25 +61,16 @@ import Topology
             switch pattern {
             case .run, .gapRun:
                 let (within, gap): (Int64, Int64) = pattern == .run ? (30_000, 30_000) : (60_000, 15_000)
-                var run: [Event] = []
-                var isDone = false
-                for event in sorted {
-                    if let last = run.last,
-                        event.time - (isDone ? last.time : run[0].time) > within || event.time - last.time > gap
-                    {
-                        run = []
-                        isDone = false
-                    }
-                    guard event.kind == "a" else {
-                        run = []
-                        isDone = false
-                        continue
-                    }
-                    run.append(event)
-                    if run.count == 3, !isDone {
-                        isDone = true
-                        lines.append("\(event.id) 3 \(CivilTime.string(run[0].time)) \(CivilTime.string(event.time))")
-                    }
+                // By the first record of the run: a run is told once.
+                var told: Set<Int64> = []
+                for (place, event) in sorted.enumerated() where event.kind == "a" {
+                    var first = place
+                    while first > 0, sorted[first - 1].kind == "a", sorted[first].time - sorted[first - 1].time <= gap { first -= 1 }
+                    guard place - first >= 2, event.time - sorted[place - 2].time <= within,
+                        told.insert(sorted[first].time).inserted
+                    else { continue }
+                    lines.append(
+                        "\(event.id) 3 \(CivilTime.string(sorted[place - 2].time)) \(CivilTime.string(event.time))")
                 }
             case .then, .pairedThen:
                 var open: [Event] = []

@@ -35,8 +35,13 @@ final class TaskCluster {
     private var committed: [Place: Int] = [:]
     private var read: [Place: Int] = [:]
     private var pending: [Outbox] = []
+    /// What the task under way has handed on in the middle of a batch.
+    private var spilled: [[Output]] = []
+    private(set) var spills = 0
     private var changelogs: [[(key: [UInt8], value: [UInt8]?)]] = []
     private(set) var outputs: [Output] = []
+    /// Dead letters: why, the step, the value.
+    private(set) var letters: [(why: String, step: String, text: String)] = []
     private(set) var lateCount = 0
     private(set) var deadCount = 0
     private(set) var crashes = 0
@@ -44,21 +49,28 @@ final class TaskCluster {
     private var hasEnded = false
     private let storage: RawRecordStorage
 
-    init(_ text: String, partitions: Int, rowsMax: Int = 64) throws {
+    /// `outboxBytesMax`: beyond that outputs are handed on in the middle of a batch, and joins make few at a time.
+    init(_ text: String, partitions: Int, rowsMax: Int = 64, outboxBytesMax: Int? = nil) throws {
         let (read, diagnostics) = TopologyReader.read(text, file: "t.yaml")
         let whole = try #require(read, "\(diagnostics)")
         spec = partitions > 1 ? whole.repartitioned() : whole
         self.partitions = partitions
         self.rowsMax = rowsMax
-        pipeline = try Planner(spec).pipeline(
-            Pipeline.Options(rowsMax: rowsMax, clock: nil, tracksChanges: true, partitions: partitions)
-        ).pipeline
+        var options = Pipeline.Options(rowsMax: rowsMax, clock: nil, tracksChanges: true, partitions: partitions)
+        if let outboxBytesMax { (options.outboxBytesMax, options.pairsAtOnceMax) = (outboxBytesMax, 20) }
+        pipeline = try Planner(spec).pipeline(options).pipeline
         storage = RawRecordStorage(capacity: rowsMax)
         for task in 0..<partitions {
             tasks.append(pipeline.makeTask(partition: Int32(task)))
             pending.append(Outbox())
             changelogs.append([])
+            spilled.append([])
         }
+    }
+
+    private func output(_ record: Outbox.Record, _ sink: Int, of outbox: Outbox) -> Output {
+        func text(_ bytes: UnsafeBufferPointer<UInt8>?) -> String { bytes.map { String(decoding: $0, as: UTF8.self) } ?? "" }
+        return Output(sink: spec.sinks[sink].name, key: text(outbox.key(of: record)), text: text(outbox.value(of: record)))
     }
 
     // MARK: Topics
@@ -106,6 +118,15 @@ final class TaskCluster {
                 storage.offsets[row] = Int64(start + row)
                 storage.timestamps[row] = 1
             }
+            pipeline.spill = { [unowned self] outbox in
+                spills += 1
+                for record in outbox.records {
+                    guard case .sink(let sink) = record.destination else { continue }
+                    spilled[place.task].append(output(record, sink, of: outbox))
+                }
+                outbox.removeAll()
+            }
+            defer { pipeline.spill = nil }
             pipeline.process(
                 RawRecords(at: storage, from: 0, count: records.count), source: place.source, task: tasks[place.task],
                 outbox: &pending[place.task])
@@ -115,21 +136,29 @@ final class TaskCluster {
 
     func commit(_ task: Int) {
         pipeline.carryWatermarks(tasks[task], quiet: { _ in hasEnded }, into: &pending[task])
+        outputs += spilled[task]
+        spilled[task] = []
         for record in pending[task].records {
             let key = pending[task].key(of: record).map { Array($0) }
             let value = pending[task].value(of: record).map { Array($0) } ?? []
             switch record.destination {
-            case .sink(let sink):
-                outputs.append(
-                    Output(
-                        sink: spec.sinks[sink].name, key: String(decoding: key ?? [], as: UTF8.self),
-                        text: String(decoding: value, as: UTF8.self)))
+            case .sink(let sink): outputs.append(output(record, sink, of: pending[task]))
             case .repartition(let index):
                 let to = record.partition >= 0 ? Int(record.partition) : partition(of: key ?? [])
                 topics[Place(source: spec.repartitions[index].source, task: to), default: []]
                     .append(Record(key: key, value: value))
             case .late: lateCount += 1
-            case .deadLetter: deadCount += 1
+            case .deadLetter:
+                deadCount += 1
+                var headers: [String: String] = [:]
+                pending[task].forEachHeader(of: record) {
+                    headers[String(decoding: $0, as: UTF8.self)] = String(decoding: $1, as: UTF8.self)
+                }
+                letters.append(
+                    (
+                        headers["__streams.errors.exception"] ?? "", headers["millrace.errors.step"] ?? "",
+                        String(decoding: value, as: UTF8.self)
+                    ))
             case .changelog: break
             }
         }
@@ -162,6 +191,7 @@ final class TaskCluster {
             snapshot = bytes
         }
         pending[task].removeAll()
+        spilled[task] = []
         for source in spec.sources.indices {
             let place = Place(source: source, task: task)
             read[place] = committed[place] ?? 0

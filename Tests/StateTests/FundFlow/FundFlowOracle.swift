@@ -129,14 +129,14 @@ struct FundFlowOracle {
         var send = Send(clean: amount, unknown: amount - Int64(known))
         for (unit, part) in Self.runs(taken) {
             guard let loan = unit.loan else { continue }
-            let fate: FundFate = toOutside ? .outside : unit.hop == rules.hops ? .hops : .carried
-            if fate == .carried, part >= rules.least {
+            let fate: FundFate =
+                toOutside ? .outside : unit.hop == rules.hops ? .hops : part < rules.least ? .small : .carried
+            if fate == .carried {
                 send.clean -= part
             } else {
                 send.left += part
                 left[loan, default: 0] += Int(part)
             }
-            guard part >= rules.least else { continue }
             let path = unit.path + " -\(part)@\(CivilTime.string(time))-> " + target
             send.parts.append(
                 Part(loan: loan, amount: part, disbursed: unit.disbursed, hop: unit.hop + 1, fate: fate, path: path))

@@ -40,6 +40,40 @@ import Testing
         #expect(store.shown("A") == "")
     }
 
+    @Test("Shares are those of exact fractions, rounded as running sums: to the last unit in all, and each by less than one")
+    func sharesAreRoundedAsRunningSums() {
+        for seed in [UInt64(1), 2, 3] {
+            var random = SplitMix64(seed: seed)
+            for _ in 0..<300 {
+                let store = FundFlowStore(rules: FundRules(method: .proRata, within: 1000, least: 1))
+                let size = [7, 1000, 1 << 40][Int(random.next() % 3)]
+                let clean = Int64(random.next() % UInt64(size))
+                _ = store.receive("A", clean: clean, time: 1)
+                let lots = (0..<Int(1 + random.next() % 9)).map { _ in 1 + Int64(random.next() % UInt64(size)) }
+                for (number, lot) in lots.enumerated() { _ = store.disburse("A", loan: "L\(number)", amount: lot, time: 1) }
+                let balance = lots.reduce(clean, +)
+                let amount = 1 + Int64(random.next() % UInt64(balance))
+                let send = store.send(from: "A", to: "B", amount: amount, time: 2)
+                // Of the first ones together, the exact share without its fraction.
+                var given = Int128(amount) * Int128(clean) / Int128(balance)
+                #expect(send.clean == Int64(given))
+                var (sum, parts) = (clean, send.parts[...])
+                for (number, lot) in lots.enumerated() {
+                    sum += lot
+                    let total = Int128(amount) * Int128(sum) / Int128(balance)
+                    let part = Int64(total - given)
+                    given = total
+                    if part > 0 { #expect(parts.popFirst().map { $0.loan == Array("L\(number)".utf8) && $0.amount == part } == true) }
+                    // |part - amount x lot / balance| < 1
+                    let error = Int128(part) * Int128(balance) - Int128(amount) * Int128(lot)
+                    #expect(abs(error) < Int128(balance) && part <= lot)
+                }
+                #expect(parts.isEmpty && send.clean + send.parts.reduce(0) { $0 + $1.amount } == amount)
+                #expect(store.verify() == nil)
+            }
+        }
+    }
+
     /// The largest amounts do not overflow.
     @Test func largestAmounts() {
         for method in [FundMethod.fifo, .proRata] {
@@ -105,15 +139,22 @@ import Testing
     @Test func whereTaintEnds() {
         let rules = FundRules(method: .fifo, within: 1000, hops: 2, least: 10)
         let store = FundFlowStore(rules: rules)
-        _ = store.disburse("A", loan: "L1", amount: 100, time: 0)
-        #expect(store.send(from: "A", to: "B", amount: 9, time: 1).left == 9)
+        _ = store.disburse("A", loan: "L1", amount: 110, time: 0)
+        // What is below `least` is told as well, so that sums over the parts are all of it.
+        let small = store.send(from: "A", to: "B", amount: 9, time: 1)
+        #expect(small.left == 9 && small.clean == 9 && Self.shares(small) == ["L1 9 small"])
         let outside = store.send(from: "A", to: "casino", amount: 11, time: 1, toOutside: true)
         #expect(Self.shares(outside) == ["L1 11 outside"] && outside.clean == 11)
+        #expect(store.receive("casino", parts: outside.parts, clean: outside.clean, time: 1) == .done)
+        #expect(store.shown("casino") == "clean 11")
+        // Cash may be paid to nobody, other money not.
+        let cash = store.send(from: "A", to: "", amount: 10, time: 1, toOutside: true)
+        #expect(cash.status == .done && Self.shares(cash) == ["L1 10 outside"])
         _ = store.move(from: "A", to: "B", amount: 50, time: 2)
         _ = store.move(from: "B", to: "C", amount: 40, time: 3)
         let third = store.move(from: "C", to: "D", amount: 40, time: 4)
         #expect(Self.shares(third) == ["L1 40 hops"] && store.shown("D") == "clean 40")
-        #expect(store.ledger(of: "L1").left == 60)
+        #expect(store.ledger(of: "L1").left == 70)
         // 1000 ms after the disbursement it is followed, 1001 ms after it is not.
         let last = store.send(from: "B", to: "C", amount: 10, time: 1000)
         #expect(Self.shares(last) == ["L1 10 carried"])

@@ -1,0 +1,36 @@
+import Base
+
+extension Command {
+    static let docs = Command(
+        name: "docs",
+        summary: "print what the program knows about itself",
+        help: """
+            usage: millrace docs [NAME]
+
+            Prints a part of the reference, as Markdown; without a name, what there is.
+
+              limits    every limit: its value, what it bounds, what happens where it is hit, who says so, what raises it
+
+            example: millrace docs limits
+            """,
+        options: [:],
+        run: { (arguments: Arguments) throws(Fault) -> Int32 in
+            guard let name = arguments.files.first else {
+                for (name, about, _) in parts {
+                    print("\(name)\(String(repeating: " ", count: max(1, 10 - name.count)))\(about)")
+                }
+                return ExitCode.done
+            }
+            guard arguments.files.count == 1, let part = parts.first(where: { $0.name == name }) else {
+                let names = parts.map(\.name).joined(separator: ", ")
+                throw Fault(.user, "docs takes one name of \(names), not '\(arguments.files.joined(separator: " "))'")
+            }
+            print(part.text(), terminator: "")
+            return ExitCode.done
+        }
+    )
+
+    private static let parts: [(name: String, about: String, text: @Sendable () -> String)] = [
+        ("limits", "every limit of the program", { Limits.markdown })
+    ]
+}
