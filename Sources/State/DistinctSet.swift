@@ -188,33 +188,6 @@ final class DistinctSet {
         }
     }
 
-    /// Moves what was seen in these panes to their slots in a larger ring, and forgets the rest.
-    func grow(to count: Int, oldest: Int64, newest: Int64) {
-        let (oldSlots, oldWords, oldMasks, oldSketches) = (slots, wordsPerValue, masks, sketches)
-        slots = count
-        wordsPerValue = (count + 63) / 64
-        unionCount = 0
-        used = Array(repeating: 0, count: wordsPerValue)
-        unionMask = used
-        if !oldSketches.isEmpty { sketches = Array(repeating: [], count: count) }
-        masks = []
-        masks.reserveCapacity(capacity * wordsPerValue)
-        masks.append(contentsOf: repeatElement(0, count: hashes.count * wordsPerValue))
-        for pane in oldest...newest {
-            let (from, to) = (WindowStore.slot(pane, oldSlots), WindowStore.slot(pane, count))
-            let bit: UInt64 = 1 << UInt64(to & 63)
-            if !oldSketches.isEmpty, !oldSketches[from].isEmpty {
-                sketches[to] = oldSketches[from]
-                used[to >> 6] |= bit
-            }
-            for place in hashes.indices where oldMasks[place * oldWords + from >> 6] & 1 << UInt64(from & 63) != 0 {
-                masks[place * wordsPerValue + to >> 6] |= bit
-                used[to >> 6] |= bit
-            }
-        }
-        live = hashes.indices.count { !isUnseen($0) }
-    }
-
     /// The bits of a word that stand for `count` slots from `first` on, cyclically.
     @inline(__always)
     private func bits(of word: Int, _ first: Int, _ count: Int) -> UInt64 {

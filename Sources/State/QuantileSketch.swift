@@ -15,14 +15,6 @@ final class QuantileSketch {
 
     var memoryBytes: Int { panes.reduce(0) { $0 + 48 + $1.buckets.capacity * 2 + $1.counts.capacity * 4 } }
 
-    /// Moves the buckets of these panes to their slots in a larger ring, and forgets the rest.
-    func grow(to count: Int, oldest: Int64, newest: Int64) {
-        let old = panes
-        panes = Array(repeating: Bins(), count: count)
-        for pane in oldest...newest { panes[WindowStore.slot(pane, count)] = old[WindowStore.slot(pane, slots)] }
-        slots = count
-    }
-
     func clear(slot: Int) { panes[slot].removeAll() }
 
     func add(_ value: Int64, slot: Int) { panes[slot].add(Self.bucket(of: value), 1) }

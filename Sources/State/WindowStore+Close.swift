@@ -139,9 +139,8 @@ extension WindowStore {
 
     private func forgetIfEmpty(_ id: UInt32, _ onForgotten: (UInt32) -> Void) {
         let block = block(of: id)
-        guard block != emptyBlock, lastAnchor(covering: block[Self.newest]) <= closedAnchor, !ahead.holds(id) else {
-            return
-        }
+        guard block != emptyBlock, lastAnchor(covering: block[Self.newest]) <= closedAnchor else { return }
+        if options.mayRunAhead, ahead.holds(id) { return }
         remove(id)
         onForgotten(id)
     }
@@ -197,12 +196,7 @@ extension WindowStore {
         let total = totals == .running ? running : closed
         let place = total + offsets[index]
         let (values, valid) = (output.values, output.valid)
-        let looksAhead = totals == .running && !ahead.isEmpty
         for row in 0..<count {
-            if looksAhead, let newest = ahead.newest(of: ids[row]) {
-                (values[row], valid[row]) = read(index, of: ids[row], at: newest, arena: arena)
-                continue
-            }
             let block = Self.block(of: ids[row], blocks, emptyBlock)
             let words = block + place
             let value: (value: Int64, valid: UInt8)
@@ -219,6 +213,11 @@ extension WindowStore {
             }
             values[row] = value.value
             valid[row] = value.valid
+        }
+        guard totals == .running, !ahead.isEmpty else { return }
+        for row in 0..<count {
+            guard let newest = ahead.newest(of: ids[row]) else { continue }
+            (values[row], valid[row]) = read(index, of: ids[row], at: newest, arena: arena)
         }
     }
 

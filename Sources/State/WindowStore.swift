@@ -241,7 +241,7 @@ package final class WindowStore {
 
     /// Bytes of all blocks, panes ahead and sketches.
     package var memoryBytes: Int {
-        blocks.memoryBytes + ahead.memoryBytes
+        blocks.memoryBytes + ahead.memoryBytes + marks.count * MemoryLayout<OrderMark>.stride
             + sketches.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
             + quantiles.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
     }
@@ -277,7 +277,7 @@ package final class WindowStore {
         for word in Self.pass..<running { block[word] = 0 }
         block[Self.position] = Int64(live.count)
         live.append(id)
-        if !ahead.holds(id) { arrivals.append(id) }
+        if !options.mayRunAhead || !ahead.holds(id) { arrivals.append(id) }
         clearTotals(block)
         return block
     }

@@ -293,23 +293,6 @@ import Topology
         }
     }
 
-    /// Goal: what an older version kept is refused as that, before any of it is read as something else.
-    @Test func olderFormatsAreRefused() throws {
-        var random = SplitMix64(seed: 4)
-        let spec = Self.spec(window: "{ size: 60s, slide: 10s }", outOfOrder: "0s")
-        let events = WindowOracleTests.events(&random, count: 100, disorder: 0, step: 4000)
-        var run = try Self.run(spec, events, &random, crashesPerMille: 0)
-        let definitions = try #require(run.log.records.firstIndex { $0.key == [4] })
-        run.log.records[definitions].value?[0] = StateIdentities.format - 1
-        run.log.records.insert(Log.Record(offset: 0, key: [200, 1], value: [1]), at: definitions + 1)
-        let pipeline = Self.pipeline(spec, events)
-        #expect {
-            try Self.restore(pipeline, pipeline.makeTask(partition: 0), run.log, from: 0)
-        } throws: { error in
-            "\(error)".contains("format \(StateIdentities.format - 1)") && "\(error)".contains("another --group")
-        }
-    }
-
     /// Where two lists first part, and what only one of them has, shortly.
     static func difference(_ wanted: [String], _ found: [String]) -> String {
         func short(_ text: String?) -> String {

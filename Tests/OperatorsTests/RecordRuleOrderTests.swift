@@ -268,12 +268,21 @@ import Topology
         }
     }
 
+    /// Every record has a value: what nulls come to is not the matter here.
+    static func events(_ random: inout SplitMix64, count: Int, disorder: Int64, step: Int64) -> [Event] {
+        WindowOracleTests.events(&random, count: count, disorder: disorder, step: step, keys: 3).map { event in
+            var event = event
+            event.value = event.value ?? 0
+            return event
+        }
+    }
+
     /// `step`: about the time between records; `disorder`: how far a record may be behind.
     static func check(
         _ windows: [Window], _ rule: Rule, seed: UInt64, step: Int64, disorder: Int64, outOfOrder: Int64, count: Int = 220
     ) throws {
         var random = SplitMix64(seed: seed)
-        let events = WindowOracleTests.events(&random, count: count, disorder: disorder, step: step, keys: 3)
+        let events = Self.events(&random, count: count, disorder: disorder, step: step)
         try compare(
             windows, rule, events, events.map { _ in 0 }, outOfOrder: outOfOrder, "seed \(seed), disorder \(disorder)")
     }
@@ -323,7 +332,7 @@ import Topology
                 let seed = UInt64(200_000 + 1000 * place + 10 * number + mess)
                 var random = SplitMix64(seed: seed)
                 let step = window.slide / 2 + window.size / 20
-                var events = WindowOracleTests.events(&random, count: 200, disorder: window.slide / 2, step: step, keys: 3)
+                var events = Self.events(&random, count: 200, disorder: window.slide / 2, step: step)
                 let second = (0..<events.count).map { _ in random.next() % 2 == 0 }
                 // One input is ahead, and now and then catches its breath for a while.
                 for index in events.indices where second[index] { events[index].time += apart }

@@ -99,37 +99,35 @@ extension Pipeline {
         _ rule: RulePlan, _ row: Int, _ plan: SourcePlan, _ source: Int, _ task: TaskState, _ bench: Workbench,
         _ outbox: inout Outbox
     ) {
-        let apart = bench.apart
         let members = rule.spec.on.filter { steps[$0].source == source && steps[$0].selection.count > 0 }
         guard let key = members.first.flatMap({ steps[$0].key }) else { return }
         let id = key.ids[row]
         let time = plan.batch.times[row]
-        let newest = findInstants(rule, id, time, members, source, task, apart)
-        let context = { [self] (row: Int, anchor: Int64) in
+        let cause = origin(plan, source, task, row)
+        func context(_ place: Int, _ anchor: Int64) -> AlertContext {
             AlertContext(
-                row: row, time: time, window: task.stores[rule.spec.on[0]]?.bounds(at: anchor),
-                watermark: plan.watermarks[apart.row],
-                cause: origin(plan, source, task, apart.row))
+                row: place, time: time, window: task.stores[rule.spec.on[0]]?.bounds(at: anchor),
+                watermark: plan.watermarks[row], cause: cause)
         }
-        apart.row = row
         outbox.order = order(of: row, plan)
+        let newest = findInstants(rule, id, time, members, source, task, bench.apart)
         var hasRaised = false
         if !task.rules[rule.index].isRaised(id), let first = firstHit(rule, id, source, task, bench) {
             if let edge = edge(rule, id, true, false, at: time, task, bench) {
-                write(rule, edge, context(first.row, first.anchor), arena: apart.arena, bench, &outbox)
+                write(rule, edge, context(first.row, first.anchor), arena: bench.arena, bench, &outbox)
                 hold(rule, edge, id, task)
                 hasRaised = true
             }
         }
         guard newest.isChanged || hasRaised else { return lookAgain(rule, id, at: time, source, task) }
-        apart.instants = [newest.time]
+        bench.apart.instants = [newest.time]
         gather(rule, id, isNewest: true, source, task, bench)
-        let one = bench.first(1)
-        let isTrue = rule.when.run(rule.columns, arena: apart.arena, rows: one).count > 0
-        var isCleared = !isTrue
-        if let clear = rule.clear { isCleared = clear.run(rule.columns, arena: apart.arena, rows: one).count > 0 }
+        var (isTrue, isCleared) = (false, false)
+        withUnsafePointer(to: id) { id in
+            evaluate(rule, id, arena: bench.arena, rows: bench.first(1), task, bench) { (isTrue, isCleared) = ($1, $2) }
+        }
         if let edge = edge(rule, id, isTrue, isCleared, at: time, task, bench) {
-            write(rule, edge, context(0, apart.anchors[0]), arena: apart.arena, bench, &outbox)
+            write(rule, edge, context(0, bench.apart.anchors[0]), arena: bench.arena, bench, &outbox)
             hold(rule, edge, id, task)
         }
         lookAgain(rule, id, at: time, source, task)
@@ -140,15 +138,19 @@ extension Pipeline {
     private func firstHit(
         _ rule: RulePlan, _ id: UInt32, _ source: Int, _ task: TaskState, _ bench: Workbench
     ) -> (row: Int, anchor: Int64)? {
-        let apart = bench.apart
-        let all = apart.instants
+        let all = bench.apart.instants
         var start = 0
         while start < all.count {
             let count = min(all.count - start, options.rowsMax)
-            apart.instants = Array(all[start..<start + count])
+            bench.apart.instants = Array(all[start..<start + count])
             gather(rule, id, isNewest: false, source, task, bench)
-            let hits = rule.when.run(rule.columns, arena: apart.arena, rows: bench.first(count))
-            if hits.count > 0 { return (hits[0], apart.anchors[hits[0]]) }
+            let rows = bench.first(count)
+            let hits = rule.when.run(rule.columns, arena: bench.arena, rows: rows)
+            if rule.when.hasOverflowed {
+                let unknown = rule.when.overflowed(rule.columns, arena: bench.arena, rows: rows)
+                counters.ruleOverflows[rule.index] += Int64(unknown.count)
+            }
+            if hits.count > 0 { return (hits[0], bench.apart.anchors[hits[0]]) }
             start += count
         }
         return nil
@@ -191,8 +193,7 @@ extension Pipeline {
     private func gather(
         _ rule: RulePlan, _ id: UInt32, isNewest: Bool, _ source: Int, _ task: TaskState, _ bench: Workbench
     ) {
-        let apart = bench.apart
-        let arena = apart.arena
+        let (arena, apart) = (bench.arena, bench.apart)
         arena.removeAll()
         let rows = bench.first(apart.instants.count)
         for (place, step) in rule.spec.on.enumerated() {
@@ -250,12 +251,9 @@ extension Pipeline {
 
 /// What is needed to look at the windows that one row has changed.
 final class ApartScratch {
-    /// The row.
-    var row = 0
     /// Event times as of which the windows are looked at, ascending.
     var instants: [Int64] = []
     /// The anchor as of each of the window that an alert names.
     var anchors: [Int64] = []
     var changes: [Int64] = []
-    let arena = Arena(capacity: 1 << 12)
 }

@@ -133,6 +133,7 @@ extension Pipeline {
     }
 
     /// Takes a rule's state for a key through one evaluation; an edge if it changed.
+    @inline(__always)
     func edge(
         _ rule: RulePlan,
         _ id: UInt32,
@@ -143,14 +144,21 @@ extension Pipeline {
         _ bench: Workbench
     ) -> RuleState.Edge? {
         let isRaised = task.rules[rule.index].isRaised(id)
+        return (isRaised ? isCleared : isTrue) ? turn(rule, id, isRaised: isRaised, at: time, task, bench) : nil
+    }
+
+    /// Clears what is raised, or raises what is not.
+    @inline(never)
+    private func turn(
+        _ rule: RulePlan, _ id: UInt32, isRaised: Bool, at time: Int64, _ task: TaskState, _ bench: Workbench
+    ) -> RuleState.Edge? {
+        let last = task.rules[rule.index].edges[id]
         if isRaised {
-            guard isCleared, var edge = task.rules[rule.index].edges[id] else { return nil }
+            guard var edge = last else { return nil }
             edge.isRaised = false
             task.rules[rule.index].setEdge(id, edge)
             return edge
         }
-        guard isTrue else { return nil }
-        let last = task.rules[rule.index].edges[id]
         let key = task.groups[rule.group].keys.key(of: id)
         var edge: RuleState.Edge
         if let last, time < last.eventTime {
