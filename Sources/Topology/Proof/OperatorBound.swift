@@ -74,8 +74,10 @@ package struct OperatorBound: Sendable {
             var grows = ""
             for call in session.aggregates {
                 bytes += StateBound.paneBytes(call, schema)
-                if call.function == .distinct { grows = ", and what `distinct` and `quantile` hold" }
-                if case .quantile = call.function { grows = ", and what `distinct` and `quantile` hold" }
+                switch call.function {
+                case .distinct, .quantile: grows = ", and what `distinct` and `quantile` hold"
+                default: break
+                }
             }
             lines.append(
                 perKey("open sessions", bytes, Int64(limits.sessions), "session") + grows + "; limit: { sessions }")
