@@ -1,28 +1,18 @@
-/// Something that one part of a program works with at a time. Whoever takes it has it until the loan goes out of scope,
-/// and there is no other way to it. To take it while it is out stops the program: what its holder has put there would be
-/// overwritten.
+/// Something that one part of a program works with at a time. To take it while it is out stops the program: what its
+/// holder has put there would be overwritten.
 package final class Lent<Value> {
     private let value: Value
-    fileprivate var isOut = false
+    private var isOut = false
 
     package init(_ value: Value) { self.value = value }
 
-    package func take() -> Loan<Value> {
+    /// Whoever takes it gives it back at the end of the scope: `defer { lent.giveBack() }`. (A loan whose `deinit` did
+    /// so by itself stayed out in release builds of Swift 6.3.1.)
+    package func take() -> Value {
         require(!isOut, "\(Value.self) is taken while it is in use")
         isOut = true
-        return Loan(value, of: self)
-    }
-}
-
-/// What was taken; it goes back at the end of the scope.
-package struct Loan<Value>: ~Copyable {
-    package let value: Value
-    private let owner: Lent<Value>
-
-    fileprivate init(_ value: Value, of owner: Lent<Value>) {
-        self.value = value
-        self.owner = owner
+        return value
     }
 
-    deinit { owner.isOut = false }
+    package func giveBack() { isOut = false }
 }

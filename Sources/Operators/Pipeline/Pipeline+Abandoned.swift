@@ -86,10 +86,11 @@ extension Pipeline {
     /// changes are collected.
     package func clearAbandoned(_ task: TaskState, into outbox: inout Outbox) {
         if task.abandoned.isEmpty { return }
-        let loan = bench.take()
+        let bench = self.bench.take()
+        defer { self.bench.giveBack() }
         let watermark = sources.indices.reduce(Int64.min) { sources[$1].table == nil ? max($0, task.watermarks[$1]) : $0 }
         outbox.order = 0
-        for alert in task.abandoned { write(alert, watermark, task, loan.value, &outbox) }
+        for alert in task.abandoned { write(alert, watermark, task, bench, &outbox) }
         Log.info("task \(task.partition): \(task.abandoned.count) raised alerts of rules that are gone are cleared")
         task.abandoned.removeAll()
     }

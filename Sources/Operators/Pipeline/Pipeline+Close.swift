@@ -228,9 +228,10 @@ extension Pipeline {
     }
 
     private func compute(_ ids: UnsafeBufferPointer<UInt32>, _ body: (UnsafeBufferPointer<UInt32>, Workbench) -> Void) {
-        let loan = bench.take()
-        loan.value.arena.removeAll()
-        body(ids, loan.value)
+        let bench = self.bench.take()
+        defer { self.bench.giveBack() }
+        bench.arena.removeAll()
+        body(ids, bench)
     }
 
     /// The closed window of every key that has records in it, as JSON records and as rows of the step's stream, which go

@@ -61,8 +61,8 @@ extension Pipeline {
             describeOperator(step, task, body)
         }
         describeTables(task, body)
-        let loan = self.bench.take()
-        let bench = loan.value
+        let bench = self.bench.take()
+        defer { self.bench.giveBack() }
         for rule in rules where rule.hasWindow {
             let keys = task.groups[rule.group].keys
             for (id, edge) in task.rules[rule.index].edges {
@@ -87,8 +87,8 @@ extension Pipeline {
     private func describe(_ step: StepPlan, _ task: TaskState, _ body: (StateEntry) -> Void) {
         guard let store = task.stores[step.index], let window = step.window, let keyPlan = step.key else { return }
         let totals: WindowStore.Totals = store.options.keepsRunning ? .running : .closed
-        let loan = self.bench.take()
-        let bench = loan.value
+        let bench = self.bench.take()
+        defer { self.bench.giveBack() }
         let keys = bench.keys(like: keyPlan.columns)
         let names = step.spec.key.map { step.spec.schema.fields[$0].name }
         let watermark = task.watermarks[step.source]
@@ -116,8 +116,8 @@ extension Pipeline {
     private func describeOperator(_ step: StepPlan, _ task: TaskState, _ body: (StateEntry) -> Void) {
         guard let maker = task.makers[step.index] else { return }
         let bytes = Arena(capacity: 1 << 12)
-        let loan = self.bench.take()
-        let bench = loan.value
+        let bench = self.bench.take()
+        defer { self.bench.giveBack() }
         maker.state.forEach(into: bytes) { key, value in
             let text = Self.printable(UnsafeBufferPointer(start: bytes.base + key.lowerBound, count: key.count))
             bench.json.removeAll()

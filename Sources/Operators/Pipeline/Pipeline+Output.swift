@@ -125,8 +125,8 @@ extension Pipeline {
         _ task: TaskState,
         _ sink: (Int) -> (any MetricsSink)?
     ) {
-        let loan = bench.take()
-        let bench = loan.value
+        let bench = self.bench.take()
+        defer { self.bench.giveBack() }
         bench.arena.removeAll()
         let rows = bench.first(ids.count)
         let watermark = task.watermarks[step.source]

@@ -207,8 +207,8 @@ extension Pipeline {
         to end: Int,
         _ outbox: inout Outbox
     ) {
-        let loan = bench.take()
-        let bench = loan.value
+        let bench = self.bench.take()
+        defer { self.bench.giveBack() }
         let batch = plan.batch
         beginTicks(plan, from: start, to: end)
         var count = 0

@@ -21,9 +21,10 @@ extension Pipeline {
             store(plan, table, state, &task.times[source], &task.watermarks[source])
         }
         for row in 0..<plan.batch.count { plan.watermarks[row] = task.watermarks[source] }
-        let loan = bench.take()
+        let bench = self.bench.take()
+        defer { self.bench.giveBack() }
         beginTicks(plan, from: 0, to: plan.batch.count)
-        writeRefused(plan, source, task, from: 0, to: plan.batch.count, loan.value, &outbox)
+        writeRefused(plan, source, task, from: 0, to: plan.batch.count, bench, &outbox)
     }
 
     /// Takes records of a table that every lane has all of. Those that are refused are counted and that is all: each
@@ -234,8 +235,8 @@ extension Pipeline {
             let fields = table.spec.values(of: schema).map { schema.fields[$0] }
             let columns = fields.map { Column($0.type, capacity: 1) }
             let keys = table.key.columns.map { Column($0.type, capacity: 1) }
-            let loan = self.bench.take()
-            let bench = loan.value
+            let bench = self.bench.take()
+            defer { self.bench.giveBack() }
             state.forEachVersion { key, time, place in
                 bench.arena.removeAll()
                 KeyCoding.decode(key, into: keys, row: 0, arena: bench.arena)

@@ -138,6 +138,8 @@ struct OperatorReader {
     private func checkTimes() -> Bool {
         let needs = (Self.operators + ["window"]).contains { mapping[$0] != nil }
         guard needs || inputs.count > 1 else { return true }
+        // Of a source with a mistake the event time is not known.
+        guard graph.sources.allSatisfy({ $0.spec != nil }) else { return true }
         for name in inputs {
             let drafts = graph.drafts.filter { $0.name == name.text && $0.spec != nil && !$0.hasWindow }
             guard let draft = drafts.last, draft.isComplete, draft.timeField == nil else { continue }
