@@ -82,8 +82,12 @@ extension WindowStore {
                 greatest = max(greatest, pane)
                 hasChanged = true
             } else if pane < block[Self.oldest], isUpdate {
-                // No block is further on than the ring reaches, and no row that is not late lies before it.
-                require(pane > block[Self.newest] - Int64(ringCount), "a pane behind the ring")
+                // No block is further on than the ring reaches, and no row that is not late lies before it; one that did all
+                // the same is late, not the end of the process.
+                if pane <= block[Self.newest] - Int64(ringCount) {
+                    late[row] = 1
+                    continue
+                }
                 if block[Self.sketch] != 0 { vacate(block, pane, block[Self.oldest] - 1) }
                 block[Self.oldest] = pane
             }

@@ -107,6 +107,7 @@ extension Pipeline {
         bench.json.member("alert_id", hexadecimal(alert.edge.alertId) + hexadecimal(alert.edge.secondHalf))
         bench.json.member("topology", spec.name)
         bench.json.member("ruleset", spec.ruleset)
+        bench.json.member("logic", spec.logic)
         bench.json.member("rule", alert.rule.name)
         bench.json.member("risk", alert.rule.risk)
         bench.json.member("severity", alert.rule.severity)

@@ -164,7 +164,8 @@ extension Pipeline {
                     // While event time alone goes on, each source's windows are as far as it has come itself.
                     var bound = time
                     if own != source {
-                        bound = rule.looksAgain ? task.watermarks[own] : min(time, task.watermarks[own])
+                        let watermark = roots.watermark(of: sources[own]) ?? task.watermarks[own]
+                        bound = rule.looksAgain ? watermark : min(time, watermark)
                     }
                     if bound != .min { store.advance(start, count: ids.count, to: bound) }
                 }

@@ -44,6 +44,7 @@ extension Pipeline {
         var start = 0
         while start < batch.count {
             let watermark = plan.watermarks[start]
+            if roots.isRoot(plan) { roots.row = start }
             if watermark != .min { close(source: source, watermark: watermark, task: task, outbox: &outbox) }
             stages?.lap(.closing)
             let due = nextClose(source: source, task: task)
@@ -54,7 +55,7 @@ extension Pipeline {
             {
                 end += 1
             }
-            if roots.isRoot(plan) { isAlone = end == start + 1 }
+            if roots.isRoot(plan) { (isAlone, roots.row) = (end == start + 1, end - 1) }
             processStretch(plan, source, task, from: start, to: end, &outbox)
             if hasStreams {
                 pass(plan, source, task)
@@ -357,7 +358,8 @@ extension Pipeline {
         let (rows, ids) = rows(of: pass, plan)
         if rows.count == 0 { return }
         if !pass.isOwn {
-            for index in rows.indices { plan.foreignWatermarks[rows[index]] = task.watermarks[pass.step.source] }
+            let watermark = roots.watermark(of: sources[pass.step.source]) ?? task.watermarks[pass.step.source]
+            for index in rows.indices { plan.foreignWatermarks[rows[index]] = watermark }
         }
         let own = pass.isOwn ? pass.step.selection.selection : Selection(plan.good.rows, count: 0)
         let aheadFrom = pass.isOwn ? store.aheadFrom : .max

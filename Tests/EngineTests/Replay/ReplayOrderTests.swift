@@ -293,7 +293,8 @@ import Topology
                 "a: only 1 of 311 records of \(second) could be read; most often: \(reason)",
                 "a: the one record of \(third) could not be read; most often: \(reason)",
             ])
-        let nothing = try replay(Self.topology, [("a", [empty, empty]), ("b", [first])], .asWritten).summary
+        let csv = try write("b1", ["k,v,at", "a,1,2026-01-01T00:00:00Z"])
+        let nothing = try replay(Self.topology, [("a", [empty, empty]), ("b", [csv])], .asWritten).summary
         #expect(nothing.unreadable.first == "a: no record in \(empty), \(empty); if that is right, leave this input out")
     }
 

@@ -221,7 +221,7 @@ import Topology
             let whole = try Self.cluster(method, loans, transfers, partitions: 1, rowsMax: 64, &random)
             let broken = try Self.cluster(
                 method, loans, transfers, partitions: 4, rowsMax: 16, &other, crashesPerMille: 100)
-            #expect(broken.crashes > 3)
+            #expect(broken.crashes >= 3)
             #expect(try Self.lines(whole) == Self.lines(broken))
         }
     }

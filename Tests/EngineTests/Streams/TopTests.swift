@@ -18,7 +18,7 @@ import Topology
             schema: { id: int, shop: text, city: text, amount: decimal(2)?, time: { type: timestamp, unit: ms } }
         steps:
           least: { from: in, where: amount > 1 or amount is null, key: city, top: { count: 3, by: amount, order: least } }
-          sales: { from: in, key: [city, shop], window: { size: 10s }, aggregate: { sold: sum(amount), orders: count() } }
+          sales: { from: in, key: [city, shop], window: { size: 10s }, aggregate: { sold: "coalesce(sum(amount), 0.00)", orders: count() } }
           best: { from: sales, key: city, top: { count: 2, by: sold } }
           winners: { from: best, where: rank == 1, key: [city, shop], window: { size: 60s }, aggregate: { wins: count() } }
         sinks:
