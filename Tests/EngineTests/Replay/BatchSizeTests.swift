@@ -9,7 +9,7 @@ import Topology
 @Suite struct BatchSizeTests {
     @Test func bytesDoNotDependOnTheBatchSize() throws {
         let environment = ProcessInfo.processInfo.environment
-        let count = environment["MILLRACE_TOPOLOGIES"].flatMap { UInt64($0) } ?? 150
+        let count = environment["MILLRACE_TOPOLOGIES"].flatMap { UInt64($0) } ?? 40
         let first = environment["MILLRACE_SEED"].flatMap { UInt64($0) } ?? 1
         print("seeds \(first) to \(first + count - 1)")
         var (ran, records, outputs) = (0, Int64(0), 0)

@@ -14,12 +14,12 @@ import Topology
             kafka: { topic: e }
             key: id
             time: { field: at }
-            schema: { id: text, unused: text?, user: text, kind: text, amount: int, at: timestamp }
+            schema: { id: text, unused: text?, user: text, kind: text, amount: int, at: { type: timestamp, unit: ms } }
           d:
             kafka: { topic: d }
             key: id
             time: { field: at }
-            schema: { id: text, city: text, at: timestamp }
+            schema: { id: text, city: text, at: { type: timestamp, unit: ms } }
         steps:
           narrow: { from: e, where: kind == "a", fields: { twice: amount * 2 }, only: [twice, at, user], key: user }
           bare: { from: narrow, only: [user] }
@@ -89,7 +89,7 @@ import Topology
     func mistakes(steps: String, message: String) {
         let text = """
             topology: t
-            sources: { e: { kafka: { topic: e }, time: { field: at }, schema: { id: text, user: text, amount: int, at: timestamp } } }
+            sources: { e: { kafka: { topic: e }, time: { field: at }, schema: { id: text, user: text, amount: int, at: { type: timestamp, unit: ms } } } }
             steps:
               \(steps)
             """
