@@ -107,7 +107,7 @@ struct CrashStream {
         case 2: "{\"order_id\":\"\(order.id)\",\"buyer_id\":\"b1\",\"kind\":\"paid\",\"amount\":1.00,\"event_time\":1}"
         default:
             "{\"order_id\":\"\(order.id)\",\"merchant_id\":\"M1\",\"buyer_id\":\"b1\",\"kind\":\"paid\","
-                + "\"amount\":1.00,\"event_time\":9999999999999}"
+                + "\"amount\":1.00,\"event_time\":\"2199-13-01T00:00:00Z\"}"
         }
     }
 
