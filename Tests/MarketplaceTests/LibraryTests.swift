@@ -31,7 +31,7 @@ import Testing
         for name in LibraryFiles.streams + LibraryFiles.tables + ["labels"] {
             hash = try files.bytes(name).withUnsafeBytes { bytes in
                 guard let start = bytes.bindMemory(to: UInt8.self).baseAddress else { return 0 }
-                return hashWord(hashBytes(start, bytes.count), seed: hash)
+                return hashWord(foldBytes(start, bytes.count), seed: hash)
             }
         }
         #expect(hash == 14_461_165_215_451_150_943)

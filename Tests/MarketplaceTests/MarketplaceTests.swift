@@ -30,7 +30,7 @@ private func small(seed: UInt64 = 3) -> MarketplaceOptions {
         var options = small()
         options.eventsMax = 5000
         let all = try bytes(options, step: 1000)
-        let hash = all.withUnsafeBufferPointer { hashBytes($0.baseAddress!, $0.count) }
+        let hash = all.withUnsafeBufferPointer { foldBytes($0.baseAddress!, $0.count) }
         #expect(hash == 8_645_139_577_430_350_543)
     }
 
