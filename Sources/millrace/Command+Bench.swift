@@ -9,7 +9,7 @@ import Topology
 extension Command {
     static let bench = Command(
         name: "bench",
-        summary: "every figure of the README, each with its reference and its answer checked",
+        summary: "every figure of Tests/README.md, each with its reference and its answer checked",
         help: """
             usage: millrace bench NAME [OPTIONS]
 
