@@ -26,7 +26,7 @@ package enum BenchRestart {
         try admin.create(["\(name)-orders", "\(name)-alerts"].map { KafkaTopicPlan(name: $0, partitions: partitions) })
         let (spec, path) = try topology(name, folder)
         let feed = try Feed(settings, topic: "\(name)-orders", alerts: "\(name)-alerts", keys: keys)
-        var process = try Process(program, path, settings, folder)
+        var process = try worker(program, path, settings, folder)
         defer { process.kill() }
         try feed.fill(rounds: rounds)
         try feed.awaitMarks(try feed.mark(), seconds: 600)
@@ -43,13 +43,13 @@ package enum BenchRestart {
         for _ in 0..<3 {
             process.kill()
             let begin = monotonicNanoseconds()
-            process = try Process(program, path, settings, folder)
+            process = try worker(program, path, settings, folder)
             fromSnapshots.append(try feed.firstAlert(since: begin))
         }
         process.kill()
         remove("\(folder)/state", name)
         let begin = monotonicNanoseconds()
-        process = try Process(program, path, settings, folder)
+        process = try worker(program, path, settings, folder)
         let fromChangelog = try feed.firstAlert(since: begin)
         var report = BenchReport("restart: kill -9 of a worker with \(keys) merchants, 30 panes each")
         report.add("state", Double(bytes) / 1e6, "MB in memory")
@@ -59,6 +59,15 @@ package enum BenchRestart {
         report.add("from the changelog", fromChangelog, "s, without the disk, under the same --instance-id")
         report.add("checked", "each alert carried the count of all records of its merchant from before the kill")
         return report
+    }
+
+    private static func worker(
+        _ program: String, _ topology: String, _ settings: KafkaSettings, _ folder: String
+    ) throws(Fault) -> BenchProcess {
+        try BenchProcess([
+            program, "run", topology, "--bootstrap-server", settings.bootstrapServers, "--state", "\(folder)/state",
+            "--snapshot-interval", "2", "--instance-id", "bench",
+        ])
     }
 
     private static func topology(_ name: String, _ folder: String) throws(Fault) -> (TopologySpec, String) {
@@ -110,7 +119,7 @@ package enum BenchRestart {
     /// Removes the folder that this benchmark made.
     private static func remove(_ path: String, _ name: String) {
         require(path.contains(name), "a folder of this benchmark")
-        _ = try? Process.runToEnd(["/bin/rm", "-rf", path])
+        _ = try? BenchProcess.runToEnd(["/bin/rm", "-rf", path])
     }
 
     /// Orders on their way in, and alerts on their way out.
@@ -204,39 +213,6 @@ package enum BenchRestart {
             }
             if let fault { throw fault }
             return seen
-        }
-    }
-
-    /// A worker in a process of its own.
-    private struct Process {
-        private let id: pid_t
-
-        init(_ program: String, _ topology: String, _ settings: KafkaSettings, _ folder: String) throws(Fault) {
-            id = try Self.spawn([
-                program, "run", topology, "--bootstrap-server", settings.bootstrapServers, "--state", "\(folder)/state",
-                "--snapshot-interval", "2", "--instance-id", "bench",
-            ])
-        }
-
-        func kill() {
-            Glibc.kill(id, SIGKILL)
-            var status: Int32 = 0
-            waitpid(id, &status, 0)
-        }
-
-        static func runToEnd(_ words: [String]) throws(Fault) {
-            var status: Int32 = 0
-            waitpid(try spawn(words), &status, 0)
-        }
-
-        private static func spawn(_ words: [String]) throws(Fault) -> pid_t {
-            var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
-            arguments.append(nil)
-            defer { for argument in arguments { free(argument) } }
-            var id = pid_t()
-            let code = posix_spawn(&id, words[0], nil, nil, arguments, environ)
-            guard code == 0 else { throw Fault(.external, "\(words[0]): \(String(cString: strerror(code)))") }
-            return id
         }
     }
 }

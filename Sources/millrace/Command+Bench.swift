@@ -35,6 +35,9 @@ extension Command {
               redis         hot metrics of merchants per second
               library       every rule of Topologies over a generated month: found, missed, false, and the cost
                             (--topologies DIR, --seed, or --data DIR with a month that is there)
+              catchup       such a month on Kafka in four partitions, preloaded or at --rate records a second, read by
+                            two workers of two lanes, with --kills of them, against its replay (--bootstrap-server,
+                            --topologies DIR, --topology NAME,NAME…, --data DIR, --seed)
 
               --json        one JSON object instead of text
 
@@ -44,19 +47,20 @@ extension Command {
             "--json": .flag, "--bootstrap-server": .value, "--records": .value, "--keys": .value, "--slide": .value,
             "--rate": .value, "--seconds": .value, "--guarantee": .value, "--topologies": .value, "--data": .value,
             "--seed": .value, "--shape": .value, "--rounds": .value, "--lag": .flag, "--share": .value, "--class-path": .value,
-            "--flink-class-path": .value, "--flink-times": .value,
+            "--flink-class-path": .value, "--flink-times": .value, "--kills": .value, "--topology": .value,
         ],
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             guard arguments.files.count == 1 else { throw Fault(.user, "one bench is expected: \(benches)") }
             if arguments.files[0] == "library" { return try library(arguments) }
             if arguments.files[0] == "shapes" { return try shapes(arguments) }
+            if arguments.files[0] == "catchup" { return try catchUp(arguments) }
             let report = try report(arguments.files[0], arguments)
             put(arguments.has("--json") ? report.json : report.text)
             return ExitCode.done
         }
     )
 
-    private static let benches = "operators, tables, decode, kafka, profile, shapes, latency, peers, restart, allocations, redis, library"
+    private static let benches = "operators, tables, decode, kafka, profile, shapes, latency, peers, restart, allocations, redis, library, catchup"
 
     /// 1 if an answer was wrong.
     private static func shapes(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -97,6 +101,20 @@ extension Command {
             put(report.text)
         }
         return scores.allSatisfy { $0.found == $0.planted && $0.isFalse == 0 } ? ExitCode.done : ExitCode.failed
+    }
+
+    /// 1 if something differed from the replay.
+    private static func catchUp(_ arguments: Arguments) throws(Fault) -> Int32 {
+        var options = BenchCatchUp.Options()
+        options.folder = arguments.value("--data")
+        options.topologies = arguments.value("--topologies") ?? options.topologies
+        if let names = arguments.value("--topology") { options.names = names.split(separator: ",").map(String.init) }
+        options.kills = try arguments.integer("--kills", in: 0...1000) ?? 0
+        options.rate = try arguments.integer("--rate", in: 1...1_000_000)
+        if let seed = try arguments.integer("--seed", in: 0...Int.max) { options.seed = UInt64(seed) }
+        let (report, isRight) = try BenchCatchUp.run(try servers("catchup", arguments), options)
+        print(arguments.has("--json") ? report.json : report.text)
+        return isRight ? ExitCode.done : ExitCode.failed
     }
 
     private static func guarantee(_ text: String?) throws(Fault) -> TopologySpec.Guarantee {
