@@ -113,6 +113,56 @@ import Topology
         #expect(strange.isEmpty, "\(strange.count) strange, one of them \(strange.first ?? "")")
     }
 
+    /// Goal: a partition whose only record is ten minutes older than the others' holds no window back once it is quiet.
+    @Test func aQuietPartitionWithAnOldRecordHoldsNothingBack() throws {
+        let cluster = try KafkaCluster.shared()
+        let topic = try cluster.makeTopic("visits", partitions: 2)
+        let windows = try cluster.makeTopic("windows", partitions: 2)
+        let text = """
+            topology: quiet-\(UInt32.random(in: 0...UInt32.max))
+            sources:
+              visits:
+                kafka: { topic: \(topic) }
+                key: user
+                time: { field: ts, idle: 1s }
+                schema: { user: text, shop: text, ts: timestamp }
+            steps:
+              shops: { from: visits, key: shop, window: { size: 10s }, aggregate: { n: count() } }
+            sinks:
+              windows: { kafka: { topic: \(windows) }, from: [shops] }
+            """
+        let spec = try #require(TopologyReader.read(text, file: "quiet.yaml").spec)
+        let settings = cluster.settings(group: spec.name)
+        let feeder = try KafkaFeeder(settings)
+        let target = try feeder.topic(topic)
+        func visit(_ partition: Int32, _ time: Int64) throws {
+            let json = "{\"user\":\"u\(partition)\",\"shop\":\"s\",\"ts\":\(time)}"
+            try feeder.send(to: target, key: "u\(partition)", value: json, partition: partition)
+        }
+        let now = SystemClock().nowMilliseconds
+        try visit(1, now - 600_000)
+        for second in 0..<3 { try visit(0, now - 60_000 + Int64(second) * 20_000) }
+        try feeder.flush()
+        var options = Worker.Options(kafka: settings)
+        options.lanes = 1
+        let worker = Worker(spec, options)
+        let failure = LockedFault()
+        let thread = Thread { do { try worker.run() } catch { failure.set("\(error)") } }
+        thread.start()
+        defer {
+            worker.stop()
+            #expect(WorkerTests.wait(seconds: 60) { thread.isFinished })
+        }
+        let reader = try KafkaReader(settings, topic: windows)
+        var closed = 0
+        // By the clock of the old record it would take nine minutes and more.
+        let isThere = WorkerTests.wait(seconds: 90) {
+            _ = try? reader.poll(timeoutMilliseconds: 20) { (_: KafkaReader.Record) in closed += 1 }
+            return closed >= 4 || failure.text != nil
+        }
+        #expect(isThere && failure.text == nil, "\(closed) \(failure.text ?? "")")
+    }
+
     /// Goal: the comparison above sees a watermark that is not carried: no window of the other key closes then.
     @Test func aWatermarkThatIsNotCarriedIsNoticed() throws {
         let cluster = try KafkaCluster.shared()

@@ -190,6 +190,12 @@ final class RepartitionBroker {
         deliver()
     }
 
+    /// The source's partition was read to its end, and has been quiet for so long.
+    func idle(_ task: Int, milliseconds: Int64) {
+        pipeline.idle(source: 0, forMilliseconds: milliseconds, task: tasks[task], outbox: &outbox)
+        deliver()
+    }
+
     /// Everything is read, event time ends, and every partition says so.
     func finish(at time: Int64) {
         for task in 0..<partitions {

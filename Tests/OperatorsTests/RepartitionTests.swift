@@ -250,7 +250,9 @@ import Topology
             isIdle[place] = row.isIdle
             if row.origin.watermark != .min { upstream[place] = max(upstream[place] ?? .min, row.origin.watermark) }
             let heard = upstream.indices.filter { !isIdle[$0] }
-            if !heard.isEmpty, heard.allSatisfy({ upstream[$0] != nil }) {
+            if heard.isEmpty {
+                watermark = max(watermark, upstream.compactMap { $0 }.max() ?? watermark)
+            } else if heard.allSatisfy({ upstream[$0] != nil }) {
                 watermark = max(watermark, heard.compactMap { upstream[$0] }.min() ?? watermark)
             }
             if row.isMark { continue }

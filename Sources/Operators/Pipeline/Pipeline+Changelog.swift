@@ -212,7 +212,10 @@ extension Pipeline {
             bytes.appendZigzag(task.times[source])
             bytes.appendZigzag(task.watermarks[source])
             bytes.appendVarint(UInt64(task.upstream[source].count))
-            for watermark in task.upstream[source] { bytes.appendZigzag(watermark) }
+            for partition in task.upstream[source] {
+                bytes.appendZigzag(partition.watermark)
+                bytes.appendByte(partition.isIdle ? 1 : 0)
+            }
             bytes.appendByte(task.marks[source] == nil ? 0 : 1)
             if let mark = task.marks[source] {
                 bytes.appendZigzag(mark.offset)
@@ -243,7 +246,12 @@ extension Pipeline {
         for _ in 0..<reader.count(below: Limits.nodesMax + 1) {
             let source = identities.source(reader.word32())
             let (position, time, watermark) = (reader.zigzag(), reader.zigzag(), reader.zigzag())
-            let upstream = (0..<reader.count(below: reader.left + 1)).map { _ in reader.zigzag() }
+            let upstream = (0..<reader.count(below: reader.left + 1)).map { _ in
+                let (watermark, isIdle) = (reader.zigzag(), reader.byte() != 0)
+                // One that was quiet then may have had records since, and says so again if not: its time goes on with the
+                // clock. One that is empty has said it once and for all.
+                return UpstreamTime(watermark: watermark, isIdle: isIdle && watermark == .min)
+            }
             var mark: LogMark?
             if reader.byte() == 1 {
                 mark = LogMark(offset: reader.zigzag(), timestamp: reader.zigzag(), hash: reader.word64())

@@ -29,8 +29,8 @@ extension Pipeline {
             stages?.lap(.timing)
             processStretches(plan, source, task, &outbox)
         }
-        // What went through a loop is here once all who write to it have said that nothing more comes for now.
-        if hasStreams, isLoop(source), task.upstream[source].allSatisfy({ $0 == Upstream.idle }) {
+        // All who write to the topic have said that nothing more comes for now.
+        if hasStreams, plan.carried != nil, UpstreamTime.isQuiet(task.upstream[source]) {
             settle(source, Upstream.idle, task, &outbox)
         }
         roots.end()

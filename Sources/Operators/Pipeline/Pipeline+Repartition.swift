@@ -31,12 +31,8 @@ final class RepartitionPlan {
     }
 }
 
-/// How far event time has come in the partitions upstream of a repartition topic, as a task knows it. The
-/// task's watermark of that source is the least of them, but for those that are idle, and never goes back.
 enum Upstream {
-    /// Nothing was heard of the partition: there is no watermark yet.
-    static let unknown = Int64.min
-    /// The partition is empty and quiet, and holds nobody back until something comes from it.
+    /// In the place of a watermark: the source is quiet, and nobody waits for it.
     static let idle = Int64.max
 }
 
@@ -72,26 +68,23 @@ extension Pipeline {
     /// Tells every partition of every repartition topic how far event time has come in this task's partition,
     /// where that has changed since the last call. To be called before each commit.
     ///
-    /// `quiet`: sources whose partition was read to its end and has been silent for its idle time. Of these,
-    /// one that never had a record is marked idle, so that windows downstream do not wait for it.
+    /// `quiet`: sources whose partition was read to its end and has been silent for its idle time. What comes of them
+    /// alone is marked idle, so that windows downstream do not wait for it, whenever its last record was; its time goes
+    /// on with the clock and is told as well, for the case that all others are idle too.
     package func carryWatermarks(_ task: TaskState, quiet: (Int) -> Bool, into outbox: inout Outbox) {
         if Plant.isOn(.watermarkLost) { return }
         for repartition in repartitions {
             let origin = repartition.spec.origin
-            var watermark = task.watermarks[origin]
-            var isClaim = false
+            var time = CarriedTime(watermark: task.watermarks[origin])
             if repartition.spec.isLoop {
-                (watermark, isClaim) = loopWatermark(repartition.step, task)
-            } else if watermark == .min, spec.roots(of: origin).allSatisfy({ isQuiet($0, task, quiet) }) {
-                watermark = Upstream.idle
+                time = loopTime(repartition.step, task)
+            } else {
+                time.isIdle = spec.roots(of: origin).allSatisfy { isQuiet($0, task, quiet) }
             }
-            // A claim and a bound of one value are two messages.
-            let message = isClaim ? -watermark : watermark
-            guard message != task.carried[repartition.index] else { continue }
-            task.carried[repartition.index] = message
-            let isIdle = watermark == Upstream.idle
+            guard time != task.carried[repartition.index] else { continue }
+            task.carried[repartition.index] = time
             repartition.encoder.encodeMark(
-                partition: task.partition, watermark: isIdle ? .min : watermark, isIdle: isIdle, isClaim: isClaim)
+                partition: task.partition, watermark: time.watermark, isIdle: time.isIdle, isClaim: time.isClaim)
             for partition in 0..<options.partitions {
                 var record = outbox.begin(.repartition(repartition.index), partition: Int32(partition), timestamp: 0)
                 outbox.setValue(repartition.encoder.bytes.base, repartition.encoder.bytes.count, of: &record)
@@ -102,7 +95,7 @@ extension Pipeline {
 
     /// Behind a topic it is those who write to it who know.
     private func isQuiet(_ source: Int, _ task: TaskState, _ quiet: (Int) -> Bool) -> Bool {
-        sources[source].carried == nil ? quiet(source) : task.upstream[source].allSatisfy { $0 == Upstream.idle }
+        sources[source].carried == nil ? quiet(source) : UpstreamTime.isQuiet(task.upstream[source])
     }
 
     /// Before this time, nothing is sent into an operator's loop by this task any more, unless it comes out of the
@@ -112,17 +105,17 @@ extension Pipeline {
     ///
     /// While the task has not heard from all, it can only claim what waits in its buffer. The least of the claims of
     /// all tasks is a bound for each of them: whatever goes through the loop begins at one of them.
-    private func loopWatermark(_ step: StepPlan, _ task: TaskState) -> (watermark: Int64, isClaim: Bool) {
+    private func loopTime(_ step: StepPlan, _ task: TaskState) -> CarriedTime {
         let plan = makersOfSource[step.source].first { $0.step === step }
-        guard let plan, let loop = plan.spec.kind.loop, let inner = plan.inputs.last else { return (.min, false) }
+        guard let plan, let loop = plan.spec.kind.loop, let inner = plan.inputs.last else { return CarriedTime() }
         let outer = plan.inputs.dropLast().reduce(Int64.max) { min($0, task.settled[$1.source]) }
         let first = task.makers[step.index]?.buffer.first
         let isUnknown = task.settled[inner.source] == .min
         // With no row of its own that waits, a task whose inputs are quiet sends nothing.
-        if outer == Upstream.idle, first == nil { return (Upstream.idle, false) }
+        if outer == Upstream.idle, first == nil { return CarriedTime(isIdle: true) }
         // As long as nothing is known of the loop, nothing has been taken out of the buffer.
         let watermark = isUnknown ? (outer == .min ? .min : min(outer, first ?? .max)) : watermark(of: plan, task)
-        return watermark == .min ? (.min, false) : (watermark + loop.delay, isUnknown)
+        return watermark == .min ? CarriedTime() : CarriedTime(watermark: watermark + loop.delay, isClaim: isUnknown)
     }
 
     /// True for the source that an operator's loop comes back through.
@@ -136,7 +129,6 @@ extension Pipeline {
         let batch = plan.batch
         let time = plan.columns[plan.spec.timeField]
         var upstream = task.upstream[source]
-        var least = upstream.min() ?? Upstream.unknown
         var greatest = task.times[source]
         var watermark = task.watermarks[source]
         var marks: Int64 = 0
@@ -154,26 +146,24 @@ extension Pipeline {
                     marks += 1
                 }
                 let origin = carried.origins[row]
-                let before = upstream[Int(origin.writer)]
-                var after = Self.after(before, origin.watermark, isIdle: carried.idle[row] != 0)
-                if isLoop, status == RowStatus.mark.rawValue {
-                    if watermark == .min {
-                        if carried.idle[row] == 0 { after = origin.watermark }
-                        upstream[Int(origin.writer)] = after
-                        // All have been heard from: the least is the bound of each.
-                        least = upstream.min() ?? Upstream.unknown
-                        if least != Upstream.unknown, least != Upstream.idle {
-                            for writer in upstream.indices where upstream[writer] != Upstream.idle { upstream[writer] = least }
+                let writer = Int(origin.writer)
+                let before = upstream[writer]
+                let after = before.after(origin.watermark, isIdle: carried.idle[row] != 0)
+                if isLoop, watermark == .min {
+                    // What is told is a claim until all have been heard from: then the least is the bound of each.
+                    if status == RowStatus.mark.rawValue {
+                        upstream[writer] = UpstreamTime(
+                            watermark: carried.idle[row] != 0 ? before.watermark : origin.watermark,
+                            isIdle: carried.idle[row] != 0)
+                        let heard = upstream.filter { !$0.isIdle }
+                        if let least = heard.map(\.watermark).min(), least != .min {
+                            for other in upstream.indices where !upstream[other].isIdle { upstream[other].watermark = least }
                             watermark = least
                         }
-                    } else if carried.claims[row] != 0 {
-                        after = before
                     }
-                }
-                if after != before, watermark != .min || !isLoop {
-                    upstream[Int(origin.writer)] = after
-                    if before == least || after < least { least = upstream.min() ?? Upstream.unknown }
-                    if least != Upstream.idle { watermark = max(watermark, least) }
+                } else if after != before, carried.claims[row] == 0 {
+                    upstream[writer] = after
+                    watermark = max(watermark, UpstreamTime.behind(upstream))
                 }
             }
             plan.watermarks[row] = watermark
@@ -182,13 +172,6 @@ extension Pipeline {
         task.upstream[source] = upstream
         task.times[source] = greatest
         task.watermarks[source] = watermark
-    }
-
-    /// What is known of a partition after it has carried `watermark`.
-    private static func after(_ before: Int64, _ watermark: Int64, isIdle: Bool) -> Int64 {
-        if isIdle { return Upstream.idle }
-        if watermark == .min { return before }
-        return before == Upstream.idle ? watermark : max(before, watermark)
     }
 
     /// Where a row was first read: source, partition, offset and append time.

@@ -305,7 +305,7 @@ package final class Pipeline {
             },
             sources: sources.count,
             upstream: sources.map { source in
-                source.carried == nil ? [] : Array(repeating: Upstream.unknown, count: options.partitions)
+                source.carried == nil ? [] : Array(repeating: UpstreamTime(), count: options.partitions)
             },
             repartitions: repartitions.count
         )

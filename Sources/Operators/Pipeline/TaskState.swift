@@ -24,11 +24,10 @@ package final class TaskState {
     /// the watermark. `Upstream.idle`: the source has nothing that others could wait for.
     var settled: [Int64]
     package internal(set) var lateCount = 0
-    /// For each source that is a repartition topic, the watermark that each partition upstream has carried
-    /// last (`Upstream`); empty for the others.
-    package internal(set) var upstream: [[Int64]]
+    /// For each source that is a repartition topic, what each partition upstream has carried last; empty for the others.
+    var upstream: [[UpstreamTime]]
     /// What this task has carried last, by repartition topic. Not part of what must survive.
-    var carried: [Int64]
+    var carried: [CarriedTime]
     /// Keys whose metrics changed since they were last collected, by step.
     var dirty: [DirtyKeys]
     /// What was forgotten since changes were last collected, as records for the changelog.
@@ -57,7 +56,7 @@ package final class TaskState {
 
     init(
         partition: Int32, groups: Int, stores: [WindowStore?], makers: [MakerState?], tables: [VersionedTable?],
-        rules: [RuleState], sources: Int, upstream: [[Int64]],
+        rules: [RuleState], sources: Int, upstream: [[UpstreamTime]],
         repartitions: Int
     ) {
         self.partition = partition
@@ -73,7 +72,7 @@ package final class TaskState {
         watermarks = Array(repeating: .min, count: sources)
         settled = watermarks
         self.upstream = upstream
-        carried = Array(repeating: .min, count: repartitions)
+        carried = Array(repeating: CarriedTime(), count: repartitions)
         dirty = stores.map { _ in DirtyKeys() }
     }
 
