@@ -50,6 +50,9 @@ package protocol LaneSource: AnyObject {
         _ body: (SourcePartition, RawRecords) -> Void,
         onEvent: (SourceEvent) -> Void
     )
+    /// Up to so many records of a partition that are there already; nil: there are none. Only of a source that hands records
+    /// over partition by partition: its `poll` waits until there are some, and tells events only.
+    func take(from partition: SourcePartition, atMost count: Int) -> HeldRecords?
     /// The positions that were committed of assigned partitions; missing: none was. Waits for commits under way.
     func committed(_ partitions: [SourcePartition]) throws(Fault) -> [SourcePartition: Int64]
     /// Begins to read every assigned partition, at its offset in `positions`, or where the source's
@@ -67,6 +70,7 @@ package protocol LaneSource: AnyObject {
 }
 
 extension LaneSource {
+    package func take(from partition: SourcePartition, atMost count: Int) -> HeldRecords? { nil }
     package func hold(_ partitions: Set<SourcePartition>) throws(Fault) {}
     package func look(at offsets: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: LogSight] { [:] }
 }
@@ -157,7 +161,14 @@ package protocol LaneGraph: AnyObject {
     func open(_ partition: SourcePartition)
     /// What a task holds goes.
     func drop(task: Int32)
-    func process(_ partition: SourcePartition, _ raw: RawRecords, into outbox: inout Outbox)
+    /// The sources of a task, if their records must be taken in event-time order: then each call of `process` is for
+    /// records that come next by it. Empty: as they come.
+    var inputs: [AlignedInput] { get }
+    /// What is needed to put records into that order.
+    func look(at raw: RawRecords, of partition: SourcePartition) -> InputRows
+    /// `companions`: by source, how the others of the task stand to these records (`TaskInputs.Companion`); nil: unknown.
+    func process(
+        _ partition: SourcePartition, _ raw: RawRecords, companions: UnsafePointer<UInt8>?, into outbox: inout Outbox)
     /// Who takes outputs in the middle of a call where they are too many to wait for its end; empties the outbox.
     func setSpill(_ spill: @escaping (inout Outbox) -> Void)
     /// Takes records of a table that the lane has all of.
@@ -170,14 +181,15 @@ package protocol LaneGraph: AnyObject {
     /// How long a partition must be quiet before `idle` is called for it.
     func idleMilliseconds(of partition: SourcePartition) -> Int64
     /// Appends what must reach other tasks with this commit: how far event time has come. `quiet`: partitions that
-    /// were read to their end and have been silent for their idle time.
-    func carryWatermarks(quiet: Set<SourcePartition>, into outbox: inout Outbox)
+    /// were read to their end and have been silent for their idle time; `atEnd`: those that were read to their end.
+    func carryWatermarks(quiet: Set<SourcePartition>, atEnd: Set<SourcePartition>, into outbox: inout Outbox)
     /// The last record that was read of a partition, as of the commit that is under way.
     func note(_ mark: LogMark, of partition: SourcePartition)
     /// Appends what must go out with this commit and comes of no record: alerts that a restored task cannot go on with.
     func collectOutputs(task: Int32, into outbox: inout Outbox)
-    /// Appends what changed in a task since the last call, `positions` (by source) included.
-    func collectChanges(task: Int32, positions: [Int: Int64], into changes: inout Outbox)
+    /// Appends what changed in a task since the last call, `positions` (by source) included, and of repartition topics
+    /// `written`, the next offset of each writer.
+    func collectChanges(task: Int32, positions: [Int: Int64], written: [Int: [Int64]], into changes: inout Outbox)
     /// What a person should know by now, as log lines: limits that were hit, each once a minute at most.
     func warnings() -> [String]
     /// Everything sent before is durable: caches may be brought up to date, and must be if it is the last time.
@@ -204,6 +216,8 @@ package protocol LaneGraph: AnyObject {
     func finishRestore(task: Int32, place: String) throws(Fault)
     /// The task's positions by source, as of its last record; nil if it was never committed.
     func positions(task: Int32) -> [Int: Int64]?
+    /// Of repartition topics, the next offset of each writer; -1: none is known.
+    func written(task: Int32) -> [Int: [Int64]]
     /// The last record that the task's state has seen of a partition; nil: it was not noted.
     func mark(of partition: SourcePartition) -> LogMark?
     /// The topic whose records made the state, where the source reads another one now.

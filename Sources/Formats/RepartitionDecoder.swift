@@ -14,6 +14,8 @@ package final class RepartitionDecoder: RecordDecoder {
     package let origins: UnsafeMutablePointer<RepartitionOrigin>
     /// 1: the row is a mark that says that its partition is idle.
     package let idle: UnsafeMutablePointer<UInt8>
+    /// 1: the row is a mark that says that its writer has read all there is.
+    package let atEnd: UnsafeMutablePointer<UInt8>
     /// 1: the row is a mark whose watermark is a claim.
     package let claims: UnsafeMutablePointer<UInt8>
 
@@ -30,6 +32,8 @@ package final class RepartitionDecoder: RecordDecoder {
             repeating: RepartitionOrigin(partition: 0, offset: 0, appended: -1, watermark: .min), count: capacity)
         idle = .allocate(capacity: capacity)
         idle.initialize(repeating: 0, count: capacity)
+        atEnd = .allocate(capacity: capacity)
+        atEnd.initialize(repeating: 0, count: capacity)
         claims = .allocate(capacity: capacity)
         claims.initialize(repeating: 0, count: capacity)
     }
@@ -37,6 +41,7 @@ package final class RepartitionDecoder: RecordDecoder {
     deinit {
         origins.deallocate()
         idle.deallocate()
+        atEnd.deallocate()
         claims.deallocate()
     }
 
@@ -60,7 +65,7 @@ package final class RepartitionDecoder: RecordDecoder {
         var reader = Reader(at: value, end: value + count)
         guard let flags = readHead(&reader, row) else { return .malformed }
         if flags & RepartitionFormat.Flags.mark != 0 { return reader.isAtEnd ? .mark : .malformed }
-        guard flags & (RepartitionFormat.Flags.idle | RepartitionFormat.Flags.claim) == 0, let source = reader.integer(), source >= 0,
+        guard flags & RepartitionFormat.Flags.ofMarks == 0, let source = reader.integer(), source >= 0,
             source <= Int64(Int32.max), let partition = reader.integer(), partition >= 0,
             partition <= Int64(Int32.max), let offset = reader.integer(), offset >= -1,
             let appended = reader.integer(), appended >= -1
@@ -102,6 +107,7 @@ package final class RepartitionDecoder: RecordDecoder {
         origins[row] = RepartitionOrigin(
             partition: 0, offset: 0, appended: -1, writer: Int32(writer), watermark: watermark)
         idle[row] = flags & RepartitionFormat.Flags.idle == 0 ? 0 : 1
+        atEnd[row] = flags & RepartitionFormat.Flags.atEnd == 0 ? 0 : 1
         claims[row] = flags & RepartitionFormat.Flags.claim == 0 ? 0 : 1
         return flags
     }

@@ -10,7 +10,7 @@ import Records
 /// have a 1 for each column that has a value, which alone stand in the values. A mark is a record without a
 /// row: it tells every partition of the topic how far event time has come upstream.
 enum RepartitionFormat {
-    static let version: UInt8 = 2
+    static let version: UInt8 = 3
     static let varintBytesMax = 10
 
     enum Flags {
@@ -18,7 +18,10 @@ enum RepartitionFormat {
         static let idle: UInt8 = 2
         static let watermark: UInt8 = 4
         static let claim: UInt8 = 8
-        static let all: UInt8 = 15
+        static let atEnd: UInt8 = 16
+        /// Those that only marks have.
+        static let ofMarks: UInt8 = idle | claim | atEnd
+        static let all: UInt8 = 31
     }
 
     /// Tells records written for other columns: reading them by place would give wrong values.
@@ -129,12 +132,16 @@ package final class RepartitionEncoder {
         bytes.count = writer.at - bytes.base
     }
 
-    /// Writes a mark. `isIdle`: the partition has nothing to wait for until its next row or mark. `isClaim`: the
+    /// Writes a mark. `isAtEnd`: the writer has read all there is; `isIdle`: and nobody need wait for it until its next row
+    /// or mark. `isClaim`: the
     /// watermark is of what the writer has read, who does not yet know what others will send to it.
-    package func encodeMark(partition: Int32, watermark: Int64, isIdle: Bool, isClaim: Bool = false) {
+    package func encodeMark(
+        partition: Int32, watermark: Int64, isIdle: Bool, isAtEnd: Bool = false, isClaim: Bool = false
+    ) {
         var flags = RepartitionFormat.Flags.mark
         if isClaim { flags |= RepartitionFormat.Flags.claim }
         if isIdle { flags |= RepartitionFormat.Flags.idle }
+        if isAtEnd { flags |= RepartitionFormat.Flags.atEnd }
         if watermark != .min { flags |= RepartitionFormat.Flags.watermark }
         var writer = begin(flags, 6 + 2 * RepartitionFormat.varintBytesMax)
         writer.integer(Int64(partition))

@@ -32,6 +32,7 @@ extension Lane {
                 lastRecordAt: Self.now
             )
         }
+        alignInputs()
         try holdStreams()
     }
 

@@ -23,6 +23,8 @@ package final class Lane {
         /// Names of sources that may be another log than the one that the state was made from, and then begin where their
         /// configuration says.
         package var anew: Set<String> = []
+        /// Of tasks with several inputs.
+        package var alignment = TaskInputs.Options()
 
         package init(
             commitMilliseconds: Int64 = 100, commitMillisecondsBehind: Int64 = 1000, commitRecordsMax: Int64 = 1_000_000,
@@ -61,12 +63,16 @@ package final class Lane {
     private var outbox = Outbox()
     private var changes = Outbox()
     var partitions: [SourcePartition: Position] = [:]
+    /// By task, where inputs are taken in event-time order.
+    var aligned: [Int32: TaskInputs] = [:]
+    /// Something was taken in the last turn.
+    var hasTaken = false
     /// Tasks whose state is in memory, as of the last commit.
     var held: [Int32: Held] = [:]
     /// When the last commit began, and how long it took.
     private var committedAt: Int64
     private var commitDuration: Int64 = 0
-    private var uncommitted: Int64 = 0
+    var uncommitted: Int64 = 0
     /// Records published since the last commit.
     private var sent: Int64 = 0
     private var recordsPerSecond: Double = 0
@@ -109,6 +115,8 @@ package final class Lane {
         var isCaughtUp = false
         /// Monotonic milliseconds of the last record.
         var lastRecordAt: Int64
+        /// Something was taken of it since the last commit, which its position need not show.
+        var hasMoved = false
     }
 
     struct Held {
@@ -169,8 +177,8 @@ package final class Lane {
         phase.enter(.polling)
         try pollBroadcasts()
         source.poll(
-            timeoutMilliseconds: options.pollMilliseconds,
-            { partition, records in self.process(partition, records) },
+            timeoutMilliseconds: isAligned ? pollMilliseconds : options.pollMilliseconds,
+            { partition, records in self.process(partition, records, nil) },
             onEvent: { self.handle($0) }
         )
         if let fault { throw fault }
@@ -183,6 +191,7 @@ package final class Lane {
             isLoaded = false
             try source.hold(waiting)
         }
+        if isAligned { takeInputs() }
         advanceIdle()
         try sendOutputs()
         if isCommitDue {
@@ -196,16 +205,18 @@ package final class Lane {
         }
     }
 
-    private func process(_ partition: SourcePartition, _ records: RawRecords) {
+    func process(_ partition: SourcePartition, _ records: RawRecords, _ companions: UnsafePointer<UInt8>?) {
         guard records.count > 0, var position = partitions[partition] else { return }
         phase.enter(.processing)
         stages?.lap(.polling)
-        graph.process(partition, records, into: &outbox)
+        graph.process(partition, records, companions: companions, into: &outbox)
         uncommitted += Int64(records.count)
         position.next = records.offsets[records.count - 1] + 1
         position.mark = LogMark(records, records.count - 1)
         position.records += Int64(records.count)
-        position.isCaughtUp = false
+        position.hasMoved = true
+        // What was polled ahead says how far the partition is read.
+        if aligned.isEmpty { position.isCaughtUp = false }
         position.lastRecordAt = Self.now
         partitions[partition] = position
     }
@@ -225,9 +236,11 @@ package final class Lane {
                 fault = error
             }
             partitions = [:]
+            aligned = [:]
             loading = [:]
         case .caughtUp(let partition):
             partitions[partition]?.isCaughtUp = true
+            aligned[partition.partition]?.end(partition.source, now: Self.now)
             noteCaughtUp(partition)
         case .failed(let fault): self.fault = self.fault ?? fault
         }
@@ -260,7 +273,7 @@ package final class Lane {
     /// A partition that was read to its end and stays quiet must not hold event time back.
     private func advanceIdle() {
         let now = Self.now
-        for (partition, position) in partitions where position.isCaughtUp && !isWaiting(partition) {
+        for (partition, position) in partitions where position.isCaughtUp && !isWaiting(partition) && isDrained(partition) {
             let quiet = now - position.lastRecordAt
             if quiet >= graph.idleMilliseconds(of: partition) {
                 graph.idle(partition, forMilliseconds: quiet, into: &outbox)
@@ -268,12 +281,11 @@ package final class Lane {
         }
     }
 
-    private var quiet: Set<SourcePartition> {
+    /// Partitions that were read to their ends, and those of them that have been silent for their idle time.
+    private var ended: (all: Set<SourcePartition>, quiet: Set<SourcePartition>) {
         let now = Self.now
-        return Set(
-            partitions.filter { partition, position in
-                position.isCaughtUp && now - position.lastRecordAt >= graph.idleMilliseconds(of: partition)
-            }.keys)
+        let ended = partitions.filter { $1.isCaughtUp && isDrained($0) }
+        return (Set(ended.keys), Set(ended.filter { now - $1.lastRecordAt >= graph.idleMilliseconds(of: $0) }.keys))
     }
 
     // MARK: The commit cycle
@@ -296,13 +308,16 @@ package final class Lane {
 
     private func commit(isLast: Bool) throws(Fault) {
         let start = monotonicNanoseconds()
-        graph.carryWatermarks(quiet: quiet, into: &outbox)
+        let ended = ended
+        graph.carryWatermarks(quiet: ended.quiet, atEnd: ended.all, into: &outbox)
         if storage != nil { for task in ownTasks { graph.collectOutputs(task: task, into: &outbox) } }
         try sendOutputs()
         var positions: [SourcePartition: Int64] = [:]
         // A partition that was not begun has no position, so that whoever comes next reads the tables first too.
-        for (partition, position) in partitions where position.next != position.committed && !isWaiting(partition) {
-            positions[partition] = position.next
+        for (partition, position) in partitions where !isWaiting(partition) {
+            let next = nextOffset(partition, position)
+            // A position that stays says all the same who commits.
+            if next != position.committed || position.hasMoved { positions[partition] = next }
         }
         phase.enter(.committing)
         Plant.pass(.commitBegin)
@@ -313,7 +328,10 @@ package final class Lane {
         stages?.lap(.committing)
         Plant.pass(.committed)
         changes.removeAll()
-        for (partition, next) in positions { partitions[partition]?.committed = next }
+        for (partition, next) in positions {
+            partitions[partition]?.committed = next
+            partitions[partition]?.hasMoved = false
+        }
         for task in held.keys {
             if let end = sink.changelogEnd(of: task) { held[task]?.changelogEnd = end }
         }
@@ -342,7 +360,7 @@ package final class Lane {
                 own[partition.source] = next
                 if let mark = partitions[partition]?.mark { graph.note(mark, of: partition) }
             }
-            graph.collectChanges(task: task, positions: own, into: &changes)
+            graph.collectChanges(task: task, positions: own, written: written(task: task), into: &changes)
         }
     }
 

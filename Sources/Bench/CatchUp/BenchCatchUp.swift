@@ -32,7 +32,7 @@ package enum BenchCatchUp {
     package static func run(_ settings: KafkaSettings, _ options: Options) throws(Fault) -> (report: BenchReport, isRight: Bool) {
         let scratch = "/tmp/millrace-catchup-\(getpid())"
         guard mkdir(scratch, 0o700) == 0 else { throw Fault(.external, "\(scratch) cannot be made") }
-        var isRight = true
+        var isRight = false
         defer { if isRight { BenchFolder.delete(scratch) } else { Log.info("kept: \(scratch)") } }
         let month = "\(scratch)/month"
         try FileWriter.makeFolder(month)
@@ -46,13 +46,14 @@ package enum BenchCatchUp {
         let how = options.rate.map { "sent at \($0) records/s" } ?? "preloaded"
         var report = BenchReport("catch-up: a month \(how), \(options.kills) x kill -9, against its replay")
         if options.names.contains("after-the-alert") { try alerts(options, month, scratch) }
+        var isEqual = true
         for (number, name) in options.names.enumerated() {
             let prefix = "c\(SystemClock().nowMilliseconds % 1_000_000_000)-"
             let test = try CatchUpCase(
                 name, topologies: options.topologies, folder: month, scratch: scratch, prefix: prefix)
-            let isEqual = try run(settings, test, options, number, scratch, &report)
-            isRight = isRight && isEqual
+            isEqual = try run(settings, test, options, number, scratch, &report) && isEqual
         }
+        isRight = isEqual
         return (report, isRight)
     }
 

@@ -93,7 +93,10 @@ struct CatchUpCase: Sendable {
             func time(at start: Int) -> Int64? {
                 CivilTime.parse(String(decoding: bytes[start...].prefix { $0 != 0x22 }, as: UTF8.self))?.milliseconds
             }
-            if let place = bytes.end(of: "\"event_time\":\"") { return time(at: place) }
+            // What a sequence finds is of the time at which it is found.
+            for name in ["sequence_time", "event_time"] {
+                if let place = bytes.end(of: "\"\(name)\":\"") { return time(at: place) }
+            }
             guard let window = bytes.end(of: "\"window\":{"),
                 let end = UnsafeBufferPointer(rebasing: bytes[window...]).end(of: "\"end\":\"")
             else { return nil }

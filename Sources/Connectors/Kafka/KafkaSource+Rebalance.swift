@@ -141,6 +141,7 @@ extension KafkaSource {
             }
             list.pointee.elems[index].offset = offset
             started[partition] = offset
+            split?.add(partition, name)
         }
         let code = rd_kafka_assign(client.handle, list)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {

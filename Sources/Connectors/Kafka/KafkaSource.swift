@@ -28,10 +28,10 @@ package final class KafkaSource: LaneSource {
     let topics: [KafkaSourceTopic]
     let slots: KafkaSlots
     private var queue: OpaquePointer?
-    private let messages: UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>
+    let messages: UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>
     private let slotOf: UnsafeMutablePointer<Int32>
     private let storage: RawRecordStorage
-    private let capacity = Limits.rowsPerBatchMax
+    let capacity = Limits.rowsPerBatchMax
     private var ended: [SourcePartition] = []
     private var faults: [Fault] = []
     /// An assignment that was told of but not begun.
@@ -39,11 +39,15 @@ package final class KafkaSource: LaneSource {
     let settings: KafkaSettings
     /// Made when it is first needed.
     var probe: KafkaLogProbe?
+    /// Queues of partitions, where records are taken one partition after the other.
+    private(set) var split: KafkaSplit?
 
+    /// `isSplit`: records come through `take`.
     /// Joins the group. Throws if no broker answers or a topic does not exist after `deadlineMilliseconds`.
     package init(
         _ settings: KafkaSettings,
         topics: [KafkaSourceTopic],
+        isSplit: Bool = false,
         deadlineMilliseconds: Int = 30_000
     ) throws(Fault) {
         for (index, topic) in topics.enumerated()
@@ -65,6 +69,7 @@ package final class KafkaSource: LaneSource {
         storage = RawRecordStorage(capacity: capacity)
         rd_kafka_poll_set_consumer(client.handle)
         queue = rd_kafka_queue_get_consumer(client.handle)
+        if isSplit, let queue { split = try KafkaSplit(client, main: queue) }
         try subscribe()
     }
 
@@ -92,7 +97,9 @@ package final class KafkaSource: LaneSource {
         onEvent: (SourceEvent) -> Void
     ) {
         guard let queue else { return }
-        let count = rd_kafka_consume_batch_queue(queue, Int32(timeoutMilliseconds), messages, capacity)
+        if let split, timeoutMilliseconds > 0 { split.wait(milliseconds: timeoutMilliseconds) }
+        let timeout = split == nil ? Int32(timeoutMilliseconds) : 0
+        let count = rd_kafka_consume_batch_queue(queue, timeout, messages, capacity)
         if count > 0 { handOver(count, body) }
         for partition in ended { onEvent(.caughtUp(partition)) }
         ended.removeAll(keepingCapacity: true)
@@ -120,6 +127,8 @@ package final class KafkaSource: LaneSource {
     package func close() {
         guard let queue else { return }
         client.reports.pointee.isClosing = true
+        split?.close(main: queue)
+        split = nil
         rd_kafka_queue_destroy(queue)
         self.queue = nil
         leave()
@@ -185,7 +194,7 @@ package final class KafkaSource: LaneSource {
     }
 
     /// What a message that carries an error says.
-    private func note(_ message: UnsafeMutablePointer<rd_kafka_message_t>) {
+    func note(_ message: UnsafeMutablePointer<rd_kafka_message_t>) {
         let code = message.pointee.err
         let topic = message.pointee.rkt.map { name(ofTopic: $0) } ?? ""
         let detail = rd_kafka_message_errstr(message).map { String(cString: $0) } ?? ""

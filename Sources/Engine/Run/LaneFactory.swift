@@ -58,7 +58,9 @@ package struct LaneFactory {
                 partitions: partitionCount),
             lookups: try lookups())
         let settings = settings(number, MemberTag(pipeline, spec))
-        let group = topics.isEmpty ? nil : try KafkaSource(settings, topics: topics)
+        let isAligned = !pipeline.alignedInputs.isEmpty
+        let group = topics.isEmpty
+            ? nil : try KafkaSource(isAligned ? split(settings) : settings, topics: topics, isSplit: isAligned)
         // The sink reports latencies to the lane that is made after it.
         let latencies = LatencyRelay()
         let sink = try KafkaSink(
@@ -110,6 +112,14 @@ package struct LaneFactory {
         var text = topics.map(\.topic).sorted().joined(separator: "\n")
         let hash = text.withUTF8 { bytes in bytes.baseAddress.map { hashBytes($0, bytes.count) } ?? 0 }
         return String(hash & 0xFFFF_FFFF, radix: 36)
+    }
+
+    /// Where each partition has a queue of its own, what may be fetched ahead is a bound for each.
+    private func split(_ settings: KafkaSettings) -> KafkaSettings {
+        var settings = settings
+        let partitions = topics.count * (partitionCount + laneCount - 1) / laneCount
+        settings.prefetchBytes = max(1 << 20, settings.prefetchBytes / max(1, partitions))
+        return settings
     }
 
     private static let processName = "worker-\(getpid())-\(SystemClock().nowMilliseconds)"

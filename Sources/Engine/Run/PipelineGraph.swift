@@ -15,6 +15,7 @@ final class PipelineGraph: LaneGraph {
     /// Tasks that got state which is not whole yet.
     private var restoring: Set<Int32> = []
     private var metricsAt: Int64 = 0
+    let inputs: [AlignedInput]
 
     init(
         _ spec: TopologySpec,
@@ -28,6 +29,7 @@ final class PipelineGraph: LaneGraph {
         self.metricsMilliseconds = metricsMilliseconds
         self.metrics = metrics
         self.onChanges = onChanges
+        inputs = pipeline.alignedInputs
     }
 
     func open(_ partition: SourcePartition) {
@@ -41,7 +43,14 @@ final class PipelineGraph: LaneGraph {
         restoring.remove(task)
     }
 
-    func process(_ partition: SourcePartition, _ raw: RawRecords, into outbox: inout Outbox) {
+    func look(at raw: RawRecords, of partition: SourcePartition) -> InputRows {
+        guard let task = tasks[partition.partition] else { return InputRows(times: Array(repeating: .min, count: raw.count)) }
+        return pipeline.look(at: raw, source: partition.source, task: task)
+    }
+
+    func process(
+        _ partition: SourcePartition, _ raw: RawRecords, companions: UnsafePointer<UInt8>?, into outbox: inout Outbox
+    ) {
         guard let task = tasks[partition.partition] else { return }
         pipeline.process(raw, source: partition.source, task: task, outbox: &outbox)
     }
@@ -61,11 +70,12 @@ final class PipelineGraph: LaneGraph {
 
     func idleMilliseconds(of partition: SourcePartition) -> Int64 { spec.sources[partition.source].idle }
 
-    func carryWatermarks(quiet: Set<SourcePartition>, into outbox: inout Outbox) {
+    func carryWatermarks(quiet: Set<SourcePartition>, atEnd: Set<SourcePartition>, into outbox: inout Outbox) {
         guard !spec.repartitions.isEmpty else { return }
         for (number, task) in tasks {
             pipeline.carryWatermarks(
-                task, quiet: { quiet.contains(SourcePartition(source: $0, partition: number)) }, into: &outbox)
+                task, quiet: { quiet.contains(SourcePartition(source: $0, partition: number)) },
+                atEnd: { atEnd.contains(SourcePartition(source: $0, partition: number)) }, into: &outbox)
         }
     }
 
@@ -78,9 +88,9 @@ final class PipelineGraph: LaneGraph {
         if let task = tasks[task] { pipeline.clearAbandoned(task, into: &outbox) }
     }
 
-    func collectChanges(task: Int32, positions: [Int: Int64], into changes: inout Outbox) {
+    func collectChanges(task: Int32, positions: [Int: Int64], written: [Int: [Int64]], into changes: inout Outbox) {
         guard let task = tasks[task] else { return }
-        pipeline.collectChanges(task, positions: positions, into: &changes)
+        pipeline.collectChanges(task, positions: positions, written: written, into: &changes)
     }
 
     // MARK: Restoring
@@ -120,6 +130,11 @@ final class PipelineGraph: LaneGraph {
     func positions(task: Int32) -> [Int: Int64]? {
         guard let state = tasks[task], state.isKept else { return nil }
         return Dictionary(uniqueKeysWithValues: state.positions.enumerated().map { ($0.offset, $0.element) })
+    }
+
+    func written(task: Int32) -> [Int: [Int64]] {
+        guard let state = tasks[task], state.isKept else { return [:] }
+        return Dictionary(uniqueKeysWithValues: state.written.enumerated().filter { !$0.element.isEmpty }.map { ($0.offset, $0.element) })
     }
 
     func mark(of partition: SourcePartition) -> LogMark? { tasks[partition.partition]?.marks[partition.source] }

@@ -29,10 +29,14 @@ enum ChangeKind {
 extension Pipeline {
     /// Appends what changed in a task since the last call: panes, edges, what was forgotten, and, if there is
     /// anything or the task moved on at all, the task's own record with `positions` (by source, the offset of
-    /// the next record; those that are missing stay as they were). Returns the number of records.
+    /// the next record; those that are missing stay as they were). `written`: of repartition topics, the same for each
+    /// writer. Returns the number of records.
     @discardableResult
-    package func collectChanges(_ task: TaskState, positions: [Int: Int64], into outbox: inout Outbox) -> Int {
+    package func collectChanges(
+        _ task: TaskState, positions: [Int: Int64], written: [Int: [Int64]] = [:], into outbox: inout Outbox
+    ) -> Int {
         let before = outbox.records.count
+        for (source, offsets) in written where offsets.count == task.written[source].count { task.written[source] = offsets }
         for (source, position) in positions { task.positions[source] = position }
         if task.incarnation == 0 { task.incarnation = options.newIncarnation() }
         if task.definitions != identities.bytes {
@@ -216,6 +220,7 @@ extension Pipeline {
                 bytes.appendZigzag(partition.watermark)
                 bytes.appendByte(partition.isIdle ? 1 : 0)
             }
+            for offset in task.written[source] { bytes.appendZigzag(offset) }
             bytes.appendByte(task.marks[source] == nil ? 0 : 1)
             if let mark = task.marks[source] {
                 bytes.appendZigzag(mark.offset)
@@ -252,6 +257,7 @@ extension Pipeline {
                 // clock. One that is empty has said it once and for all.
                 return UpstreamTime(watermark: watermark, isIdle: isIdle && watermark == .min)
             }
+            let written = upstream.map { _ in reader.zigzag() }
             var mark: LogMark?
             if reader.byte() == 1 {
                 mark = LogMark(offset: reader.zigzag(), timestamp: reader.zigzag(), hash: reader.word64())
@@ -259,6 +265,7 @@ extension Pipeline {
             guard let source else { continue }
             task.positions[source] = position
             task.marks[source] = mark
+            if written.count == task.written[source].count { task.written[source] = written }
             if Plant.isOn(.watermarkLost) { continue }
             task.times[source] = time
             task.watermarks[source] = watermark

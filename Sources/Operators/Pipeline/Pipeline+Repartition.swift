@@ -71,7 +71,12 @@ extension Pipeline {
     /// `quiet`: sources whose partition was read to its end and has been silent for its idle time. What comes of them
     /// alone is marked idle, so that windows downstream do not wait for it, whenever its last record was; its time goes
     /// on with the clock and is told as well, for the case that all others are idle too.
-    package func carryWatermarks(_ task: TaskState, quiet: (Int) -> Bool, into outbox: inout Outbox) {
+    ///
+    /// `atEnd`: sources whose partition was read to its end. Who has read everything says so with every commit while others
+    /// write to the topic, so that those who read it know that nothing is under way.
+    package func carryWatermarks(
+        _ task: TaskState, quiet: (Int) -> Bool, atEnd: (Int) -> Bool = { _ in false }, into outbox: inout Outbox
+    ) {
         if Plant.isOn(.watermarkLost) { return }
         for repartition in repartitions {
             let origin = repartition.spec.origin
@@ -79,12 +84,17 @@ extension Pipeline {
             if repartition.spec.isLoop {
                 time = loopTime(repartition.step, task)
             } else {
-                time.isIdle = spec.roots(of: origin).allSatisfy { isQuiet($0, task, quiet) }
+                let roots = spec.roots(of: origin)
+                time.isIdle = roots.allSatisfy { isQuiet($0, task, quiet) }
+                time.isAtEnd = time.isIdle || roots.allSatisfy { isAtEnd($0, task, atEnd) }
             }
-            guard time != task.carried[repartition.index] else { continue }
+            let mustAnswer = task.isAddressed[repartition.index] && time.isAtEnd
+            guard time != task.carried[repartition.index] || mustAnswer else { continue }
+            task.isAddressed[repartition.index] = false
             task.carried[repartition.index] = time
             repartition.encoder.encodeMark(
-                partition: task.partition, watermark: time.watermark, isIdle: time.isIdle, isClaim: time.isClaim)
+                partition: task.partition, watermark: time.watermark, isIdle: time.isIdle, isAtEnd: time.isAtEnd,
+                isClaim: time.isClaim)
             for partition in 0..<options.partitions {
                 var record = outbox.begin(.repartition(repartition.index), partition: Int32(partition), timestamp: 0)
                 outbox.setValue(repartition.encoder.bytes.base, repartition.encoder.bytes.count, of: &record)
@@ -96,6 +106,10 @@ extension Pipeline {
     /// Behind a topic it is those who write to it who know.
     private func isQuiet(_ source: Int, _ task: TaskState, _ quiet: (Int) -> Bool) -> Bool {
         sources[source].carried == nil ? quiet(source) : UpstreamTime.isQuiet(task.upstream[source])
+    }
+
+    private func isAtEnd(_ source: Int, _ task: TaskState, _ atEnd: (Int) -> Bool) -> Bool {
+        sources[source].carried == nil ? atEnd(source) : atEnd(source) && task.upstream[source].allSatisfy { $0.isAtEnd }
     }
 
     /// Before this time, nothing is sent into an operator's loop by this task any more, unless it comes out of the
@@ -148,7 +162,8 @@ extension Pipeline {
                 let origin = carried.origins[row]
                 let writer = Int(origin.writer)
                 let before = upstream[writer]
-                let after = before.after(origin.watermark, isIdle: carried.idle[row] != 0)
+                let after = before.after(
+                    origin.watermark, isIdle: carried.idle[row] != 0, isAtEnd: carried.atEnd[row] != 0)
                 if isLoop, watermark == .min {
                     // What is told is a claim until all have been heard from: then the least is the bound of each.
                     if status == RowStatus.mark.rawValue {

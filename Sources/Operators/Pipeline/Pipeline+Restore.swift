@@ -186,6 +186,7 @@ extension Pipeline {
     /// What was read of a source so far was of another log: it is as if nothing had been read of this one.
     package func forgetLog(_ source: Int, _ task: TaskState) {
         task.positions[source] = -1
+        task.written[source] = task.written[source].map { _ in -1 }
         task.marks[source] = nil
     }
 

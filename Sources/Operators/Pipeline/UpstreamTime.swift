@@ -4,13 +4,16 @@ struct UpstreamTime: Equatable {
     var watermark = Int64.min
     /// The partition was read to its end and is quiet, and holds nobody back until something comes from it.
     var isIdle = false
+    /// The partition was read to its end.
+    var isAtEnd = false
 
     /// What is known after the partition has carried `watermark` (`.min`: none) with a row or a mark.
-    func after(_ watermark: Int64, isIdle: Bool) -> UpstreamTime {
+    func after(_ watermark: Int64, isIdle: Bool, isAtEnd: Bool) -> UpstreamTime {
         UpstreamTime(
             watermark: max(self.watermark, watermark),
             // A row without a watermark says nothing of time.
-            isIdle: isIdle || self.isIdle && watermark == .min)
+            isIdle: isIdle || self.isIdle && watermark == .min,
+            isAtEnd: isAtEnd)
     }
 
     /// The event time behind all of these partitions, `.min` where it is not known yet: that of the slowest that is not
@@ -32,5 +35,6 @@ struct UpstreamTime: Equatable {
 struct CarriedTime: Equatable {
     var watermark = Int64.min
     var isIdle = false
+    var isAtEnd = false
     var isClaim = false
 }
