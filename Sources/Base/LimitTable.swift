@@ -226,9 +226,6 @@ extension Limits {
             "outboxBytesMax", "outbox_bytes", bytes(outboxBytesMax), "outputs that wait for the end of a batch",
             "they are handed on before", .nowhere),
         entry(
-            "fundPartsBytesMax", "fund_parts_bytes", bytes(fundPartsBytesMax), "parcels in one record to another task",
-            "the rest is another record", .nowhere),
-        entry(
             "limitKeysCounted", "limit_keys", number(limitKeysCounted), "keys told apart in a line about a limit",
             "it says `or more`", .nowhere),
         entry(

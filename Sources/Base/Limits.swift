@@ -75,8 +75,6 @@ package enum Limits {
     /// 750 KiB, which a changelog takes as one record.
     package static let fundPathBytesMax = 1024
     package static let fundNameBytesMax = 256
-    /// Bytes of parcels that go to another task in one record, a text.
-    package static let fundPartsBytesMax = 48 << 10
     /// Shops of a generated library month, and its orders: they are held in memory until they are sorted.
     package static let libraryMerchantsMax = 20_000
     package static let libraryOrdersMax = 5_000_000

@@ -16,8 +16,6 @@ package final class RepartitionDecoder: RecordDecoder {
     package let idle: UnsafeMutablePointer<UInt8>
     /// 1: the row is a mark that says that its writer has read all there is.
     package let atEnd: UnsafeMutablePointer<UInt8>
-    /// 1: the row is a mark whose watermark is a claim.
-    package let claims: UnsafeMutablePointer<UInt8>
 
     /// `partitions`: of the topic's origin; a record that claims another one is malformed.
     package init(_ fields: [Field], partitions: Int, capacity: Int = Limits.rowsPerBatchMax) {
@@ -34,15 +32,12 @@ package final class RepartitionDecoder: RecordDecoder {
         idle.initialize(repeating: 0, count: capacity)
         atEnd = .allocate(capacity: capacity)
         atEnd.initialize(repeating: 0, count: capacity)
-        claims = .allocate(capacity: capacity)
-        claims.initialize(repeating: 0, count: capacity)
     }
 
     deinit {
         origins.deallocate()
         idle.deallocate()
         atEnd.deallocate()
-        claims.deallocate()
     }
 
     package func decode(_ raw: RawRecords, into batch: Batch) {
@@ -108,7 +103,6 @@ package final class RepartitionDecoder: RecordDecoder {
             partition: 0, offset: 0, appended: -1, writer: Int32(writer), watermark: watermark)
         idle[row] = flags & RepartitionFormat.Flags.idle == 0 ? 0 : 1
         atEnd[row] = flags & RepartitionFormat.Flags.atEnd == 0 ? 0 : 1
-        claims[row] = flags & RepartitionFormat.Flags.claim == 0 ? 0 : 1
         return flags
     }
 

@@ -17,11 +17,10 @@ enum RepartitionFormat {
         static let mark: UInt8 = 1
         static let idle: UInt8 = 2
         static let watermark: UInt8 = 4
-        static let claim: UInt8 = 8
-        static let atEnd: UInt8 = 16
+        static let atEnd: UInt8 = 8
         /// Those that only marks have.
-        static let ofMarks: UInt8 = idle | claim | atEnd
-        static let all: UInt8 = 31
+        static let ofMarks: UInt8 = idle | atEnd
+        static let all: UInt8 = 15
     }
 
     /// Tells records written for other columns: reading them by place would give wrong values.
@@ -133,13 +132,9 @@ package final class RepartitionEncoder {
     }
 
     /// Writes a mark. `isAtEnd`: the writer has read all there is; `isIdle`: and nobody need wait for it until its next row
-    /// or mark. `isClaim`: the
-    /// watermark is of what the writer has read, who does not yet know what others will send to it.
-    package func encodeMark(
-        partition: Int32, watermark: Int64, isIdle: Bool, isAtEnd: Bool = false, isClaim: Bool = false
-    ) {
+    /// or mark.
+    package func encodeMark(partition: Int32, watermark: Int64, isIdle: Bool, isAtEnd: Bool = false) {
         var flags = RepartitionFormat.Flags.mark
-        if isClaim { flags |= RepartitionFormat.Flags.claim }
         if isIdle { flags |= RepartitionFormat.Flags.idle }
         if isAtEnd { flags |= RepartitionFormat.Flags.atEnd }
         if watermark != .min { flags |= RepartitionFormat.Flags.watermark }

@@ -4,13 +4,12 @@ import Records
 /// transfers of the step's input carry taint on.
 ///
 /// Rows are taken in event-time order; of one instant, disbursements come first, then what transfers bring, then
-/// transfers. A transfer takes money from its source when it happens, and its target has it `settle` later: that
-/// bounds how far a task's event time depends on that of others, so that accounts may lie in any partition and the
-/// result is the same. What is taken, what ends, and what is kept is defined by `FundFlowStore`.
+/// transfers. A transfer takes money from its source when it happens, and its target has it `settle` later. What is taken,
+/// what ends, and what is kept is defined by `FundFlowStore`.
 ///
-/// Partitions that are quiet for their source's `idle` are not waited for. Where one of them wakes up with transfers
-/// that are older than what others have gone on to, their money is put on its targets when it arrives: it is never
-/// lost, but then it may come after transfers that it should have come before.
+/// Money goes from any account to any other, so all rows come to one task, in whichever partitions they lie: the result
+/// is that of one ordered list of all. A partition that is quiet for its source's `idle` is not waited for; where it wakes
+/// up with transfers that are older than what has been taken, they are late.
 ///
 /// Each tainted part of a transfer is a row, so that sums over the rows are complete: the transfer's fields, then the
 /// columns of `resultFields`. Where the money is followed no further (`left`), since the transfer goes `outside`, since it
@@ -47,7 +46,7 @@ package struct FundFlowSpec: OperatorKind {
     package var waitsForEventTime: Bool { true }
 
     package var definition: String? {
-        "fund flow \(method.rawValue) within \(ValueText.duration(within)) settling in \(ValueText.duration(settle)), amounts "
+        "fund flow in one task, \(method.rawValue) within \(ValueText.duration(within)) settling in \(ValueText.duration(settle)), amounts "
             + "\(amountType)"
     }
 
@@ -68,17 +67,6 @@ package struct FundFlowSpec: OperatorKind {
         ]
     }
 
-    /// What goes to the task of a transfer's target: its account, when it is there, clean money, and tainted parts
-    /// in bytes of their own, in several rows where they are many.
-    package static let loop = LoopSpec(
-        fields: [
-            Field(name: "account", type: .text), Field(name: "event_time", type: .timestamp),
-            // Of one transfer; before what else tells rows of one instant apart, so that the pieces keep their order.
-            Field(name: "piece", type: .int), Field(name: "clean", type: .int), Field(name: "parts", type: .text),
-        ],
-        key: 0, timeField: 1)
-
     package var expressions: [Expression] { [outside].compactMap { $0 } }
-
-    package var loop: (spec: LoopSpec, delay: Int64)? { (Self.loop, settle) }
+    package var isWhole: Bool { true }
 }

@@ -46,9 +46,8 @@ package protocol OperatorKind: Sendable {
     /// All that gives its state a meaning beside its inputs' fields and keys, for a person to compare; nil: it
     /// remembers nothing.
     var definition: String? { get }
-    /// Rows that the operator sends to itself, in the task of another key; they are its last input. `delay`: by how much
-    /// their event time is greater than that of the row that they come from, at least, in milliseconds.
-    var loop: (spec: LoopSpec, delay: Int64)? { get }
+    /// True if what it remembers of one key changes with rows of others, so that all rows must come to one task.
+    var isWhole: Bool { get }
     /// All that it computes of a row.
     var expressions: [Expression] { get }
     /// Those of them that it computes of the rows of its inputs, with the input's place and the name that a dead letter
@@ -57,16 +56,9 @@ package protocol OperatorKind: Sendable {
 }
 
 extension OperatorKind {
-    package var loop: (spec: LoopSpec, delay: Int64)? { nil }
+    package var isWhole: Bool { false }
     package var expressions: [Expression] { [] }
     package var computed: [(input: Int, name: String, expression: Expression)] { [] }
-}
-
-package struct LoopSpec: Sendable {
-    package var fields: [Field]
-    /// Indices in `fields` of the key, a text, and of the event time.
-    package var key: Int
-    package var timeField: Int
 }
 
 /// `from: [a, b]`: the rows of all inputs, as they come.

@@ -12,14 +12,15 @@ package struct RepartitionSpec: Sendable {
     package var origin: Int
     /// The source that reads the topic.
     package var source: Int
-    /// The topic is the loop of an operator, whose step `step` is: it writes the records itself.
-    package var isLoop = false
+    /// All records go to the first partition: what reads them needs them all in one task.
+    package var isGathered = false
 }
 
 extension TopologySpec {
     /// The fields that the records of a source are partitioned by: what the source says, or else the one key
     /// that all who work by key have. nil: they have several keys and the source says nothing, or there are
-    /// none and it does not matter. Those of a stream are those of what it is made of.
+    /// none and it does not matter. Those of a stream are those of what it is made of; empty: all its records are in one
+    /// task.
     package func partitionKey(of source: Int) -> [String]? {
         var known: [Int: [String]?] = [:]
         return partitionKey(of: source, &known)
@@ -45,6 +46,7 @@ extension TopologySpec {
 
     /// A step with a key makes rows that lie where their key's do, if its own rows do.
     private func streamKey(of step: Int, _ stream: Int, _ known: inout [Int: [String]?]) -> [String]? {
+        if steps[step].maker?.kind.isWhole == true { return [] }
         let keys = (steps[step].maker?.inputs ?? [step]).map { partitionKey(of: source(of: $0), &known) }
         guard let first = keys[0], keys.allSatisfy({ $0 == first }) else { return nil }
         return first.allSatisfy { sources[stream].schema.index(of: $0) != nil } ? first : nil
@@ -104,16 +106,20 @@ extension TopologySpec {
     package func repartitioned(prefix: String? = nil) -> TopologySpec {
         var result = self
         // A stream comes after those that it is made of, so what it is partitioned by is known when its turn comes.
-        let worksByKey = stepsByKey
+        let (worksByKey, gathered) = (stepsByKey, gatheredInputs)
         for origin in sources.indices where isPartitioned(origin) {
             let partitioned = result.partitionKey(of: origin)
+            // Each input of such an operator in a topic of its own.
+            for index in gathered.sorted() where source(of: index) == origin && partitioned != [] {
+                result.split([index], prefix: prefix ?? name, isGathered: true)
+            }
             if partitioned == nil, !sources[origin].origin.isStream { continue }
             var groups: [Intake: [Int]] = [:]
             var order: [Intake] = []
             for index in worksByKey where source(of: index) == origin {
                 let step = steps[index]
                 let key = step.key.map { step.schema.fields[$0].name }
-                if let partitioned, Set(partitioned).isSubset(of: key) { continue }
+                if let partitioned, Set(partitioned).isSubset(of: key), partitioned != [] || !meetsOthers(index) { continue }
                 let intake = Intake(
                     input: step.input, join: step.join, condition: step.condition, derived: step.derived, key: key)
                 if groups[intake] == nil { order.append(intake) }
@@ -122,11 +128,19 @@ extension TopologySpec {
             for intake in order { result.split(groups[intake] ?? [], prefix: prefix ?? name) }
         }
         for step in steps { result.align(step.maker?.inputs ?? [], prefix: prefix ?? name) }
-        for (index, step) in steps.enumerated() {
-            guard let maker = step.maker, maker.inputs.contains(where: { isPartitioned(source(of: $0)) }) else { continue }
-            result.close(index, maker, prefix: prefix ?? name)
-        }
         return result
+    }
+
+    /// Steps whose rows an operator takes that needs them all in one task.
+    private var gatheredInputs: Set<Int> {
+        Set(steps.filter { $0.maker?.kind.isWhole == true }.flatMap { $0.maker?.inputs ?? [] })
+    }
+
+    /// True if a rule compares the step's window with one whose records are not all in one task.
+    private func meetsOthers(_ step: Int) -> Bool {
+        rules.contains { rule in
+            rule.on.contains(step) && rule.on.contains { partitionKey(of: source(of: $0)) != [] }
+        }
     }
 
     /// What a window step takes in.
@@ -139,7 +153,7 @@ extension TopologySpec {
     }
 
     /// Puts a topic before these window steps, which take in the same records by the same key.
-    private mutating func split(_ members: [Int], prefix: String) {
+    private mutating func split(_ members: [Int], prefix: String, isGathered: Bool = false) {
         let first = steps[members[0]]
         let origin = source(of: members[0])
         let time = timeColumn(of: members[0])
@@ -164,7 +178,8 @@ extension TopologySpec {
         source.position = first.position
         repartitions.append(
             RepartitionSpec(
-                topic: topic, step: steps.count, columns: columns, origin: origin, source: sources.count))
+                topic: topic, step: steps.count, columns: columns, origin: origin, source: sources.count,
+                isGathered: isGathered))
         // Named like the window's step, since what it refuses is refused for that.
         var writer = first
         writer.window = nil
@@ -220,6 +235,7 @@ extension TopologySpec {
     /// topic by the whole key.
     private mutating func align(_ inputs: [Int], prefix: String) {
         let keyed = inputs.filter { !steps[$0].key.isEmpty && isPartitioned(source(of: $0)) }
+        if keyed.contains(where: { input in repartitions.contains { $0.isGathered && $0.source == source(of: input) } }) { return }
         let layouts = keyed.map { layout(of: $0) }
         guard layouts.contains(where: { $0 != layouts[0] }) else { return }
         for (input, layout) in zip(keyed, layouts) {
@@ -246,37 +262,6 @@ extension TopologySpec {
         }
     }
 
-    /// Puts a topic into the loop of an operator: what it sends to itself comes back as its last input.
-    private mutating func close(_ step: Int, _ maker: OperatorSpec, prefix: String) {
-        guard let loop = maker.kind.loop?.spec else { return }
-        let origin = source(of: maker.inputs[0])
-        let topic = newTopic(prefix, steps[step].name, "loop")
-        repartitions.append(
-            RepartitionSpec(
-                topic: topic, step: step, columns: [], origin: origin, source: sources.count, isLoop: true))
-        var reader = steps[step]
-        reader.input = .source(sources.count)
-        reader.condition = nil
-        reader.derived = []
-        reader.key = [loop.key]
-        reader.schema = Schema(loop.fields)
-        reader.maker = nil
-        let place = steps.count
-        steps[step].maker?.inputs.append(place)
-        steps.append(reader)
-        var source = sources[origin]
-        source.name = topic
-        source.origin = .repartition(topic: topic)
-        source.format = .repartition
-        source.wire = loop.fields.map { WireField(path: [$0.name], field: $0) }
-        source.derived = []
-        source.key = [loop.fields[loop.key].name]
-        source.schema = Schema(loop.fields)
-        source.timeField = loop.timeField
-        source.position = steps[step].position
-        sources.append(source)
-    }
-
     /// Columns of the step's schema that its window needs.
     private func columnsRead(by step: StepSpec) -> Set<Int> {
         var columns = Set(step.key)
@@ -287,9 +272,9 @@ extension TopologySpec {
         return columns
     }
 
-    /// Steps of which all records of a key must be in one task, ascending.
+    /// Steps of which all records of a key must be in one task, ascending; but for those whose rows are gathered anyway.
     private var stepsByKey: [Int] {
-        let inputs = operatorInputs
+        let inputs = operatorInputs.subtracting(gatheredInputs)
         return steps.indices.filter { steps[$0].window != nil || !steps[$0].key.isEmpty && inputs.contains($0) }
     }
 

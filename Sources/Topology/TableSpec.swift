@@ -133,7 +133,8 @@ extension TopologySpec {
         // A stream of windows lies where repartitioning has put their records.
         let key = repartitioned().partitionKey(of: source)
         if key == wanted { return nil }
-        let found = key.map { "are partitioned by \($0.joined(separator: ", "))" } ?? "have no one key"
+        let found = key.map { $0.isEmpty ? "are all in one task" : "are partitioned by \($0.joined(separator: ", "))" }
+            ?? "have no one key"
         let name = sources[join.table].name
         return "joins the table '\(name)' on \(wanted.joined(separator: ", ")), and its records \(found): with several "
             + "partitions they would not meet; write table: { ..., broadcast: true } in '\(name)', or key: "

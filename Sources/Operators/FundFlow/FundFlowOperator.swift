@@ -9,26 +9,18 @@ import Topology
 final class FundFlowOperator: OrderedOperator {
     private let spec: FundFlowSpec
     private let step: StepPlan
-    private let loop: RepartitionPlan?
     private let outside: Program?
     private var isOutside: Column?
     private let resultStart: Int
-    /// Where the columns of a row for a target's task are put before they are encoded.
-    private let row: [Column]
     private let arena = Arena(capacity: 1 << 12)
-    /// Position of the transfers among the inputs; the loop's rows, where it goes through a topic, come before them.
-    private var transfers: Int { loop == nil ? 1 : 2 }
+    /// Position of the transfers among the inputs.
+    private static let transfers = 1
 
-    private enum Loop { static let account = 0, time = 1, piece = 2, clean = 3, parts = 4 }
-
-    init(_ spec: FundFlowSpec, _ step: StepPlan, _ loop: RepartitionPlan?, capacity: Int, zones: ZoneTables) {
+    init(_ spec: FundFlowSpec, _ step: StepPlan, capacity: Int, zones: ZoneTables) {
         self.spec = spec
         self.step = step
-        self.loop = loop
         outside = spec.outside.map { Program($0, capacity: capacity, zones: zones) }
         resultStart = (step.spec.maker?.schema.fields.count ?? 0) - FundFlowSpec.resultFields(spec.amountType).count
-        row = loop?.row ?? []
-        for column in row { column.valid[0] = 1 }
     }
 
     func makeState(tracksChanges: Bool) -> any OperatorState {
@@ -38,13 +30,8 @@ final class FundFlowOperator: OrderedOperator {
         return FundFlowState(rules, tracksChanges: tracksChanges)
     }
 
-    func makeInputs(_ steps: [StepPlan], capacity: Int) -> [OrderedInput] {
-        let order = loop == nil ? [steps[0], steps[1]] : [steps[0], steps[2], steps[1]]
-        return order.enumerated().map { OrderedInput($1, index: $0, capacity: capacity) }
-    }
-
     func prepare(_ inputs: [OrderedInput]) {
-        let transfers = inputs[transfers]
+        let transfers = inputs[Self.transfers]
         isOutside = outside?.run(transfers.columns, arena: transfers.arena, rows: transfers.rows)
     }
 
@@ -59,13 +46,9 @@ final class FundFlowOperator: OrderedOperator {
             else { return }
             _ = state.store.disburse(account, loan: loan, amount: amount.values[row], time: time)
             noteLimits(state, account, maker)
-        } else if input.index == transfers {
+        } else {
             receive(before: time + 1, state, maker)
             send(input, row, state, time, into: maker, task)
-        } else {
-            let account = input.text(Loop.account, row)
-            state.receive(account, clean: input.columns[Loop.clean].values[row], input.text(Loop.parts, row), at: time)
-            noteLimits(state, account, maker)
         }
     }
 
@@ -128,7 +111,7 @@ final class FundFlowOperator: OrderedOperator {
         noteLimits(state, source, maker)
         for part in sent.parts { write(part, input, row, time, into: maker, task) }
         if target.isEmpty { return }
-        deliver(sent, to: target, at: time + spec.settle, from: input.origin(of: row), state, into: maker, task)
+        deliver(sent, to: target, at: time + spec.settle, state)
     }
 
     private func write(
@@ -150,51 +133,12 @@ final class FundFlowOperator: OrderedOperator {
         maker.set(next(), part.fate == .carried ? 0 : 1)
     }
 
-    // MARK: The loop
-
-    /// Money on its way to the target's task; where that is this one, since it is the only one, into its state. In pieces
-    /// that a record takes: the parts in their order, the clean money with the last.
-    private func deliver(
-        _ sent: FundSend, to target: UnsafeBufferPointer<UInt8>, at time: Int64, from origin: RepartitionOrigin,
-        _ state: FundFlowState, into maker: RowMaker, _ task: TaskState
-    ) {
+    /// Money on its way to its target.
+    private func deliver(_ sent: FundSend, to target: UnsafeBufferPointer<UInt8>, at time: Int64, _ state: FundFlowState) {
         arena.removeAll()
-        var piece: Int64 = 0
-        for part in sent.parts where part.fate == .carried {
-            if arena.count > Limits.fundPartsBytesMax {
-                deliver(piece, clean: 0, to: target, at: time, from: origin, state, into: maker, task)
-                piece += 1
-                arena.removeAll()
-            }
-            part.append(to: arena)
-        }
-        deliver(piece, clean: sent.clean, to: target, at: time, from: origin, state, into: maker, task)
-    }
-
-    /// The parts stand in `arena`.
-    private func deliver(
-        _ piece: Int64, clean: Int64, to target: UnsafeBufferPointer<UInt8>, at time: Int64, from origin: RepartitionOrigin,
-        _ state: FundFlowState, into maker: RowMaker, _ task: TaskState
-    ) {
-        let partsCount = arena.count
-        guard let loop else {
-            let parts = UnsafeBufferPointer(start: UnsafePointer(arena.base), count: partsCount)
-            return state.deliver(target, piece, clean: clean, parts, at: time)
-        }
-        row[Loop.parts].values[0] = TextReference(offset: 0, count: partsCount).packed
-        row[Loop.time].values[0] = time
-        row[Loop.piece].values[0] = piece
-        row[Loop.clean].values[0] = clean
-        guard let start = target.baseAddress else { return }
-        row[Loop.account].values[0] = arena.append(start, target.count).packed
-        var origin = origin
-        origin.writer = task.partition
-        origin.watermark = .min
-        loop.encoder.encode(0, arena: arena, origin)
-        var record = maker.outbox.begin(.repartition(loop.index), timestamp: 0)
-        maker.outbox.setKey(start, target.count, of: &record)
-        maker.outbox.setValue(loop.encoder.bytes.base, loop.encoder.bytes.count, of: &record)
-        maker.outbox.end(record)
+        for part in sent.parts where part.fate == .carried { part.append(to: arena) }
+        let parts = UnsafeBufferPointer(start: UnsafePointer(arena.base), count: arena.count)
+        state.deliver(target, clean: sent.clean, parts, at: time)
     }
 }
 

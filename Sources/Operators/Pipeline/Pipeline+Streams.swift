@@ -149,16 +149,11 @@ extension Pipeline {
                 let arena = plan.batch.arena
                 for index in 0..<rows.count {
                     let row = rows[index]
-                        var time = plan.batch.times[row]
+                    let time = plan.batch.times[row]
                     // Event time of the operator may be ahead of that of an input that was quiet.
                     if time < max(plan.watermarks[row], task.watermarks[maker.stream]) {
-                        // What an operator has sent to itself must not get lost; it comes later than it should.
-                        if isLoop(source) {
-                            time = max(plan.watermarks[row], task.watermarks[maker.stream])
-                        } else {
-                            plan.late[row] = 1
-                            continue
-                        }
+                        plan.late[row] = 1
+                        continue
                     }
                     input.encoder.encode(row, arena: arena, origin(plan, source, task, row))
                     var key = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
@@ -190,9 +185,8 @@ extension Pipeline {
     }
 
     /// Bytes that an operator's buffer may have before rows of a source are refused. An input that is behind the others
-    /// is what event time waits for, and gets twice as much; what an operator sends to itself is never refused.
+    /// is what event time waits for, and gets twice as much.
     private func bufferRoom(_ maker: MakerPlan, _ source: Int, _ task: TaskState) -> Int {
-        if isLoop(source) { return .max }
         let memory = maker.spec.limits.memory
         let isBehind = maker.inputs.allSatisfy { task.settled[source] <= task.settled[$0.source] }
         return isBehind ? 2 * memory : memory

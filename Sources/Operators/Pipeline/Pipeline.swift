@@ -243,7 +243,7 @@ package final class Pipeline {
         let repartitions = spec.repartitions.enumerated().map { RepartitionPlan($1, index: $0, steps: steps) }
         self.repartitions = repartitions
         repartitionsOfSource = spec.sources.indices.map { source in
-            repartitions.filter { $0.spec.origin == source && !$0.spec.isLoop }
+            repartitions.filter { $0.spec.origin == source }
         }
         // As they go into `Outbox.Record.order`.
         require(capacity < 1 << 16 && sources.count < 1 << 12, "a batch or a topology that is too large")

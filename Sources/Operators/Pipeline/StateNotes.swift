@@ -60,14 +60,10 @@ extension TopologySpec {
     fileprivate var intakes: [String: String] {
         var intakes: [String: String] = [:]
         for (index, step) in steps.enumerated() where step.window != nil || step.maker != nil {
-            // The loop of an operator is its own rows.
-            let inputs = (step.maker?.inputs ?? [index]).filter { !isLoop(source(of: $0)) }
-            intakes[step.name] = inputs.map(intake).joined(separator: " and ")
+            intakes[step.name] = (step.maker?.inputs ?? [index]).map(intake).joined(separator: " and ")
         }
         return intakes
     }
-
-    private func isLoop(_ source: Int) -> Bool { repartitions.contains { $0.isLoop && $0.source == source } }
 
     /// Where a step's rows come from, conditions and derived fields on the way included.
     private func intake(_ index: Int) -> String {
@@ -77,7 +73,7 @@ extension TopologySpec {
         case .step(let before): parts.append(intake(before))
         case .source(let source):
             // What a repartition topic's records were taken from.
-            if let writer = repartitions.first(where: { $0.source == source && !$0.isLoop })?.step {
+            if let writer = repartitions.first(where: { $0.source == source })?.step {
                 parts.append(intake(writer))
             } else if case .stream(let maker) = sources[source].origin {
                 parts.append("rows of \(steps[maker].name)")

@@ -36,5 +36,4 @@ struct CarriedTime: Equatable {
     var watermark = Int64.min
     var isIdle = false
     var isAtEnd = false
-    var isClaim = false
 }

@@ -139,16 +139,13 @@ final class MakerPlan {
             let program = Program(expression, capacity: capacity, zones: zones)
             return program.mayOverflow ? (inputs[input], field, program) : nil
         }
-        let loop = pipeline.repartitions.first { $0.spec.isLoop && $0.step === step }
-        ordered = Self.operation(step, spec, inputs, loop, capacity: capacity, zones: zones).map { operation in
+        ordered = Self.operation(step, spec, inputs, capacity: capacity, zones: zones).map { operation in
             (operation, operation.makeInputs(inputs, capacity: capacity))
         }
     }
 
-    /// `loop`: the topic that the operator's loop goes through, where there are several tasks.
     private static func operation(
-        _ step: StepPlan, _ spec: OperatorSpec, _ inputs: [StepPlan], _ loop: RepartitionPlan?, capacity: Int,
-        zones: ZoneTables
+        _ step: StepPlan, _ spec: OperatorSpec, _ inputs: [StepPlan], capacity: Int, zones: ZoneTables
     ) -> (any OrderedOperator)? {
         // One line for each kind that is ordered.
         switch spec.kind {
@@ -158,7 +155,7 @@ final class MakerPlan {
         case let kind as SessionSpec: SessionOperator(kind, step, spec.limits, capacity: capacity, zones: zones)
         case let kind as DeduplicateSpec: DeduplicateOperator(kind)
         case let kind as TopSpec: TopOperator(kind, step)
-        case let kind as FundFlowSpec: FundFlowOperator(kind, step, loop, capacity: capacity, zones: zones)
+        case let kind as FundFlowSpec: FundFlowOperator(kind, step, capacity: capacity, zones: zones)
         case let kind as LevelsSpec: LevelsOperator(kind, step, spec.limits, capacity: capacity, zones: zones)
         default: nil
         }

@@ -7,7 +7,7 @@ package final class FundFlowState: OperatorState {
     /// What of the store's counts of limits has been told.
     package var toldLots = 0
     package var toldPaths = 0
-    /// Money that is sent within the task and arrives later, by target.
+    /// Money that was sent and arrives later, by target.
     private let arrivals: OrderedBuffer
     private let row = Arena(capacity: 1 << 12)
     /// Before the keys of `arrivals`; those of the store begin with less.
@@ -18,15 +18,11 @@ package final class FundFlowState: OperatorState {
         arrivals = OrderedBuffer(tracksChanges: tracksChanges)
     }
 
-    /// Sends clean money and parts, as `FundPart` writes them one after the other, to an account of this task. `piece`:
-    /// of one transfer, in their order.
+    /// Sends clean money and parts, as `FundPart` writes them one after the other, to an account.
     package func deliver(
-        _ account: UnsafeBufferPointer<UInt8>, _ piece: Int64, clean: Int64, _ parts: UnsafeBufferPointer<UInt8>,
-        at time: Int64
+        _ account: UnsafeBufferPointer<UInt8>, clean: Int64, _ parts: UnsafeBufferPointer<UInt8>, at time: Int64
     ) {
-        // In the order in which rows of a repartition topic with these columns would be.
         row.removeAll()
-        row.appendZigzag(piece)
         row.appendZigzag(clean)
         row.appendBlob(parts)
         arrivals.insert(
@@ -38,21 +34,18 @@ package final class FundFlowState: OperatorState {
     package func receiveFirst(before time: Int64) -> UnsafeBufferPointer<UInt8>? {
         guard let entry = arrivals.removeFirst(before: time) else { return nil }
         var reader = BinaryReader(arrivals.row(of: entry))
-        _ = reader.zigzag()
         let clean = reader.zigzag()
         let account = arrivals.key(of: entry)
         receive(account, clean: clean, reader.blob(), at: entry.time)
         return account
     }
 
-    package func receive(
+    private func receive(
         _ account: UnsafeBufferPointer<UInt8>, clean: Int64, _ parts: UnsafeBufferPointer<UInt8>, at time: Int64
     ) {
         var reader = BinaryReader(parts)
         var read: [FundPart] = []
         while !reader.isAtEnd, let part = FundPart(&reader) { read.append(part) }
-        // A piece may bring nothing.
-        if read.isEmpty, clean == 0 { return }
         let status = store.receive(account, parts: read, clean: clean, time: time)
         verify(status == .done && reader.isValid, "money that was sent cannot be received")
     }

@@ -37,7 +37,7 @@ package enum Explain {
             let names = source.schema.fields.map { "\($0.name) \($0.type)\($0.isOptional ? "?" : "")" }
             lines.append("  fields: \(names.joined(separator: ", "))")
             if let key = spec.partitionKey(of: index) {
-                lines.append("  partitioned by: \(key.joined(separator: ", "))")
+                lines.append(key.isEmpty ? "  all in one task" : "  partitioned by: \(key.joined(separator: ", "))")
             }
             if isStream { continue }
             for bound in operators where bound.source == index { lines += bound.lines.map { "  state: \($0)" } }
@@ -195,8 +195,9 @@ package enum Explain {
         for repartition in split.repartitions {
             let key = split.sources[repartition.source].key.joined(separator: ", ")
             let step = split.steps[repartition.step].name
-            let what = repartition.isLoop ? "what \(step) sends to itself" : "records of \(split.sources[repartition.origin].name)"
-            topics.append((repartition.topic, "\(what), partitioned by \(key)"))
+            let what = "records of \(split.sources[repartition.origin].name)"
+            let place = repartition.isGathered ? "all in the first partition, for \(step)" : "partitioned by \(key)"
+            topics.append((repartition.topic, "\(what), \(place)"))
         }
         for sink in spec.sinks {
             if case .kafka(let topic) = sink.target { topics.append((topic, "written by sink \(sink.name)")) }
