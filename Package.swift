@@ -106,6 +106,7 @@ let package = Package(
         tests("FormatsTests", uses: ["Base", "Records", "Dataflow", "Formats"]),
         tests("FileTests", uses: ["Base", "Records", "Connectors"]),
         tests("MarketplaceTests", uses: ["Base", "Records", "Connectors", "Marketplace"]),
+        tests("RuntimeTests", uses: ["Base", "Records", "Dataflow", "Runtime"]),
         tests("KafkaTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors"]),
         tests("RedisTests", uses: ["Base", "Records", "Connectors"]),
         tests("EngineTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Marketplace"]),

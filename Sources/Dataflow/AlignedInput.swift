@@ -49,12 +49,15 @@ package struct InputRows {
         /// Before this event time nothing comes from the writer any more, but for what is out of order.
         package var reach: Int64
         package var state: State
+        /// It has written rows, and those who read the mark say how far they are.
+        package var asks: Bool
 
-        package init(writer: Int32, isMark: Bool, reach: Int64, state: State) {
+        package init(writer: Int32, isMark: Bool, reach: Int64, state: State, asks: Bool = false) {
             self.writer = writer
             self.isMark = isMark
             self.reach = reach
             self.state = state
+            self.asks = asks
         }
     }
 
@@ -69,5 +72,20 @@ package struct InputRows {
         self.times = times
         self.words = words
         self.age = age
+    }
+}
+
+/// What a task remembers of one who writes to a repartition topic that it reads.
+package struct InputWriter: Equatable, Sendable {
+    /// The offset after the last record of it that was taken; -1: none was.
+    package var next: Int64
+    /// As in its last word.
+    package var reach: Int64
+    package var state: InputRows.Word.State
+
+    package init(next: Int64 = -1, reach: Int64 = .min, state: InputRows.Word.State = .busy) {
+        self.next = next
+        self.reach = reach
+        self.state = state
     }
 }

@@ -216,8 +216,8 @@ package protocol LaneGraph: AnyObject {
     func finishRestore(task: Int32, place: String) throws(Fault)
     /// The task's positions by source, as of its last record; nil if it was never committed.
     func positions(task: Int32) -> [Int: Int64]?
-    /// Of repartition topics, the next offset of each writer; -1: none is known.
-    func written(task: Int32) -> [Int: [Int64]]
+    /// Those who write to the task's repartition topics, by source.
+    func writers(task: Int32) -> [Int: [InputWriter]]
     /// The last record that the task's state has seen of a partition; nil: it was not noted.
     func mark(of partition: SourcePartition) -> LogMark?
     /// The topic whose records made the state, where the source reads another one now.

@@ -16,6 +16,8 @@ package final class RepartitionDecoder: RecordDecoder {
     package let idle: UnsafeMutablePointer<UInt8>
     /// 1: the row is a mark that says that its writer has read all there is.
     package let atEnd: UnsafeMutablePointer<UInt8>
+    /// 1: the row is a mark that others are to answer to.
+    package let asks: UnsafeMutablePointer<UInt8>
 
     /// `partitions`: of the topic's origin; a record that claims another one is malformed.
     package init(_ fields: [Field], partitions: Int, capacity: Int = Limits.rowsPerBatchMax) {
@@ -32,12 +34,15 @@ package final class RepartitionDecoder: RecordDecoder {
         idle.initialize(repeating: 0, count: capacity)
         atEnd = .allocate(capacity: capacity)
         atEnd.initialize(repeating: 0, count: capacity)
+        asks = .allocate(capacity: capacity)
+        asks.initialize(repeating: 0, count: capacity)
     }
 
     deinit {
         origins.deallocate()
         idle.deallocate()
         atEnd.deallocate()
+        asks.deallocate()
     }
 
     package func decode(_ raw: RawRecords, into batch: Batch) {
@@ -102,6 +107,7 @@ package final class RepartitionDecoder: RecordDecoder {
         origins[row] = RepartitionOrigin(
             partition: 0, offset: 0, appended: -1, writer: Int32(writer), watermark: watermark)
         idle[row] = flags & RepartitionFormat.Flags.idle == 0 ? 0 : 1
+        asks[row] = flags & RepartitionFormat.Flags.asks == 0 ? 0 : 1
         atEnd[row] = flags & RepartitionFormat.Flags.atEnd == 0 ? 0 : 1
         return flags
     }

@@ -18,9 +18,10 @@ enum RepartitionFormat {
         static let idle: UInt8 = 2
         static let watermark: UInt8 = 4
         static let atEnd: UInt8 = 8
+        static let asks: UInt8 = 16
         /// Those that only marks have.
-        static let ofMarks: UInt8 = idle | atEnd
-        static let all: UInt8 = 15
+        static let ofMarks: UInt8 = idle | atEnd | asks
+        static let all: UInt8 = 31
     }
 
     /// Tells records written for other columns: reading them by place would give wrong values.
@@ -132,11 +133,12 @@ package final class RepartitionEncoder {
     }
 
     /// Writes a mark. `isAtEnd`: the writer has read all there is; `isIdle`: and nobody need wait for it until its next row
-    /// or mark.
-    package func encodeMark(partition: Int32, watermark: Int64, isIdle: Bool, isAtEnd: Bool = false) {
+    /// or mark; `asks`: the others are to say how far they are.
+    package func encodeMark(partition: Int32, watermark: Int64, isIdle: Bool, isAtEnd: Bool = false, asks: Bool = false) {
         var flags = RepartitionFormat.Flags.mark
         if isIdle { flags |= RepartitionFormat.Flags.idle }
         if isAtEnd { flags |= RepartitionFormat.Flags.atEnd }
+        if asks { flags |= RepartitionFormat.Flags.asks }
         if watermark != .min { flags |= RepartitionFormat.Flags.watermark }
         var writer = begin(flags, 6 + 2 * RepartitionFormat.varintBytesMax)
         writer.integer(Int64(partition))

@@ -25,7 +25,7 @@ extension Lane {
         let sources = (graph.inputs.map(\.source).max() ?? 0) + 1
         for task in Set(partitions.keys.map(\.partition)) {
             aligned[task] = TaskInputs(
-                graph.inputs, sources: sources, written: graph.written(task: task), options: options.alignment, now: Self.now)
+                graph.inputs, sources: sources, writers: graph.writers(task: task), options: options.alignment, now: Self.now)
         }
     }
 

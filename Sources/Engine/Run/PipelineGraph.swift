@@ -132,10 +132,7 @@ final class PipelineGraph: LaneGraph {
         return Dictionary(uniqueKeysWithValues: state.positions.enumerated().map { ($0.offset, $0.element) })
     }
 
-    func written(task: Int32) -> [Int: [Int64]] {
-        guard let state = tasks[task], state.isKept else { return [:] }
-        return Dictionary(uniqueKeysWithValues: state.written.enumerated().filter { !$0.element.isEmpty }.map { ($0.offset, $0.element) })
-    }
+    func writers(task: Int32) -> [Int: [InputWriter]] { tasks[task].map { pipeline.writers($0) } ?? [:] }
 
     func mark(of partition: SourcePartition) -> LogMark? { tasks[partition.partition]?.marks[partition.source] }
 

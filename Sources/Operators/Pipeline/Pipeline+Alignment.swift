@@ -73,11 +73,23 @@ extension Pipeline {
                 word.writer = origin.writer
                 if origin.watermark != .min { word.reach = origin.watermark + lead }
                 word.state = carried.idle[row] != 0 ? .idle : carried.atEnd[row] != 0 ? .atEnd : .busy
+                word.asks = carried.asks[row] != 0
             }
             if isMark { rows.times[row] = word.reach }
-            if word.state == .busy, word.writer != task.partition, let index = repartition?.index { task.isAddressed[index] = true }
+            if word.asks, word.writer != task.partition, let index = repartition?.index { task.isAsked[index] = true }
             rows.words.append(word)
         }
         return rows
+    }
+
+    /// Who writes to the task's repartition topics, by source. One that was quiet says so again soon, unless it is empty.
+    package func writers(_ task: TaskState) -> [Int: [InputWriter]] {
+        var writers: [Int: [InputWriter]] = [:]
+        for source in sources.indices where !task.written[source].isEmpty {
+            writers[source] = zip(task.written[source], task.upstream[source]).map { next, time in
+                InputWriter(next: next, reach: time.watermark, state: time.isIdle ? .idle : .busy)
+            }
+        }
+        return writers
     }
 }

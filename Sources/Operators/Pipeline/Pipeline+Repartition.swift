@@ -39,6 +39,7 @@ extension Pipeline {
         for repartition in repartitionsOfSource[source] {
             guard let key = repartition.step.key else { continue }
             let rows = repartition.step.selection.selection
+            if rows.count > 0 { task.hasWritten[repartition.index] = true }
             let encoder = repartition.encoder
             let (keys, watermarks) = (key.encoded.values, plan.watermarks)
             let target: Int32 = repartition.spec.isGathered ? 0 : -1
@@ -66,8 +67,8 @@ extension Pipeline {
     /// alone is marked idle, so that windows downstream do not wait for it, whenever its last record was; its time goes
     /// on with the clock and is told as well, for the case that all others are idle too.
     ///
-    /// `atEnd`: sources whose partition was read to its end. Who has read everything says so with every commit while others
-    /// write to the topic, so that those who read it know that nothing is under way.
+    /// `atEnd`: sources whose partition was read to its end. Who writes asks the others how far they are, and who has read
+    /// everything answers with its next commit, so that those who read the topic know that nothing is under way.
     package func carryWatermarks(
         _ task: TaskState, quiet: (Int) -> Bool, atEnd: (Int) -> Bool = { _ in false }, into outbox: inout Outbox
     ) {
@@ -78,12 +79,16 @@ extension Pipeline {
             let roots = spec.roots(of: origin)
             time.isIdle = roots.allSatisfy { isQuiet($0, task, quiet) }
             time.isAtEnd = time.isIdle || roots.allSatisfy { isAtEnd($0, task, atEnd) }
-            let mustAnswer = task.isAddressed[repartition.index] && time.isAtEnd
-            guard time != task.carried[repartition.index] || mustAnswer else { continue }
-            task.isAddressed[repartition.index] = false
+            let before = task.carried[repartition.index]
+            let asks = task.hasWritten[repartition.index] || !time.isIdle && time.watermark > before.watermark
+            let answers = task.isAsked[repartition.index] && time.isAtEnd
+            guard time != before || asks || answers else { continue }
+            task.isAsked[repartition.index] = false
+            task.hasWritten[repartition.index] = false
             task.carried[repartition.index] = time
             repartition.encoder.encodeMark(
-                partition: task.partition, watermark: time.watermark, isIdle: time.isIdle, isAtEnd: time.isAtEnd)
+                partition: task.partition, watermark: time.watermark, isIdle: time.isIdle, isAtEnd: time.isAtEnd,
+                asks: asks)
             for partition in 0..<options.partitions {
                 var record = outbox.begin(.repartition(repartition.index), partition: Int32(partition), timestamp: 0)
                 outbox.setValue(repartition.encoder.bytes.base, repartition.encoder.bytes.count, of: &record)

@@ -28,8 +28,9 @@ package final class TaskState {
     var upstream: [[UpstreamTime]]
     /// What this task has carried last, by repartition topic. Not part of what must survive.
     var carried: [CarriedTime]
-    /// By repartition topic: others have written to it since this task has last said how far it is.
-    var isAddressed: [Bool]
+    /// By repartition topic: others have written to it since this task has last said how far it is; and so has this one.
+    var isAsked: [Bool]
+    var hasWritten: [Bool]
     /// For each source that is a repartition topic, the offset after the last record that was taken of each writer, as of
     /// the last commit; -1: none. Writers are read at their own paces, so the source's position is the least of them.
     package internal(set) var written: [[Int64]]
@@ -78,7 +79,8 @@ package final class TaskState {
         settled = watermarks
         self.upstream = upstream
         carried = Array(repeating: CarriedTime(), count: repartitions)
-        isAddressed = Array(repeating: false, count: repartitions)
+        isAsked = Array(repeating: false, count: repartitions)
+        hasWritten = isAsked
         written = upstream.map { $0.map { _ in -1 } }
         dirty = stores.map { _ in DirtyKeys() }
     }

@@ -9,6 +9,8 @@ struct InputQueue {
         var times: [Int64]
         /// True for what is no row; empty: all are rows.
         var isMark: [Bool]
+        /// Of marks: their writer has nothing to wait for.
+        var isIdle: [Bool] = []
         /// Keeps what `raw` points at.
         var owners: [AnyObject]
         var polledAt: Int64
@@ -31,8 +33,9 @@ struct InputQueue {
     var reach = Int64.min
     /// What is known of those who write.
     var state = InputRows.Word.State.busy
-    /// When that was last heard, milliseconds.
+    /// When that was last heard, milliseconds, and the offset of the record that said so.
     var heardAt = Int64.min
+    var heardOffset = Int64.min
     /// Since when there is nothing more to read.
     var endedAt = Int64.min
     /// When the last record came.
@@ -62,6 +65,14 @@ struct InputQueue {
         return place < chunks.count ? chunks[place].raw.offsets[chunks[place].at] : nil
     }
     var isMark: Bool { head.isMark.isEmpty ? false : head.isMark[head.at] }
+    var isIdleMark: Bool { isMark && head.isIdle[head.at] }
+
+    /// A record of the writer says how far it is.
+    mutating func hear(_ word: InputRows.Word, _ offset: Int64, _ now: Int64) {
+        reach = max(reach, word.reach)
+        state = word.state
+        (heardAt, heardOffset) = (now, offset)
+    }
 
     mutating func append(_ chunk: Chunk) {
         guard chunk.raw.count > 0 else { return }

@@ -12,8 +12,8 @@ import Records
 ///   - a partition that has more to read, or a writer that has, until the record that waits is `behind` old;
 ///   - one that was read to its end, for `wait` since the record was polled;
 ///   - one that is silent for its idle time as well is not waited for. But a record that was appended just now waits for
-///     one round of fetches (`confirm`), or for the next word of the writer, since what was appended before it elsewhere
-///     may be under way.
+///     one round of fetches (`confirm`), or, of a repartition topic, for the next word of the writer, since what was
+///     appended before it elsewhere may be under way.
 /// - Records that have waited in the topic since long ago, of which nobody waits for an alert any more, wait for the idle
 ///   time (`oldIdleMax` at most) of inputs that have just been read to their end.
 /// - Tables are taken as they come.
@@ -80,9 +80,10 @@ package final class TaskInputs {
     package private(set) var unaligned: Int64 = 0
     private var taken: [Taken] = []
 
-    /// `sources`: of the topology. `written`: by source, for each writer the offset after the last record that was taken,
-    /// -1 for none.
-    package init(_ inputs: [AlignedInput], sources: Int, written: [Int: [Int64]] = [:], options: Options = Options(), now: Int64) {
+    /// `sources`: of the topology. `writers`: by source, those of repartition topics, as far as they are known.
+    package init(
+        _ inputs: [AlignedInput], sources: Int, writers known: [Int: [InputWriter]] = [:], options: Options = Options(), now: Int64
+    ) {
         self.options = options
         self.sources = sources
         companions = .allocate(capacity: max(1, sources))
@@ -93,7 +94,10 @@ package final class TaskInputs {
             if case .repartition(let count) = input.kind { writers = (0..<Int32(count)).map { $0 } }
             for writer in writers {
                 var queue = InputQueue(input, writer: writer, now: now)
-                if writer >= 0, let known = written[input.source], Int(writer) < known.count { queue.next = known[Int(writer)] }
+                if writer >= 0, let known = known[input.source], Int(writer) < known.count {
+                    let writer = known[Int(writer)]
+                    (queue.next, queue.reach, queue.state) = (writer.next, writer.reach, writer.state)
+                }
                 queuesOf[input.source, default: []].append(queues.count)
                 byGroup[input.group, default: []].append(queues.count)
                 queues.append(queue)
@@ -142,32 +146,29 @@ package final class TaskInputs {
             if records.raw.offsets[row] < queues[queue].next { continue }
             counts[Int(word.writer)] += 1
         }
-        var chunks: [(storage: RawRecordStorage, times: [Int64], isMark: [Bool])?] = counts.map { count in
-            guard count > 0 else { return nil }
-            var (times, isMark): ([Int64], [Bool]) = ([], [])
-            times.reserveCapacity(count)
-            isMark.reserveCapacity(count)
-            return (RawRecordStorage(capacity: count), times, isMark)
+        var chunks: [(storage: RawRecordStorage, times: [Int64], isMark: [Bool], isIdle: [Bool])?] = counts.map { count in
+            count > 0 ? (RawRecordStorage(capacity: count), [], [], []) : nil
         }
         for row in 0..<records.raw.count {
             let word = rows.words[row]
             let place = Int(word.writer)
             let queue = own[place]
-            if records.raw.offsets[row] < queues[queue].next { continue }
-            queues[queue].reach = max(queues[queue].reach, word.reach)
-            queues[queue].state = word.state
-            queues[queue].heardAt = now
-            guard let storage = chunks[place]?.storage, let at = chunks[place]?.times.count else { continue }
+            // Also of a record that was taken before a restart.
+            queues[queue].hear(word, records.raw.offsets[row], now)
+            guard records.raw.offsets[row] >= queues[queue].next, let storage = chunks[place]?.storage,
+                let at = chunks[place]?.times.count
+            else { continue }
             storage.copy(records.raw, row, to: at)
             chunks[place]?.times.append(rows.times[row])
             chunks[place]?.isMark.append(word.isMark)
+            chunks[place]?.isIdle.append(word.state == .idle)
         }
         for (place, chunk) in chunks.enumerated() {
             guard let chunk else { continue }
             append(
                 InputQueue.Chunk(
                     raw: RawRecords(at: chunk.storage, from: 0, count: chunk.times.count), times: chunk.times,
-                    isMark: chunk.isMark, owners: [records, chunk.storage], polledAt: now, isFresh: true),
+                    isMark: chunk.isMark, isIdle: chunk.isIdle, owners: [records, chunk.storage], polledAt: now, isFresh: true),
                 to: own[place], now)
         }
     }
@@ -258,11 +259,11 @@ package final class TaskInputs {
     /// Event time behind a topic goes by the least of those who write and are not idle. So a mark can be taken once it is
     /// certain that those who were idle still are.
     private func mayTakeMark(_ place: Int, _ now: Int64) -> Bool {
-        let polledAt = queues[place].head.polledAt
-        if now - polledAt >= options.behind { return true }
-        return (queuesOf[queues[place].input.source] ?? []).allSatisfy { other in
-            other == place || !queues[other].isEmpty || queues[other].state != .idle || queues[other].heardAt > polledAt
-                || queues[other].heardAt == .min
+        let queue = queues[place]
+        if queue.isIdleMark || now - queue.head.polledAt >= options.behind { return true }
+        let offset = queue.offset ?? .max
+        return (queuesOf[queue.input.source] ?? []).allSatisfy { other in
+            other == place || !queues[other].isEmpty || queues[other].state != .idle || queues[other].heardOffset > offset
         }
     }
 
@@ -280,11 +281,13 @@ package final class TaskInputs {
             if head.isFresh { return waited >= options.wait }
             return now - max(queue.endedAt, queue.spokeAt) >= min(queue.input.idle, options.oldIdleMax)
         case .repartition:
-            guard queue.heardAt > head.polledAt else { return false }
+            // Who reads the topic has answered to what was written before. Other topics nobody need answer to.
+            let isOwn = queue.input.source == queues[best].input.source
+            let hasAnswered = isOwn ? queue.heardOffset > queues[best].offset ?? .max : queue.heardAt > head.polledAt
             switch queue.state {
             case .busy: return false
-            case .atEnd: return waited >= options.wait
-            case .idle: return true
+            case .atEnd: return waited >= options.wait && (hasAnswered || !isOwn)
+            case .idle: return hasAnswered || !isOwn && waited >= options.wait
             }
         }
     }
