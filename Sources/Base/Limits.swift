@@ -116,7 +116,7 @@ package enum Limits {
     package static let modelStepsMax = 10_000
     package static let modelUnitsMax = 4096
     /// How long a record that was appended just now waits for a source or partition that was read to its end and is not
-    /// idle yet, unless `--align-wait` or the topology says otherwise; and for one round of fetches.
+    /// idle yet; and for one round of fetches.
     package static let alignmentWaitMilliseconds: Int64 = 250
     package static let alignmentConfirmMilliseconds: Int64 = 20
     /// How long a record waits for a source or a task upstream that has more to read.

@@ -328,6 +328,7 @@ package final class Lane {
         stages?.lap(.committing)
         Plant.pass(.committed)
         changes.removeAll()
+        for inputs in aligned.values { _ = inputs.drainTaken() }
         for (partition, next) in positions {
             partitions[partition]?.committed = next
             partitions[partition]?.hasMoved = false
