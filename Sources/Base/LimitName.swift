@@ -17,6 +17,8 @@ package enum LimitName: String, CaseIterable, Sendable {
     case tableVersionsPerKey = "table_versions_per_key"
     case recordAlerts = "record_alerts"
     case redisPending = "redis_pending_bytes"
+    case inputBehind = "input_behind"
+    case inputBytes = "input_bytes"
 
     /// What stands about it in `Limits.table`.
     package var entry: LimitEntry {

@@ -140,6 +140,13 @@ extension Limits {
             "metrics that wait while Redis is away",
             "those that have waited longest are dropped, until their key changes again", .counted),
         entry(
+            "inputBehindMilliseconds", "input_behind", "30s",
+            "how long a record waits for an input of its task that has more to read",
+            "it is taken before what that input brings, and alerts may differ from a replay's", .counted),
+        entry(
+            "inputBytesMax", "input_bytes", bytes(inputBytesMax), "records of one task that wait for another input",
+            "they are taken before what that input brings, and alerts may differ from a replay's", .counted),
+        entry(
             "redisRowsRemembered", "redis_rows", number(redisRowsRemembered), "keys of a table in Redis that a lane knows",
             "all are asked for again", .nowhere),
         entry(
@@ -225,6 +232,19 @@ extension Limits {
         entry(
             "outboxBytesMax", "outbox_bytes", bytes(outboxBytesMax), "outputs that wait for the end of a batch",
             "they are handed on before", .nowhere),
+        entry(
+            "taskIdleMilliseconds", "task_idle", "100ms",
+            "how long a record waits for an input of its task that was read to its end, and is not idle yet",
+            "it is taken", .nowhere, "--max-task-idle"),
+        entry(
+            "inputConfirmMilliseconds", "input_confirm", "20ms", "and for a round of fetches of those that are idle",
+            "it is taken", .nowhere),
+        entry(
+            "inputFreshMilliseconds", "input_fresh", "1s", "age of a record for which that holds",
+            "an older one waits until its inputs are idle, `input_settle` at most", .nowhere),
+        entry(
+            "inputSettleMilliseconds", "input_settle", "2s", "how long a record that is old waits for that",
+            "it is taken", .nowhere),
         entry(
             "limitKeysCounted", "limit_keys", number(limitKeysCounted), "keys told apart in a line about a limit",
             "it says `or more`", .nowhere),

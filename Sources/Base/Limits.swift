@@ -115,14 +115,16 @@ package enum Limits {
     /// Steps of a sequence that a network takes, and units of one layer.
     package static let modelStepsMax = 10_000
     package static let modelUnitsMax = 4096
-    /// How long a record that was appended just now waits for a source or partition that was read to its end and is not
-    /// idle yet; and for one round of fetches.
-    package static let alignmentWaitMilliseconds: Int64 = 250
-    package static let alignmentConfirmMilliseconds: Int64 = 20
-    /// How long a record waits for a source or a task upstream that has more to read.
-    package static let alignmentBehindMilliseconds: Int64 = 30_000
-    /// A record that was appended so long ago has been waiting anyway.
-    package static let alignmentFreshMilliseconds: Int64 = 1000
-    /// Records of one task that wait for others; beyond, they are taken in the order in which they came.
-    package static let alignmentRowsMax = 1_000_000
+    /// How long a record waits for an input of its task that was read to its end and is not idle yet, unless
+    /// `--max-task-idle` says otherwise; and for one round of fetches.
+    package static let taskIdleMilliseconds: Int64 = 100
+    package static let inputConfirmMilliseconds: Int64 = 20
+    /// How long it waits for one that has more to read.
+    package static let inputBehindMilliseconds: Int64 = 30_000
+    /// A record that was appended so long ago has been waiting anyway, and waits for inputs that were just read to their
+    /// ends as long as for idle ones, at most so long.
+    package static let inputFreshMilliseconds: Int64 = 1000
+    package static let inputSettleMilliseconds: Int64 = 2000
+    /// Values of records of one task that wait for others.
+    package static let inputBytesMax = 256 << 20
 }

@@ -166,9 +166,9 @@ package protocol LaneGraph: AnyObject {
     var inputs: [AlignedInput] { get }
     /// What is needed to put records into that order.
     func look(at raw: RawRecords, of partition: SourcePartition) -> InputRows
-    /// `companions`: by source, how the others of the task stand to these records (`TaskInputs.Companion`); nil: unknown.
-    func process(
-        _ partition: SourcePartition, _ raw: RawRecords, companions: UnsafePointer<UInt8>?, into outbox: inout Outbox)
+    func process(_ partition: SourcePartition, _ raw: RawRecords, into outbox: inout Outbox)
+    /// A limit ended a wait for a source: `count` records were taken though it had more to read.
+    func noteUnaligned(_ limit: LimitName, source: Int, count: Int64)
     /// Who takes outputs in the middle of a call where they are too many to wait for its end; empties the outbox.
     func setSpill(_ spill: @escaping (inout Outbox) -> Void)
     /// Takes records of a table that the lane has all of.

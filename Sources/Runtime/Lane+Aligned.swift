@@ -22,10 +22,9 @@ extension Lane {
     func alignInputs() {
         aligned = [:]
         guard isAligned else { return }
-        let sources = (graph.inputs.map(\.source).max() ?? 0) + 1
         for task in Set(partitions.keys.map(\.partition)) {
             aligned[task] = TaskInputs(
-                graph.inputs, sources: sources, writers: graph.writers(task: task), options: options.alignment, now: Self.now)
+                graph.inputs, writers: graph.writers(task: task), options: options.alignment, now: Self.now)
         }
     }
 
@@ -39,7 +38,7 @@ extension Lane {
             isMoving = false
             for (task, inputs) in aligned {
                 guard let run = inputs.next(now: Self.now) else { continue }
-                process(SourcePartition(source: run.source, partition: task), run.raw, inputs.companions)
+                process(SourcePartition(source: run.source, partition: task), run.raw)
                 isMoving = true
                 hasTaken = true
             }
@@ -56,6 +55,14 @@ extension Lane {
             partitions[partition]?.isCaughtUp = false
             partitions[partition]?.lastRecordAt = now
             inputs.add(records, graph.look(at: records.raw, of: partition), source: partition.source, now: now)
+        }
+    }
+
+    func noteUnaligned() {
+        for inputs in aligned.values where !inputs.unaligned.isEmpty {
+            for (wait, count) in inputs.drainUnaligned() {
+                graph.noteUnaligned(wait.limit, source: wait.source, count: count)
+            }
         }
     }
 

@@ -178,7 +178,7 @@ package final class Lane {
         try pollBroadcasts()
         source.poll(
             timeoutMilliseconds: isAligned ? pollMilliseconds : options.pollMilliseconds,
-            { partition, records in self.process(partition, records, nil) },
+            { partition, records in self.process(partition, records) },
             onEvent: { self.handle($0) }
         )
         if let fault { throw fault }
@@ -205,19 +205,21 @@ package final class Lane {
         }
     }
 
-    func process(_ partition: SourcePartition, _ records: RawRecords, _ companions: UnsafePointer<UInt8>?) {
+    func process(_ partition: SourcePartition, _ records: RawRecords) {
         guard records.count > 0, var position = partitions[partition] else { return }
         phase.enter(.processing)
         stages?.lap(.polling)
-        graph.process(partition, records, companions: companions, into: &outbox)
+        graph.process(partition, records, into: &outbox)
         uncommitted += Int64(records.count)
         position.next = records.offsets[records.count - 1] + 1
         position.mark = LogMark(records, records.count - 1)
         position.records += Int64(records.count)
         position.hasMoved = true
-        // What was polled ahead says how far the partition is read.
-        if aligned.isEmpty { position.isCaughtUp = false }
-        position.lastRecordAt = Self.now
+        // What was polled ahead says how far the partition is read, and since when it is silent.
+        if aligned.isEmpty {
+            position.isCaughtUp = false
+            position.lastRecordAt = Self.now
+        }
         partitions[partition] = position
     }
 
@@ -328,7 +330,6 @@ package final class Lane {
         stages?.lap(.committing)
         Plant.pass(.committed)
         changes.removeAll()
-        for inputs in aligned.values { _ = inputs.drainTaken() }
         for (partition, next) in positions {
             partitions[partition]?.committed = next
             partitions[partition]?.hasMoved = false
@@ -342,6 +343,7 @@ package final class Lane {
         }
         status.outputs += sent
         sent = 0
+        noteUnaligned()
         graph.count(into: &status)
         let startMilliseconds = start / 1_000_000
         let elapsed = max(1, startMilliseconds - committedAt)

@@ -28,6 +28,8 @@ extension Command {
               --metrics-port PORT       /metrics, /health and /ready on 127.0.0.1; 0 takes a free port
               --metrics-address IP      listen elsewhere
               --commit-interval MS      milliseconds between commit cycles; default 100
+              --max-task-idle MS        how long a record waits at most for another source of its task, or another partition
+                                        before it, that was read to its end; default 100
               --snapshot-interval S     seconds between snapshots of a task; default 30
               --new-topic SOURCE        the source's topic is another one than its state was made from (made anew, or another
                                         name): read it where the source's `start` says; windows and alerts stay
@@ -42,7 +44,7 @@ extension Command {
             """,
         options: [
             "--bootstrap-server": .value, "--group": .value, "--instance-id": .value, "--state": .value, "--snapshot-interval": .value, "--lanes": .value,
-            "--redis": .value, "--metrics-port": .value, "--metrics-address": .value, "--commit-interval": .value,
+            "--redis": .value, "--metrics-port": .value, "--metrics-address": .value, "--commit-interval": .value, "--max-task-idle": .value,
             "--new-topic": .values, "--grace": .value, "--dry-run": .flag, "--execute": .flag, "--set": .values,
         ].merging(kafkaOptions) { $1 },
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
@@ -87,6 +89,11 @@ extension Command {
                 throw Fault(.user, "--new-topic: there is no source '\(name)'; there is \(sources.joined(separator: ", "))")
             }
             options.commitMilliseconds = Int64(try arguments.integer("--commit-interval", in: 1...60_000) ?? 100)
+            options.taskIdleMilliseconds =
+                Int64(try arguments.integer("--max-task-idle", in: 0...60_000) ?? Int(Limits.taskIdleMilliseconds))
+            let model = LatencyModel(
+                commitIntervalMilliseconds: options.commitMilliseconds, taskIdleMilliseconds: options.taskIdleMilliseconds)
+            for mistake in LatencyProof.check(spec, file: path, model) { Log.warning(mistake.message) }
             options.generator = { (source, spec) throws(Fault) in
                 try MarketplaceSource(
                     source: source, rate: spec.rate, merchants: spec.merchants, seed: spec.seed, clock: SystemClock())

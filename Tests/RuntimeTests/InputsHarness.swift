@@ -35,7 +35,7 @@ final class InputsHarness {
         self.topics = topics
         self.options = options
         given = topics.map { _ in 0 }
-        task = TaskInputs(inputs, sources: topics.count, options: options, now: now)
+        task = TaskInputs(inputs, options: options, now: now)
     }
 
     static func stream(_ source: Int, group: Int = 0, idle: Int64 = 500) -> AlignedInput {
@@ -80,7 +80,7 @@ final class InputsHarness {
         took.removeSubrange(before...)
         for source in topics.indices { given[source] = Int(positions[source]) }
         task = TaskInputs(
-            inputs, sources: topics.count, writers: written.mapValues { $0.map { InputWriter(next: $0) } }, options: options, now: now)
+            inputs, writers: written.mapValues { $0.map { InputWriter(next: $0) } }, options: options, now: now)
     }
 
     var positions: [Int64] { topics.indices.map { task.position(of: $0) ?? Int64(given[$0]) } }

@@ -61,14 +61,17 @@ import Topology
     ) {
         var (index, after) = (step, after)
         while true {
-            // Commit 100, produce 10, fetch 10, poll 10, processing 20.
-            if split.steps[index].input != spec.steps[index].input { after += 150 }
+            // Commit 100, produce 10, fetch 10, poll 10, processing 20; and again until the others have said how far they are.
+            if split.steps[index].input != spec.steps[index].input { after += waits ? 150 : 300 }
             guard case .step(let before) = spec.steps[index].input else { break }
             index = before
         }
         guard case .source(let source) = spec.steps[index].input else { return }
         guard case .stream(let maker) = spec.sources[source].origin else {
-            let own = 150 + (waits ? spec.sources[source].outOfOrder + spec.sources[source].idle : 0)
+            let meets = spec.steps.contains { step in
+                Set((step.maker?.inputs ?? []).flatMap { spec.roots(of: spec.source(of: $0)) }).count > 1
+            }
+            let own = 150 + (waits ? spec.sources[source].outOfOrder + spec.sources[source].idle : meets ? 100 : 0)
             totals[spec.sources[source].name, default: []].append(own + after)
             return
         }

@@ -79,7 +79,7 @@ package enum BenchCatchUp {
             alerts += test.alerts.map { (CatchUpCase.time(of: $0) ?? 0, $0) }
         }
         alerts.sort { ($0.time, $0.text) < ($1.time, $1.text) }
-        try write(alerts.map(\.text), to: "\(month)/risk-alerts.jsonl")
+        try write(alerts.map(\.text) + closing(alerts.last?.time ?? 0), to: "\(month)/risk-alerts.jsonl")
         var decisions: [String] = []
         for (number, alert) in alerts.enumerated() where number % 5 == 2 {
             guard let node = YamlText.read(alert.text)?.mapping,
@@ -102,6 +102,23 @@ package enum BenchCatchUp {
             decisions.append(json.string)
         }
         try write(decisions, to: "\(month)/response-control.jsonl")
+    }
+
+    /// Alerts about customers in each partition, at the end: event time of a partition goes on with the clock from its last
+    /// record, while a replay has one event time, so what time alone brings about would come later in some.
+    private static func closing(_ time: Int64) -> [String] {
+        (0..<16 * partitions).map { number in
+            var json = JsonWriter()
+            json.beginObject()
+            json.member("customer", "closing-\(number)")
+            json.member("rule", "closing")
+            json.member("severity", "low")
+            json.member("state", "raised")
+            json.name("event_time")
+            json.timestamp(time)
+            json.endObject()
+            return json.string
+        }
     }
 
     private static func write(_ lines: [String], to path: String) throws(Fault) {

@@ -64,13 +64,14 @@ struct CatchUpCase: Sendable {
         let topics = spec.sinks.map { sink in if case .kafka(let topic) = sink.target { topic } else { "" } }
         let takesAlerts = spec.sinks.indices.map { replay.takesAlerts($0) }
         var all: [(topic: String, text: String)] = []
+        var alerts: [String] = []
         let summary = try replay.run(
             output: { outbox throws(Fault) in
                 for record in outbox.records {
                     guard case .sink(let sink) = record.destination, let value = outbox.value(of: record) else { continue }
                     let text = String(decoding: value, as: UTF8.self)
                     all.append((topics[sink], text))
-                    if takesAlerts[sink] { self.alerts.append(text) }
+                    if takesAlerts[sink] { alerts.append(text) }
                 }
             }, progress: { _, _, _ in })
         replaySeconds = Double(monotonicNanoseconds() - begin) / 1e9
@@ -78,7 +79,7 @@ struct CatchUpCase: Sendable {
         lastEventTime = summary.lastEventTime
         for topic in topics { expected[topic] = [] }
         for (topic, text) in all where isWithin(text) { expected[topic, default: []].append(Self.essence(text)) }
-        alerts = alerts.filter(isWithin)
+        self.alerts = alerts.filter(isWithin)
     }
 
     /// An input that ends looks like a silence; what comes of it is not compared.

@@ -48,9 +48,11 @@ final class PipelineGraph: LaneGraph {
         return pipeline.look(at: raw, source: partition.source, task: task)
     }
 
-    func process(
-        _ partition: SourcePartition, _ raw: RawRecords, companions: UnsafePointer<UInt8>?, into outbox: inout Outbox
-    ) {
+    func noteUnaligned(_ limit: LimitName, source: Int, count: Int64) {
+        pipeline.counters.limits.note(limit, spec.sources[source].name, count: count)
+    }
+
+    func process(_ partition: SourcePartition, _ raw: RawRecords, into outbox: inout Outbox) {
         guard let task = tasks[partition.partition] else { return }
         pipeline.process(raw, source: partition.source, task: task, outbox: &outbox)
     }

@@ -80,6 +80,7 @@ extension Worker {
             commitMillisecondsBehind: max(1000, options.commitMilliseconds),
             snapshotMilliseconds: options.snapshotMilliseconds)
         factory.lane.anew = options.newTopics
+        factory.lane.alignment.idle = options.taskIdleMilliseconds
         factory.onChanges = { [self] changes in
             // Every task says the same.
             guard changesTold.withLock({ $0.insert(changes).inserted }) else { return }

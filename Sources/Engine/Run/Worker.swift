@@ -23,6 +23,8 @@ package final class Worker: Sendable {
         package var metricsAddress = "127.0.0.1"
         package var metricsPort: UInt16?
         package var commitMilliseconds: Int64 = 100
+        /// How long a record waits for an input of its task that was read to its end.
+        package var taskIdleMilliseconds = Limits.taskIdleMilliseconds
         package var redisMilliseconds: Int64 = 500
         /// The cluster is the mock inside librdkafka.
         package var isMock = false

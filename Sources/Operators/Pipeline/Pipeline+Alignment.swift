@@ -8,46 +8,22 @@ import Topology
 extension Pipeline {
     /// The sources that a task's records come from; none where there is only one, and no order to keep.
     package var alignedInputs: [AlignedInput] {
-        let outer = sources.indices.filter { source in
-            switch spec.sources[source].origin {
-            case .kafka, .repartition: true
-            case .file, .generate, .stream, .redis: false
-            }
-        }
-        if outer.count <= 1, !outer.contains(where: { sources[$0].carried != nil }) { return [] }
-        var group = Dictionary(uniqueKeysWithValues: outer.map { ($0, $0) })
-        func root(_ source: Int) -> Int {
-            var source = source
-            while let next = group[source], next != source { source = next }
-            return source
-        }
-        for met in meetings {
-            let places = met.filter { group[$0] != nil }.map(root).sorted()
-            for other in places.dropFirst() { group[other] = places[0] }
-        }
-        return outer.map { source in
+        spec.alignedGroups.sorted { $0.key < $1.key }.map { source, group in
             let plan = sources[source]
             let kind: AlignedInput.Kind =
-                if plan.spec.isBroadcast { .broadcast } else if plan.table != nil { .table } else if plan.carried != nil {
+                if plan.spec.isBroadcast {
+                    .broadcast
+                } else if plan.table != nil {
+                    .table
+                } else if plan.carried != nil {
                     .repartition(writers: options.partitions)
-                } else { .stream }
+                } else {
+                    .stream
+                }
             // What a table says as of a time is seen at that time.
             let rank = plan.table != nil ? source : source + sources.count
-            return AlignedInput(source: source, kind: kind, group: root(source), rank: rank, idle: plan.spec.idle)
+            return AlignedInput(source: source, kind: kind, group: group, rank: rank, idle: plan.spec.idle)
         }
-    }
-
-    /// Sources whose rows meet, each time one set: in the windows that a rule compares, in an operator, in a lookup.
-    private var meetings: [Set<Int>] {
-        func all(_ steps: [Int]) -> Set<Int> {
-            steps.reduce(into: []) { $0.formUnion(spec.roots(of: self.steps[$1].source)) }
-        }
-        var meetings = spec.rules.map { all($0.on) }
-        for step in steps {
-            if let maker = step.spec.maker { meetings.append(all(maker.inputs)) }
-            if let join = step.spec.join { meetings.append(all([step.index]).union([join.table])) }
-        }
-        return meetings
     }
 
     /// Event times of records, and what those who wrote them to a repartition topic say of themselves.
@@ -55,11 +31,10 @@ extension Pipeline {
         let plan = sources[source]
         let now = options.clock?.nowMilliseconds
         var rows = InputRows(times: eventTimes(of: raw, source: source))
-        if let now {
-            var newest = Int64.min
-            for row in 0..<raw.count { newest = max(newest, raw.timestamps[row]) }
-            if newest >= 0 { rows.age = now - newest }
-        }
+        var newest: Int64 = -1
+        // What a repartition topic brings was appended where it comes from.
+        for row in 0..<raw.count { newest = max(newest, plan.carried?.origins[row].appended ?? raw.timestamps[row]) }
+        if let now, newest >= 0 { rows.age = now - newest }
         guard let carried = plan.carried else { return rows }
         // Rows of a stream come in order; those of a source may be out of it.
         let repartition = repartitions.first { $0.spec.source == source }

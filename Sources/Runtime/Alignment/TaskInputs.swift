@@ -9,34 +9,29 @@ import Records
 ///   with the lesser rank, then of the writer with the lesser number. Records of one partition keep their order, and so
 ///   do those that one task wrote to a partition of a repartition topic, which are an input for each writer.
 /// - An input with nothing at hand is waited for. How long depends on what is known of it:
-///   - a partition that has more to read, or a writer that has, until the record that waits is `behind` old;
-///   - one that was read to its end, for `wait` since the record was polled;
+///   - a partition that has more to read, or a writer that has, for `behind` since the record was polled;
+///   - one that was read to its end, for `idle` since then;
 ///   - one that is silent for its idle time as well is not waited for. But a record that was appended just now waits for
 ///     one round of fetches (`confirm`), or, of a repartition topic, for the next word of the writer, since what was
 ///     appended before it elsewhere may be under way.
 /// - Records that have waited in the topic since long ago, of which nobody waits for an alert any more, wait for the idle
-///   time (`oldIdleMax` at most) of inputs that have just been read to their end.
+///   time (`settle` at most) of inputs that have just been read to their end.
 /// - Tables are taken as they come.
+///
+/// Which record comes next depends on event times and offsets alone, as long as no wait runs out. A task that is restored
+/// begins again at its last commit, of which nothing later was published, so the order that was is not kept anywhere.
 ///
 /// Times are milliseconds of one clock that never goes back. Used by one thread.
 package final class TaskInputs {
     package struct Options: Sendable {
-        package var wait: Int64
-        package var confirm: Int64
-        package var behind: Int64
-        package var oldIdleMax: Int64 = 2000
-        /// Records that are held at most; beyond, they are taken without waiting.
-        package var heldMax: Int
+        package var idle = Limits.taskIdleMilliseconds
+        package var confirm = Limits.inputConfirmMilliseconds
+        package var behind = Limits.inputBehindMilliseconds
+        package var settle = Limits.inputSettleMilliseconds
+        /// Bytes of values that are held at most; beyond, records are taken without waiting.
+        package var bytesMax = Limits.inputBytesMax
 
-        package init(
-            wait: Int64 = Limits.alignmentWaitMilliseconds, confirm: Int64 = Limits.alignmentConfirmMilliseconds,
-            behind: Int64 = Limits.alignmentBehindMilliseconds, heldMax: Int = Limits.alignmentRowsMax
-        ) {
-            self.wait = wait
-            self.confirm = confirm
-            self.behind = behind
-            self.heldMax = heldMax
-        }
+        package init() {}
     }
 
     /// Records of one source that come next.
@@ -46,21 +41,10 @@ package final class TaskInputs {
         package var raw: RawRecords
     }
 
-    /// How another source of the group stands to the records of a run.
-    package enum Companion {
-        /// It may still bring earlier ones.
-        package static let unknown: UInt8 = 0
-        /// Its next record is at hand, and not earlier.
-        package static let ahead: UInt8 = 1
-        /// It was read to its end, and is silent for its idle time.
-        package static let idle: UInt8 = 2
-    }
-
-    /// Some records of one input that were taken one after the other.
-    package struct Taken: Equatable, Sendable {
+    /// Waits that ran out: which limit ended them, and the source that was waited for.
+    package struct Unaligned: Hashable, Sendable {
+        package var limit: LimitName
         package var source: Int
-        package var writer: Int32
-        package var count: Int
     }
 
     private let options: Options
@@ -72,22 +56,17 @@ package final class TaskInputs {
     private var polled: [Int: Int64] = [:]
     private var turn = 0
     private var lent = -1
+    /// Records that wait, and the bytes of their values.
     package private(set) var held = 0
-    /// By source, valid for the run that was taken last.
-    package let companions: UnsafeMutablePointer<UInt8>
-    private let sources: Int
+    private var heldBytes = 0
     /// Records that were taken though an input had more to read.
-    package private(set) var unaligned: Int64 = 0
-    private var taken: [Taken] = []
+    package private(set) var unaligned: [Unaligned: Int64] = [:]
 
-    /// `sources`: of the topology. `writers`: by source, those of repartition topics, as far as they are known.
+    /// `known`: by source, the writers of repartition topics.
     package init(
-        _ inputs: [AlignedInput], sources: Int, writers known: [Int: [InputWriter]] = [:], options: Options = Options(), now: Int64
+        _ inputs: [AlignedInput], writers known: [Int: [InputWriter]] = [:], options: Options = Options(), now: Int64
     ) {
         self.options = options
-        self.sources = sources
-        companions = .allocate(capacity: max(1, sources))
-        companions.initialize(repeating: Companion.unknown, count: max(1, sources))
         var byGroup: [Int: [Int]] = [:]
         for input in inputs {
             var writers: [Int32] = [-1]
@@ -106,27 +85,25 @@ package final class TaskInputs {
         groups = byGroup.sorted { $0.key < $1.key }.map(\.value)
     }
 
-    deinit { companions.deallocate() }
-
     // MARK: What comes in
 
     /// How many records of a source may be polled now.
     package func room(for source: Int) -> Int {
         guard let own = queuesOf[source], let first = own.first else { return 0 }
-        if case .repartition = queues[first].input.kind { return held < options.heldMax ? Limits.rowsPerBatchMax : 0 }
+        if case .repartition = queues[first].input.kind { return heldBytes < options.bytesMax ? Limits.rowsPerBatchMax : 0 }
         return queues[first].count < 2 * Limits.rowsPerBatchMax ? Limits.rowsPerBatchMax : 0
     }
 
     package func add(_ records: HeldRecords, _ rows: InputRows, source: Int, now: Int64) {
         guard records.raw.count > 0, let own = queuesOf[source], let first = own.first else { return }
         polled[source] = records.raw.offsets[records.raw.count - 1] + 1
-        let isFresh = rows.age.map { $0 < Limits.alignmentFreshMilliseconds } ?? true
+        let isFresh = rows.age.map { $0 < Limits.inputFreshMilliseconds } ?? true
         if rows.words.isEmpty {
             let chunk = InputQueue.Chunk(
                 raw: records.raw, times: rows.times, isMark: [], owners: [records], polledAt: now, isFresh: isFresh)
             append(chunk, to: first, now)
         } else {
-            deal(records, rows, own, now)
+            deal(records, rows, own, isFresh, now)
         }
     }
 
@@ -135,10 +112,17 @@ package final class TaskInputs {
         queues[queue].spokeAt = now
         queues[queue].endedAt = .min
         held += chunk.raw.count
+        heldBytes += Self.bytes(chunk.raw, chunk.raw.count)
+    }
+
+    private static func bytes(_ raw: RawRecords, _ count: Int) -> Int {
+        var bytes = 0
+        for row in 0..<count { bytes += max(0, Int(raw.valueCounts[row])) }
+        return bytes
     }
 
     /// Records of a repartition topic go to their writers' queues.
-    private func deal(_ records: HeldRecords, _ rows: InputRows, _ own: [Int], _ now: Int64) {
+    private func deal(_ records: HeldRecords, _ rows: InputRows, _ own: [Int], _ isFresh: Bool, _ now: Int64) {
         var counts = [Int](repeating: 0, count: own.count)
         for row in 0..<records.raw.count {
             let word = rows.words[row]
@@ -168,7 +152,7 @@ package final class TaskInputs {
             append(
                 InputQueue.Chunk(
                     raw: RawRecords(at: chunk.storage, from: 0, count: chunk.times.count), times: chunk.times,
-                    isMark: chunk.isMark, isIdle: chunk.isIdle, owners: [records, chunk.storage], polledAt: now, isFresh: true),
+                    isMark: chunk.isMark, isIdle: chunk.isIdle, owners: [records, chunk.storage], polledAt: now, isFresh: isFresh),
                 to: own[place], now)
         }
     }
@@ -196,8 +180,8 @@ package final class TaskInputs {
     private func next(of group: [Int], _ now: Int64) -> Run? {
         var best = -1
         for place in group where !queues[place].isEmpty {
-            if queues[place].input.kind == .table { return take(place, queues[place].head.left, group, now) }
-            if queues[place].isMark, mayTakeMark(place, now) { return take(place, marks(place), group, now) }
+            if queues[place].input.kind == .table { return take(place, queues[place].head.left) }
+            if queues[place].isMark, mayTakeMark(place, now) { return take(place, marks(place)) }
             if best < 0 || precedes(place, best) { best = place }
         }
         guard best >= 0, !queues[best].isMark else { return nil }
@@ -206,7 +190,7 @@ package final class TaskInputs {
         func bound(_ other: Int64, _ inclusive: Bool) {
             if other < time { (time, isInclusive) = (other, inclusive) } else if other == time { isInclusive = isInclusive && inclusive }
         }
-        var isLate = false
+        var missed: Unaligned?
         for place in group where place != best {
             if !queues[place].isEmpty {
                 bound(queues[place].time, isBefore(best, place))
@@ -214,16 +198,18 @@ package final class TaskInputs {
                 let reach = queues[place].reach
                 if reach > queues[best].time || (reach == queues[best].time && isBefore(best, place)) {
                     bound(reach, isBefore(best, place))
-                } else if held >= options.heldMax || now - queues[best].head.polledAt >= options.behind {
-                    isLate = true
+                } else if now - queues[best].head.polledAt >= options.behind {
+                    missed = Unaligned(limit: .inputBehind, source: queues[place].input.source)
+                } else if heldBytes >= options.bytesMax {
+                    missed = Unaligned(limit: .inputBytes, source: queues[place].input.source)
                 } else {
                     return nil
                 }
             }
         }
         let rows = rows(best, before: time, isInclusive)
-        if isLate { unaligned += Int64(rows) }
-        return take(best, rows, group, now)
+        if let missed { unaligned[missed, default: 0] += Int64(rows) }
+        return take(best, rows)
     }
 
     /// True if a row of the first queue comes before one of the second with the same event time.
@@ -278,41 +264,27 @@ package final class TaskInputs {
         case .stream:
             guard queue.endedAt != .min else { return false }
             if now - queue.spokeAt >= queue.input.idle { return !head.isFresh || waited >= options.confirm }
-            if head.isFresh { return waited >= options.wait }
-            return now - max(queue.endedAt, queue.spokeAt) >= min(queue.input.idle, options.oldIdleMax)
+            if head.isFresh { return waited >= options.idle }
+            return now - max(queue.endedAt, queue.spokeAt) >= min(queue.input.idle, options.settle)
         case .repartition:
             // Who reads the topic has answered to what was written before. Other topics nobody need answer to.
             let isOwn = queue.input.source == queues[best].input.source
             let hasAnswered = isOwn ? queue.heardOffset > queues[best].offset ?? .max : queue.heardAt > head.polledAt
             switch queue.state {
             case .busy: return false
-            case .atEnd: return waited >= options.wait && (hasAnswered || !isOwn)
-            case .idle: return hasAnswered || !isOwn && waited >= options.wait
+            case .atEnd where isOwn: return hasAnswered && waited >= options.idle
+            case .atEnd: return waited >= (head.isFresh ? options.idle : min(queue.input.idle, options.settle))
+            case .idle: return hasAnswered || !isOwn && waited >= options.idle
             }
         }
     }
 
-    private func take(_ place: Int, _ rows: Int, _ group: [Int], _ now: Int64) -> Run {
+    private func take(_ place: Int, _ rows: Int) -> Run {
         lent = place
-        for other in group where queues[other].input.kind == .stream {
-            let queue = queues[other]
-            var companion = Companion.unknown
-            if other != place {
-                if !queue.isEmpty { companion = Companion.ahead } else if queue.endedAt != .min, now - queue.spokeAt >= queue.input.idle {
-                    companion = Companion.idle
-                }
-            }
-            companions[queue.input.source] = companion
-        }
-        let queue = queues[place].input
         held -= rows
-        let writer = queues[place].writer
-        if let last = taken.last, last.source == queue.source, last.writer == writer {
-            taken[taken.count - 1].count += rows
-        } else {
-            taken.append(Taken(source: queue.source, writer: writer, count: rows))
-        }
-        return Run(source: queue.source, raw: queues[place].take(rows))
+        let run = Run(source: queues[place].input.source, raw: queues[place].take(rows))
+        heldBytes -= Self.bytes(run.raw, rows)
+        return run
     }
 
     // MARK: Where it stands
@@ -333,10 +305,10 @@ package final class TaskInputs {
     /// Records of a source that are held.
     package func held(of source: Int) -> Int { (queuesOf[source] ?? []).reduce(0) { $0 + queues[$1].count } }
 
-    /// The order in which inputs were taken since the last call.
-    package func drainTaken() -> [Taken] {
-        defer { taken.removeAll(keepingCapacity: true) }
-        return taken
+    /// Since the last call.
+    package func drainUnaligned() -> [Unaligned: Int64] {
+        defer { unaligned = [:] }
+        return unaligned
     }
 }
 

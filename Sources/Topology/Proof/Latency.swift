@@ -11,19 +11,23 @@ package struct LatencyModel: Sendable {
     /// Alerts become readable when the transaction commits.
     package var commitIntervalMilliseconds: Int64
     package var produceMilliseconds: Int64
+    /// A record waits so long for another input of its task that was read to its end (`--max-task-idle`).
+    package var taskIdleMilliseconds: Int64
 
     package init(
         fetchWaitMilliseconds: Int64 = 10,
         pollMilliseconds: Int64 = 10,
         processingMilliseconds: Int64 = 20,
         commitIntervalMilliseconds: Int64 = 100,
-        produceMilliseconds: Int64 = 10
+        produceMilliseconds: Int64 = 10,
+        taskIdleMilliseconds: Int64 = Limits.taskIdleMilliseconds
     ) {
         self.fetchWaitMilliseconds = fetchWaitMilliseconds
         self.pollMilliseconds = pollMilliseconds
         self.processingMilliseconds = processingMilliseconds
         self.commitIntervalMilliseconds = commitIntervalMilliseconds
         self.produceMilliseconds = produceMilliseconds
+        self.taskIdleMilliseconds = taskIdleMilliseconds
     }
 }
 
@@ -101,6 +105,7 @@ package enum LatencyProof {
         let spec: TopologySpec
         let split: TopologySpec
         let model: LatencyModel
+        private let groups: [Int: Int]
         private var known: [Key: [LatencyPath]] = [:]
 
         private struct Key: Hashable {
@@ -112,6 +117,7 @@ package enum LatencyProof {
             self.spec = spec
             self.split = split
             self.model = model
+            groups = split.alignedGroups
         }
 
         /// `waits`: event time must pass the record for something that comes after the step.
@@ -124,7 +130,7 @@ package enum LatencyProof {
             while true {
                 // The steps that an operator brings along have its name.
                 if nodes.last != spec.steps[index].name { nodes.append(spec.steps[index].name) }
-                if split.steps[index].input != spec.steps[index].input { terms.append(repartition(model)) }
+                if split.steps[index].input != spec.steps[index].input { terms += repartition(model, waits: waits) }
                 guard case .step(let before) = spec.steps[index].input else { break }
                 index = before
             }
@@ -134,7 +140,8 @@ package enum LatencyProof {
                 let waits = waits || spec.steps[maker].maker?.kind.waitsForEventTime ?? true
                 for input in spec.steps[maker].maker?.inputs ?? [maker] { before += to(input, waits: waits) }
             } else {
-                let own = LatencyProof.terms(spec.sources[source], waits: waits, model)
+                let mayWait = split.mayWait(source, groups)
+                let own = LatencyProof.terms(spec.sources[source], waits: waits, mayWait: mayWait, model)
                 before = [LatencyPath(nodes: [spec.sources[source].name], rule: -1, terms: own)]
             }
             let forward = Array(nodes.reversed())
@@ -167,17 +174,28 @@ package enum LatencyProof {
         }
     }
 
-    /// A topic more, which is read once its transaction has committed.
-    private static func repartition(_ model: LatencyModel) -> LatencyPath.Term {
-        LatencyPath.Term(
-            name: "repartition",
-            milliseconds: model.commitIntervalMilliseconds + model.produceMilliseconds
-                + model.fetchWaitMilliseconds + model.pollMilliseconds + model.processingMilliseconds,
-            remedy: "read a topic that has the window's key, or commit more often"
-        )
+    /// A topic more, which is read once its transaction has committed, and in the order of all who write to it.
+    /// `waits`: event time is waited for behind it, which begins no later than the wait for the others.
+    private static func repartition(_ model: LatencyModel, waits: Bool) -> [LatencyPath.Term] {
+        let hop =
+            model.commitIntervalMilliseconds + model.produceMilliseconds + model.fetchWaitMilliseconds + model.pollMilliseconds
+            + model.processingMilliseconds
+        let terms = [
+            LatencyPath.Term(
+                name: "repartition", milliseconds: hop,
+                remedy: "read a topic that has the window's key, or commit more often")
+        ]
+        // The others say how far they are with their next commit.
+        return waits ? terms : terms + [taskIdle(max(hop, model.taskIdleMilliseconds))]
     }
 
-    private static func terms(_ source: SourceSpec, waits: Bool, _ model: LatencyModel) -> [LatencyPath.Term] {
+    private static func taskIdle(_ milliseconds: Int64) -> LatencyPath.Term {
+        LatencyPath.Term(name: "task idle", milliseconds: milliseconds, remedy: "lower --max-task-idle")
+    }
+
+    private static func terms(
+        _ source: SourceSpec, waits: Bool, mayWait: Bool, _ model: LatencyModel
+    ) -> [LatencyPath.Term] {
         var terms: [LatencyPath.Term] = [
             .init(
                 name: "fetch wait",
@@ -191,6 +209,9 @@ package enum LatencyProof {
                 remedy: "use smaller batches"
             ),
         ]
+        // Where event time is waited for, the wait for another input is over by then.
+        let idle = model.taskIdleMilliseconds - (waits ? source.outOfOrder + source.idle : 0)
+        if mayWait, idle > 0 { terms.append(taskIdle(idle)) }
         if waits {
             // The watermark passes the end of a window when a record that much later comes, or, where no
             // record comes any more, when the partition counts as idle.
