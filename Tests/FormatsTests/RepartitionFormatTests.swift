@@ -153,6 +153,6 @@ import Testing
         let harness = Self.decoder().1
         #expect(harness.decode([nil, value + [0], Array(repeating: 1, count: Limits.recordBytesMax + 1)]).map(\.status)
             == [.nullValue, .malformed, .oversized])
-        #expect(harness.explain(1).contains("not a repartition record of version 2"))
+        #expect(harness.explain(1).contains("not a repartition record of version 3"))
     }
 }

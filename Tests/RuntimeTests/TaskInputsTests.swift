@@ -133,6 +133,7 @@ import Testing
         harness.now += Limits.inputBehindMilliseconds - 1
         #expect(!harness.take())
         harness.give(1, 1)
+        harness.end(1)
         harness.takeAll()
         #expect(harness.took == [Harness.Took(source: 1, offset: 0), Harness.Took(source: 0, offset: 0)])
         #expect(harness.task.unaligned.isEmpty)

@@ -30,9 +30,9 @@ struct StateIdentities {
     /// How many of `bytes` must agree.
     let structureCount: Int
 
-    static let format: UInt8 = 6
+    static let format: UInt8 = 7
     /// Of snapshots: one of another format is as none, and the changelog is read instead.
-    static let snapshotFormat: UInt8 = 6
+    static let snapshotFormat: UInt8 = 7
 
     init(_ spec: TopologySpec, steps: [StepPlan], rules: [RulePlan], partitionCount: Int) {
         self.steps = steps.map { step in
