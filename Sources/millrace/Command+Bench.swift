@@ -37,7 +37,8 @@ extension Command {
                             (--topologies DIR, --seed, or --data DIR with a month that is there)
               catchup       such a month on Kafka in four partitions, preloaded or at --rate records a second, read by
                             two workers of two lanes, with --kills of them, against its replay (--bootstrap-server,
-                            --topologies DIR, --topology NAME,NAME…, --data DIR, --seed)
+                            --topologies DIR, --topology NAME,NAME…, --data DIR, --seed); --copies N of what fund-flow
+                            reads, each about other accounts
 
               --json        one JSON object instead of text
 
@@ -47,7 +48,7 @@ extension Command {
             "--json": .flag, "--bootstrap-server": .value, "--records": .value, "--keys": .value, "--slide": .value,
             "--rate": .value, "--seconds": .value, "--guarantee": .value, "--topologies": .value, "--data": .value,
             "--seed": .value, "--shape": .value, "--rounds": .value, "--lag": .flag, "--share": .value, "--class-path": .value,
-            "--flink-class-path": .value, "--flink-times": .value, "--kills": .value, "--topology": .value,
+            "--flink-class-path": .value, "--flink-times": .value, "--kills": .value, "--topology": .value, "--copies": .value,
         ],
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             guard arguments.files.count == 1 else { throw Fault(.user, "one bench is expected: \(benches)") }
@@ -110,6 +111,7 @@ extension Command {
         options.topologies = arguments.value("--topologies") ?? options.topologies
         if let names = arguments.value("--topology") { options.names = names.split(separator: ",").map(String.init) }
         options.kills = try arguments.integer("--kills", in: 0...1000) ?? 0
+        options.copies = try arguments.integer("--copies", in: 1...1000) ?? 1
         options.rate = try arguments.integer("--rate", in: 1...1_000_000)
         if let seed = try arguments.integer("--seed", in: 0...Int.max) { options.seed = UInt64(seed) }
         let (report, isRight) = try BenchCatchUp.run(try servers("catchup", arguments), options)

@@ -16,6 +16,8 @@ package enum BenchCatchUp {
         package var folder: String?
         package var topologies = "Topologies"
         package var names = ["before-the-loan", "during-the-loan", "fund-flow", "after-the-alert", "data-sources"]
+        /// So many months at once, each about other shops and accounts; of those that fund flow reads.
+        package var copies = 1
         package var kills = 0
         /// Records a second; nil: all are there before the first worker starts.
         package var rate: Int?
@@ -34,7 +36,7 @@ package enum BenchCatchUp {
         guard mkdir(scratch, 0o700) == 0 else { throw Fault(.external, "\(scratch) cannot be made") }
         var isRight = false
         defer { if isRight { BenchFolder.delete(scratch) } else { Log.info("kept: \(scratch)") } }
-        let month = "\(scratch)/month"
+        var month = "\(scratch)/month"
         try FileWriter.makeFolder(month)
         if let folder = options.folder {
             try link(folder, month)
@@ -42,6 +44,15 @@ package enum BenchCatchUp {
             var library = LibraryOptions()
             library.seed = options.seed
             _ = try LibraryMonth.write(library, to: month)
+        }
+        if options.copies > 1 {
+            let copied = "\(scratch)/copies"
+            try FileWriter.makeFolder(copied)
+            for name in ["loans", "transfers", "accounts"] {
+                let lines = try CatchUpLines("\(month)/\(name).jsonl")
+                try CatchUpCopies.write(lines, copies: options.copies, to: "\(copied)/\(name).jsonl")
+            }
+            month = copied
         }
         let how = options.rate.map { "sent at \($0) records/s" } ?? "preloaded"
         var report = BenchReport("catch-up: a month \(how), \(options.kills) x kill -9, against its replay")
@@ -185,6 +196,7 @@ package enum BenchCatchUp {
         report.add("\(test.name), records", Double(test.records), "records")
         report.add("\(test.name), replay", test.replaySeconds, "s")
         report.add("\(test.name), through", seconds, "s from the workers' start to the last result")
+        report.add("\(test.name), rate of the replay's", test.replaySeconds / max(0.001, seconds), "")
         let count = test.expected.values.reduce(0) { $0 + $1.count }
         report.add("\(test.name), results", "\(count) of the replay, \(differences.missing.count) missing, \(differences.strange.count) strange, \(differences.twice) twice")
         for text in differences.missing.prefix(4) { report.add("\(test.name), missing", text) }
