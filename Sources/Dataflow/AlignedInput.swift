@@ -75,6 +75,18 @@ package struct InputRows {
     }
 }
 
+/// An input of a task that records of another one wait for.
+package struct InputBlocker: Equatable, Sendable {
+    package var source: Int
+    /// Of a repartition topic, who writes; else -1.
+    package var writer: Int32
+
+    package init(source: Int, writer: Int32) {
+        self.source = source
+        self.writer = writer
+    }
+}
+
 /// What a task remembers of one who writes to a repartition topic that it reads.
 package struct InputWriter: Equatable, Sendable {
     /// The offset after the last record of it that was taken; -1: none was.

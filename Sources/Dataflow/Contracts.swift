@@ -197,7 +197,8 @@ package protocol LaneGraph: AnyObject {
     /// Sets what the graph has counted since it was made; called after commits.
     func count(into status: inout LaneStatus)
     /// Adds what else the graph knows to a status.
-    func describe(into status: inout LaneStatus)
+    /// `blockers`: by task, the input that records wait for which were read.
+    func describe(into status: inout LaneStatus, blockers: [Int32: InputBlocker])
 
     // Restoring a task: `open`, a snapshot, records of its changelog, `finishRestore`.
 

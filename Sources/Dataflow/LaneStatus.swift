@@ -56,7 +56,12 @@ package struct LaneStatus: Sendable {
         package var records: Int64 = 0
         /// Milliseconds; nil before the first record.
         package var watermark: Int64?
+        /// Records to read, and those that were read and wait.
         package var lagRecords: Int64?
+        /// Those that wait: for another input of the task, or in an operator's buffer for event time.
+        package var waiting: Int64 = 0
+        /// Where some wait, the event time up to which all have gone on.
+        package var reached: Int64?
         package var isCaughtUp = false
         /// The last record that was read.
         package var mark: LogMark?
@@ -67,7 +72,33 @@ package struct LaneStatus: Sendable {
         }
     }
 
+    /// A step of one task.
+    package struct Step: Sendable {
+        package var name: String
+        package var partition: Int32
+        /// How far event time has come there, milliseconds; nil: nowhere yet.
+        package var eventTime: Int64?
+        /// Rows before the step that wait for event time, and the input that they wait for.
+        package var waiting: Int64 = 0
+        package var awaited: String?
+        /// True if the task has records to read, or some that wait.
+        package var isBusy = false
+
+        package init(name: String, partition: Int32) {
+            self.name = name
+            self.partition = partition
+        }
+
+        /// Another step of the same name.
+        package mutating func add(_ other: Step) {
+            eventTime = eventTime.flatMap { own in other.eventTime.map { min(own, $0) } }
+            waiting += other.waiting
+            awaited = awaited ?? other.awaited
+        }
+    }
+
     package var partitions: [Partition] = []
+    package var steps: [Step] = []
     // As of the last commit: what is rolled back was not counted.
     package var records: Int64 = 0
     package var alerts: Int64 = 0

@@ -413,10 +413,12 @@ package final class Lane {
             entry.records = position.records
             entry.isCaughtUp = position.isCaughtUp
             entry.mark = position.mark
-            entry.lagRecords = source.lag(of: partition)
+            let held = Int64(aligned[partition.partition]?.held(of: partition.source) ?? 0)
+            entry.waiting = held
+            entry.lagRecords = source.lag(of: partition).map { $0 + held }
             return entry
         }
-        graph.describe(into: &status)
+        graph.describe(into: &status, blockers: aligned.compactMapValues(\.blocker))
         return status
     }
 }

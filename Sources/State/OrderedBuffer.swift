@@ -28,12 +28,15 @@ package final class OrderedBuffer {
     /// Rows that were drained and have come out since.
     private var gone: [UInt64] = []
     private var live = 0
+    /// Rows by input.
+    private var counts: [Int] = []
     private var restored: [UInt64: Entry] = [:]
     private let tracksChanges: Bool
 
     package init(tracksChanges: Bool) { self.tracksChanges = tracksChanges }
 
     package var count: Int { heap.count }
+    package func count(of input: Int) -> Int { input < counts.count ? counts[input] : 0 }
     /// What the rows count for: their bytes and about what is kept around them. By content, not by what the allocator gave.
     package var usedBytes: Int { live + heap.count * RowCost.buffered }
     package var memoryBytes: Int { bytes.capacity + heap.capacity * MemoryLayout<Entry>.stride }
@@ -63,6 +66,7 @@ package final class OrderedBuffer {
     package func removeFirst(before watermark: Int64) -> Entry? {
         guard let entry = heap.first, entry.time < watermark else { return nil }
         live -= Int(entry.count)
+        counts[Int(entry.input)] -= 1
         if tracksChanges, entry.sequence < drained { gone.append(entry.sequence) }
         let last = heap.removeLast()
         if !heap.isEmpty {
@@ -86,6 +90,8 @@ package final class OrderedBuffer {
     private func push(_ entry: Entry) {
         heap.append(entry)
         live += Int(entry.count)
+        while counts.count <= Int(entry.input) { counts.append(0) }
+        counts[Int(entry.input)] += 1
         var at = heap.count - 1
         while at > 0 {
             let parent = (at - 1) / 2

@@ -110,4 +110,69 @@ import Topology
         #expect(status.alertSeconds.quantile(0.5) == 0.004)
         #expect(status.alertSeconds.quantile(1) == 4)
     }
+
+    /// Goal: what was read and waits is not done. Records that wait count as lag, the event time of a step is that of its
+    /// slowest task with something to do, and a partition that is read to its end and silent does not hold it back.
+    @Test func lagCountsWhatWaits() throws {
+        func partition(_ number: Int32, isCaughtUp: Bool, waiting: Int64, reached: Int64?) -> LaneStatus.Partition {
+            var entry = LaneStatus.Partition(source: 0, partition: number)
+            (entry.watermark, entry.lagRecords, entry.isCaughtUp) = (8000, waiting, isCaughtUp)
+            (entry.waiting, entry.reached) = (waiting, reached)
+            return entry
+        }
+        func step(_ number: Int32, _ time: Int64, waiting: Int64, isBusy: Bool) -> LaneStatus.Step {
+            var step = LaneStatus.Step(name: "flow", partition: number)
+            (step.eventTime, step.waiting, step.isBusy) = (time, waiting, isBusy)
+            return step
+        }
+        var status = LaneStatus()
+        status.partitions = [
+            partition(0, isCaughtUp: true, waiting: 0, reached: nil), partition(1, isCaughtUp: true, waiting: 5, reached: 2000),
+            partition(2, isCaughtUp: false, waiting: 0, reached: nil),
+        ]
+        status.steps = [
+            step(0, 1000, waiting: 0, isBusy: false), step(1, 2000, waiting: 5, isBusy: true),
+            step(2, 8000, waiting: 1, isBusy: true),
+        ]
+        func lines() throws -> [String] {
+            let spec = try ReplayTests.spec("marketplace")
+            return MetricsText.render(spec, lanes: [status], redis: [], isReady: true, now: 9000).components(separatedBy: "\n")
+        }
+        for line in [
+            "millrace_consumer_lag_seconds{source=\"orders\",partition=\"0\"} 0.000",
+            "millrace_consumer_lag_seconds{source=\"orders\",partition=\"1\"} 7.000",
+            "millrace_consumer_lag_seconds{source=\"orders\",partition=\"2\"} 1.000",
+            "millrace_consumer_lag_records{source=\"orders\",partition=\"1\"} 5",
+            "millrace_step_event_time_seconds{step=\"flow\"} 2.000", "millrace_step_waiting_rows{step=\"flow\"} 6",
+        ] {
+            #expect(try lines().contains(line), "\(line)")
+        }
+        // All are at their ends.
+        for index in status.steps.indices { status.steps[index].isBusy = false }
+        #expect(try lines().contains("millrace_step_event_time_seconds{step=\"flow\"} 8.000"))
+    }
+
+    @Test func aStepThatStandsStillIsNamed() {
+        var status = LaneStatus()
+        var step = LaneStatus.Step(name: "flow", partition: 3)
+        (step.eventTime, step.waiting, step.awaited) = (0, 12, "partition 1 before 'g-flow-repartition'")
+        status.steps = [step]
+        var steps = StandingSteps(everyMilliseconds: 10_000, idleMilliseconds: 5000)
+        #expect(steps.lines([status], now: 0) == [])
+        #expect(steps.lines([status], now: 14_999) == [])
+        #expect(
+            steps.lines([status], now: 15_000) == [
+                "lane 0: step 'flow' of partition 3 stands still at 1970-01-01T00:00:00Z for 15 s: 12 rows wait for partition 1 "
+                    + "before 'g-flow-repartition'"
+            ])
+        #expect(steps.lines([status], now: 24_999) == [])
+        #expect(steps.lines([status], now: 25_000).count == 1)
+        // It goes on; then nothing waits, however long.
+        status.steps[0].eventTime = 1
+        #expect(steps.lines([status], now: 50_000) == [])
+        status.steps[0].waiting = 0
+        #expect(steps.lines([status], now: 90_000) == [])
+        status.steps[0].waiting = 1
+        #expect(steps.lines([status], now: 200_000) == [])
+    }
 }

@@ -21,6 +21,7 @@ struct MetricsText {
         metrics.line("millrace_ready", isReady ? 1 : 0)
         metrics.counters(lanes, redis)
         metrics.partitions(spec, lanes, now)
+        metrics.steps(lanes.flatMap(\.steps))
         var alerts = Histogram()
         var commits = Histogram()
         for lane in lanes {
@@ -104,12 +105,13 @@ struct MetricsText {
         func labels(_ partition: LaneStatus.Partition) -> String {
             "{source=\"\(spec.sources[partition.source].name)\",partition=\"\(partition.partition)\"}"
         }
-        head("millrace_consumer_lag_records", "gauge", "Records between the position and the end of the partition.")
+        head("millrace_consumer_lag_records", "gauge", "Records of the partition that were not processed: not read yet, or read and waiting for another input or for event time.")
         for entry in all { if let lag = entry.lagRecords { line("millrace_consumer_lag_records\(labels(entry))", lag) } }
-        head("millrace_consumer_lag_seconds", "gauge", "How far event time lies behind the clock; 0 once a partition is read to its end.")
+        head("millrace_consumer_lag_seconds", "gauge", "How far the event time of what was processed lies behind the clock; 0 once a partition is read to its end and nothing of it waits.")
         for entry in all {
             guard let watermark = entry.watermark else { continue }
-            let behind = entry.isCaughtUp ? 0 : max(0, now - watermark)
+            let isDone = entry.isCaughtUp && entry.waiting == 0
+            let behind = isDone ? 0 : max(0, now - (entry.reached ?? watermark))
             line("millrace_consumer_lag_seconds\(labels(entry))", seconds(behind))
         }
         head("millrace_watermark_seconds", "gauge", "Event time reached by each partition, seconds since 1970.")
@@ -119,6 +121,23 @@ struct MetricsText {
             let candidates = all.filter { $0.source == source && $0.watermark != nil }
             guard let holder = candidates.min(by: { ($0.watermark ?? 0) < ($1.watermark ?? 0) }) else { continue }
             line("millrace_watermark_holder\(labels(holder))", 1)
+        }
+    }
+
+    private mutating func steps(_ all: [LaneStatus.Step]) {
+        let steps = Dictionary(grouping: all, by: \.name).sorted { $0.key < $1.key }
+        head(
+            "millrace_step_event_time_seconds", "gauge",
+            "Event time reached by each step, seconds since 1970: the least of its tasks that have something to do, or else the greatest.")
+        for (name, tasks) in steps {
+            let time = tasks.filter(\.isBusy).compactMap(\.eventTime).min() ?? tasks.compactMap(\.eventTime).max()
+            if let time { line("millrace_step_event_time_seconds{step=\"\(name)\"}", seconds(time)) }
+        }
+        head(
+            "millrace_step_waiting_rows", "gauge",
+            "Rows before each step that wait for event time, its own or that of another input.")
+        for (name, tasks) in steps {
+            line("millrace_step_waiting_rows{step=\"\(name)\"}", tasks.reduce(0) { $0 + $1.waiting })
         }
     }
 

@@ -202,11 +202,35 @@ final class PipelineGraph: LaneGraph {
         }
     }
 
-    func describe(into status: inout LaneStatus) {
+    func describe(into status: inout LaneStatus, blockers: [Int32: InputBlocker]) {
+        var busy: Set<Int32> = []
+        // By task and step: records that were read and wait for another input.
+        var held: [Int32: [String: Int64]] = [:]
+        let waiting = tasks.mapValues { pipeline.waiting($0) }
         for index in status.partitions.indices {
             let entry = status.partitions[index]
             let watermark = tasks[entry.partition]?.watermarks[entry.source] ?? .min
             status.partitions[index].watermark = watermark == .min ? nil : watermark
+            if entry.waiting > 0 {
+                for step in pipeline.firstSteps(of: entry.source) { held[entry.partition, default: [:]][step, default: 0] += entry.waiting }
+            }
+            if let buffered = waiting[entry.partition]?[entry.source] {
+                status.partitions[index].waiting += buffered.rows
+                status.partitions[index].lagRecords? += buffered.rows
+                if buffered.reached != .min { status.partitions[index].reached = min(watermark, buffered.reached) }
+            }
+            if !entry.isCaughtUp || status.partitions[index].waiting > 0 { busy.insert(entry.partition) }
+        }
+        status.steps = tasks.flatMap { number, task in
+            pipeline.progress(task).map { step in
+                var step = step
+                step.isBusy = busy.contains(number)
+                if let records = held[number]?[step.name], let blocker = blockers[number] {
+                    step.waiting += records
+                    step.awaited = pipeline.name(ofInput: blocker.source, writer: blocker.writer < 0 ? nil : blocker.writer, task)
+                }
+                return step
+            }
         }
         status.keys = tasks.values.reduce(0) { $0 + $1.keyCount }
         status.stateBytes = tasks.values.reduce(0) { $0 + $1.memoryBytes }

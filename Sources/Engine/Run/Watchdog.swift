@@ -6,6 +6,8 @@ import Synchronization
 /// Says what a lane is waiting for when it stands still, once every `everyMilliseconds` for as long as it does.
 final class Watchdog: Sendable {
     private let everyMilliseconds: Int64
+    /// Event time goes on by itself after so long without records, at the latest.
+    private let idleMilliseconds: Int64
     private let shouldStop = Atomic<Bool>(false)
     private let phases: @Sendable () -> [Int: LanePhase]
     private let statuses: @Sendable () -> [LaneStatus]
@@ -19,10 +21,12 @@ final class Watchdog: Sendable {
 
     init(
         everyMilliseconds: Int64,
+        idleMilliseconds: Int64,
         phases: @escaping @Sendable () -> [Int: LanePhase],
         statuses: @escaping @Sendable () -> [LaneStatus]
     ) {
         self.everyMilliseconds = everyMilliseconds
+        self.idleMilliseconds = idleMilliseconds
         self.phases = phases
         self.statuses = statuses
     }
@@ -31,10 +35,12 @@ final class Watchdog: Sendable {
 
     func run() {
         var seen: [Int: Seen] = [:]
+        var steps = StandingSteps(everyMilliseconds: everyMilliseconds, idleMilliseconds: idleMilliseconds)
         while !shouldStop.load(ordering: .relaxed) {
             usleep(200_000)
             let now = monotonicNanoseconds() / 1_000_000
             let statuses = statuses()
+            for line in steps.lines(statuses, now: now) { Log.warning(line) }
             for (lane, phase) in phases() {
                 var entry = seen[lane] ?? Seen(at: now)
                 let status = lane < statuses.count ? statuses[lane] : nil

@@ -225,7 +225,7 @@ package final class Worker: Sendable {
         isPlanned.store(true, ordering: .releasing)
         Log.info("\(spec.name): \(laneCount) lanes, \(partitions) partitions, group \(options.kafka.group)")
         let watchdog = Watchdog(
-            everyMilliseconds: options.watchdogMilliseconds,
+            everyMilliseconds: options.watchdogMilliseconds, idleMilliseconds: spec.sources.map(\.idle).max() ?? 0,
             phases: { [self] in phases.withLock { $0 } }, statuses: { [board] in board.lanes })
         let watching = [
             Background { () throws(Fault) in watchdog.run() },

@@ -59,6 +59,8 @@ package final class TaskInputs {
     /// Records that wait, and the bytes of their values.
     package private(set) var held = 0
     private var heldBytes = 0
+    /// The input that the last call of `next` found nothing of.
+    package private(set) var blocker: InputBlocker?
     /// Records that were taken though an input had more to read.
     package private(set) var unaligned: [Unaligned: Int64] = [:]
 
@@ -168,6 +170,7 @@ package final class TaskInputs {
     package func next(now: Int64) -> Run? {
         if lent >= 0 { queues[lent].release() }
         lent = -1
+        blocker = nil
         guard held > 0 else { return nil }
         for _ in groups.indices {
             let group = groups[turn]
@@ -203,6 +206,7 @@ package final class TaskInputs {
                 } else if heldBytes >= options.bytesMax {
                     missed = Unaligned(limit: .inputBytes, source: queues[place].input.source)
                 } else {
+                    blocker = InputBlocker(source: queues[place].input.source, writer: queues[place].writer)
                     return nil
                 }
             }

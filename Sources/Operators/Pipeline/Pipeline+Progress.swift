@@ -1,0 +1,65 @@
+import Dataflow
+import Topology
+
+extension Pipeline {
+    /// How far each step of a task is, and what waits before it for event time; steps that an operator brings along have
+    /// its name.
+    package func progress(_ task: TaskState) -> [LaneStatus.Step] {
+        var result: [LaneStatus.Step] = []
+        var places: [String: Int] = [:]
+        for step in steps where sources[step.source].table == nil {
+            var entry = LaneStatus.Step(name: authorName(of: step.index), partition: task.partition)
+            var time = task.watermarks[step.source]
+            if let maker = makersOfSource[step.source].first(where: { $0.step === step }) {
+                time = task.watermarks[maker.stream]
+                entry.waiting = Int64(task.makers[step.index]?.buffer.count ?? 0)
+                if entry.waiting > 0 { entry.awaited = awaited(maker, task) }
+            }
+            entry.eventTime = time == .min ? nil : time
+            if let place = places[entry.name] {
+                result[place].add(entry)
+            } else {
+                places[entry.name] = result.count
+                result.append(entry)
+            }
+        }
+        return result
+    }
+
+    /// Names of the steps that take a source's rows.
+    package func firstSteps(of source: Int) -> Set<String> {
+        Set(steps.filter { $0.source == source }.map { authorName(of: $0.index) })
+    }
+
+    /// By source: its rows that wait in operators' buffers until event time has passed them, and the event time up to which
+    /// all of its rows have gone on.
+    package func waiting(_ task: TaskState) -> [Int: (rows: Int64, reached: Int64)] {
+        var waiting: [Int: (rows: Int64, reached: Int64)] = [:]
+        for (source, makers) in makersOfSource.enumerated() {
+            for maker in makers {
+                guard let buffer = task.makers[maker.step.index]?.buffer, let inputs = maker.ordered?.inputs else { continue }
+                for input in inputs where input.step?.source == source && buffer.count(of: input.index) > 0 {
+                    let before = waiting[source] ?? (0, .max)
+                    waiting[source] = (
+                        before.rows + Int64(buffer.count(of: input.index)), min(before.reached, task.watermarks[maker.stream]))
+                }
+            }
+        }
+        return waiting
+    }
+
+    /// The input that an operator's rows wait for, in a person's words.
+    private func awaited(_ maker: MakerPlan, _ task: TaskState) -> String? {
+        let slowest = maker.inputs.min { task.settled[$0.source] < task.settled[$1.source] }
+        return slowest.flatMap { name(ofInput: $0.source, writer: nil, task) }
+    }
+
+    /// `writer`: of a repartition topic; nil: the slowest.
+    package func name(ofInput source: Int, writer: Int32?, _ task: TaskState) -> String {
+        let name = "'\(sources[source].spec.name)'"
+        let upstream = task.upstream[source]
+        if upstream.isEmpty { return name }
+        let slowest = upstream.indices.filter { !upstream[$0].isIdle }.min { upstream[$0].watermark < upstream[$1].watermark }
+        return (writer.map(Int.init) ?? slowest).map { "partition \($0) before \(name)" } ?? name
+    }
+}
