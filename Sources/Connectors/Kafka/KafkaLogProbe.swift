@@ -38,13 +38,15 @@ final class KafkaLogProbe {
             throw Fault(.external, "Kafka: \(KafkaProblem(code: code, "assign").text)", retry: .withBackoff)
         }
         defer { rd_kafka_assign(client.handle, nil) }
+        // Of those that were looked at before.
+        rd_kafka_resume_partitions(client.handle, list)
         let deadline = monotonicNanoseconds() + Self.answerMilliseconds * 1_000_000
         var found: [Place: LogMark?] = [:]
         while found.count < places.count {
             try client.checkStop()
             if let message = rd_kafka_consumer_poll(client.handle, 100) {
                 defer { rd_kafka_message_destroy(message) }
-                try take(message, places, &found)
+                if let place = try take(message, places, &found) { pause(place) }
             }
             if let fault = client.takeFault() { throw fault }
             guard monotonicNanoseconds() < deadline else {
@@ -57,12 +59,22 @@ final class KafkaLogProbe {
         return try sights(places, found)
     }
 
+    /// No more of a partition is fetched: a broker gives one batch an answer that is larger than what was asked for, to the
+    /// first partition that has one, and the others would wait for their turn without end.
+    private func pause(_ place: Place) {
+        let list = rd_kafka_topic_partition_list_new(1)
+        defer { rd_kafka_topic_partition_list_destroy(list) }
+        rd_kafka_topic_partition_list_add(list, place.topic, place.partition)
+        rd_kafka_pause_partitions(client.handle, list)
+    }
+
+    /// The place that was found with this message, if one was.
     private func take(
         _ message: UnsafeMutablePointer<rd_kafka_message_t>, _ places: [Place: Int64], _ found: inout [Place: LogMark?]
-    ) throws(Fault) {
-        guard let topic = message.pointee.rkt else { return }
+    ) throws(Fault) -> Place? {
+        guard let topic = message.pointee.rkt else { return nil }
         let place = Place(topic: name(ofTopic: topic), partition: message.pointee.partition)
-        guard places[place] != nil, found[place] == nil else { return }
+        guard places[place] != nil, found[place] == nil else { return nil }
         switch message.pointee.err {
         case RD_KAFKA_RESP_ERR_NO_ERROR:
             found[place] = .some(
@@ -75,9 +87,13 @@ final class KafkaLogProbe {
             found[place] = .some(nil)
         default:
             let problem = KafkaProblem(code: message.pointee.err, "topic '\(place.topic)', partition \(place.partition)")
-            guard problem.isFinal || problem.isMissing else { return client.log(problem) }
+            guard problem.isFinal || problem.isMissing else {
+                client.log(problem)
+                return nil
+            }
             throw Fault(.external, "Kafka: \(problem.text)", retry: problem.retry)
         }
+        return place
     }
 
     private func sights(_ places: [Place: Int64], _ found: [Place: LogMark?]) throws(Fault) -> [Place: LogSight] {
