@@ -157,7 +157,8 @@ extension KafkaSettings {
         case .feeder:
             settings +=
                 Self.producing + [
-                    ("linger.ms", "20"), ("batch.num.messages", "100000"),
+                    // A batch that is tried again must not come behind those after it.
+                    ("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "20"), ("batch.num.messages", "100000"),
                     ("queue.buffering.max.messages", "1000000"),
                 ]
         case .admin:
