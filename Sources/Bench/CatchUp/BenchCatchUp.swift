@@ -12,7 +12,7 @@ import Topology
 /// be killed meanwhile.
 package enum BenchCatchUp {
     package struct Options: Sendable {
-        /// The month's files; nil: one is generated.
+        /// The month's files, and `risk-alerts` and `response-control` if they are there; nil: one is generated.
         package var folder: String?
         package var topologies = "Topologies"
         package var names = ["before-the-loan", "during-the-loan", "fund-flow", "after-the-alert", "data-sources"]
@@ -56,7 +56,9 @@ package enum BenchCatchUp {
         }
         let how = options.rate.map { "sent at \($0) records/s" } ?? "preloaded"
         var report = BenchReport("catch-up: a month \(how), \(options.kills) x kill -9, against its replay")
-        if options.names.contains("after-the-alert") { try alerts(options, month, scratch) }
+        if options.names.contains("after-the-alert"), access("\(month)/risk-alerts.jsonl", F_OK) != 0 {
+            try alerts(options, month, scratch)
+        }
         var isEqual = true
         for (number, name) in options.names.enumerated() {
             let prefix = "c\(SystemClock().nowMilliseconds % 1_000_000_000)-"

@@ -94,8 +94,8 @@ struct CatchUpCase: Sendable {
             func time(at start: Int) -> Int64? {
                 CivilTime.parse(String(decoding: bytes[start...].prefix { $0 != 0x22 }, as: UTF8.self))?.milliseconds
             }
-            // What a sequence finds is of the time at which it is found.
-            for name in ["sequence_time", "event_time"] {
+            // What a sequence finds is of the time at which it is found, and a level of the time at which it changes.
+            for name in ["sequence_time", "changed_at", "event_time"] {
                 if let place = bytes.end(of: "\"\(name)\":\"") { return time(at: place) }
             }
             guard let window = bytes.end(of: "\"window\":{"),
@@ -117,7 +117,7 @@ struct CatchUpCase: Sendable {
             bytes.removeSubrange(start...stop)
         }
         cut(from: ",\"detected_at\":\"", through: 0x22)
-        cut(from: ",\"cause\":", through: nil)
+        cut(from: ",\"cause\":{", through: nil)
         return String(decoding: bytes, as: UTF8.self)
     }
 
