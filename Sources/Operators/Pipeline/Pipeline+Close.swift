@@ -98,37 +98,45 @@ extension Pipeline {
         outbox: inout Outbox
     ) {
         let keys = task.groups[rule.group].keys
-        // By key: which id a key has depends on how the input was cut.
-        func byKey(_ one: UInt32, _ other: UInt32) -> Bool {
-            keys.key(of: one).lexicographicallyPrecedes(keys.key(of: other))
+        var turning: [UInt32] = []
+        func note(_ id: UInt32, _ isTrue: Bool, _ isCleared: Bool) {
+            if task.rules[rule.index].isRaised(id) ? isCleared : isTrue { turning.append(id) }
         }
-        func change(_ row: Int, _ id: UInt32, _ isTrue: Bool, _ isCleared: Bool, _ bench: Workbench) {
-            guard let edge = edge(rule, id, isTrue, isCleared, at: end, task, bench) else { return }
-            KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: bench.arena)
-            write(rule, edge, context(rule, id, row, end, source, task), arena: bench.arena, bench, &outbox)
-            hold(rule, edge, id, task)
-        }
-        guard rule.spec.at == .close, let store = task.stores[rule.spec.on[0]] else {
+        var due: [UInt32] = []
+        if rule.spec.at == .close, let store = task.stores[rule.spec.on[0]] {
+            // A window that did not change has the truth that it had, unless another window is compared with it.
+            let ids = store.closedKeys(among: rule.readsOneWindow ? nil : store.live)
+            test(rule, ids, closing, at: end, source, task) { note($0, $1, $2) }
+            // A window without a record of the key clears, whether the key has records in later ones already or not.
+            turning += task.rules[rule.index].raisedIds.filter { !store.hasRecords($0, .closed) }
+        } else {
             // Time only clears, and few at a time.
-            let due = takeDue(rule, at: end, source, task)
-            var cleared: [UInt32] = []
-            test(rule, due, closing, at: end, source, task) { _, id, _, isCleared, _ in
-                if isCleared { cleared.append(id) }
-            }
-            cleared.sort(by: byKey)
-            test(rule, cleared, closing, at: end, source, task) { change($0, $1, false, $3, $4) }
-            guard let place = rule.sources.firstIndex(of: source) else { return }
-            for id in due where task.rules[rule.index].isRaised(id) {
-                task.rules[rule.index].timers[place].set(id, to: nextLook(rule, id, source, task))
-            }
-            return
+            due = takeDue(rule, at: end, source, task)
+            test(rule, due, closing, at: end, source, task) { id, _, isCleared in note(id, false, isCleared) }
         }
-        // A window that did not change has the truth that it had, unless another window is compared with it.
-        let ids = store.closedKeys(among: rule.readsOneWindow ? nil : store.live)
-        test(rule, ids, closing, at: end, source, task, change)
-        // A window without a record of the key clears, whether the key has records in later ones already or not.
-        let empty = task.rules[rule.index].raisedIds.filter { !store.hasRecords($0, .closed) }.sorted(by: byKey)
-        test(rule, empty, closing, at: end, source, task) { row, id, _, _, bench in change(row, id, false, true, bench) }
+        putInOrder(&turning, rule.keyColumns, keys)
+        inChunks(of: turning) { ids, bench in
+            guard let start = ids.baseAddress else { return }
+            gather(rule, start, count: ids.count, closing, at: end, source, task, bench)
+            for (row, id) in ids.enumerated() {
+                let isRaised = task.rules[rule.index].isRaised(id)
+                guard let edge = edge(rule, id, !isRaised, isRaised, at: end, task, bench) else { continue }
+                KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: bench.arena)
+                write(rule, edge, context(rule, id, row, end, source, task), arena: bench.arena, bench, &outbox)
+                hold(rule, edge, id, task)
+            }
+        }
+        guard let place = rule.sources.firstIndex(of: source) else { return }
+        for id in due where task.rules[rule.index].isRaised(id) {
+            task.rules[rule.index].timers[place].set(id, to: nextLook(rule, id, source, task))
+        }
+    }
+
+    /// Sorts keys by their fields: which id a key has, and when it came first, depends on how the input was cut and on
+    /// restarts.
+    private func putInOrder(_ ids: inout [UInt32], _ columns: [Column], _ keys: KeyTable) {
+        if columns.count == 1, columns[0].type == .text { return keyOrder.sort(&ids, of: keys) }
+        keyOrder.sort(&ids, of: keys) { KeyCoding.appendOrdered($0, columns, to: $1) }
     }
 
     /// Keys whose raised alert is to be looked at when event time has come to `end`.
@@ -139,8 +147,7 @@ extension Pipeline {
     }
 
     /// Evaluates a rule for keys as of the end of a window and calls `body` with those for which it may have changed:
-    /// the row of the window's columns, the key, whether the condition is true and whether it is cleared, and where their
-    /// texts are.
+    /// whether the condition is true and whether it is cleared.
     private func test(
         _ rule: RulePlan,
         _ ids: [UInt32],
@@ -148,37 +155,49 @@ extension Pipeline {
         at end: Int64,
         _ source: Int,
         _ task: TaskState,
-        _ body: (_ row: Int, _ id: UInt32, _ isTrue: Bool, _ isCleared: Bool, _ bench: Workbench) -> Void
+        _ body: (_ id: UInt32, _ isTrue: Bool, _ isCleared: Bool) -> Void
     ) {
-        let keys = task.groups[rule.group].keys
         inChunks(of: ids) { ids, bench in
-            let rows = bench.first(ids.count)
             guard let start = ids.baseAddress else { return }
-            for index in rule.spec.on {
-                guard let store = task.stores[index], let window = steps[index].window else { continue }
-                let isClosed = rule.spec.at == .close && closing.contains { $0.index == index }
-                if !isClosed {
-                    // Records that a window of another source still waits for must find their panes.
-                    let time = rule.spec.at == .close ? end - 1 : end
-                    let own = steps[index].source
-                    // While event time alone goes on, each source's windows are as far as it has come itself.
-                    var bound = time
-                    if own != source {
-                        let watermark = roots.watermark(of: sources[own]) ?? task.watermarks[own]
-                        bound = rule.looksAgain ? watermark : min(time, watermark)
-                    }
-                    if bound != .min { store.advance(start, count: ids.count, to: bound) }
+            gather(rule, start, count: ids.count, closing, at: end, source, task, bench)
+            evaluate(rule, start, arena: bench.arena, rows: bench.first(ids.count), task, bench) { body(ids[$0], $1, $2) }
+        }
+    }
+
+    /// Fills the rule's columns with what its windows are for these keys as of the end of a window, a row each.
+    private func gather(
+        _ rule: RulePlan,
+        _ ids: UnsafePointer<UInt32>,
+        count: Int,
+        _ closing: [StepPlan],
+        at end: Int64,
+        _ source: Int,
+        _ task: TaskState,
+        _ bench: Workbench
+    ) {
+        for index in rule.spec.on {
+            guard let store = task.stores[index], let window = steps[index].window else { continue }
+            let isClosed = rule.spec.at == .close && closing.contains { $0.index == index }
+            if !isClosed {
+                // Records that a window of another source still waits for must find their panes.
+                let time = rule.spec.at == .close ? end - 1 : end
+                let own = steps[index].source
+                // While event time alone goes on, each source's windows are as far as it has come itself.
+                var bound = time
+                if own != source {
+                    let watermark = roots.watermark(of: sources[own]) ?? task.watermarks[own]
+                    bound = rule.looksAgain ? watermark : min(time, watermark)
                 }
-                window.gather(
-                    store, ids: start, count: ids.count, isClosed ? .closed : .running, at: end, rows: rows,
-                    arena: bench.arena)
+                if bound != .min { store.advance(ids, count: count, to: bound) }
             }
-            if rule.readsKey {
-                for (row, id) in ids.enumerated() {
-                    KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: bench.arena)
-                }
-            }
-            evaluate(rule, start, arena: bench.arena, rows: rows, task, bench) { body($0, ids[$0], $1, $2, bench) }
+            window.gather(
+                store, ids: ids, count: count, isClosed ? .closed : .running, at: end, rows: bench.first(count),
+                arena: bench.arena)
+        }
+        guard rule.readsKey else { return }
+        let keys = task.groups[rule.group].keys
+        for row in 0..<count {
+            KeyCoding.decode(keys.key(of: ids[row]), into: rule.keyColumns, row: row, arena: bench.arena)
         }
     }
 
@@ -246,11 +265,13 @@ extension Pipeline {
     ) {
         guard let store = task.stores[step.index], let keyPlan = step.key else { return }
         let maker = step.stream.flatMap { sources[$0].maker }
-        maker?.setRoot(reaching: end)
+        maker?.setRoot(reaching: end, in: step.source)
         let bounds = store.bounds(at: store.closedAnchor)
         let keyFields = step.spec.key.map { step.spec.schema.fields[$0] }
         let keys = task.groups[keyPlan.group].keys
-        inChunks(of: store.live.filter { store.hasRecords($0, .closed) }) { ids, bench in
+        var ids = store.live.filter { store.hasRecords($0, .closed) }
+        putInOrder(&ids, keyPlan.columns, keys)
+        inChunks(of: ids) { ids, bench in
             guard let start = ids.baseAddress else { return }
             window.gather(
                 store, ids: start, count: ids.count, .closed, at: bounds.end, rows: bench.first(ids.count),

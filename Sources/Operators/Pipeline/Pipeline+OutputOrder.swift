@@ -65,7 +65,7 @@ extension Pipeline {
     /// The same for what comes of event time having reached `watermark` in a source; the next such is after it.
     func nextOrder(reaching watermark: Int64, _ plan: SourcePlan) -> UInt64 {
         ticks += 1
-        return order(roots.first(reaching: watermark), plan, tick: ticks)
+        return order(roots.first(reaching: watermark, in: plan.index), plan, tick: ticks)
     }
 
     @inline(__always)

@@ -88,6 +88,7 @@ package final class Pipeline {
     let isOfOneStage: [Bool]
     /// What a stretch of rows or a chunk of keys is computed in.
     let bench: Lent<Workbench>
+    let keyOrder = KeyOrder()
     /// For tests: every window is closed by itself, whether that makes a difference or not.
     var closesOneByOne = false
     package var counters = PipelineCounters()
@@ -283,6 +284,13 @@ package final class Pipeline {
             sources[index].maker = plan.rows
             for source in Set(plan.inputs.map(\.source)) { makersOfSource[source].append(plan) }
             for input in plan.inputs where input.key != nil { input.isIntake = true }
+        }
+        roots.feeds = spec.sources.map { source in
+            guard case .stream(let step) = source.origin else { return RootRows.Feed() }
+            let plan = steps[step]
+            let inputs = plan.spec.maker?.inputs ?? [step]
+            let slides = plan.window.flatMap { $0.options.excludesCurrent ? PaneClock($0.options.length) : nil }
+            return RootRows.Feed(inputs: Array(Set(inputs.map { steps[$0].source })), slides: slides)
         }
     }
 

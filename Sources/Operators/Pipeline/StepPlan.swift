@@ -138,6 +138,30 @@ enum KeyCoding {
         }
     }
 
+    /// Appends what stands for an encoded key where keys are compared by their bytes: in the order of its fields, numbers by
+    /// size, texts by their bytes.
+    static func appendOrdered(_ key: UnsafeBufferPointer<UInt8>, _ columns: [Column], to arena: Arena) {
+        guard var at = key.baseAddress.map({ UnsafeRawPointer($0) }) else { return }
+        for column in columns {
+            guard column.type == .text else {
+                let value = Int64(littleEndian: at.loadUnaligned(as: Int64.self))
+                appendBytes(of: (UInt64(bitPattern: value) ^ 1 << 63).bigEndian, to: arena)
+                at += 8
+                continue
+            }
+            let count = Int(UInt32(littleEndian: at.loadUnaligned(as: UInt32.self)))
+            at += 4
+            arena.reserve(2 * count + 2)
+            for place in 0..<count {
+                let byte = at.load(fromByteOffset: place, as: UInt8.self)
+                arena.appendByte(byte)
+                if byte == 0 { arena.appendByte(1) }
+            }
+            appendBytes(of: UInt16(0), to: arena)
+            at += count
+        }
+    }
+
     /// Writes the fields of an encoded key to `columns` at `row`; texts are copied to `arena`.
     static func decode(_ key: UnsafeBufferPointer<UInt8>, into columns: [Column], row: Int, arena: Arena) {
         guard let start = key.baseAddress else {

@@ -53,8 +53,10 @@ final class RowMaker {
     /// The stream's own batch has no room for more rows; those that come wait until it has been taken through.
     var isFull: Bool { last > 0 || block.batch.count == block.batch.capacity }
 
-    /// Rows from now on come of event time having reached `watermark`.
-    func setRoot(reaching watermark: Int64) { root = roots.first(reaching: watermark) }
+    /// Rows from now on come of event time of a source, or of this stream, having reached `watermark`.
+    func setRoot(reaching watermark: Int64, in source: Int? = nil) {
+        root = roots.first(reaching: watermark, in: source ?? stage)
+    }
 
     /// Rows from now on come of event time having passed `time`.
     func setOrder(passing time: Int64) { setRoot(reaching: time + 1) }

@@ -58,6 +58,11 @@ struct ReplayRun {
         }
     }
 
+    /// Bytes of keys that nobody can print, as numbers.
+    private static func visible(_ text: String) -> String {
+        text.unicodeScalars.map { $0.value < 32 ? "\\\($0.value)" : String($0) }.joined()
+    }
+
     /// Where this and another run part first; nil: every byte is the same.
     func difference(to other: ReplayRun) -> String? {
         for name in Set(outputs.keys).union(other.outputs.keys).sorted() {
@@ -65,7 +70,8 @@ struct ReplayRun {
             if own == others { continue }
             let index = zip(own, others).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(own.count, others.count)
             return "\(name) has \(own.count) and \(others.count) records; at \(index):\n  "
-                + "\(index < own.count ? own[index] : "nothing")\n  \(index < others.count ? others[index] : "nothing")"
+                + "\(index < own.count ? Self.visible(own[index]) : "nothing")\n  "
+                + "\(index < others.count ? Self.visible(others[index]) : "nothing")"
         }
         return nil
     }
