@@ -45,19 +45,29 @@ import Topology
         Window(text: "{ size: 3d, slide: 1d, zone: Asia/Shanghai, until: yesterday }", size: 3 * day, slide: day, isPrevious: true, offset: 28_800_000),
     ]
 
+    /// The sum of records of which none has a value is null; that of no records is 0.
+    typealias Totals = (n: Int, s: Int64?)
+
     struct Rule: Sendable {
         var when: String
         var clear: String?
         /// Of counts and sums of the rule's windows.
-        var holds: @Sendable ([(n: Int, s: Int64)]) -> Bool
-        var clears: (@Sendable ([(n: Int, s: Int64)]) -> Bool)?
+        var holds: @Sendable ([Totals]) -> Bool
+        var clears: (@Sendable ([Totals]) -> Bool)?
     }
 
     static let rules = [
         Rule(when: "n >= 3", clear: nil, holds: { $0[0].n >= 3 }, clears: nil),
         Rule(when: "n >= 4", clear: "n < 2", holds: { $0[0].n >= 4 }, clears: { $0[0].n < 2 }),
         // More records may make it false; none does not.
-        Rule(when: "n > 0 and s < 40", clear: nil, holds: { $0[0].n > 0 && $0[0].s < 40 }, clears: nil),
+        Rule(when: "n > 0 and s < 40", clear: nil, holds: { $0[0].n > 0 && $0[0].s.map { $0 < 40 } ?? false }, clears: nil),
+        // What is null is neither.
+        Rule(
+            when: "s < 25", clear: "s > 60", holds: { $0[0].s.map { $0 < 25 } ?? false },
+            clears: { $0[0].s.map { $0 > 60 } ?? false }),
+        Rule(
+            when: "n > 1 and s is null", clear: "s is not null", holds: { $0[0].n > 1 && $0[0].s == nil },
+            clears: { $0[0].s != nil }),
         Rule(when: "n < 3", clear: "n > 5", holds: { $0[0].n < 3 }, clears: { $0[0].n > 5 }),
     ]
 
@@ -80,18 +90,19 @@ import Topology
         var lines: [String] = []
         var watermark = Int64.min
 
-        func values(_ key: String, _ anchors: [Int64]) -> [(n: Int, s: Int64)] {
+        func values(_ key: String, _ anchors: [Int64]) -> [Totals] {
             windows.indices.map { place in
                 let (start, end) = windows[place].bounds(anchors[place])
                 let rows = taken.filter { $0.members[place] && $0.event.key == key && $0.event.time >= start && $0.event.time < end }
-                return (rows.count, rows.reduce(0) { $0 + ($1.event.value ?? 0) })
+                let values = rows.compactMap(\.event.value)
+                return (rows.count, values.isEmpty && !rows.isEmpty ? nil : values.reduce(0, +))
             }
         }
         func newest(_ key: String, _ place: Int) -> Int64 {
             taken.filter { $0.members[place] && $0.event.key == key }.map { windows[place].pane($0.event.time) }.max() ?? .min
         }
-        func tell(_ state: String, _ key: String, _ time: Int64, _ anchors: [Int64], _ values: [(n: Int, s: Int64)]) {
-            let numbers = values.map { "\($0.n) \($0.s)" }.joined(separator: " ")
+        func tell(_ state: String, _ key: String, _ time: Int64, _ anchors: [Int64], _ values: [Totals]) {
+            let numbers = values.map { "\($0.n) \($0.s.map { "\($0)" } ?? "none")" }.joined(separator: " ")
             lines.append("\(state) \(key) \(time) \(windows[0].bounds(anchors[0]).1) \(numbers)")
         }
         /// As of the newest: raises and clears.
@@ -268,21 +279,12 @@ import Topology
         }
     }
 
-    /// Every record has a value: what nulls come to is not the matter here.
-    static func events(_ random: inout SplitMix64, count: Int, disorder: Int64, step: Int64) -> [Event] {
-        WindowOracleTests.events(&random, count: count, disorder: disorder, step: step, keys: 3).map { event in
-            var event = event
-            event.value = event.value ?? 0
-            return event
-        }
-    }
-
     /// `step`: about the time between records; `disorder`: how far a record may be behind.
     static func check(
         _ windows: [Window], _ rule: Rule, seed: UInt64, step: Int64, disorder: Int64, outOfOrder: Int64, count: Int = 220
     ) throws {
         var random = SplitMix64(seed: seed)
-        let events = Self.events(&random, count: count, disorder: disorder, step: step)
+        let events = WindowOracleTests.events(&random, count: count, disorder: disorder, step: step, keys: 3)
         try compare(
             windows, rule, events, events.map { _ in 0 }, outOfOrder: outOfOrder, "seed \(seed), disorder \(disorder)")
     }
@@ -307,7 +309,7 @@ import Topology
         let rules = [
             Rule(when: "w.n >= 3 and x.n >= 5", clear: nil, holds: { $0[0].n >= 3 && $0[1].n >= 5 }, clears: nil),
             Rule(
-                when: "w.s > 2 * x.n and x.n > 1", clear: "x.n < 2", holds: { $0[0].s > 2 * Int64($0[1].n) && $0[1].n > 1 },
+                when: "w.s > 2 * x.n and x.n > 1", clear: "x.n < 2", holds: { ($0[0].s ?? .min) > 2 * Int64($0[1].n) && $0[1].n > 1 },
                 clears: { $0[1].n < 2 }),
         ]
         let pairs = [(0, 1), (1, 0), (1, 3), (3, 1), (2, 1), (4, 6), (6, 4), (5, 4)]
@@ -332,7 +334,7 @@ import Topology
                 let seed = UInt64(200_000 + 1000 * place + 10 * number + mess)
                 var random = SplitMix64(seed: seed)
                 let step = window.slide / 2 + window.size / 20
-                var events = Self.events(&random, count: 200, disorder: window.slide / 2, step: step)
+                var events = WindowOracleTests.events(&random, count: 200, disorder: window.slide / 2, step: step, keys: 3)
                 let second = (0..<events.count).map { _ in random.next() % 2 == 0 }
                 // One input is ahead, and now and then catches its breath for a while.
                 for index in events.indices where second[index] { events[index].time += apart }

@@ -32,7 +32,7 @@ import Testing
           visits: { from: paid, key: shop, window: { gap: 30m, max: 1d }, aggregate: { n: count(), most: max(amount) } }
         rules:
           busy: { on: hours, when: n > 10 and s > 1.5, clear: n < 5, risk: r, severity: low, measure: m, message: "{n} orders" }
-          pair: { on: both, when: loans.found, risk: r, severity: high }
+          pair: { on: both, when: loans.amount > 100.00, risk: r, severity: high }
         sinks:
           alerts: { kafka: { topic: alerts } }
           out: { kafka: { topic: out }, from: [hours, best] }
@@ -79,7 +79,7 @@ import Testing
         ("amount > ${limit}", "amount >= ${limit}"), ("0.10", "0.20"), ("0.10", "0.100"), ("hour(at)", "minute(at)"), ("size: 1h", "size: 2h"),
         ("slide: 10m", "slide: 5m"), ("key: shop, window: { size", "key: id, window: { size"), ("sum(fee)", "sum(amount)"),
         ("sum(fee)", "\"sum(fee, late)\""), ("distinct(id) }", "\"distinct(id, exact: 2000)\" }"), ("within: 1h", "within: 2h"),
-        ("times: 3", "times: 4"), ("within: 1d", "within: 2d"), ("count: 2", "count: 3"),
+        ("kind: left", "kind: inner"), ("times: 3", "times: 4"), ("within: 1d", "within: 2d"), ("count: 2", "count: 3"),
         ("gap: 30m", "gap: 31m"), ("max: 1d", "max: 2d"), ("max(amount)", "min(amount)"), ("n > 10", "n > 11"), ("clear: n < 5", "clear: n < 6"),
         (" and s", " or s"), ("risk: r, severity: low", "risk: q, severity: low"), ("severity: low", "severity: high"),
         ("measure: m", "measure: n"), ("{n} orders", "{n} order"), ("{n} orders", "{s} orders"), ("topic: alerts", "topic: risk"),
