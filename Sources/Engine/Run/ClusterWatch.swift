@@ -163,8 +163,8 @@ final class ClusterWatch: Sendable {
             {
                 throw Fault(
                     .user,
-                    "topic '\(topic.name)' was made anew while it was read (partition \(partition): \(reason)): its first records were "
-                        + "left out, and windows hold records of both. Begin anew under another --group; a start as it is goes on "
+                    "topic '\(topic.name)' is another log than before: it was made anew while it was read (partition \(partition): "
+                        + "\(reason)). Its first records were left out, and windows hold records of both. Begin anew under another --group; a start as it is goes on "
                         + "in the new topic")
             }
             let known = partitions.filter { $0.source == source && $0.mark != nil }
