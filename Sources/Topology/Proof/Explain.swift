@@ -63,6 +63,7 @@ package enum Explain {
                 "step \(name(of: index, spec)): from \(input(step, spec))\(step.condition == nil ? "" : ", filtered")",
             ]
             if let join = joinText(step, spec) { lines.append("  join: \(join)") }
+            if step.only != nil { lines.append("  only: \(step.schema.fields.map(\.name).joined(separator: ", "))") }
             if !step.key.isEmpty { lines.append("  key: \(keyNames(step).joined(separator: ", "))") }
             for estimate in estimates where estimate.step == index { lines.append("  \(estimate.description)") }
             for bound in operators where bound.step == index { lines += bound.lines.map { "  state: \($0)" } }
@@ -132,7 +133,12 @@ package enum Explain {
     /// the operator makes.
     static func name(of step: Int, _ spec: TopologySpec) -> String {
         let intakes = spec.steps.compactMap(\.maker?.inputs).first { $0.contains(step) }
-        guard let place = intakes?.firstIndex(of: step) else { return spec.steps[step].name }
+        guard let place = intakes?.firstIndex(of: step) else {
+            let name = spec.steps[step].name
+            // What a step with `only` has before it hands on some.
+            let isWhole = spec.steps.contains { $0.only != nil && $0.name == name && $0.input == .step(step) }
+            return isWhole ? "\(name)/whole" : name
+        }
         return "\(spec.steps[step].name)/\(place + 1)"
     }
 
