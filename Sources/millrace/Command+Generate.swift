@@ -26,6 +26,7 @@ extension Command {
               --labels FILE          planted fraud and near misses as JSON lines
               --bootstrap-server L   publish to Kafka instead of standard output
               --topic NAME           default orders
+            \(kafkaHelp)
 
             With --library it writes a month for the rule library into a folder: a file of JSON lines for each stream,
             sorted by event time but for a record in sixteen, which is up to a second late.
@@ -52,7 +53,7 @@ extension Command {
             "--seed": .value, "--merchants": .value, "--orders-per-day": .value, "--days": .value,
             "--warm-up-days": .value, "--events": .value, "--rate": .value, "--now": .flag, "--labels": .value,
             "--bootstrap-server": .value, "--topic": .value, "--library": .value,
-        ],
+        ].merging(kafkaOptions) { $1 },
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             guard arguments.files.isEmpty else { throw Fault(.user, "generate takes no file; redirect its output") }
             if let folder = arguments.value("--library") { return try generateLibrary(folder, arguments) }
@@ -61,9 +62,13 @@ extension Command {
             var load = try MarketplaceLoad(options, eventsPerSecond: rate)
             let summary: MarketplaceLoad.Summary
             if let servers = arguments.value("--bootstrap-server") {
-                let settings = KafkaSettings(bootstrapServers: servers)
+                var settings = KafkaSettings(bootstrapServers: servers)
+                try addKafkaSettings([:], arguments, to: &settings)
                 summary = try load.run(to: settings, topic: arguments.value("--topic") ?? "orders")
             } else {
+                if let other = (["--topic"] + kafkaOptions.keys.sorted()).first(where: { arguments.has($0) }) {
+                    throw Fault(.user, "\(other) is for Kafka; say where that is: --bootstrap-server HOST:PORT")
+                }
                 summary = try load.runToStandardOutput()
             }
             if let path = arguments.value("--labels") { try load.writeLabels(to: path) }
@@ -90,6 +95,7 @@ extension Command {
 
     private static func generateLibrary(_ folder: String, _ arguments: Arguments) throws(Fault) -> Int32 {
         let others = ["--warm-up-days", "--events", "--rate", "--now", "--labels", "--bootstrap-server", "--topic"]
+            + kafkaOptions.keys.sorted()
         if let other = others.first(where: { arguments.has($0) }) {
             throw Fault(.user, "--library writes a whole month to files; \(other) does not go with it")
         }
