@@ -82,10 +82,12 @@ extension WindowStore {
                 greatest = max(greatest, pane)
                 hasChanged = true
             } else if pane < block[Self.oldest], isUpdate {
-                // No block is further on than the ring reaches, and no row that is not late lies before it; one that did all
-                // the same is late, not the end of the process.
+                // A block is as far on as the watermark and `lead` at most, and what lies a ring's length before that is late
+                // already. A row that did all the same would read what is current, as other late ones do, and be told.
                 if pane <= block[Self.newest] - Int64(ringCount) {
                     late[row] = 1
+                    block[Self.pass] = pass
+                    (scratch.newest[index], scratch.oldest[index]) = (block[Self.newest], block[Self.oldest])
                     continue
                 }
                 if block[Self.sketch] != 0 { vacate(block, pane, block[Self.oldest] - 1) }
