@@ -106,6 +106,8 @@ package struct LaneStatus: Sendable {
     package var late: Int64 = 0
     /// Records without a value that their source says to pass over.
     package var tombstones: Int64 = 0
+    /// By source.
+    package var reads: [String: ReadCounts] = [:]
     /// By reason.
     package var dead: [String: Int64] = [:]
     /// By step: rows that were dropped since a table has no partner for them.
@@ -134,6 +136,7 @@ package struct LaneStatus: Sendable {
         results += other.results
         late += other.late
         tombstones += other.tombstones
+        for (source, counts) in other.reads { reads[source, default: ReadCounts()].add(counts) }
         dead.merge(other.dead, uniquingKeysWith: +)
         unmatched.merge(other.unmatched, uniquingKeysWith: +)
         overflows.merge(other.overflows, uniquingKeysWith: +)

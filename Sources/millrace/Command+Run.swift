@@ -14,8 +14,9 @@ extension Command {
             usage: millrace run FILE --bootstrap-server HOST:PORT [OPTIONS]
 
             Joins the group named like the topology, processes its topics and publishes alerts until SIGTERM, SIGINT
-            or SIGHUP: then it drains, commits and leaves. Exit code 1 after a failure that a restart may mend, 2 after
-            one that somebody must decide on.
+            or SIGHUP: then it drains, commits and leaves. Exit code 1 after a failure that a restart may mend, and if nothing
+            of a topic, or less than one record in a hundred, could be read, which the last line says; 2 after a failure
+            that somebody must decide on.
 
               --bootstrap-server LIST   Kafka brokers
               --group NAME              consumer group instead of the topology's name
@@ -101,7 +102,9 @@ extension Command {
             let worker = Worker(spec, options)
             Signals.onStop { worker.stop() }
             try worker.run()
-            return ExitCode.done
+            let unreadable = worker.unreadable
+            for line in unreadable { Log.error(line) }
+            return unreadable.isEmpty ? ExitCode.done : ExitCode.failed
         }
     )
 }

@@ -182,6 +182,7 @@ final class PipelineGraph: LaneGraph {
         status.overflows = [:]
         let counters = pipeline.counters
         status.records = counters.records
+        for (source, reads) in zip(spec.sources, counters.reads) where reads.records > 0 { status.reads[source.name] = reads }
         status.alerts = counters.alerts
         status.results = counters.results
         status.late = counters.late

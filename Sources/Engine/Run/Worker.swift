@@ -147,6 +147,16 @@ package final class Worker: Sendable {
 
     package var statuses: [LaneStatus] { board.lanes }
 
+    /// Topics of which nothing, or less than one record in a hundred, could be read since the worker began, a line each.
+    package var unreadable: [String] {
+        spec.sources.compactMap { source in
+            guard case .kafka(let topic, _) = source.origin else { return nil }
+            var reads = ReadCounts()
+            for lane in statuses { if let own = lane.reads[source.name] { reads.add(own) } }
+            return reads.complaint("topic '\(topic)'").map { "\(source.name): \($0)" }
+        }
+    }
+
     /// What each lane is doing, and for how long.
     package var lanePhases: [(phase: LanePhase.Phase, milliseconds: Int64)] {
         phases.withLock { $0.sorted { $0.key < $1.key }.map(\.value.current) }

@@ -16,6 +16,7 @@ extension Pipeline {
         stages?.lap(.decoding)
         batch.raw = raw
         counters.records += Int64(batch.count)
+        counters.reads[source].records += Int64(batch.count)
         plan.late.update(repeating: 0, count: batch.count)
         roots.begin(plan)
         if let table = plan.table {

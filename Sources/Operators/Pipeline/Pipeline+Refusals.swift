@@ -129,6 +129,7 @@ extension Pipeline {
                 }
                 writeDead(plan, source, row, [], task, bench, &outbox)
                 counters.dead[Int(batch.status[row])] += 1
+                noteUnread(plan, source, row)
                 noteLimit(batch.status[row], spec.sources[source].name)
                 continue
             }
@@ -146,6 +147,16 @@ extension Pipeline {
             }
         }
         plan.refusals.removeAll(keepingCapacity: true)
+    }
+
+    /// Counts a record that its source refused, by reason.
+    func noteUnread(_ plan: SourcePlan, _ source: Int, _ row: Int) {
+        let status = plan.batch.status[row]
+        counters.reads[source].refuse(status: status, field: plan.batch.statusField[row]) {
+            let text = Arena(capacity: 256)
+            appendReason(plan, row, RowStatus(rawValue: status) ?? .malformed, to: text)
+            return text.string(TextReference(offset: 0, count: text.count))
+        }
     }
 
     /// Counts a limit that kept a row out. Those of operators are counted where they are hit.

@@ -35,9 +35,11 @@ extension Pipeline {
         plan.decoder.decode(raw, into: plan.batch)
         plan.batch.raw = raw
         counters.records += Int64(plan.batch.count)
+        counters.reads[source].records += Int64(plan.batch.count)
         store(plan, table, shared.state, &shared.time, &shared.watermark)
         for row in 0..<plan.batch.count where plan.batch.status[row] != 0 {
             counters.dead[Int(plan.batch.status[row])] += 1
+            noteUnread(plan, source, row)
             noteLimit(plan.batch.status[row], spec.sources[source].name)
         }
     }

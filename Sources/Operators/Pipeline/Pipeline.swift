@@ -258,6 +258,7 @@ package final class Pipeline {
             sources[source].lookup = LookupTable(
                 table, spec.sources[source], found.lookup, found.decoder, capacity: options.rowsMax)
         }
+        counters.reads = Array(repeating: ReadCounts(), count: sources.count)
         counters.unmatched = Array(repeating: 0, count: steps.count)
         counters.resultOverflows = counters.unmatched
         counters.ruleOverflows = Array(repeating: 0, count: rules.count)
@@ -436,6 +437,8 @@ package final class Pipeline {
 package struct PipelineCounters {
     package var records: Int64 = 0
     package var late: Int64 = 0
+    /// By source.
+    package var reads: [ReadCounts] = []
     /// By `RowStatus`.
     package var dead = InlineArray<32, Int64>(repeating: 0)
     package var alerts: Int64 = 0
