@@ -185,7 +185,7 @@ extension Pipeline {
                 // While event time alone goes on, each source's windows are as far as it has come itself.
                 var bound = time
                 if own != source {
-                    let watermark = roots.watermark(of: sources[own]) ?? task.watermarks[own]
+                    let watermark = reached(own, task)
                     bound = rule.looksAgain ? watermark : min(time, watermark)
                 }
                 if bound != .min { store.advance(ids, count: count, to: bound) }

@@ -43,9 +43,10 @@ extension Pipeline {
     func processStretches(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ outbox: inout Outbox) {
         let batch = plan.batch
         var start = 0
+        defer { plan.rowUnderWay = nil }
         while start < batch.count {
             let watermark = plan.watermarks[start]
-            if roots.isRoot(plan) { roots.row = start }
+            plan.rowUnderWay = start
             if watermark != .min { close(source: source, watermark: watermark, task: task, outbox: &outbox) }
             stages?.lap(.closing)
             let due = nextClose(source: source, task: task)
@@ -56,7 +57,8 @@ extension Pipeline {
             {
                 end += 1
             }
-            if roots.isRoot(plan) { (isAlone, roots.row) = (end == start + 1, end - 1) }
+            if roots.isRoot(plan) { isAlone = end == start + 1 }
+            plan.rowUnderWay = end - 1
             processStretch(plan, source, task, from: start, to: end, &outbox)
             if hasStreams {
                 pass(plan, source, task)
@@ -65,6 +67,12 @@ extension Pipeline {
             }
             start = end
         }
+    }
+
+    /// How far event time of a source or stream has come: after the row that is under way, where there is one, since the
+    /// task's own watermark is that of the batch's last row already.
+    func reached(_ source: Int, _ task: TaskState) -> Int64 {
+        sources[source].rowUnderWay.map { sources[source].watermarks[$0] } ?? task.watermarks[source]
     }
 
     /// Event time has come to `watermark` without a record: an idle partition, or the end of the input.
@@ -359,7 +367,7 @@ extension Pipeline {
         let (rows, ids) = rows(of: pass, plan)
         if rows.count == 0 { return }
         if !pass.isOwn {
-            let watermark = roots.watermark(of: sources[pass.step.source]) ?? task.watermarks[pass.step.source]
+            let watermark = reached(pass.step.source, task)
             for index in rows.indices { plan.foreignWatermarks[rows[index]] = watermark }
         }
         let own = pass.isOwn ? pass.step.selection.selection : Selection(plan.good.rows, count: 0)

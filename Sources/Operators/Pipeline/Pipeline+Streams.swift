@@ -103,7 +103,7 @@ extension Pipeline {
     func watermark(of maker: MakerPlan, _ task: TaskState) -> Int64 {
         let watermark = maker.inputs.reduce(.max) { min($0, task.settled[$1.source]) }
         if watermark != Upstream.idle { return watermark }
-        return maker.inputs.reduce(.min) { max($0, task.watermarks[$1.source]) }
+        return maker.inputs.reduce(.min) { max($0, reached($1.source, task)) }
     }
 
     /// Hands the rows of a stretch to the unordered operators that take them.

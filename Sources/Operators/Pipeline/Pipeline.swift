@@ -136,6 +136,8 @@ package final class Pipeline {
         var firstTick = 0
         /// What writes its rows, if it is a stream.
         fileprivate(set) var maker: RowMaker?
+        /// The row of `batch` that goes through the steps, the last of its stretch; nil: none does.
+        var rowUnderWay: Int?
         let rows: SelectionBuffer
         let ids: UnsafeMutablePointer<UInt32>
 

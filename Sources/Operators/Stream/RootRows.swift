@@ -37,20 +37,8 @@ final class RootRows {
     /// nil: event time goes on without records.
     private var plan: Pipeline.SourcePlan?
 
-    /// The row that is under way, as far as rows go through one by one.
-    var row = 0
-
-    func begin(_ plan: Pipeline.SourcePlan) {
-        self.plan = plan
-        row = 0
-    }
+    func begin(_ plan: Pipeline.SourcePlan) { self.plan = plan }
     func end() { plan = nil }
-
-    /// The watermark after the row that is under way, where its batch is that of this source: the task's own is that of the
-    /// batch's last row already.
-    func watermark(of plan: Pipeline.SourcePlan) -> Int64? {
-        isRoot(plan) && row < plan.batch.count ? plan.watermarks[row] : nil
-    }
 
     func isRoot(_ plan: Pipeline.SourcePlan) -> Bool { plan === self.plan }
 
