@@ -84,6 +84,7 @@ extension WindowStore {
             } else if pane < block[Self.oldest], isUpdate {
                 // A block is as far on as the watermark and `lead` at most, and what lies a ring's length before that is late
                 // already. A row that did all the same would read what is current, as other late ones do, and be told.
+                assert(pane > block[Self.newest] - Int64(ringCount), "a row behind the ring that is not late")
                 if pane <= block[Self.newest] - Int64(ringCount) {
                     late[row] = 1
                     block[Self.pass] = pass
