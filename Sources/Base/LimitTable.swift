@@ -72,12 +72,12 @@ extension Limits {
             "textBytesMax", "text_bytes", bytes(textBytesMax), "a text",
             "the record goes to the dead letters (`TextTooLong`)", .counted),
         entry(
-            "aheadMillisecondsDefault", "ahead", "1h", "how far event time may be ahead of the clock",
+            "aheadMillisecondsDefault", "ahead", "5m", "how far event time may be ahead of the clock",
             "the record goes to the dead letters (`TimeInTheFuture`)", .counted, "time: { ahead: … }"),
         entry(
             "aheadBytesMax", "window_ahead_bytes", bytes(aheadBytesMax),
             "panes of a window step and task that lie ahead of event time by more than `out_of_order`, for records that wait "
-                + "for the slowest input or partition",
+                + "for the slowest input or partition, or that leap",
             "the record goes to the dead letters (`TooFarAheadOfOtherPartitions`)", .counted),
         entry(
             "stepMemoryBytes", "memory", bytes(stepMemoryBytes),

@@ -38,8 +38,9 @@ package enum Limits {
     package static let nodesMax = 1000
     /// Paths from sources to one rule that are listed one by one.
     package static let latencyPathsListed = 64
-    /// How far ahead of the clock an event may claim to be, unless the source says otherwise.
-    package static let aheadMillisecondsDefault: Int64 = 3_600_000
+    /// How far ahead of the clock an event may claim to be, unless the source says otherwise: what Kerberos allows between two
+    /// machines' clocks (RFC 4120).
+    package static let aheadMillisecondsDefault: Int64 = 300_000
     /// For how long versions of a table can be asked for, unless the table says otherwise.
     package static let tableVersionsMillisecondsDefault: Int64 = 7 * 86_400_000
     /// Versions of one key of a table.

@@ -19,7 +19,7 @@ import Topology
         #expect(source.wire.map(\.field.name) == ["merchant_id", "buyer_id", "kind", "amount", "event_time"])
         #expect(source.schema.fields.map(\.type) == [.text, .text, .text, .decimal(scale: 2), .timestamp])
         #expect(source.timeField == 4)
-        #expect((source.outOfOrder, source.idle, source.ahead) == (2000, 5000, 3_600_000))
+        #expect((source.outOfOrder, source.idle, source.ahead) == (2000, 5000, 300_000))
         #expect(spec.steps.map(\.name) == ["paid", "turnover", "baseline", "today"])
         #expect(spec.steps[0].condition?.description == "($2:text == \"paid\":text):bool")
         #expect(spec.steps.map(\.key) == [[], [0], [0], [0]])

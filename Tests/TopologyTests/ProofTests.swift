@@ -125,7 +125,7 @@ import Topology
         for line in [
             "topology merchant-risk: exactly-once, latency 3s",
             "source orders: topic orders from earliest, json",
-            "  time: event_time, out of order by 2s, idle after 5s, ahead by 1h",
+            "  time: event_time, out of order by 2s, idle after 5s, ahead by 5m",
             "step paid: from orders, filtered",
             "  key: merchant_id",
             "  window: 5m sliding by 10s",

@@ -239,6 +239,13 @@ extension Pipeline {
         return Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count))
     }
 
+    private func restoreCrowd(_ source: Int, _ task: TaskState) {
+        guard task.watermarks[source] != .min else { return }
+        let appended = task.marks[source].map(\.timestamp) ?? 0
+        task.crowds[source].restore(
+            reached: task.watermarks[source] + sources[source].spec.outOfOrder, appended: appended > 0 ? appended : nil)
+    }
+
     func restoreMeta(_ reader: inout BinaryReader, _ task: TaskState) {
         let incarnation = reader.word64()
         if task.isDoubtful, reader.isValid {
@@ -269,6 +276,7 @@ extension Pipeline {
             if Plant.isOn(.watermarkLost) { continue }
             task.times[source] = time
             task.watermarks[source] = watermark
+            restoreCrowd(source, task)
             if upstream.count == task.upstream[source].count { task.upstream[source] = upstream }
         }
         for _ in 0..<reader.count(below: Limits.nodesMax + 1) {

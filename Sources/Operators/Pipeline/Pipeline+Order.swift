@@ -20,7 +20,7 @@ extension Pipeline {
         for pass in windowPasses[source] where pass.window.isRead {
             guard let store = task.stores[pass.step.index] else { continue }
             let hasStrangers = !pass.isOwn || pass.window.readers.keys.contains { $0 != source }
-            if plan.isInOrder, !hasStrangers, !store.options.mayRunAhead { continue }
+            if plan.isInOrder, !hasStrangers, !plan.spec.mayRunAhead { continue }
             let (rows, ids) = rows(of: pass, plan)
             guard store.mayBeOutOfOrder(rows, times: plan.batch.times) else { continue }
             if store.findOutOfOrder(

@@ -108,7 +108,7 @@ extension Pipeline {
             guard hasStreams, task.settled[source] != Upstream.idle else { return }
             return settle(source, Upstream.idle, task, &outbox)
         }
-        let reached = task.times[source] + milliseconds - sources[source].spec.outOfOrder
+        let reached = task.crowds[source].reached + milliseconds - sources[source].spec.outOfOrder
         goOn(source, to: reached, task, &outbox)
         // A source whose last record is days old must not hold back those that it is joined with.
         if hasStreams { settle(source, Upstream.idle, task, &outbox) }
@@ -164,11 +164,16 @@ extension Pipeline {
         }
         if !plan.derived.isEmpty { selectGood(plan) }
         let time = plan.columns[plan.spec.timeField]
-        let bound = options.clock.map { $0.nowMilliseconds &+ plan.spec.ahead } ?? options.timeMax
+        let now = options.clock?.nowMilliseconds
+        let bound = now.map { $0 &+ plan.spec.ahead } ?? options.timeMax
         let outOfOrder = plan.spec.outOfOrder
         var greatest = task.times[source]
         var watermark = task.watermarks[source]
+        var crowd = task.crowds[source]
+        let step = crowd.step
+        var reached = crowd.reached
         var isInOrder = true
+        var leaps = false
         var next = 0
         let good = plan.good.selection
         for row in 0..<batch.count {
@@ -186,14 +191,26 @@ extension Pipeline {
                     // The clock may have moved event time past the newest record.
                     isInOrder = isInOrder && value >= greatest && value >= watermark
                     greatest = max(greatest, value)
-                    watermark = max(watermark, greatest - outOfOrder)
+                    if value &- reached > step {
+                        crowd.reached = reached
+                        if crowd.leap(value, appended: batch.raw.timestamps[row], row: next, now: now ?? .max) { leaps = true }
+                        reached = crowd.reached
+                    } else {
+                        reached = max(reached, value)
+                    }
+                    watermark = max(watermark, reached - outOfOrder)
                 }
             }
             plan.watermarks[row] = watermark
         }
         task.times[source] = greatest
         task.watermarks[source] = watermark
-        plan.isInOrder = isInOrder
+        crowd.reached = reached
+        let appended = batch.count > 0 ? batch.raw.timestamps[batch.count - 1] : 0
+        if let now { crowd.endBatch(rows: next, appended: appended, now: now) }
+        task.crowds[source] = crowd
+        plan.isInOrder = isInOrder && !leaps
+        plan.runsAhead = leaps
         selectGood(plan)
     }
 
@@ -371,7 +388,7 @@ extension Pipeline {
             for index in rows.indices { plan.foreignWatermarks[rows[index]] = watermark }
         }
         let own = pass.isOwn ? pass.step.selection.selection : Selection(plan.good.rows, count: 0)
-        let aheadFrom = pass.isOwn ? store.aheadFrom : .max
+        let aheadFrom = pass.isOwn && plan.runsAhead ? store.aheadFrom : .max
         var done = 0
         while done < rows.count {
             var end = rows.count

@@ -126,8 +126,10 @@ package final class Pipeline {
         let updates: UnsafeMutablePointer<UInt8>
         /// 1 for rows that change or read other windows than the newest of their key; set and cleared in a stretch.
         let isApart: UnsafeMutablePointer<UInt8>
-        /// False if a row of the batch is before one that came earlier, or before the watermark.
+        /// False if a row of the batch is before one that came earlier, or before the watermark, or leaps.
         var isInOrder = true
+        /// True if a row of the batch may lie further ahead of event time than `outOfOrder`.
+        var runsAhead: Bool
         /// The rows of the stretch under way while `rows` are those of a part of it.
         lazy var stretch = SelectionBuffer(capacity: batch.capacity)
         /// What steps refused of the stretch under way.
@@ -144,6 +146,7 @@ package final class Pipeline {
         init(_ spec: SourceSpec, index: Int, decoder: any RecordDecoder, capacity: Int, zones: ZoneTables) {
             self.spec = spec
             self.index = index
+            runsAhead = spec.mayRunAhead
             topic =
                 switch spec.origin {
                 case .kafka(let topic, _), .repartition(let topic): topic
@@ -219,7 +222,7 @@ package final class Pipeline {
         }
         var builder = Builder(
             spec: spec, capacity: capacity, zones: zones, tracksChanges: options.tracksChanges,
-            aheadBytesMax: options.aheadBytesMax)
+            mayLeap: options.clock != nil, aheadBytesMax: options.aheadBytesMax)
         builder.build(sources: sources)
         steps = builder.steps
         keyPlans = builder.keyPlans
@@ -314,7 +317,9 @@ package final class Pipeline {
             rules: rules.map {
                 RuleState(sources: $0.looksAgain ? $0.sources.count : 0, tracksChanges: options.tracksChanges)
             },
-            sources: sources.count,
+            crowds: sources.map {
+                CrowdTime(outOfOrder: $0.spec.outOfOrder, hasClock: options.clock != nil)
+            },
             upstream: sources.map { source in
                 source.carried == nil ? [] : Array(repeating: UpstreamTime(), count: options.partitions)
             },
@@ -328,15 +333,19 @@ package final class Pipeline {
         let capacity: Int
         let zones: ZoneTables
         let tracksChanges: Bool
+        let mayLeap: Bool
         let aheadBytesMax: Int
         var steps: [StepPlan] = []
         var keyPlans: [KeyPlan] = []
         /// Names of the key fields of each group.
         var groups: [[String]] = []
 
-        init(spec: TopologySpec, capacity: Int, zones: ZoneTables, tracksChanges: Bool, aheadBytesMax: Int) {
+        init(
+            spec: TopologySpec, capacity: Int, zones: ZoneTables, tracksChanges: Bool, mayLeap: Bool, aheadBytesMax: Int
+        ) {
             self.spec = spec
             self.aheadBytesMax = aheadBytesMax
+            self.mayLeap = mayLeap
             self.capacity = capacity
             self.zones = zones
             self.tracksChanges = tracksChanges
@@ -396,6 +405,7 @@ package final class Pipeline {
                 keepsClosed: spec.readsClosed(index),
                 keepsRunning: runs || !redis.isEmpty,
                 tracksChanges: tracksChanges,
+                mayLeap: mayLeap,
                 aheadBytesMax: aheadBytesMax,
                 capacity: capacity,
                 zones: zones

@@ -221,7 +221,7 @@ final class WindowPlan {
 
     init(
         _ spec: StepSpec, source: SourceSpec, keepsClosed: Bool, keepsRunning: Bool, tracksChanges: Bool,
-        aheadBytesMax: Int, capacity: Int, zones: ZoneTables
+        mayLeap: Bool, aheadBytesMax: Int, capacity: Int, zones: ZoneTables
     ) {
         guard let window = spec.window else { unreachable("step \(spec.name) has no window") }
         anchors = .allocate(capacity: capacity)
@@ -254,7 +254,7 @@ final class WindowPlan {
             span: span,
             excludesCurrent: window.excludesCurrent,
             outOfOrder: source.outOfOrder,
-            mayRunAhead: source.mayRunAhead,
+            mayRunAhead: mayLeap || source.mayRunAhead,
             keepsClosed: keepsClosed,
             keepsRunning: keepsRunning,
             tracksChanges: tracksChanges,

@@ -20,6 +20,8 @@ package final class TaskState {
     /// By source: the greatest event time seen, and how far event time has certainly come.
     var times: [Int64]
     package internal(set) var watermarks: [Int64]
+    /// By source: how far event time has come by its records; not used of streams, tables and repartition topics.
+    var crowds: [CrowdTime]
     /// By source: event time up to which every row has gone through its steps. While a batch is under way, less than
     /// the watermark. `Upstream.idle`: the source has nothing that others could wait for.
     var settled: [Int64]
@@ -62,7 +64,7 @@ package final class TaskState {
 
     init(
         partition: Int32, groups: Int, stores: [WindowStore?], makers: [MakerState?], tables: [VersionedTable?],
-        rules: [RuleState], sources: Int, upstream: [[UpstreamTime]],
+        rules: [RuleState], crowds: [CrowdTime], upstream: [[UpstreamTime]],
         repartitions: Int
     ) {
         self.partition = partition
@@ -72,6 +74,8 @@ package final class TaskState {
         joins = makers.compactMap { $0?.pairs == nil ? nil : $0 }
         self.tables = tables
         self.rules = rules
+        self.crowds = crowds
+        let sources = crowds.count
         positions = Array(repeating: -1, count: sources)
         marks = Array(repeating: nil, count: sources)
         times = Array(repeating: .min, count: sources)
