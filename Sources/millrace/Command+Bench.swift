@@ -31,6 +31,8 @@ extension Command {
                             Tests/Peers/compare (--bootstrap-server, --class-path, --records, --rate, --seconds);
                             and in Flink SQL with --flink-class-path (--flink-times)
               restart       from the kill of a worker to its first new alert (--bootstrap-server, --keys)
+              planned       the longest silence while workers are added, restarted in turn and taken away under a load
+                            (--bootstrap-server, --rate)
               allocations   of memory, per record at steady state
               redis         hot metrics of merchants per second
               library       every rule of Topologies over a generated month: found, missed, false, and the cost
@@ -61,7 +63,8 @@ extension Command {
         }
     )
 
-    private static let benches = "operators, tables, decode, kafka, profile, shapes, latency, peers, restart, allocations, redis, library, catchup"
+    private static let benches = "operators, tables, decode, kafka, profile, shapes, latency, peers, restart, planned, allocations, redis, "
+        + "library, catchup"
 
     /// 1 if an answer was wrong.
     private static func shapes(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -178,6 +181,10 @@ extension Command {
         case "restart":
             return try BenchRestart.run(
                 try servers(name, arguments), keys: try arguments.integer("--keys", in: 1000...2_000_000) ?? 100_000,
+                program: "/proc/self/exe")
+        case "planned":
+            return try BenchPlanned.run(
+                try servers(name, arguments), rate: try arguments.integer("--rate", in: 500...100_000) ?? 5000,
                 program: "/proc/self/exe")
         case "allocations": return try BenchAllocations.run(records: records ?? 2_000_000)
         case "redis": return try BenchRedis.run(keys: records ?? 100_000)
