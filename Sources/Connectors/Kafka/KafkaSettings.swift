@@ -127,14 +127,16 @@ extension KafkaSettings {
                 ("isolation.level", role == .inquirer ? "read_uncommitted" : "read_committed"),
             ]
             if role == .probe {
-                // Of each partition one batch, of which a broker sends at least one whatever its size.
-                settings += [("queued.min.messages", "1"), ("fetch.message.max.bytes", "4096")]
+                // Of each partition one batch, of which a broker sends at least one whatever its size. Were the queue full with
+                // the first partition's, the others would wait a second, at every start of a task.
+                settings += [("fetch.message.max.bytes", "4096")]
             }
             if role == .consumer {
                 settings += [
                     ("partition.assignment.strategy", "range"),
                     ("session.timeout.ms", "6000"),
-                    ("heartbeat.interval.ms", "1500"),
+                    // Members learn of a rebalance by them, and all partitions stand still until the last one has.
+                    ("heartbeat.interval.ms", "300"),
                     // Restoring a large state from its changelog takes minutes, in which nothing is polled.
                     ("max.poll.interval.ms", "1800000"),
                 ]
