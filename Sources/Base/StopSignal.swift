@@ -4,12 +4,17 @@ import Synchronization
 package final class StopSignal: Sendable {
     /// Monotonic nanoseconds; 0: not set.
     private let setAt = Atomic<Int64>(0)
+    private let forGood = Atomic<Bool>(false)
 
     package init() {}
 
-    package func set() {
+    /// `forGood`: nobody comes back under this name soon.
+    package func set(forGood isForGood: Bool = false) {
+        if isForGood { forGood.store(true, ordering: .relaxed) }
         _ = setAt.compareExchange(expected: 0, desired: max(1, monotonicNanoseconds()), ordering: .relaxed)
     }
+
+    package var isForGood: Bool { forGood.load(ordering: .relaxed) }
 
     package var isSet: Bool { setAt.load(ordering: .relaxed) != 0 }
 

@@ -65,12 +65,18 @@ package protocol LaneSource: AnyObject {
     func look(at offsets: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: LogSight]
     /// Records between the position and the end of the partition, as far as is known.
     func lag(of partition: SourcePartition) -> Int64?
+    /// Tasks that the lane may well get when it joins its group, which it does with the first `poll`, and that others have now.
+    func foreseen() -> Set<Int32>
+    /// Nobody comes back in this member's place.
+    var leavesForGood: Bool { get }
     /// Leaves the group and frees what it holds.
     func close()
 }
 
 extension LaneSource {
     package func take(from partition: SourcePartition, atMost count: Int) -> HeldRecords? { nil }
+    package func foreseen() -> Set<Int32> { [] }
+    package var leavesForGood: Bool { false }
     package func hold(_ partitions: Set<SourcePartition>) throws(Fault) {}
     package func look(at offsets: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: LogSight] { [:] }
 }

@@ -98,7 +98,10 @@ extension Lane {
             if !isTold { Log.info("restore: waiting for the end of another worker's transaction") }
             isTold = true
         }
-        for task in tasks.sorted() { try graph.finishRestore(task: task, place: storage.changelog.place(of: task)) }
+        for task in tasks.sorted() {
+            try graph.finishRestore(task: task, place: storage.changelog.place(of: task))
+            held[task]?.isWarm = false
+        }
         let begun = try compareLogs(assigned, positions)
         for task in tasks.sorted() {
             let known = assigned.filter { $0.partition == task && !begun.contains($0) }
@@ -111,7 +114,7 @@ extension Lane {
                 + "\(fromSnapshots) in snapshots; \(changes) changes read")
     }
 
-    private func loadSnapshot(_ task: Int32, _ storage: Storage) -> Held {
+    func loadSnapshot(_ task: Int32, _ storage: Storage) -> Held {
         var end: Int64?
         storage.snapshots?.load(task) { bytes, changelogEnd in
             guard self.graph.restore(task: task, snapshot: bytes) else { return false }

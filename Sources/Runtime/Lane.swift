@@ -123,6 +123,8 @@ package final class Lane {
         var changelogEnd: Int64?
         var snapshotEnd: Int64?
         var snapshotAt: Int64
+        /// It was restored in advance, and is not to be gone on with before the rest was.
+        var isWarm = false
     }
 
     package init(
@@ -164,8 +166,14 @@ package final class Lane {
             sink.close()
         }
         try loadBroadcasts(until: shouldStop)
+        try warmUp(until: shouldStop)
         while !shouldStop() { try step() }
         try commit(isLast: true)
+        // Whoever takes over does not wait for snapshots.
+        if source.leavesForGood {
+            phase.enter(.closing)
+            source.close()
+        }
         saveAll()
         for warning in graph.warnings() { Log.warning(warning) }
         publish(describe())
@@ -374,7 +382,7 @@ package final class Lane {
         guard let snapshots = storage?.snapshots, !snapshots.isSaving else { return }
         let now = Self.now
         let due = held.first { _, held in
-            guard let end = held.changelogEnd, end != held.snapshotEnd else { return false }
+            guard let end = held.changelogEnd, end != held.snapshotEnd, !held.isWarm else { return false }
             return now - held.snapshotAt >= options.snapshotMilliseconds
                 || end - (held.snapshotEnd ?? 0) >= options.snapshotRecords
         }
@@ -384,7 +392,7 @@ package final class Lane {
     private func saveAll() {
         guard let snapshots = storage?.snapshots else { return }
         phase.enter(.saving)
-        for (task, held) in held where held.changelogEnd != nil && held.changelogEnd != held.snapshotEnd {
+        for (task, held) in held where held.changelogEnd != nil && held.changelogEnd != held.snapshotEnd && !held.isWarm {
             snapshots.close()
             save(task, snapshots)
         }

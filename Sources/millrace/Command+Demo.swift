@@ -35,7 +35,7 @@ extension Command {
             let demo = try Demo(options)
             put("broker: \(demo.place); Redis: \(demo.hasRedis ? "a private server" : "none, redis-server is not installed")")
             let wasStopped = Flag()
-            Signals.onStop { wasStopped.set() }
+            Signals.onStop { _ in wasStopped.set() }
             let summary = try demo.run(shouldStop: { wasStopped.isSet }) { alert in
                 put("\(alert.eventTime)  \(alert.state == "raised" ? "RAISED " : "cleared")  \(alert.rule): \(alert.message)")
                 Output.flush()

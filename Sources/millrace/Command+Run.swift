@@ -14,7 +14,8 @@ extension Command {
             usage: millrace run FILE --bootstrap-server HOST:PORT [OPTIONS]
 
             Joins the group named like the topology, processes its topics and publishes alerts until SIGTERM, SIGINT
-            or SIGHUP: then it drains, commits and leaves. Exit code 1 after a failure that a restart may mend, and if nothing
+            or SIGHUP: then it drains, commits and ends, and its partitions wait 6 s for it to come back under its name. SIGUSR1
+            ends it for good: others take over at once. Exit code 1 after a failure that a restart may mend, and if nothing
             of a topic, or less than one record in a hundred, could be read, which the last line says; 2 after a failure
             that somebody must decide on.
 
@@ -34,6 +35,7 @@ extension Command {
               --snapshot-interval S     seconds between snapshots of a task; default 30
               --new-topic SOURCE        the source's topic is another one than its state was made from (made anew, or another
                                         name): read it where the source's `start` says; windows and alerts stay
+              --leave                   every end is for good: for workers whose names do not last (no disk, no --instance-id)
               --grace S                 seconds that draining may take; then it ends as it is, with exit code 1; default 25
             \(kafkaHelp)
               --dry-run                 print the plan, which is the topics that are needed, and stop
@@ -46,7 +48,7 @@ extension Command {
         options: [
             "--bootstrap-server": .value, "--group": .value, "--instance-id": .value, "--state": .value, "--snapshot-interval": .value, "--lanes": .value,
             "--redis": .value, "--metrics-port": .value, "--metrics-address": .value, "--commit-interval": .value, "--max-task-idle": .value,
-            "--new-topic": .values, "--grace": .value, "--dry-run": .flag, "--execute": .flag, "--set": .values,
+            "--new-topic": .values, "--grace": .value, "--leave": .flag, "--dry-run": .flag, "--execute": .flag, "--set": .values,
         ].merging(kafkaOptions) { $1 },
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             let path = try arguments.file()
@@ -100,7 +102,8 @@ extension Command {
                     source: source, rate: spec.rate, merchants: spec.merchants, seed: spec.seed, clock: SystemClock())
             }
             let worker = Worker(spec, options)
-            Signals.onStop { worker.stop() }
+            let leaves = arguments.has("--leave")
+            Signals.onStop { worker.stop(forGood: $0 || leaves) }
             try worker.run()
             let unreadable = worker.unreadable
             for line in unreadable { Log.error(line) }
@@ -111,20 +114,26 @@ extension Command {
 
 private func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
-/// SIGTERM, SIGINT and SIGHUP as a callback on a thread of its own, so that it may do what a signal handler may not.
+/// SIGTERM, SIGINT, SIGHUP and SIGUSR1 (which alone gives true) as a callback on a thread of its own, so that it may do what a
+/// signal handler may not.
 enum Signals {
     private static let isStopping = Atomic<Bool>(false)
+    private static let isForGood = Atomic<Bool>(false)
 
-    static func onStop(_ body: @escaping @Sendable () -> Void) {
+    static func onStop(_ body: @escaping @Sendable (Bool) -> Void) {
         for signal in [SIGTERM, SIGINT, SIGHUP] {
             let before = Glibc.signal(signal) { _ in Signals.isStopping.store(true, ordering: .relaxed) }
             // `nohup` means that the end of the terminal is none of the program's.
             if signal == SIGHUP, unsafeBitCast(before, to: Int.self) == 1 { Glibc.signal(signal, SIG_IGN) }
         }
+        _ = Glibc.signal(SIGUSR1) { _ in
+            Signals.isForGood.store(true, ordering: .relaxed)
+            Signals.isStopping.store(true, ordering: .relaxed)
+        }
         // Some parents start their children with signals blocked, and a worker that cannot be asked to stop is killed.
         var stops = sigset_t()
         sigemptyset(&stops)
-        for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&stops, signal) }
+        for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR1] { sigaddset(&stops, signal) }
         pthread_sigmask(SIG_UNBLOCK, &stops, nil)
         var thread = pthread_t()
         let box = Unmanaged.passRetained(Box(body))
@@ -133,14 +142,14 @@ enum Signals {
             { context in
                 while !Signals.isStopping.load(ordering: .relaxed) { usleep(20_000) }
                 guard let context else { return nil }
-                Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
+                Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body(Signals.isForGood.load(ordering: .relaxed))
                 return nil
             }, box.toOpaque())
         pthread_detach(thread)
     }
 
     private final class Box {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+        let body: @Sendable (Bool) -> Void
+        init(_ body: @escaping @Sendable (Bool) -> Void) { self.body = body }
     }
 }

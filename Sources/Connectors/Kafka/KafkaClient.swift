@@ -209,6 +209,8 @@ struct KafkaReports {
     var rebalances: [Rebalance] = []
     /// While the client closes, revocations are obeyed at once.
     var isClosing = false
+    /// The group has given partitions and not taken them back: no rebalance is under way, as far as is known.
+    var isJoined = false
     var delivered = 0
     var undelivered = 0
     var firstUndelivered: KafkaProblem?
@@ -233,6 +235,7 @@ struct KafkaReports {
         _ code: rd_kafka_resp_err_t,
         _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
     ) {
+        isJoined = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS
         if isClosing {
             rd_kafka_assign(handle, nil)
         } else if code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, let list {

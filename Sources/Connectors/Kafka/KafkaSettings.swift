@@ -12,6 +12,8 @@ package struct KafkaSettings: Sendable {
     package var memberTag = ""
     /// Static membership: a worker that restarts under the same name gets its partitions back at once.
     package var instanceId: String?
+    /// Of all lanes of the worker, this one's included.
+    package var laneInstanceIds: [String] = []
     /// Of the producer whose transactions hold the results; nil: none. Who opens a transaction under a name ends
     /// those that its last owner left open.
     package var transactionalId: String?

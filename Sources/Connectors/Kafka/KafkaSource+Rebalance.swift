@@ -8,6 +8,8 @@ extension KafkaSource {
     private static let answerMilliseconds: Int64 = 30_000
     /// A consumer leaves within milliseconds, or waits for a broker that is gone.
     private static let leavingMilliseconds: Int64 = 5000
+    /// While a rebalance is under way, a member waits for others that restore their tasks; a session would take 6 s.
+    private static let leavingForGoodMilliseconds: Int64 = 15_000
     /// Brokers look for transactions that ran out every ten seconds; theirs is ten seconds too.
     private static let committedMilliseconds: Int64 = 60_000
 
@@ -185,8 +187,33 @@ extension KafkaSource {
         }
     }
 
-    /// Leaves the group, unless the membership is static.
+    /// A member that comes back under its name keeps its partitions, so librdkafka says nothing to the group when it closes; when it
+    /// unsubscribes it does, unless a rebalance is under way, whose end is waited for.
+    private func leaveForGood() {
+        guard settings.instanceId != nil, settings.stop?.isForGood == true, isMember else { return }
+        let begin = monotonicNanoseconds()
+        var hasAsked = false
+        while isMember {
+            if !hasAsked, client.reports.pointee.isJoined {
+                hasAsked = rd_kafka_unsubscribe(client.handle) == RD_KAFKA_RESP_ERR_NO_ERROR
+            }
+            // What is given or taken back by now is obeyed.
+            if let message = rd_kafka_consumer_poll(client.handle, 5) { rd_kafka_message_destroy(message) }
+            guard monotonicNanoseconds() - begin < Self.leavingForGoodMilliseconds * 1_000_000 else {
+                return Log.warning("kafka: a rebalance does not end; group '\(settings.group)' misses this member after its session")
+            }
+        }
+    }
+
+    private var isMember: Bool {
+        guard let member = rd_kafka_memberid(client.handle) else { return false }
+        defer { rd_kafka_mem_free(client.handle, member) }
+        return member[0] != 0
+    }
+
+    /// Leaves the group; where the membership is static, only if nobody comes back.
     func leave() {
+        leaveForGood()
         guard let queue = rd_kafka_queue_new(client.handle) else { return }
         defer { rd_kafka_queue_destroy(queue) }
         let begin = monotonicNanoseconds()

@@ -37,13 +37,15 @@ package final class KafkaSource: LaneSource {
     /// An assignment that was told of but not begun.
     var waiting: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
     let settings: KafkaSettings
+    private var hasJoined = false
+    private(set) var partitionCount = 0
     /// Made when it is first needed.
     var probe: KafkaLogProbe?
     /// Queues of partitions, where records are taken one partition after the other.
     private(set) var split: KafkaSplit?
 
     /// `isSplit`: records come through `take`.
-    /// Joins the group. Throws if no broker answers or a topic does not exist after `deadlineMilliseconds`.
+    /// Joins the group with the first `poll`. Throws if no broker answers or a topic does not exist after `deadlineMilliseconds`.
     package init(
         _ settings: KafkaSettings,
         topics: [KafkaSourceTopic],
@@ -59,7 +61,8 @@ package final class KafkaSource: LaneSource {
         self.topics = topics
         for topic in topics {
             let count = try client.partitionCount(of: topic.topic, deadlineMilliseconds: deadlineMilliseconds)
-            if count == nil { throw client.missing(topic.topic) }
+            guard let count else { throw client.missing(topic.topic) }
+            partitionCount = max(partitionCount, count)
         }
         slots = KafkaSlots(client, topics)
         messages = .allocate(capacity: capacity)
@@ -70,7 +73,6 @@ package final class KafkaSource: LaneSource {
         rd_kafka_poll_set_consumer(client.handle)
         queue = rd_kafka_queue_get_consumer(client.handle)
         if isSplit, let queue { split = try KafkaSplit(client, main: queue) }
-        try subscribe()
     }
 
     deinit {
@@ -97,6 +99,10 @@ package final class KafkaSource: LaneSource {
         onEvent: (SourceEvent) -> Void
     ) {
         guard let queue else { return }
+        if !hasJoined {
+            hasJoined = true
+            do throws(Fault) { try subscribe() } catch { faults.append(error) }
+        }
         if let split, timeoutMilliseconds > 0 { split.wait(milliseconds: timeoutMilliseconds) }
         let timeout = split == nil ? Int32(timeoutMilliseconds) : 0
         let count = rd_kafka_consume_batch_queue(queue, timeout, messages, capacity)
@@ -129,6 +135,8 @@ package final class KafkaSource: LaneSource {
         client.reports.pointee.isClosing = true
         split?.close(main: queue)
         split = nil
+        // A rebalance that was told and not answered would be waited for.
+        if !client.reports.pointee.rebalances.isEmpty || waiting != nil { rd_kafka_assign(client.handle, nil) }
         rd_kafka_queue_destroy(queue)
         self.queue = nil
         leave()
@@ -139,6 +147,8 @@ package final class KafkaSource: LaneSource {
     }
 
     // MARK: What the source knows without asking a broker
+
+    package var leavesForGood: Bool { settings.stop?.isForGood == true }
 
     package var assignment: [SourcePartition] { slots.assigned }
 

@@ -97,7 +97,9 @@ package struct LaneFactory {
         settings.memberTag = tag.text
         settings.clientId = "\(spec.name)-\(number)"
         let name = instanceId.map { "\($0)-\(number)" }
-        settings.instanceId = name.map { "\($0)-\(Self.mark(of: topics))" }
+        let mark = Self.mark(of: topics)
+        settings.instanceId = name.map { "\($0)-\(mark)" }
+        settings.laneInstanceIds = instanceId.map { worker in (0..<laneCount).map { "\(worker)-\($0)-\(mark)" } } ?? []
         settings.prefetchBytes = kafka.prefetchBytes / laneCount
         if isTransactional {
             // Without a stable name a transaction that was left open ends by its timeout.

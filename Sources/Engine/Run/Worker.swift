@@ -143,7 +143,8 @@ package final class Worker: Sendable {
     }
 
     /// Asks the lanes to drain, commit and leave.
-    package func stop() { stopping.set() }
+    /// `forGood`: the group is left at once, so that others take over, instead of waiting for a restart.
+    package func stop(forGood: Bool = false) { stopping.set(forGood: forGood) }
 
     package var statuses: [LaneStatus] { board.lanes }
 
