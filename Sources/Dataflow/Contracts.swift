@@ -110,7 +110,8 @@ package protocol LaneSink: AnyObject {
     /// record to read) durable: all at once or, at least once, in this order. After it threw, nothing is known of
     /// any of them.
     func commit(_ changes: borrowing Outbox, _ positions: [SourcePartition: Int64]) throws(Fault)
-    /// The end of a task's changelog after the last commit; nil while nothing was committed to it.
+    /// The end of a task's changelog after the last commit; nil if that wrote nothing to it. (Who wrote to it since an
+    /// earlier one is not known here: the task may have been another lane's meanwhile.)
     func changelogEnd(of task: Int32) -> Int64?
     func close()
 }

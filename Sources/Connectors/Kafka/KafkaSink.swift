@@ -145,6 +145,7 @@ package final class KafkaSink: LaneSink {
     }
 
     package func commit(_ changes: borrowing Outbox, _ positions: [SourcePartition: Int64]) throws(Fault) {
+        client.reports.pointee.acknowledged.removeAll(keepingCapacity: true)
         if Plant.isOn(.offsetsFirst) { try group?.commit(positions) }
         guard isTransactional else {
             // What the changes say has been published must have been.
