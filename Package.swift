@@ -84,10 +84,14 @@ let package = Package(
         library("Marketplace", uses: ["Base", "Records", "Dataflow", "Connectors"]),
         library("Demo", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Marketplace"]),
         library(
+            "Simulation",
+            uses: ["Base", "Records", "Topology", "Dataflow", "Operators", "Runtime", "Engine"]
+        ),
+        library(
             "Bench",
             uses: [
                 "Base", "Records", "State", "Topology", "Dataflow", "Formats", "Operators",
-                "Connectors", "Runtime", "Engine", "Marketplace",
+                "Connectors", "Runtime", "Engine", "Marketplace", "Simulation",
             ]
         ),
         // Layer 5: the command.
@@ -115,6 +119,7 @@ let package = Package(
             uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Marketplace", "millrace"],
             exclude: ["Crash/topology.yaml"]
         ),
+        tests("SimulationTests", uses: ["Base", "Simulation"]),
         tests("ArchitectureTests", uses: []),
     ],
     cxxLanguageStandard: .cxx17

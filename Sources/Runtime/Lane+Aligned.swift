@@ -10,7 +10,7 @@ extension Lane {
     /// How long to wait for records while some wait for others.
     private static let heldPollMilliseconds = 2
     /// After so long other things have their turn.
-    private static let turnNanoseconds: Int64 = 20_000_000
+    private static let turnMilliseconds: Int64 = 20
 
     var pollMilliseconds: Int {
         if hasTaken { return 0 }
@@ -24,20 +24,20 @@ extension Lane {
         guard isAligned else { return }
         for task in Set(partitions.keys.map(\.partition)) {
             aligned[task] = TaskInputs(
-                graph.inputs, writers: graph.writers(task: task), options: options.alignment, now: Self.now)
+                graph.inputs, writers: graph.writers(task: task), options: options.alignment, now: now())
         }
     }
 
     /// Polls what there is room for and takes what comes next, for a while.
     func takeInputs() {
-        let begin = monotonicNanoseconds()
+        let begin = now()
         fillInputs()
         hasTaken = false
         var isMoving = true
-        while isMoving, monotonicNanoseconds() - begin < Self.turnNanoseconds, uncommitted < options.commitRecordsMax {
+        while isMoving, now() - begin < Self.turnMilliseconds, uncommitted < options.commitRecordsMax {
             isMoving = false
             for (task, inputs) in aligned {
-                guard let run = inputs.next(now: Self.now) else { continue }
+                guard let run = inputs.next(now: now()) else { continue }
                 process(SourcePartition(source: run.source, partition: task), run.raw)
                 isMoving = true
                 hasTaken = true
@@ -46,7 +46,7 @@ extension Lane {
     }
 
     private func fillInputs() {
-        let now = Self.now
+        let now = self.now()
         for partition in partitions.keys where !isWaiting(partition) {
             guard let inputs = aligned[partition.partition] else { continue }
             let room = inputs.room(for: partition.source)

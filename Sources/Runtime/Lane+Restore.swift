@@ -19,7 +19,7 @@ extension Lane {
         for partition in assigned { graph.open(partition) }
         var positions = try source.committed(assigned)
         if let storage { try restore(tasks, assigned, storage, &positions) }
-        for task in tasks where held[task] == nil { held[task] = Held(snapshotAt: Self.now) }
+        for task in tasks where held[task] == nil { held[task] = Held(snapshotAt: now()) }
         let started = try source.start(at: positions)
         let marks = storage == nil ? [:] : try marks(started)
         partitions = [:]
@@ -29,7 +29,7 @@ extension Lane {
                 next: next,
                 committed: positions[partition],
                 mark: marks[partition],
-                lastRecordAt: Self.now
+                lastRecordAt: now()
             )
         }
         alignInputs()
@@ -43,7 +43,7 @@ extension Lane {
         _ storage: Storage,
         _ positions: inout [SourcePartition: Int64]
     ) throws(Fault) {
-        let begin = Self.now
+        let begin = now()
         var from: [Int32: Int64?] = [:]
         var fromSnapshots = 0
         var fromMemory = 0
@@ -60,7 +60,7 @@ extension Lane {
             let last: Int64? = held[task]?.changelogEnd.map { $0 - 1 }
             from[task] = .some(last)
         }
-        let deadline = Self.now + Self.openTransactionMilliseconds
+        let deadline = now() + Self.openTransactionMilliseconds
         var isTold = false
         while true {
             let ends = try storage.changelog.read(from) { task, offset, key, value throws(Fault) in
@@ -76,7 +76,7 @@ extension Lane {
                         + "anew since. What was kept is passed over, and the changelog read from its beginning")
                 graph.drop(task: task)
                 for partition in assigned where partition.partition == task { graph.open(partition) }
-                held[task] = Held(snapshotAt: Self.now)
+                held[task] = Held(snapshotAt: now())
                 from[task] = .some(nil)
             }
             if !foreign.isEmpty { continue }
@@ -88,7 +88,7 @@ extension Lane {
                 behind = partition
             }
             guard let behind else { break }
-            guard Self.now < deadline else {
+            guard now() < deadline else {
                 throw Fault(
                     .external,
                     "\(storage.changelog.place(of: behind.partition)): a transaction that another worker left stays open",
@@ -110,7 +110,7 @@ extension Lane {
         for partition in begun { positions[partition] = nil }
         let numbers = tasks.sorted().map(String.init).joined(separator: ", ")
         Log.info(
-            "restored \(tasks.count) tasks (\(numbers)) in \(Self.now - begin) ms: \(fromMemory) were in memory, "
+            "restored \(tasks.count) tasks (\(numbers)) in \(now() - begin) ms: \(fromMemory) were in memory, "
                 + "\(fromSnapshots) in snapshots; \(changes) changes read")
     }
 
@@ -122,7 +122,7 @@ extension Lane {
             return true
         }
         Plant.pass(.restore)
-        return Held(changelogEnd: end, snapshotEnd: end, snapshotAt: Self.now)
+        return Held(changelogEnd: end, snapshotEnd: end, snapshotAt: now())
     }
 
     /// The state says how far it has come; the group's position must not contradict it.

@@ -24,7 +24,7 @@ extension Lane {
         loading[partition.partition] = nil
         isLoaded = true
         for other in partitions.keys where other.partition == partition.partition {
-            partitions[other]?.lastRecordAt = Self.now
+            partitions[other]?.lastRecordAt = now()
         }
     }
 
@@ -35,7 +35,7 @@ extension Lane {
         guard !broadcasts.isEmpty else { return }
         phase.enter(.restoring)
         for broadcast in broadcasts {
-            let begin = Self.now
+            let begin = now()
             var records = 0
             while !broadcast.reader.isAtEnd, !shouldStop() {
                 try broadcast.reader.poll(timeoutMilliseconds: 100) { raw in
@@ -43,7 +43,7 @@ extension Lane {
                     graph.processBroadcast(source: broadcast.source, raw)
                 }
             }
-            Log.info("table '\(broadcast.name)': \(records) records read in \(Self.now - begin) ms")
+            Log.info("table '\(broadcast.name)': \(records) records read in \(now() - begin) ms")
         }
     }
 

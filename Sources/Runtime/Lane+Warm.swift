@@ -13,7 +13,7 @@ extension Lane {
         let tasks = source.foreseen()
         guard !tasks.isEmpty else { return }
         phase.enter(.restoring)
-        let begin = Self.now
+        let begin = now()
         var changes = 0
         do throws(Fault) {
             for task in tasks { graph.open(SourcePartition(source: 0, partition: task)) }
@@ -40,7 +40,7 @@ extension Lane {
         }
         for task in tasks { held[task]?.isWarm = true }
         for task in tasks where held[task]?.changelogEnd == nil || !graph.isContinued(task: task) { forget(task) }
-        Log.info("warmed \(held.count) tasks up in \(Self.now - begin) ms before joining; \(changes) changes read")
+        Log.info("warmed \(held.count) tasks up in \(now() - begin) ms before joining; \(changes) changes read")
     }
 
     private func forget(_ task: Int32) {

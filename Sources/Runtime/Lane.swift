@@ -80,11 +80,14 @@ package final class Lane {
     private var fault: Fault?
     private var status = LaneStatus()
     private var publishedAt: Int64 = 0
+    private var isDrained = false
     private static let publishMilliseconds: Int64 = 250
     /// Called with a fresh status after commit cycles, a few times a second at most.
     private let publish: (LaneStatus) -> Void
     /// What the lane is about to do, for whoever watches it.
     let phase: LanePhase
+    /// Milliseconds of a clock that never goes back.
+    let now: () -> Int64
     /// For a profile.
     package var stages: StageClock?
 
@@ -135,6 +138,7 @@ package final class Lane {
         broadcasts: [Broadcast] = [],
         options: Options,
         phase: LanePhase = LanePhase(),
+        now: @escaping () -> Int64 = { monotonicNanoseconds() / 1_000_000 },
         publish: @escaping (LaneStatus) -> Void
     ) {
         self.source = source
@@ -144,30 +148,28 @@ package final class Lane {
         self.broadcasts = broadcasts
         self.options = options
         self.phase = phase
+        self.now = now
         self.publish = publish
-        committedAt = Self.now
+        committedAt = now()
         graph.setSpill { [unowned self] outbox in spill(&outbox) }
     }
 
-    static var now: Int64 { monotonicNanoseconds() / 1_000_000 }
-
-    /// Runs until `shouldStop`, then drains: a last commit, snapshots, and the group is left.
+    /// Runs until `shouldStop`, then drains.
     package func run(until shouldStop: () -> Bool) throws(Fault) {
-        var isDrained = false
-        defer {
-            if !isDrained {
-                // What was committed counts, however the lane ends.
-                status.isReady = false
-                publish(status)
-            }
-            phase.enter(.closing)
-            storage?.snapshots?.close()
-            source.close()
-            sink.close()
-        }
+        defer { close() }
+        try open(until: shouldStop)
+        while !shouldStop() { try step() }
+        try drain()
+    }
+
+    /// To be called once, before the first step: reads the tables that the lane has all of, and what it will be given.
+    package func open(until shouldStop: () -> Bool) throws(Fault) {
         try loadBroadcasts(until: shouldStop)
         try warmUp(until: shouldStop)
-        while !shouldStop() { try step() }
+    }
+
+    /// A last commit and snapshots.
+    package func drain() throws(Fault) {
         try commit(isLast: true)
         // Whoever takes over does not wait for snapshots.
         if source.leavesForGood {
@@ -178,6 +180,19 @@ package final class Lane {
         for warning in graph.warnings() { Log.warning(warning) }
         publish(describe())
         isDrained = true
+    }
+
+    /// Leaves the group; what was not committed is gone.
+    package func close() {
+        if !isDrained {
+            // What was committed counts, however the lane ends.
+            status.isReady = false
+            publish(status)
+        }
+        phase.enter(.closing)
+        storage?.snapshots?.close()
+        source.close()
+        sink.close()
     }
 
     /// One turn of the loop.
@@ -205,8 +220,8 @@ package final class Lane {
         if isCommitDue {
             try commit(isLast: false)
             saveNext()
-            if Self.now - publishedAt >= Self.publishMilliseconds {
-                publishedAt = Self.now
+            if now() - publishedAt >= Self.publishMilliseconds {
+                publishedAt = now()
                 for warning in graph.warnings() { Log.warning(warning) }
                 publish(describe())
             }
@@ -226,7 +241,7 @@ package final class Lane {
         // What was polled ahead says how far the partition is read, and since when it is silent.
         if aligned.isEmpty {
             position.isCaughtUp = false
-            position.lastRecordAt = Self.now
+            position.lastRecordAt = now()
         }
         partitions[partition] = position
     }
@@ -250,7 +265,7 @@ package final class Lane {
             loading = [:]
         case .caughtUp(let partition):
             partitions[partition]?.isCaughtUp = true
-            aligned[partition.partition]?.end(partition.source, now: Self.now)
+            aligned[partition.partition]?.end(partition.source, now: now())
             noteCaughtUp(partition)
         case .failed(let fault): self.fault = self.fault ?? fault
         }
@@ -282,7 +297,7 @@ package final class Lane {
 
     /// A partition that was read to its end and stays quiet must not hold event time back.
     private func advanceIdle() {
-        let now = Self.now
+        let now = self.now()
         for (partition, position) in partitions where position.isCaughtUp && !isWaiting(partition) && isDrained(partition) {
             let quiet = now - position.lastRecordAt
             if quiet >= graph.idleMilliseconds(of: partition) {
@@ -293,7 +308,7 @@ package final class Lane {
 
     /// Partitions that were read to their ends, and those of them that have been silent for their idle time.
     private var ended: (all: Set<SourcePartition>, quiet: Set<SourcePartition>) {
-        let now = Self.now
+        let now = self.now()
         let ended = partitions.filter { $1.isCaughtUp && isDrained($0) }
         return (Set(ended.keys), Set(ended.filter { now - $1.lastRecordAt >= graph.idleMilliseconds(of: $0) }.keys))
     }
@@ -304,7 +319,7 @@ package final class Lane {
         if uncommitted >= options.commitRecordsMax { return true }
         // From start to start, so that no record waits for more than an interval and a commit. Where a commit takes long,
         // as long again, an interval at most, is for records.
-        let since = Self.now - committedAt
+        let since = now() - committedAt
         let interval = max(options.commitMilliseconds, commitDuration + min(commitDuration, options.commitMilliseconds))
         return since >= interval && (since >= options.commitMillisecondsBehind || !isBehind)
     }
@@ -318,6 +333,7 @@ package final class Lane {
 
     private func commit(isLast: Bool) throws(Fault) {
         let start = monotonicNanoseconds()
+        let startMilliseconds = now()
         let ended = ended
         graph.carryWatermarks(quiet: ended.quiet, atEnd: ended.all, into: &outbox)
         if storage != nil { for task in ownTasks { graph.collectOutputs(task: task, into: &outbox) } }
@@ -353,12 +369,11 @@ package final class Lane {
         sent = 0
         noteUnaligned()
         graph.count(into: &status)
-        let startMilliseconds = start / 1_000_000
         let elapsed = max(1, startMilliseconds - committedAt)
         recordsPerSecond = 0.7 * recordsPerSecond + 0.3 * Double(uncommitted) * 1000 / Double(elapsed)
         uncommitted = 0
         committedAt = startMilliseconds
-        commitDuration = Self.now - startMilliseconds
+        commitDuration = now() - startMilliseconds
         graph.committed(isLast: isLast)
     }
 
@@ -380,7 +395,7 @@ package final class Lane {
     /// Starts to write the snapshot of one task that is due, if the last one is written.
     private func saveNext() {
         guard let snapshots = storage?.snapshots, !snapshots.isSaving else { return }
-        let now = Self.now
+        let now = self.now()
         let due = held.first { _, held in
             guard let end = held.changelogEnd, end != held.snapshotEnd, !held.isWarm else { return false }
             return now - held.snapshotAt >= options.snapshotMilliseconds
@@ -403,7 +418,7 @@ package final class Lane {
         let claimed = Plant.isOn(.snapshotAhead) ? end + 40 : end
         snapshots.save(task, graph.snapshot(task: task), changelogEnd: claimed)
         held[task]?.snapshotEnd = end
-        held[task]?.snapshotAt = Self.now
+        held[task]?.snapshotAt = now()
     }
 
     // MARK: Status

@@ -41,6 +41,8 @@ extension Command {
                             two workers of two lanes, with --kills of them, against its replay (--bootstrap-server,
                             --topologies DIR, --topology NAME,NAME…, --data DIR, --seed); --copies N of what fund-flow
                             reads, each about other accounts
+              simulation    lanes on a cluster in memory, with crashes, lost answers and rebalances from seeds, against
+                            a replay: --records schedules (3,000) from --seed on, or those of --shape SCENARIO
 
               --json        one JSON object instead of text
 
@@ -57,6 +59,7 @@ extension Command {
             if arguments.files[0] == "library" { return try library(arguments) }
             if arguments.files[0] == "shapes" { return try shapes(arguments) }
             if arguments.files[0] == "catchup" { return try catchUp(arguments) }
+            if arguments.files[0] == "simulation" { return try simulation(arguments) }
             let report = try report(arguments.files[0], arguments)
             put(arguments.has("--json") ? report.json : report.text)
             return ExitCode.done
@@ -64,7 +67,7 @@ extension Command {
     )
 
     private static let benches = "operators, tables, decode, kafka, profile, shapes, latency, peers, restart, planned, allocations, redis, "
-        + "library, catchup"
+        + "library, catchup, simulation"
 
     /// 1 if an answer was wrong.
     private static func shapes(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -120,6 +123,24 @@ extension Command {
         let (report, isRight) = try BenchCatchUp.run(try servers("catchup", arguments), options)
         print(arguments.has("--json") ? report.json : report.text)
         return isRight ? ExitCode.done : ExitCode.failed
+    }
+
+    /// 1 if a schedule's outputs were not those of a replay.
+    private static func simulation(_ arguments: Arguments) throws(Fault) -> Int32 {
+        // A seed is the same run only if dictionaries are in the same order.
+        if getenv("SWIFT_DETERMINISTIC_HASHING") == nil {
+            setenv("SWIFT_DETERMINISTIC_HASHING", "1", 1)
+            execv("/proc/self/exe", CommandLine.unsafeArgv)
+        }
+        var options = BenchSimulation.Options()
+        if let seed = try arguments.integer("--seed", in: 0...Int.max) { options.seed = UInt64(seed) }
+        options.schedules = try arguments.integer("--records", in: 1...100_000_000) ?? options.schedules
+        options.only = arguments.value("--shape")
+        let failed = try BenchSimulation(options).run { line in
+            put(line)
+            Output.flush()
+        }
+        return failed.isEmpty ? ExitCode.done : ExitCode.failed
     }
 
     private static func guarantee(_ text: String?) throws(Fault) -> TopologySpec.Guarantee {

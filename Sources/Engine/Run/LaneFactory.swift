@@ -77,11 +77,12 @@ package struct LaneFactory {
         )
         let source: any LaneSource
         if let group { source = group } else { source = try generated() }
+        let graph = PipelineGraph(
+            spec, pipeline: pipeline, metricsMilliseconds: metricsMilliseconds, metrics: metrics, onChanges: onChanges)
         let lane = Lane(
             source: source,
             sink: sink,
-            graph: PipelineGraph(
-                spec, pipeline: pipeline, metricsMilliseconds: metricsMilliseconds, metrics: metrics, onChanges: onChanges),
+            graph: graph,
             storage: keepsState ? try storage(settings, number, phase) : nil,
             broadcasts: try broadcasts(settings),
             options: lane,
@@ -90,6 +91,17 @@ package struct LaneFactory {
         )
         latencies.lane = lane
         return (lane, pipeline)
+    }
+
+    /// A lane over connectors that are given, by a clock that is given; nothing goes to caches.
+    package static func lane(
+        _ spec: TopologySpec, _ pipeline: Pipeline, source: any LaneSource, sink: any LaneSink, storage: Lane.Storage?,
+        broadcasts: [Lane.Broadcast], options: Lane.Options, now: @escaping () -> Int64
+    ) -> Lane {
+        Lane(
+            source: source, sink: sink,
+            graph: PipelineGraph(spec, pipeline: pipeline, metricsMilliseconds: .max, metrics: { _ in nil }), storage: storage,
+            broadcasts: broadcasts, options: options, now: now, publish: { _ in })
     }
 
     private func settings(_ number: Int, _ tag: MemberTag) -> KafkaSettings {

@@ -1,0 +1,137 @@
+import Base
+import Dataflow
+import Engine
+import Operators
+import Records
+import Runtime
+import Topology
+
+/// What the workers of a schedule have in common.
+struct SimulatedDeployment {
+    let broker: SimulatedBroker
+    let planner: Planner
+    /// With its repartition topics.
+    var spec: TopologySpec { planner.spec }
+    let partitions: Int32
+    let group = "group"
+    let rowsMax: Int
+    let troubles: () -> SimulatedLife.Troubles
+    static let changelog = "group-state-changelog"
+
+    func topic(ofSink index: Int) -> String? {
+        if case .kafka(let topic) = spec.sinks[index].target { topic } else { nil }
+    }
+
+    var deadLetter: String { "\(spec.name)-dead-letter" }
+    var late: String { "\(spec.name)-late" }
+}
+
+/// A process with its lanes and its disk.
+final class SimulatedWorker {
+    private let deployment: SimulatedDeployment
+    private let name: String
+    let disk = SimulatedDisk()
+    private var life: SimulatedLife
+    private var lanes: [Lane?]
+    /// Not before this time is it run: it was stopped, or is started again.
+    var sleepsUntil: Int64 = .min
+    private(set) var isRetired = false
+    private(set) var kills = 0
+    private(set) var faults = 0
+
+    init(_ deployment: SimulatedDeployment, name: String, lanes count: Int) {
+        self.deployment = deployment
+        self.name = name
+        life = SimulatedLife(deployment.broker, troubles: deployment.troubles)
+        lanes = Array(repeating: nil, count: count)
+    }
+
+    var isAlive: Bool { !isRetired && !life.isOver }
+
+    /// One turn of one lane.
+    func step() throws(Fault) {
+        guard !isRetired, deployment.broker.clock.nowMilliseconds >= sleepsUntil else { return }
+        if life.isOver { life = SimulatedLife(deployment.broker, troubles: deployment.troubles) }
+        let index = Int(deployment.broker.random.next() % UInt64(lanes.count))
+        do throws(Fault) {
+            if lanes[index] == nil { lanes[index] = try makeLane(index) }
+            try lanes[index]?.step()
+        } catch {
+            if life.isOver { return die() }
+            // As a worker does: what may have helped by itself is tried again, all else ends it.
+            guard error.retry == .withBackoff else { throw error }
+            faults += 1
+            lanes[index]?.close()
+            lanes[index] = nil
+        }
+    }
+
+    func kill() {
+        guard isAlive else { return }
+        life.end()
+        die()
+    }
+
+    private func die() {
+        kills += 1
+        lanes = Array(repeating: nil, count: lanes.count)
+        let broker = deployment.broker
+        sleepsUntil = broker.clock.nowMilliseconds + Int64(broker.random.next() % 9000)
+        if broker.random.next() & 7 == 0 { disk.lose() }
+    }
+
+    /// Drains and goes for good.
+    func retire() {
+        guard isAlive else { return }
+        for index in lanes.indices {
+            try? lanes[index]?.drain()
+            lanes[index]?.close()
+            lanes[index] = nil
+        }
+        isRetired = !life.isOver
+        if life.isOver { die() }
+    }
+
+    private func makeLane(_ number: Int) throws(Fault) -> Lane {
+        let broker = deployment.broker
+        let spec = deployment.spec
+        var options = Pipeline.Options(
+            rowsMax: deployment.rowsMax, clock: broker.clock, requiresKeys: deployment.partitions > 1, tracksChanges: true,
+            partitions: Int(deployment.partitions))
+        options.newIncarnation = { broker.random.next() | 1 }
+        let (pipeline, _) = try deployment.planner.pipeline(options)
+        var topics: [SimulatedSource.Topic] = []
+        var broadcasts: [Lane.Broadcast] = []
+        for (index, source) in spec.sources.enumerated() {
+            switch source.origin {
+            case .kafka(let topic, _) where source.isBroadcast:
+                broadcasts.append(
+                    Lane.Broadcast(
+                        source: index, name: source.name,
+                        reader: SimulatedReader(broker, topic: topic, rowsMax: deployment.rowsMax)))
+            case .kafka(let topic, _), .repartition(let topic): topics.append(.init(name: topic, source: index))
+            case .stream, .redis, .file, .generate: break
+            }
+        }
+        let instance = "\(name)-\(number)"
+        let isAtomic = spec.guarantee == .exactlyOnce
+        let source = SimulatedSource(
+            broker, life, group: deployment.group, instance: instance, topics: topics, isSplit: !pipeline.alignedInputs.isEmpty,
+            rowsMax: deployment.rowsMax)
+        let sink = try SimulatedSink(
+            broker, life, transactionalId: isAtomic ? instance : nil, group: source,
+            topics: SimulatedSink.Topics(
+                sinks: spec.sinks.indices.map(deployment.topic), deadLetter: deployment.deadLetter, late: deployment.late,
+                changelog: SimulatedDeployment.changelog, repartitions: spec.repartitions.map(\.topic)))
+        let lane = LaneFactory.lane(
+            spec, pipeline, source: source, sink: sink,
+            storage: Lane.Storage(
+                changelog: SimulatedChangelog(broker, life, topic: SimulatedDeployment.changelog),
+                snapshots: SimulatedSnapshots(broker, life, disk), isAtomic: isAtomic),
+            broadcasts: broadcasts,
+            options: Lane.Options(snapshotRecords: 60, snapshotMilliseconds: 1500),
+            now: { broker.clock.nowMilliseconds })
+        try lane.open { false }
+        return lane
+    }
+}
