@@ -15,21 +15,23 @@ extension Lane {
         phase.enter(.restoring)
         let begin = now()
         var changes = 0
+        var lastRead: [Int32: Int64] = [:]
         do throws(Fault) {
             for task in tasks { graph.open(SourcePartition(source: 0, partition: task)) }
             for task in tasks.sorted() { held[task] = loadSnapshot(task, storage) }
+            var from: [Int32: Int64?] = [:]
+            for task in tasks {
+                let last: Int64? = held[task]?.changelogEnd.map { $0 - 1 }
+                from[task] = .some(last)
+            }
             for _ in 0..<Self.passesMax {
-                var from: [Int32: Int64?] = [:]
-                for task in tasks {
-                    let last: Int64? = held[task]?.changelogEnd.map { $0 - 1 }
-                    from[task] = .some(last)
-                    if last != nil { graph.resume(task: task) }
-                }
                 let before = changes
-                _ = try storage.changelog.read(from) { task, offset, key, value throws(Fault) in
+                let ends = try storage.changelog.read(from) { task, offset, key, value throws(Fault) in
                     changes += 1
+                    lastRead[task] = offset
                     if try self.graph.restore(task: task, key: key, value: value) { self.held[task]?.changelogEnd = offset + 1 }
                 }
+                for (task, end) in ends { from[task] = end.offset }
                 if shouldStop() || changes - before < Self.changesFew { break }
             }
         } catch {
@@ -39,7 +41,13 @@ extension Lane {
             for task in tasks { forget(task) }
         }
         for task in tasks { held[task]?.isWarm = true }
-        for task in tasks where held[task]?.changelogEnd == nil || !graph.isContinued(task: task) { forget(task) }
+        for task in tasks {
+            // What was read of a commit whose end was not there yet would be read twice.
+            guard let end = held[task]?.changelogEnd, lastRead[task] == end - 1, graph.isContinued(task: task) else {
+                forget(task)
+                continue
+            }
+        }
         Log.info("warmed \(held.count) tasks up in \(now() - begin) ms before joining; \(changes) changes read")
     }
 

@@ -211,6 +211,8 @@ struct KafkaReports {
     var isClosing = false
     /// The group has given partitions and not taken them back: no rebalance is under way, as far as is known.
     var isJoined = false
+    /// While the client leaves its group it takes what it is given: librdkafka 2.0.2 leaves none whose partitions were not taken.
+    var isLeaving = false
     var delivered = 0
     var undelivered = 0
     var firstUndelivered: KafkaProblem?
@@ -236,7 +238,9 @@ struct KafkaReports {
         _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
     ) {
         isJoined = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS
-        if isClosing {
+        if isLeaving {
+            rd_kafka_assign(handle, isJoined ? list : nil)
+        } else if isClosing {
             rd_kafka_assign(handle, nil)
         } else if code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, let list {
             rebalances.append(

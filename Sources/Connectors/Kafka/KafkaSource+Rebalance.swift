@@ -187,10 +187,28 @@ extension KafkaSource {
         }
     }
 
+    /// A rebalance that was told and not answered would be waited for.
+    func answerRebalances() {
+        let isLeaving = client.reports.pointee.isLeaving
+        if let waiting { rd_kafka_assign(client.handle, isLeaving ? waiting : nil) }
+        for rebalance in client.reports.pointee.rebalances {
+            guard isLeaving, case .assign(let partitions) = rebalance else {
+                rd_kafka_assign(client.handle, nil)
+                continue
+            }
+            let list = rd_kafka_topic_partition_list_new(Int32(partitions.count))
+            defer { rd_kafka_topic_partition_list_destroy(list) }
+            for element in partitions { rd_kafka_topic_partition_list_add(list, element.topic, element.partition) }
+            rd_kafka_assign(client.handle, list)
+        }
+        client.reports.pointee.rebalances.removeAll()
+    }
+
     /// A member that comes back under its name keeps its partitions, so librdkafka says nothing to the group when it closes; when it
     /// unsubscribes it does, unless a rebalance is under way, whose end is waited for.
     private func leaveForGood() {
-        guard settings.instanceId != nil, settings.stop?.isForGood == true, isMember else { return }
+        guard client.reports.pointee.isLeaving, isMember else { return }
+        defer { client.reports.pointee.isLeaving = false }
         let begin = monotonicNanoseconds()
         var hasAsked = false
         while isMember {

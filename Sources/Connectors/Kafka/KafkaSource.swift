@@ -135,8 +135,8 @@ package final class KafkaSource: LaneSource {
         client.reports.pointee.isClosing = true
         split?.close(main: queue)
         split = nil
-        // A rebalance that was told and not answered would be waited for.
-        if !client.reports.pointee.rebalances.isEmpty || waiting != nil { rd_kafka_assign(client.handle, nil) }
+        client.reports.pointee.isLeaving = leavesForGood && settings.instanceId != nil
+        answerRebalances()
         rd_kafka_queue_destroy(queue)
         self.queue = nil
         leave()
