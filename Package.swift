@@ -97,7 +97,7 @@ let package = Package(
         // Layer 5: the command.
         .executableTarget(
             name: "millrace",
-            dependencies: ["Base", "Records", "Topology", "Models", "Connectors", "Engine", "Marketplace", "Demo", "Bench"],
+            dependencies: ["Base", "Records", "Topology", "Models", "Connectors", "Engine", "Marketplace", "Simulation", "Demo", "Bench"],
             swiftSettings: policy
         ),
         // Tests: one suite per library, then the suites that cross them.

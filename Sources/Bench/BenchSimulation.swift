@@ -8,6 +8,8 @@ package struct BenchSimulation {
         package var schedules = 3000
         /// A scenario's name; nil: all of them.
         package var only: String?
+        /// Made on purpose, to see how soon it is found.
+        package var mistake: Mistake?
 
         package init() {}
     }
@@ -25,13 +27,17 @@ package struct BenchSimulation {
         var faults = 0
         var outputs = 0
         for seed in options.seed..<(options.seed + UInt64(options.schedules)) {
-            var schedule = try Schedule(seed: seed, only: options.only)
+            var schedule = try Schedule(seed: seed, only: options.only, mistake: options.mistake)
             let outcome = try schedule.run()
             kills += outcome.kills
             faults += outcome.faults
             outputs += outcome.outputs
             if let difference = outcome.difference {
                 failed.append(seed)
+                if options.mistake != nil {
+                    report("found by schedule \(seed): \(difference)")
+                    return failed
+                }
                 report("seed \(seed), \(outcome.scenario), \(outcome.kills) kills, \(outcome.faults) faults: \(difference)")
             }
         }

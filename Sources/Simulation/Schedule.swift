@@ -41,7 +41,9 @@ package struct Schedule {
     package static var scenarios: [String] { Scenario.all.map(\.name) }
 
     /// `only`: a scenario's name; otherwise the seed says which.
-    package init(seed: UInt64, only: String? = nil, hasTroubles: Bool = true) throws(Fault) {
+    package init(
+        seed: UInt64, only: String? = nil, hasTroubles: Bool = true, mistake: Mistake? = nil
+    ) throws(Fault) {
         self.seed = seed
         self.hasTroubles = hasTroubles
         var random = SplitMix64(seed: seed)
@@ -65,7 +67,7 @@ package struct Schedule {
         }
         deployment = SimulatedDeployment(
             broker: broker, planner: try Planner(split), partitions: scenario.partitions,
-            rowsMax: [1, 7, 32][Int(random.next() % 3)], troubles: { calm.isOn ? .init() : calm.troubles })
+            rowsMax: [1, 7, 32][Int(random.next() % 3)], troubles: { calm.isOn ? .init() : calm.troubles }, mistake: mistake)
         for index in spec.sinks.indices {
             if let topic = deployment.topic(ofSink: index) { broker.create(topic, partitions: scenario.partitions) }
         }

@@ -110,16 +110,17 @@ final class SimulatedBroker {
     /// The offset that readers of what is committed can come to.
     func lastStable(of place: Place) -> Int64 { logs[place]?.lastStable ?? 0 }
 
-    /// Committed records from an offset on, at most so many, and the offset to go on from.
-    func read(_ place: Place, from: Int64, atMost count: Int) -> (records: [Record], next: Int64) {
+    /// Committed records from an offset on, at most so many, and the offset to go on from. `isCommitted` false: those of
+    /// transactions that are open or given up too.
+    func read(_ place: Place, from: Int64, atMost count: Int, isCommitted: Bool = true) -> (records: [Record], next: Int64) {
         guard let log = logs[place] else { return ([], from) }
         var found: [Record] = []
         var next = from
         var index = log.records.partitioningIndex { $0.offset >= from }
-        let end = log.lastStable
+        let end = isCommitted ? log.lastStable : log.end
         while index < log.records.count, log.records[index].offset < end, found.count < count {
             let record = log.records[index]
-            if isVisible(record) { found.append(record) }
+            if isCommitted ? isVisible(record) : !record.isMarker { found.append(record) }
             next = record.offset + 1
             index += 1
         }
@@ -176,9 +177,9 @@ final class SimulatedBroker {
     }
 
     func addOffsets(
-        _ offsets: [Place: Int64], of group: String, member: Int, generation: Int, to transaction: Int
+        _ offsets: [Place: Int64], of group: String, member: Int, generation: Int, to transaction: Int, isChecked: Bool = true
     ) throws(Fault) {
-        guard self.group(group).isMember(member, generation: generation) else {
+        guard !isChecked || self.group(group).isMember(member, generation: generation) else {
             throw refused("the member's generation is over")
         }
         for (place, offset) in offsets { transactions[transaction].offsets.append((group, place, offset)) }

@@ -26,12 +26,14 @@ final class SimulatedSink: LaneSink {
     private let epoch: Int
     private let group: SimulatedSource
     private let topics: Topics
+    private let mistake: Mistake?
     private var queue: [Message] = []
     private var changelogEnds: [Int32: Int64] = [:]
     private var isOpen = true
 
     init(
-        _ broker: SimulatedBroker, _ life: SimulatedLife, transactionalId: String?, group: SimulatedSource, topics: Topics
+        _ broker: SimulatedBroker, _ life: SimulatedLife, transactionalId: String?, group: SimulatedSource, topics: Topics,
+        mistake: Mistake?
     ) throws(Fault) {
         try life.pass(.start)
         self.broker = broker
@@ -40,6 +42,7 @@ final class SimulatedSink: LaneSink {
         epoch = transactionalId.map(broker.register) ?? 0
         self.group = group
         self.topics = topics
+        self.mistake = mistake
     }
 
     func send(_ outbox: borrowing Outbox) throws(Fault) {
@@ -52,6 +55,11 @@ final class SimulatedSink: LaneSink {
         for record in outbox.records {
             guard let topic = topic(of: record.destination) else { continue }
             let key = outbox.key(of: record).map { Array($0) }
+            if topic == topics.changelog {
+                if mistake?.drops(key: key, isRemoval: record.valueCount < 0) == true { continue }
+                if mistake == .taskUnwritten, key?.first == 0, broker.random.next() & 3 == 0 { continue }
+            }
+            if mistake == .marksUnsent, key == nil, case .repartition = record.destination { continue }
             let partition =
                 record.partition >= 0 ? record.partition : Self.partition(of: key, among: broker.partitionCount(of: topic))
             queue.append(
@@ -67,8 +75,10 @@ final class SimulatedSink: LaneSink {
         var transaction = -1
         if let name { transaction = try broker.transaction(name, epoch: epoch) }
         for message in queue.prefix(count) {
+            let isOutside = mistake == .outputsOutside && isOutput(message.place.topic)
             let offset = broker.append(
-                message.place, key: message.key, value: message.value, timestamp: message.timestamp, transaction: transaction)
+                message.place, key: message.key, value: message.value, timestamp: message.timestamp,
+                transaction: isOutside ? -1 : transaction)
             if message.place.topic == topics.changelog { changelogEnds[message.place.partition] = offset + 1 }
         }
         queue.removeFirst(count)
@@ -76,7 +86,7 @@ final class SimulatedSink: LaneSink {
 
     func commit(_ changes: borrowing Outbox, _ positions: [SourcePartition: Int64]) throws(Fault) {
         try life.pass(.commitBegin)
-        changelogEnds = [:]
+        if mistake != .endStale { changelogEnds = [:] }
         var offsets: [SimulatedBroker.Place: Int64] = [:]
         for (partition, offset) in positions { offsets[group.place(of: partition)] = offset }
         guard let name else {
@@ -90,20 +100,41 @@ final class SimulatedSink: LaneSink {
                 try broker.commitPlainly(offsets, of: group.group, member: group.member, generation: group.generation)
             }
         }
+        if mistake == .positionsFirst { try commitPlainly(offsets) }
         try send(changes)
+        var later: [Message] = []
+        if mistake == .outputsLate {
+            later = queue.filter { isOutput($0.place.topic) }
+            queue.removeAll { isOutput($0.place.topic) }
+        }
         try deliver(queue.count)
+        queue = later
         try life.pass(.commitSent)
-        if !offsets.isEmpty {
+        if !offsets.isEmpty, mistake != .positionsForgotten {
             let transaction = try broker.transaction(name, epoch: epoch)
             try ask { () throws(Fault) in
                 try broker.addOffsets(
-                    offsets, of: group.group, member: group.member, generation: group.generation, to: transaction)
+                    offsets, of: group.group, member: group.member, generation: group.generation, to: transaction,
+                    isChecked: mistake != .unfenced)
             }
         }
         try life.pass(.commitOffsets)
-        try ask { () throws(Fault) in try broker.commit(name, epoch: epoch) }
+        do throws(Fault) {
+            try ask { () throws(Fault) in try broker.commit(name, epoch: epoch) }
+        } catch {
+            guard mistake == .doubtIsSuccess, error == SimulatedLife.unanswered else { throw error }
+            broker.abort(name, epoch: epoch)
+        }
+        if mistake == .positionsForgotten { try commitPlainly(offsets) }
         try life.pass(.committed)
     }
+
+    private func commitPlainly(_ offsets: [SimulatedBroker.Place: Int64]) throws(Fault) {
+        try broker.commitPlainly(offsets, of: group.group, member: group.member, generation: group.generation)
+        try life.pass(.commitOffsets)
+    }
+
+    private func isOutput(_ topic: String) -> Bool { topics.sinks.contains(topic) }
 
     /// A call whose answer may be lost, before or after it has done what it does.
     private func ask(_ call: () throws(Fault) -> Void) throws(Fault) {

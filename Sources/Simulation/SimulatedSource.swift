@@ -26,11 +26,13 @@ final class SimulatedSource: LaneSource {
     /// Partitions whose end was told since their last record.
     private var told: Set<SourcePartition> = []
     private let rowsMax: Int
+    private let mistake: Mistake?
 
     init(
         _ broker: SimulatedBroker, _ life: SimulatedLife, group: String, instance: String, topics: [Topic], isSplit: Bool,
-        rowsMax: Int
+        rowsMax: Int, mistake: Mistake?
     ) {
+        self.mistake = mistake
         self.broker = broker
         self.life = life
         self.group = group
@@ -94,7 +96,7 @@ final class SimulatedSource: LaneSource {
     private func fetch(_ partition: SourcePartition, _ count: Int) -> SimulatedRecords? {
         guard let from = next[partition], !held.contains(partition) else { return nil }
         let atMost = 1 + Int(broker.random.next() % UInt64(max(1, count)))
-        let (records, after) = broker.read(place(of: partition), from: from, atMost: atMost)
+        let (records, after) = broker.read(place(of: partition), from: from, atMost: atMost, isCommitted: mistake != .sourceUncommitted)
         next[partition] = after
         guard !records.isEmpty else { return nil }
         told.remove(partition)
@@ -127,10 +129,16 @@ final class SimulatedSource: LaneSource {
         assigned = waiting
         waiting = []
         for partition in assigned { next[partition] = positions[partition] ?? 0 }
+        if let first = assigned.first, let position = next[first], position > 0 {
+            if mistake == .recordSkipped { next[first] = position + 1 }
+            if mistake == .recordRepeated { next[first] = position - 1 }
+        }
         return next
     }
 
-    func hold(_ partitions: Set<SourcePartition>) throws(Fault) { held = partitions }
+    func hold(_ partitions: Set<SourcePartition>) throws(Fault) {
+        if mistake != .tablesUnread { held = partitions }
+    }
 
     func look(at offsets: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: LogSight] {
         var sights: [SourcePartition: LogSight] = [:]

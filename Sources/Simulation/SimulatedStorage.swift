@@ -7,11 +7,13 @@ final class SimulatedChangelog: ChangelogReader {
     private let broker: SimulatedBroker
     private let life: SimulatedLife
     private let topic: String
+    private let mistake: Mistake?
 
-    init(_ broker: SimulatedBroker, _ life: SimulatedLife, topic: String) {
+    init(_ broker: SimulatedBroker, _ life: SimulatedLife, topic: String, mistake: Mistake?) {
         self.broker = broker
         self.life = life
         self.topic = topic
+        self.mistake = mistake
     }
 
     func place(of task: Int32) -> String { "changelog '\(topic)', partition \(task)" }
@@ -24,7 +26,9 @@ final class SimulatedChangelog: ChangelogReader {
         for (task, from) in tasks.sorted(by: { $0.key < $1.key }) {
             try life.pass(.restore)
             let place = SimulatedBroker.Place(topic: topic, partition: task)
-            let (records, next) = broker.read(place, from: from ?? 0, atMost: .max)
+            var (records, next) = broker.read(
+                place, from: from ?? 0, atMost: .max, isCommitted: mistake != .changelogUncommitted)
+            if mistake == .changelogCut, records.count > 1 { records.removeLast() }
             let held = SimulatedRecords(records)
             for index in 0..<records.count {
                 let value = held.storage.values[index].map {
@@ -35,7 +39,7 @@ final class SimulatedChangelog: ChangelogReader {
                     UnsafeBufferPointer(start: held.storage.keys[index], count: max(0, Int(held.storage.keyCounts[index]))), value)
             }
             withExtendedLifetime(held) {}
-            ends[task] = ChangelogEnd(offset: next, isOpen: broker.end(of: place) > next)
+            ends[task] = ChangelogEnd(offset: next, isOpen: mistake != .openIgnored && broker.end(of: place) > next)
         }
         // Whoever waits for the end of a transaction reads again.
         broker.clock.nowMilliseconds += 20
@@ -56,8 +60,12 @@ final class SimulatedSnapshots: SnapshotStore {
     private let broker: SimulatedBroker
     private let life: SimulatedLife
     private var saving: (task: Int32, bytes: [UInt8], end: Int64)?
+    private let mistake: Mistake?
+    /// What was saved last, for a mistake.
+    private var before: [Int32: [UInt8]] = [:]
 
-    init(_ broker: SimulatedBroker, _ life: SimulatedLife, _ disk: SimulatedDisk) {
+    init(_ broker: SimulatedBroker, _ life: SimulatedLife, _ disk: SimulatedDisk, mistake: Mistake?) {
+        self.mistake = mistake
         self.disk = disk
         self.broker = broker
         self.life = life
@@ -76,7 +84,9 @@ final class SimulatedSnapshots: SnapshotStore {
 
     func save(_ task: Int32, _ snapshot: Arena, changelogEnd: Int64) {
         finish()
-        saving = (task, Array(UnsafeBufferPointer(start: snapshot.base, count: snapshot.count)), changelogEnd)
+        let bytes = Array(UnsafeBufferPointer(start: snapshot.base, count: snapshot.count))
+        saving = (task, mistake == .snapshotOld ? before[task] ?? bytes : bytes, changelogEnd + (mistake == .snapshotAhead ? 20 : 0))
+        before[task] = bytes
     }
 
     func close() { finish() }

@@ -16,6 +16,8 @@ struct SimulatedDeployment {
     let group = "group"
     let rowsMax: Int
     let troubles: () -> SimulatedLife.Troubles
+    /// Made on purpose.
+    let mistake: Mistake?
     static let changelog = "group-state-changelog"
 
     func topic(ofSink index: Int) -> String? {
@@ -117,17 +119,19 @@ final class SimulatedWorker {
         let isAtomic = spec.guarantee == .exactlyOnce
         let source = SimulatedSource(
             broker, life, group: deployment.group, instance: instance, topics: topics, isSplit: !pipeline.alignedInputs.isEmpty,
-            rowsMax: deployment.rowsMax)
+            rowsMax: deployment.rowsMax, mistake: deployment.mistake)
         let sink = try SimulatedSink(
             broker, life, transactionalId: isAtomic ? instance : nil, group: source,
             topics: SimulatedSink.Topics(
                 sinks: spec.sinks.indices.map(deployment.topic), deadLetter: deployment.deadLetter, late: deployment.late,
-                changelog: SimulatedDeployment.changelog, repartitions: spec.repartitions.map(\.topic)))
+                changelog: SimulatedDeployment.changelog, repartitions: spec.repartitions.map(\.topic)),
+            mistake: deployment.mistake)
         let lane = LaneFactory.lane(
             spec, pipeline, source: source, sink: sink,
             storage: Lane.Storage(
-                changelog: SimulatedChangelog(broker, life, topic: SimulatedDeployment.changelog),
-                snapshots: SimulatedSnapshots(broker, life, disk), isAtomic: isAtomic),
+                changelog: SimulatedChangelog(
+                    broker, life, topic: SimulatedDeployment.changelog, mistake: deployment.mistake),
+                snapshots: SimulatedSnapshots(broker, life, disk, mistake: deployment.mistake), isAtomic: isAtomic),
             broadcasts: broadcasts,
             options: Lane.Options(snapshotRecords: 60, snapshotMilliseconds: 1500),
             now: { broker.clock.nowMilliseconds })

@@ -4,6 +4,7 @@ import Connectors
 import Engine
 import Glibc
 import Marketplace
+import Simulation
 import Topology
 
 extension Command {
@@ -42,7 +43,8 @@ extension Command {
                             --topologies DIR, --topology NAME,NAME…, --data DIR, --seed); --copies N of what fund-flow
                             reads, each about other accounts
               simulation    lanes on a cluster in memory, with crashes, lost answers and rebalances from seeds, against
-                            a replay: --records schedules (3,000) from --seed on, or those of --shape SCENARIO
+                            a replay: --records schedules (3,000) from --seed on, or those of --shape SCENARIO;
+                            --plant MISTAKE makes one on purpose and stops when it is found
 
               --json        one JSON object instead of text
 
@@ -52,7 +54,7 @@ extension Command {
             "--json": .flag, "--bootstrap-server": .value, "--records": .value, "--keys": .value, "--slide": .value,
             "--rate": .value, "--seconds": .value, "--guarantee": .value, "--topologies": .value, "--data": .value,
             "--seed": .value, "--shape": .value, "--rounds": .value, "--lag": .flag, "--share": .value, "--class-path": .value,
-            "--flink-class-path": .value, "--flink-times": .value, "--kills": .value, "--topology": .value, "--copies": .value,
+            "--flink-class-path": .value, "--flink-times": .value, "--kills": .value, "--plant": .value, "--topology": .value, "--copies": .value,
         ],
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             guard arguments.files.count == 1 else { throw Fault(.user, "one bench is expected: \(benches)") }
@@ -136,6 +138,13 @@ extension Command {
         if let seed = try arguments.integer("--seed", in: 0...Int.max) { options.seed = UInt64(seed) }
         options.schedules = try arguments.integer("--records", in: 1...100_000_000) ?? options.schedules
         options.only = arguments.value("--shape")
+        if let name = arguments.value("--plant") {
+            guard let mistake = Mistake(rawValue: name) else {
+                let names = Mistake.allCases.map(\.rawValue).joined(separator: ", ")
+                throw Fault(.user, "--plant is one of \(names), not '\(name)'")
+            }
+            options.mistake = mistake
+        }
         let failed = try BenchSimulation(options).run { line in
             put(line)
             Output.flush()
