@@ -173,11 +173,13 @@ package enum BenchCatchUp {
         var random = SplitMix64(seed: options.seed &+ UInt64(number))
         var kills = 0
         var nextKill = begin + 3_000_000_000
+        // When the last result came, a worker was killed, or something was sent.
         var movedAt = begin
         while true {
             if try results.poll() { movedAt = monotonicNanoseconds() }
             let now = monotonicNanoseconds()
             let share = sent.value
+            if share < 1 { movedAt = now }
             if let fault = feeding?.fault { throw fault }
             if kills < options.kills, now > nextKill,
                 options.rate == nil || share >= 0.9 * Double(kills + 1) / Double(options.kills + 1) {
@@ -185,12 +187,13 @@ package enum BenchCatchUp {
                 processes[victim].kill()
                 processes[victim] = try start(victim, test, group, options, scratch)
                 kills += 1
+                movedAt = now
                 nextKill = now + 700_000_000 + Int64(random.next() % 1_500_000_000)
             }
             for process in processes where process.hasEnded { throw Fault(.defect, "a worker ended; see \(scratch)/*.log") }
             guard share >= 1, kills >= options.kills else { continue }
             if results.isComplete, now - movedAt > 3_000_000_000 { break }
-            if now - movedAt > 40_000_000_000 { break }
+            if now - movedAt > 60_000_000_000 { break }
         }
         let seconds = Double(results.movedAt - begin) / 1e9
         if let fault = feeding?.join() { throw fault }
