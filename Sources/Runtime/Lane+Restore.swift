@@ -17,7 +17,8 @@ extension Lane {
             held[task] = nil
         }
         for partition in assigned { graph.open(partition) }
-        var positions = try source.committed(assigned)
+        let inGroup = try source.committed(assigned)
+        var positions = inGroup
         if let storage { try restore(tasks, assigned, storage, &positions) }
         for task in tasks where held[task] == nil { held[task] = Held(snapshotAt: now()) }
         let started = try source.start(at: positions)
@@ -27,7 +28,8 @@ extension Lane {
             guard let next = started[partition] else { continue }
             partitions[partition] = Position(
                 next: next,
-                committed: positions[partition],
+                // At least once the group may be behind the state, and is to follow though nothing is read.
+                committed: inGroup[partition],
                 mark: marks[partition],
                 lastRecordAt: now()
             )
@@ -48,8 +50,11 @@ extension Lane {
         var fromSnapshots = 0
         var fromMemory = 0
         var changes = 0
+        // In memory and at work before: nothing more can be put into these, unlike those that are still being restored.
+        var whole: Set<Int32> = []
         for task in tasks.sorted() {
-            if held[task] != nil {
+            if let held = held[task] {
+                if !held.isWarm { whole.insert(task) }
                 fromMemory += 1
                 graph.resume(task: task)
             } else {
@@ -63,8 +68,13 @@ extension Lane {
         let deadline = now() + Self.openTransactionMilliseconds
         var isTold = false
         while true {
+            var overtaken: Set<Int32> = []
             let ends = try storage.changelog.read(from) { task, offset, key, value throws(Fault) in
                 changes += 1
+                if whole.contains(task), offset >= self.held[task]?.changelogEnd ?? 0 {
+                    overtaken.insert(task)
+                    return
+                }
                 if try self.graph.restore(task: task, key: key, value: value) { self.held[task]?.changelogEnd = offset + 1 }
             }
             var behind: SourcePartition?
@@ -79,7 +89,17 @@ extension Lane {
                 held[task] = Held(snapshotAt: now())
                 from[task] = .some(nil)
             }
-            if !foreign.isEmpty { continue }
+            // Another lane had them meanwhile, while this one was not heard of.
+            for task in overtaken.subtracting(foreign).sorted() {
+                graph.drop(task: task)
+                for partition in assigned where partition.partition == task { graph.open(partition) }
+                held[task] = loadSnapshot(task, storage)
+                let last: Int64? = held[task]?.changelogEnd.map { $0 - 1 }
+                from[task] = .some(last)
+                fromMemory -= 1
+            }
+            whole = []
+            if !foreign.isEmpty || !overtaken.isEmpty { continue }
             for partition in assigned {
                 guard let end = ends[partition.partition], end.isOpen,
                     let committed = positions[partition],
