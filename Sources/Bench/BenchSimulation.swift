@@ -19,7 +19,7 @@ package struct BenchSimulation {
     package init(_ options: Options) { self.options = options }
 
     /// Returns the seeds that failed. `report` gets lines for a person.
-    package func run(_ report: (String) -> Void) throws(Fault) -> [UInt64] {
+    package func run(_ report: @escaping (String) -> Void) throws(Fault) -> [UInt64] {
         Log.level = .error
         let begin = monotonicNanoseconds()
         var failed: [UInt64] = []
@@ -28,6 +28,11 @@ package struct BenchSimulation {
         var outputs = 0
         for seed in options.seed..<(options.seed + UInt64(options.schedules)) {
             var schedule = try Schedule(seed: seed, only: options.only, mistake: options.mistake)
+            if options.schedules == 1 {
+                // Somebody looks into it.
+                Log.level = .info
+                schedule.trace = report
+            }
             let outcome = try schedule.run()
             kills += outcome.kills
             faults += outcome.faults

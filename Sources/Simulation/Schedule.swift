@@ -30,6 +30,8 @@ package struct Schedule {
     private let deployment: SimulatedDeployment
     private let hasTroubles: Bool
     private var workers: [SimulatedWorker] = []
+    /// Gets a line for what happens, for who looks into a seed.
+    package var trace: ((String) -> Void)?
     private let calm = Calm()
 
     private final class Calm {
@@ -120,6 +122,7 @@ package struct Schedule {
                 if calmSince == nil { calmSince = now }
                 if let since = calmSince, isRead, now - since > Self.calmMilliseconds { break }
             }
+            if outcome.steps >= Self.stepsMax { describe() }
             outcome.difference = outcome.steps >= Self.stepsMax ? "no end after \(Self.stepsMax) turns" : try compare()
         } catch {
             outcome.difference = "a worker stopped: \(error.detail)"
@@ -142,14 +145,27 @@ package struct Schedule {
         guard chance(40) else { return }
         let worker = workers[Int(broker.random.next() % UInt64(workers.count))]
         switch broker.random.next() % 10 {
-        case 0: worker.kill()
-        case 1: worker.sleepsUntil = broker.clock.nowMilliseconds + Int64(broker.random.next() % 15_000)
-        case 2: broker.loseCoordinator(forMilliseconds: Int64(broker.random.next() % 3000))
-        case 3: broker.clock.nowMilliseconds += Int64(broker.random.next() % 20_000)
-        case 4: broker.compact(SimulatedDeployment.changelog)
+        case 0:
+            note("\(worker.name) is killed")
+            worker.kill()
+        case 1:
+            worker.sleepsUntil = broker.clock.nowMilliseconds + Int64(broker.random.next() % 15_000)
+            note("\(worker.name) sleeps until \(worker.sleepsUntil)")
+        case 2:
+            note("the coordinator is away")
+            broker.loseCoordinator(forMilliseconds: Int64(broker.random.next() % 3000))
+        case 3:
+            broker.clock.nowMilliseconds += Int64(broker.random.next() % 20_000)
+            note("the clock jumps")
+        case 4:
+            note("changelogs are compacted")
+            broker.compact(SimulatedDeployment.changelog)
         case 5 where workers.count < 4:
+            note("w\(workers.count) comes")
             workers.append(SimulatedWorker(deployment, name: "w\(workers.count)", lanes: 1))
-        case 6 where workers.count(where: \.isAlive) > 1: worker.retire()
+        case 6 where workers.count(where: \.isAlive) > 1:
+            note("\(worker.name) goes for good")
+            worker.retire()
         default: break
         }
     }
@@ -163,6 +179,26 @@ package struct Schedule {
         }
         let (positions, _) = broker.committed(deployment.group, places)
         return places.allSatisfy { (positions[$0] ?? 0) >= broker.end(of: $0) }
+    }
+
+    private func note(_ event: @autoclosure () -> String) {
+        trace?("\(broker.clock.nowMilliseconds - Scenario.start) \(event())")
+    }
+
+    /// Where it stands, when it does not end.
+    private func describe() {
+        guard trace != nil else { return }
+        for source in deployment.spec.sources where !source.isBroadcast {
+            guard case .kafka(let topic, _) = source.origin else { continue }
+            for partition in 0..<scenario.partitions {
+                let place = SimulatedBroker.Place(topic: topic, partition: partition)
+                let position = broker.committed(deployment.group, [place]).positions[place] ?? 0
+                note("\(topic)/\(partition): position \(position), stable \(broker.lastStable(of: place)), end \(broker.end(of: place))")
+            }
+        }
+        note("open transactions: \(broker.hasOpenTransactions), outputs: \(outputCount)")
+        note("\(broker.group(deployment.group))")
+        for worker in workers { note("\(worker.name): alive \(worker.isAlive), retired \(worker.isRetired)") }
     }
 
     // MARK: What came out

@@ -2,7 +2,7 @@ import Base
 
 /// A consumer group with static members and eager rebalances: whoever comes or goes makes everybody give up its
 /// partitions and join again.
-final class SimulatedGroup {
+final class SimulatedGroup: CustomStringConvertible {
     enum Event: Equatable {
         case revoked
         case assigned([SimulatedBroker.Place])
@@ -30,6 +30,14 @@ final class SimulatedGroup {
     private var preparingSince: Int64?
 
     init(_ broker: SimulatedBroker) { self.broker = broker }
+
+    var description: String {
+        let all = members.sorted { $0.key < $1.key }.map { id, member in
+            "\(member.instance) (\(id)) \(member.assigned.map { "\($0.topic)/\($0.partition)" })"
+                + "\(member.hasJoined ? "" : ", has not joined")\(member.isNew ? ", not told" : "")"
+        }
+        return "generation \(generation)\(preparingSince == nil ? "" : ", rebalancing"): \(all.joined(separator: "; "))"
+    }
 
     private var now: Int64 { broker.clock.nowMilliseconds }
 

@@ -90,6 +90,8 @@ final class SimulatedSink: LaneSink {
         var offsets: [SimulatedBroker.Place: Int64] = [:]
         for (partition, offset) in positions { offsets[group.place(of: partition)] = offset }
         guard let name else {
+            // Nothing fences a worker that stood still while others had its partitions; it looks before it writes.
+            try broker.commitPlainly([:], of: group.group, member: group.member, generation: group.generation)
             try deliver(queue.count)
             // Without a transaction nothing but their batch keeps changes together: here they all fit into one.
             enqueue(changes)

@@ -31,7 +31,7 @@ struct SimulatedDeployment {
 /// A process with its lanes and its disk.
 final class SimulatedWorker {
     private let deployment: SimulatedDeployment
-    private let name: String
+    let name: String
     let disk = SimulatedDisk()
     private var life: SimulatedLife
     private var lanes: [Lane?]

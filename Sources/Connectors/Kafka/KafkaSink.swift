@@ -148,6 +148,10 @@ package final class KafkaSink: LaneSink {
         client.reports.pointee.acknowledged.removeAll(keepingCapacity: true)
         if Plant.isOn(.offsetsFirst) { try group?.commit(positions) }
         guard isTransactional else {
+            if let group, rd_kafka_assignment_lost(group.client.handle) != 0 {
+                // Others have its partitions, and nothing but this look keeps its changes out of theirs.
+                throw Fault(.external, "Kafka: the partitions were lost before a commit", retry: .withBackoff)
+            }
             // What the changes say has been published must have been.
             try flush()
             try send(changes)
