@@ -1,7 +1,7 @@
 /// A mistake that somebody could make at one of the lane's seams. Simulation makes it on purpose, to prove that schedules find it.
 package enum Mistake: String, CaseIterable, Sendable {
     // The changelog: what changed is not written, or what went is not taken out.
-    case panesUnwritten, panesLeft, edgesUnwritten, stateUnwritten, stateLeft, rowsUnwritten, rowsLeft
+    case panesUnwritten, edgesUnwritten, stateUnwritten, stateLeft, rowsUnwritten, rowsLeft
     /// The task's own record: positions, watermarks.
     case taskUnwritten
     // Restore.
@@ -9,8 +9,6 @@ package enum Mistake: String, CaseIterable, Sendable {
     case snapshotAhead
     /// A snapshot of before stands under the new one's name.
     case snapshotOld
-    /// The end of a changelog is that of a commit long ago.
-    case endStale
     /// The last record of a changelog is not read.
     case changelogCut
     /// Changes of transactions that were given up are read.
@@ -35,8 +33,8 @@ package enum Mistake: String, CaseIterable, Sendable {
     // Inputs.
     /// Records of transactions that were given up are read.
     case sourceUncommitted
-    /// Streams do not wait for their tables.
-    case tablesUnread
+    /// A partition is said to be read to its end before it is.
+    case endTold
     /// Nobody says behind a repartition topic how far event time has come.
     case marksUnsent
 
@@ -45,7 +43,6 @@ package enum Mistake: String, CaseIterable, Sendable {
         // The first byte says what a change is about.
         switch (self, key?.first) {
         case (.panesUnwritten, 1): !isRemoval
-        case (.panesLeft, 1): isRemoval
         case (.edgesUnwritten, 2): !isRemoval
         case (.stateUnwritten, Self.operatorState): !isRemoval
         case (.stateLeft, Self.operatorState): isRemoval

@@ -86,7 +86,7 @@ final class SimulatedSink: LaneSink {
 
     func commit(_ changes: borrowing Outbox, _ positions: [SourcePartition: Int64]) throws(Fault) {
         try life.pass(.commitBegin)
-        if mistake != .endStale { changelogEnds = [:] }
+        changelogEnds = [:]
         var offsets: [SimulatedBroker.Place: Int64] = [:]
         for (partition, offset) in positions { offsets[group.place(of: partition)] = offset }
         guard let name else {

@@ -65,7 +65,8 @@ final class SimulatedSource: LaneSource {
             }
         }
         for partition in assigned where !told.contains(partition) && !held.contains(partition) {
-            guard next[partition] ?? 0 >= broker.lastStable(of: place(of: partition)), chance(2) else { continue }
+            let isAtEnd = next[partition] ?? 0 >= broker.lastStable(of: place(of: partition)) || mistake == .endTold
+            guard isAtEnd, chance(2) else { continue }
             told.insert(partition)
             onEvent(.caughtUp(partition))
         }
@@ -136,9 +137,7 @@ final class SimulatedSource: LaneSource {
         return next
     }
 
-    func hold(_ partitions: Set<SourcePartition>) throws(Fault) {
-        if mistake != .tablesUnread { held = partitions }
-    }
+    func hold(_ partitions: Set<SourcePartition>) throws(Fault) { held = partitions }
 
     func look(at offsets: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: LogSight] {
         var sights: [SourcePartition: LogSight] = [:]
