@@ -50,7 +50,8 @@ extension Lane {
         var fromSnapshots = 0
         var fromMemory = 0
         var changes = 0
-        // In memory and at work before: nothing more can be put into these, unlike those that are still being restored.
+        // In memory and at work before: nothing can be put into these any more, nor need be, unlike those that are still being
+        // restored.
         var whole: Set<Int32> = []
         for task in tasks.sorted() {
             if let held = held[task] {
@@ -71,6 +72,7 @@ extension Lane {
             var overtaken: Set<Int32> = []
             let ends = try storage.changelog.read(from) { task, offset, key, value throws(Fault) in
                 changes += 1
+                if overtaken.contains(task) { return }
                 if whole.contains(task), offset >= self.held[task]?.changelogEnd ?? 0 {
                     overtaken.insert(task)
                     return
@@ -98,7 +100,8 @@ extension Lane {
                 from[task] = .some(last)
                 fromMemory -= 1
             }
-            whole = []
+            whole.subtract(foreign)
+            whole.subtract(overtaken)
             if !foreign.isEmpty || !overtaken.isEmpty { continue }
             for partition in assigned {
                 guard let end = ends[partition.partition], end.isOpen,
@@ -118,7 +121,7 @@ extension Lane {
             if !isTold { Log.info("restore: waiting for the end of another worker's transaction") }
             isTold = true
         }
-        for task in tasks.sorted() {
+        for task in tasks.subtracting(whole).sorted() {
             try graph.finishRestore(task: task, place: storage.changelog.place(of: task))
             held[task]?.isWarm = false
         }

@@ -107,6 +107,9 @@ extension LevelState {
 
     package func finishRestore() {
         timers.removeAll()
-        keys.forEach { settle($0) }
+        keys.forEach { id in
+            entries[Int(id)].scheduled = .max
+            settle(id)
+        }
     }
 }
