@@ -34,16 +34,17 @@ struct Scenario {
 
     static let all: [(name: String, make: Maker)] = [
         ("windows", windows), ("operators", operators), ("repartition", repartition), ("tables", tables),
+        ("fundFlow", fundFlow),
     ]
 
-    private static func partition(of key: String, _ partitions: Int32) -> Int32 {
+    static func partition(of key: String, _ partitions: Int32) -> Int32 {
         SimulatedSink.partition(of: Array(key.utf8), among: partitions)
     }
 
-    private static func pick(_ count: Int, _ random: inout SplitMix64) -> Int { Int(random.next() % UInt64(count)) }
+    static func pick(_ count: Int, _ random: inout SplitMix64) -> Int { Int(random.next() % UInt64(count)) }
 
     /// Far behind everything else, so that all windows close.
-    private static func flush(
+    static func flush(
         _ source: String, _ partitions: Int32, at time: Int64, _ value: (String) -> String
     ) -> [Fed] {
         (0..<partitions).map { partition in
@@ -152,7 +153,8 @@ struct Scenario {
                 feed.append(
                     Fed(
                         source: "orders", partition: place, key: shop,
-                        value: "{\"shop\":\"\(shop)\",\"id\":\(number),\"amount\":\(pick(100, &random)),\"t\":\(time)}", time: time))
+                        value: "{\"shop\":\"\(shop)\",\"id\":\(number),\"kind\":\"k\(pick(3, &random))\",\"amount\":\(pick(100, &random)),\"t\":\(time)}",
+                        time: time))
             } else {
                 let other = max(1, number - pick(6, &random))
                 feed.append(
@@ -162,7 +164,7 @@ struct Scenario {
             }
         }
         let end = time + 500_000
-        feed += flush("orders", partitions, at: end) { "{\"shop\":\"\($0)\",\"id\":0,\"amount\":1,\"t\":\(end)}" }
+        feed += flush("orders", partitions, at: end) { "{\"shop\":\"\($0)\",\"id\":0,\"kind\":\"f\",\"amount\":1,\"t\":\(end)}" }
         feed += flush("arrivals", partitions, at: end + 1) { "{\"shop\":\"\($0)\",\"id\":-1,\"t\":\(end + 1)}" }
         return Scenario(
             name: "operators",
@@ -173,7 +175,7 @@ struct Scenario {
                     kafka: { topic: orders }
                     key: shop
                     time: { field: t, out_of_order: 2s, idle: 1h }
-                    schema: { shop: text, id: int, amount: int, t: timestamp }
+                    schema: { shop: text, id: int, kind: text, amount: int, t: timestamp }
                   arrivals:
                     kafka: { topic: arrivals }
                     key: shop
@@ -188,6 +190,12 @@ struct Scenario {
                   visits: { from: orders, key: shop, window: { gap: 3s, max: 20s }, aggregate: { n: count(), total: sum(amount) } }
                   minute: { from: matched, key: shop, window: { size: 10s }, aggregate: { n: count(), seen: count(came.found) } }
                   few: { from: minute, where: seen < n }
+                  best: { from: orders, key: shop, top: { count: 2, by: amount } }
+                  graded:
+                    from: orders
+                    key: shop
+                    levels:
+                      { item: kind, active: amount > 30, weight: 1, expire: 20s, steps: { low: { at: 1, below: 1, hold: 5s }, high: { at: 3, below: 2, hold: 10s } } }
                 rules:
                   thrice: { on: thrice, when: sequence.count >= 3, risk: r, severity: low, message: "{sequence.count}" }
                 sinks:
@@ -199,6 +207,8 @@ struct Scenario {
                   visits: { kafka: { topic: visits }, from: [visits] }
                   minute: { kafka: { topic: minute }, from: [minute] }
                   few: { kafka: { topic: few }, from: [few] }
+                  best: { kafka: { topic: best }, from: [best] }
+                  graded: { kafka: { topic: graded }, from: [graded] }
                 """,
             partitions: partitions, feed: feed, isSeparate: true, ignored: ["detected_at", "cause", "completeness"])
     }
