@@ -55,6 +55,9 @@ package protocol LaneSource: AnyObject {
     func take(from partition: SourcePartition, atMost count: Int) -> HeldRecords?
     /// The positions that were committed of assigned partitions; missing: none was. Waits for commits under way.
     func committed(_ partitions: [SourcePartition]) throws(Fault) -> [SourcePartition: Int64]
+    /// The number of the task's commit with which a position was committed, as of the last call of `committed`; nil: it says
+    /// none. A commit may leave every position where it was.
+    func sequence(of partition: SourcePartition) -> UInt64?
     /// Begins to read every assigned partition, at its offset in `positions`, or where the source's
     /// configuration says. Returns where each begins. Called once after each `.assigned`.
     func start(at positions: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: Int64]
@@ -75,6 +78,7 @@ package protocol LaneSource: AnyObject {
 
 extension LaneSource {
     package func take(from partition: SourcePartition, atMost count: Int) -> HeldRecords? { nil }
+    package func sequence(of partition: SourcePartition) -> UInt64? { nil }
     package func foreseen() -> Set<Int32> { [] }
     package var leavesForGood: Bool { false }
     package func hold(_ partitions: Set<SourcePartition>) throws(Fault) {}
@@ -107,9 +111,11 @@ package protocol LaneSink: AnyObject {
     /// Hands the records of `outbox` on; returns before they are durable.
     func send(_ outbox: borrowing Outbox) throws(Fault)
     /// Makes what was sent, the tasks' `changes` and the positions (for each partition the offset of the next
-    /// record to read) durable: all at once or, at least once, in this order. After it threw, nothing is known of
+    /// record to read; `sequences`: the numbers of the tasks' commits, to be kept with them) durable: all at once or, at least once, in this order. After it threw, nothing is known of
     /// any of them.
-    func commit(_ changes: borrowing Outbox, _ positions: [SourcePartition: Int64]) throws(Fault)
+    func commit(
+        _ changes: borrowing Outbox, _ positions: [SourcePartition: Int64], sequences: [Int32: UInt64]
+    ) throws(Fault)
     /// The end of a task's changelog after the last commit; nil if that wrote nothing to it. (Who wrote to it since an
     /// earlier one is not known here: the task may have been another lane's meanwhile.)
     func changelogEnd(of task: Int32) -> Int64?
@@ -226,6 +232,8 @@ package protocol LaneGraph: AnyObject {
     func positions(task: Int32) -> [Int: Int64]?
     /// Those who write to the task's repartition topics, by source.
     func writers(task: Int32) -> [Int: [InputWriter]]
+    /// The number of the task's last commit; 0: there was none.
+    func sequence(task: Int32) -> UInt64
     /// The last record that the task's state has seen of a partition; nil: it was not noted.
     func mark(of partition: SourcePartition) -> LogMark?
     /// The topic whose records made the state, where the source reads another one now.

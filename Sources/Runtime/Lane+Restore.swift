@@ -81,7 +81,11 @@ extension Lane {
             }
             var behind: SourcePartition?
             for (task, end) in ends { from[task] = end.offset }
-            let foreign = tasks.filter { !graph.isContinued(task: $0) }
+            // Of a commit that has ended, and not in this partition yet, nothing can be read.
+            let foreign = tasks.filter { task in
+                !graph.isContinued(task: task)
+                    && !(ends[task]?.isOpen == true && assigned.contains { $0.partition == task && isBehind($0, positions[$0]) })
+            }
             for task in foreign.sorted() {
                 Log.warning(
                     "\(storage.changelog.place(of: task)) does not go on from what this worker kept of task \(task): the topic was made "
@@ -104,10 +108,7 @@ extension Lane {
             whole.subtract(overtaken)
             if !foreign.isEmpty || !overtaken.isEmpty { continue }
             for partition in assigned {
-                guard let end = ends[partition.partition], end.isOpen,
-                    let committed = positions[partition],
-                    committed > graph.positions(task: partition.partition)?[partition.source] ?? -1
-                else { continue }
+                guard let end = ends[partition.partition], end.isOpen, isBehind(partition, positions[partition]) else { continue }
                 behind = partition
             }
             guard let behind else { break }
@@ -135,6 +136,14 @@ extension Lane {
         Log.info(
             "restored \(tasks.count) tasks (\(numbers)) in \(now() - begin) ms: \(fromMemory) were in memory, "
                 + "\(fromSnapshots) in snapshots; \(changes) changes read")
+    }
+
+    /// True if the group knows of a later commit than the state.
+    private func isBehind(_ partition: SourcePartition, _ committed: Int64?) -> Bool {
+        guard let committed else { return false }
+        let task = partition.partition
+        return committed > graph.positions(task: task)?[partition.source] ?? -1
+            || source.sequence(of: partition) ?? 0 > graph.sequence(task: task)
     }
 
     func loadSnapshot(_ task: Int32, _ storage: Storage) -> Held {

@@ -350,7 +350,9 @@ package final class Lane {
         stages?.lap(.polling)
         if storage != nil { collectChanges(positions) }
         stages?.lap(.collecting)
-        try sink.commit(changes, positions)
+        var sequences: [Int32: UInt64] = [:]
+        if storage != nil { for task in ownTasks { sequences[task] = graph.sequence(task: task) } }
+        try sink.commit(changes, positions, sequences: sequences)
         stages?.lap(.committing)
         Plant.pass(.committed)
         changes.removeAll()

@@ -36,7 +36,7 @@ final class SimulatedBroker {
         var openedAt: Int64
         /// Where its end is not written yet.
         var places: Set<Place> = []
-        var offsets: [(group: String, place: Place, offset: Int64)] = []
+        var offsets: [(group: String, place: Place, offset: Int64, note: UInt64?)] = []
     }
 
     private struct Log {
@@ -63,6 +63,8 @@ final class SimulatedBroker {
     private var producers: [String: Producer] = [:]
     private var groups: [String: SimulatedGroup] = [:]
     private var positions: [String: [Place: Int64]] = [:]
+    /// What stands beside them.
+    private var notes: [String: [Place: UInt64]] = [:]
     /// Calls on transactions fail until then.
     private var coordinatorIsAwayUntil: Int64 = .min
 
@@ -177,12 +179,13 @@ final class SimulatedBroker {
     }
 
     func addOffsets(
-        _ offsets: [Place: Int64], of group: String, member: Int, generation: Int, to transaction: Int, isChecked: Bool = true
+        _ offsets: [Place: Int64], notes: [Place: UInt64], of group: String, member: Int, generation: Int, to transaction: Int,
+        isChecked: Bool = true
     ) throws(Fault) {
         guard !isChecked || self.group(group).isMember(member, generation: generation) else {
             throw refused("the member's generation is over")
         }
-        for (place, offset) in offsets { transactions[transaction].offsets.append((group, place, offset)) }
+        for (place, offset) in offsets { transactions[transaction].offsets.append((group, place, offset, notes[place])) }
     }
 
     func commit(_ name: String, epoch: Int) throws(Fault) {
@@ -192,7 +195,10 @@ final class SimulatedBroker {
         producers[name]?.transaction = nil
         transactions[transaction].state = .committing
         // A producer's next transaction waits for the ends of this one; so everything but its readers sees it whole.
-        for offset in transactions[transaction].offsets { positions[offset.group, default: [:]][offset.place] = offset.offset }
+        for offset in transactions[transaction].offsets {
+            positions[offset.group, default: [:]][offset.place] = offset.offset
+            notes[offset.group, default: [:]][offset.place] = offset.note
+        }
         settle()
     }
 
@@ -245,6 +251,8 @@ final class SimulatedBroker {
         return ((positions[group] ?? [:]).filter { places.contains($0.key) }, isOpen)
     }
 
+    func note(_ group: String, _ place: Place) -> UInt64? { notes[group]?[place] }
+
     func commitPlainly(
         _ offsets: [Place: Int64], of group: String, member: Int, generation: Int
     ) throws(Fault) {
@@ -262,7 +270,10 @@ final class SimulatedBroker {
         for transaction in transactions.indices {
             switch transactions[transaction].state {
             case .committing:
-                for place in transactions[transaction].places.sorted(by: Self.order) where random.next() & 3 != 0 {
+                // Of some it takes long.
+                let slowness: UInt64 = transaction & 7 == 0 ? 31 : 3
+                for place in transactions[transaction].places.sorted(by: Self.order)
+                where slowness == 3 ? random.next() & 3 != 0 : random.next() & slowness == 0 {
                     writeEnd(transaction, place)
                     transactions[transaction].places.remove(place)
                 }

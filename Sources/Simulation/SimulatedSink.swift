@@ -84,11 +84,17 @@ final class SimulatedSink: LaneSink {
         queue.removeFirst(count)
     }
 
-    func commit(_ changes: borrowing Outbox, _ positions: [SourcePartition: Int64]) throws(Fault) {
+    func commit(
+        _ changes: borrowing Outbox, _ positions: [SourcePartition: Int64], sequences: [Int32: UInt64]
+    ) throws(Fault) {
         try life.pass(.commitBegin)
         changelogEnds = [:]
         var offsets: [SimulatedBroker.Place: Int64] = [:]
-        for (partition, offset) in positions { offsets[group.place(of: partition)] = offset }
+        var notes: [SimulatedBroker.Place: UInt64] = [:]
+        for (partition, offset) in positions {
+            offsets[group.place(of: partition)] = offset
+            notes[group.place(of: partition)] = sequences[partition.partition]
+        }
         guard let name else {
             // Nothing fences a worker that stood still while others had its partitions; it looks before it writes.
             try broker.commitPlainly([:], of: group.group, member: group.member, generation: group.generation)
@@ -116,7 +122,7 @@ final class SimulatedSink: LaneSink {
             let transaction = try broker.transaction(name, epoch: epoch)
             try ask { () throws(Fault) in
                 try broker.addOffsets(
-                    offsets, of: group.group, member: group.member, generation: group.generation, to: transaction,
+                    offsets, notes: notes, of: group.group, member: group.member, generation: group.generation, to: transaction,
                     isChecked: mistake != .unfenced)
             }
         }

@@ -125,6 +125,8 @@ final class SimulatedSource: LaneSource {
         }
     }
 
+    func sequence(of partition: SourcePartition) -> UInt64? { broker.note(group, place(of: partition)) }
+
     func start(at positions: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: Int64] {
         try life.pass(.start)
         assigned = waiting

@@ -144,7 +144,9 @@ package final class KafkaSink: LaneSink {
         try checkDeliveries()
     }
 
-    package func commit(_ changes: borrowing Outbox, _ positions: [SourcePartition: Int64]) throws(Fault) {
+    package func commit(
+        _ changes: borrowing Outbox, _ positions: [SourcePartition: Int64], sequences: [Int32: UInt64] = [:]
+    ) throws(Fault) {
         client.reports.pointee.acknowledged.removeAll(keepingCapacity: true)
         if Plant.isOn(.offsetsFirst) { try group?.commit(positions) }
         guard isTransactional else {
@@ -166,7 +168,7 @@ package final class KafkaSink: LaneSink {
         if !positions.isEmpty { Plant.pass(.commitSent) }
         if !positions.isEmpty, let group {
             try beginTransaction()
-            if !Plant.isOn(.offsetsFirst) { try sendOffsets(positions, group) }
+            if !Plant.isOn(.offsetsFirst) { try sendOffsets(positions, sequences, group) }
         }
         guard isInTransaction else { return }
         Plant.pass(.commitOffsets)
@@ -198,8 +200,14 @@ package final class KafkaSink: LaneSink {
         isInTransaction = true
     }
 
-    private func sendOffsets(_ positions: [SourcePartition: Int64], _ group: KafkaSource) throws(Fault) {
-        guard let list = group.list(of: positions, metadata: client.transactionalId),
+    private func sendOffsets(
+        _ positions: [SourcePartition: Int64], _ sequences: [Int32: UInt64], _ group: KafkaSource
+    ) throws(Fault) {
+        let owner = client.transactionalId ?? ""
+        let list = group.list(of: positions) { partition in
+            PositionNote(owner: owner, sequence: sequences[partition.partition]).text
+        }
+        guard let list,
             let member = rd_kafka_consumer_group_metadata(group.client.handle)
         else { return }
         defer {

@@ -46,9 +46,9 @@ extension KafkaSource {
         topics.first { $0.topic == topic }.map { SourcePartition(source: $0.source, partition: partition) }
     }
 
-    /// A list of these offsets; the caller destroys it. `metadata` stands beside each in the group.
+    /// A list of these offsets; the caller destroys it. What `metadata` says stands beside each in the group.
     func list(
-        of positions: [SourcePartition: Int64], metadata: String?
+        of positions: [SourcePartition: Int64], metadata: ((SourcePartition) -> String)? = nil
     ) -> UnsafeMutablePointer<rd_kafka_topic_partition_list_t>? {
         let list = rd_kafka_topic_partition_list_new(Int32(positions.count))
         for (partition, offset) in positions {
@@ -56,7 +56,7 @@ extension KafkaSource {
                 let element = rd_kafka_topic_partition_list_add(list, topic.topic, partition.partition)
             else { continue }
             element.pointee.offset = offset
-            if let metadata {
+            if let metadata = metadata?(partition) {
                 // The list frees it.
                 element.pointee.metadata = UnsafeMutableRawPointer(strdup(metadata))
                 element.pointee.metadata_size = metadata.utf8.count
@@ -67,7 +67,7 @@ extension KafkaSource {
 
     package func committed(_ partitions: [SourcePartition]) throws(Fault) -> [SourcePartition: Int64] {
         guard !partitions.isEmpty else { return [:] }
-        let list = list(of: Dictionary(uniqueKeysWithValues: partitions.map { ($0, 0) }), metadata: nil)
+        let list = list(of: Dictionary(uniqueKeysWithValues: partitions.map { ($0, 0) }))
         defer { rd_kafka_topic_partition_list_destroy(list) }
         guard let list else { return [:] }
         let begin = monotonicNanoseconds()
@@ -91,10 +91,12 @@ extension KafkaSource {
             client.log(problem)
         }
         var result: [SourcePartition: Int64] = [:]
+        sequences = [:]
         for element in entries(list) where element.offset >= 0 {
-            if let partition = partition(of: String(cString: element.topic), element.partition) {
-                result[partition] = element.offset
-            }
+            guard let partition = partition(of: String(cString: element.topic), element.partition) else { continue }
+            result[partition] = element.offset
+            guard let metadata = element.metadata, element.metadata_size > 0 else { continue }
+            sequences[partition] = PositionNote(metadata, element.metadata_size).sequence
         }
         return result
     }
@@ -106,13 +108,12 @@ extension KafkaSource {
         do throws(Fault) {
             var owners: Set<String> = []
             let inquirer = try KafkaClient(settings, .inquirer)
-            let list = list(of: Dictionary(uniqueKeysWithValues: partitions.map { ($0, 0) }), metadata: nil)
+            let list = list(of: Dictionary(uniqueKeysWithValues: partitions.map { ($0, 0) }))
             defer { rd_kafka_topic_partition_list_destroy(list) }
             _ = rd_kafka_committed(inquirer.handle, list, 5000)
             for element in entries(list) {
                 guard let metadata = element.metadata, element.metadata_size > 0 else { continue }
-                let bytes = UnsafeRawBufferPointer(start: metadata, count: element.metadata_size)
-                owners.insert(String(decoding: bytes, as: UTF8.self))
+                owners.insert(PositionNote(metadata, element.metadata_size).owner)
             }
             owners.remove(settings.transactionalId ?? "")
             for owner in owners.sorted() {
@@ -126,6 +127,8 @@ extension KafkaSource {
             Log.warning("restore: \(error.detail)")
         }
     }
+
+    package func sequence(of partition: SourcePartition) -> UInt64? { sequences[partition] }
 
     package func start(at positions: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: Int64] {
         guard let list = waiting else { return [:] }
@@ -156,7 +159,7 @@ extension KafkaSource {
     package func hold(_ partitions: Set<SourcePartition>) throws(Fault) {
         let others = Set(assignment).subtracting(partitions)
         for (group, change) in [(partitions, rd_kafka_pause_partitions), (others, rd_kafka_resume_partitions)] where !group.isEmpty {
-            let list = list(of: Dictionary(uniqueKeysWithValues: group.map { ($0, 0) }), metadata: nil)
+            let list = list(of: Dictionary(uniqueKeysWithValues: group.map { ($0, 0) }))
             defer { rd_kafka_topic_partition_list_destroy(list) }
             let code = change(client.handle, list)
             guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
@@ -257,4 +260,26 @@ extension KafkaSource {
     ) -> UnsafeBufferPointer<rd_kafka_topic_partition_t> {
         UnsafeBufferPointer(start: list?.pointee.elems, count: Int(list?.pointee.cnt ?? 0))
     }
+}
+
+/// What stands beside a position in its group: the transactional id of who committed it and the number of the task's
+/// commit, a line each.
+struct PositionNote {
+    var owner: String
+    /// nil: it was not said, as by versions before this one.
+    var sequence: UInt64?
+
+    init(owner: String, sequence: UInt64?) {
+        self.owner = owner
+        self.sequence = sequence
+    }
+
+    init(_ metadata: UnsafeRawPointer, _ count: Int) {
+        let text = String(decoding: UnsafeRawBufferPointer(start: metadata, count: count), as: UTF8.self)
+        let lines = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
+        owner = String(lines[0])
+        sequence = lines.count > 1 ? UInt64(lines[1]) : nil
+    }
+
+    var text: String { sequence.map { "\(owner)\n\($0)" } ?? owner }
 }

@@ -37,6 +37,8 @@ package final class KafkaSource: LaneSource {
     /// An assignment that was told of but not begun.
     var waiting: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
     let settings: KafkaSettings
+    /// As `committed` found them last.
+    var sequences: [SourcePartition: UInt64] = [:]
     private var hasJoined = false
     private(set) var partitionCount = 0
     /// Made when it is first needed.
@@ -124,7 +126,7 @@ package final class KafkaSource: LaneSource {
     /// Commits positions by themselves, outside of any transaction.
     package func commit(_ positions: [SourcePartition: Int64]) throws(Fault) {
         guard !positions.isEmpty, queue != nil else { return }
-        let list = list(of: positions, metadata: nil)
+        let list = list(of: positions)
         defer { rd_kafka_topic_partition_list_destroy(list) }
         try commit(list)
     }

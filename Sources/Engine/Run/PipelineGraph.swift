@@ -136,6 +136,8 @@ final class PipelineGraph: LaneGraph {
 
     func writers(task: Int32) -> [Int: [InputWriter]] { tasks[task].map { pipeline.writers($0) } ?? [:] }
 
+    func sequence(task: Int32) -> UInt64 { tasks[task]?.sequence ?? 0 }
+
     func mark(of partition: SourcePartition) -> LogMark? { tasks[partition.partition]?.marks[partition.source] }
 
     func formerTopic(of partition: SourcePartition) -> String? {

@@ -51,7 +51,7 @@ package final class TaskState {
     /// It named another.
     package internal(set) var isContradicted = false
     /// Commits so far, and what the last one said about the task as a whole.
-    var sequence: UInt64 = 0
+    package internal(set) var sequence: UInt64 = 0
     var lastMeta: [UInt8] = []
     /// The definitions under which the state was kept, as far as the changelog knows.
     var definitions: [UInt8] = []
