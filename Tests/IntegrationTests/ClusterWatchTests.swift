@@ -29,7 +29,7 @@ import Topology
         try rig.makeTopic(rig.orders, records: 0..<100)
         let run = try rig.startAndWait(100)
         try rig.admin.delete([rig.orders])
-        #expect(WorkerTests.wait(seconds: 30) { (try? rig.makeTopic(rig.orders, records: 200..<700)) != nil })
+        #expect(WorkerTests.wait(seconds: 120) { (try? rig.makeTopic(rig.orders, records: 200..<700)) != nil })
         let fault = run.end()
         #expect(fault?.detail.contains("is another log than before") == true, "\(fault?.detail ?? "")")
     }
@@ -49,7 +49,7 @@ import Topology
                 "\(fault?.detail ?? "")")
         }
         let sister = try rig.start(.init(condition: "orders > 7"), state: "second")
-        #expect(WorkerTests.wait(seconds: 60) { sister.worker.isReady || sister.hasEnded })
+        #expect(WorkerTests.wait(seconds: 120) { sister.worker.isReady || sister.hasEnded })
         #expect(sister.stop() == nil)
         try rig.feed(rig.orders, 100..<150)
         #expect(first.finish(after: 150) == nil)
@@ -60,16 +60,16 @@ import Topology
     @Test func aNamesakeIsNamed() throws {
         try rig.makeTopic(rig.orders, records: 0..<100)
         let first = try rig.start(state: "first", instanceId: "twin")
-        #expect(WorkerTests.wait(seconds: 60) { first.worker.isReady && first.processed == 100 || first.hasEnded })
+        #expect(WorkerTests.wait(seconds: 120) { first.worker.isReady && first.processed == 100 || first.hasEnded })
         let second = try rig.start(state: "second", instanceId: "twin")
-        #expect(WorkerTests.wait(seconds: 60) { first.hasEnded || second.hasEnded })
+        #expect(WorkerTests.wait(seconds: 120) { first.hasEnded || second.hasEnded })
         let (ended, other) = first.hasEnded ? (first, second) : (second, first)
         let fault = ended.end()
         #expect(fault?.domain == .user)
         #expect(fault?.detail.contains("another worker runs under the same name ('twin-0-") == true, "\(fault?.detail ?? "")")
-        #expect(WorkerTests.wait(seconds: 60) { other.worker.isReady || other.hasEnded })
+        #expect(WorkerTests.wait(seconds: 120) { other.worker.isReady || other.hasEnded })
         try rig.feed(rig.orders, 100..<120)
-        #expect(WorkerTests.wait(seconds: 60) { first.processed + second.processed == 120 || other.hasEnded })
+        #expect(WorkerTests.wait(seconds: 120) { first.processed + second.processed == 120 || other.hasEnded })
         #expect(other.stop() == nil)
     }
 
@@ -77,7 +77,7 @@ import Topology
     @Test func countersGoOnWhenALaneBeginsAgain() throws {
         try rig.makeTopic(rig.orders, records: 0..<100)
         let run = try rig.start(instanceId: "counted")
-        #expect(WorkerTests.wait(seconds: 60) { run.worker.isReady && run.processed == 100 || run.hasEnded })
+        #expect(WorkerTests.wait(seconds: 120) { run.worker.isReady && run.processed == 100 || run.hasEnded })
         // Somebody takes over the lane's transactions, so that the next commit fails.
         var settings = rig.cluster.settings(group: "")
         settings.transactionalId = "\(rig.group)-counted-0"

@@ -108,7 +108,7 @@ import Topology
             let failure = LockedFault()
             let thread = Thread { do { try worker.run() } catch { failure.set("\(error)") } }
             thread.start()
-            #expect(WorkerTests.wait(seconds: 60) { worker.isReady || failure.text != nil })
+            #expect(WorkerTests.wait(seconds: 120) { worker.isReady || failure.text != nil })
             for transfer in transfers[transfers.count * round / 2..<transfers.count * (round + 1) / 2] {
                 try feeder.send(to: transferTopic, key: "A\(transfer.from)", value: transfer.json)
             }
@@ -120,7 +120,7 @@ import Topology
             }
             #expect(isThere, "\(live.count) of \(wanted)")
             worker.stop()
-            #expect(WorkerTests.wait(seconds: 30) { thread.isFinished })
+            #expect(WorkerTests.wait(seconds: 120) { thread.isFinished })
             #expect(failure.text == nil, "\(failure.text ?? "")")
         }
         let (missing, strange) = (Set(expected).subtracting(live), Set(live).subtracting(expected))

@@ -109,6 +109,34 @@ import Topology
         #expect(Set(published.map { "\($0.key ?? "")/\($0.value ?? "")" }).count == 2000)
     }
 
+    @Test func positionsSayWithWhichCommitTheyWereMade() throws {
+        // Goal: who restores a task learns of its last commit, though that moved no position.
+        let cluster = try KafkaCluster.shared()
+        let input = try cluster.makeTopic("orders", partitions: 1)
+        let output = try cluster.makeTopic("alerts", partitions: 1)
+        let feeder = try KafkaFeeder(cluster.settings(group: ""))
+        try feeder.send(to: feeder.topic(input), key: "M", value: "1")
+        try feeder.flush()
+        let group = "noted-\(UInt32.random(in: 0...UInt32.max))"
+        let orders = SourcePartition(source: 0, partition: 0)
+        for sequence in [nil, 7, 8] as [UInt64?] {
+            let intake = Intake(
+                try KafkaSource(
+                    cluster.settings(group: group, instanceId: "lane-0"),
+                    topics: [KafkaSourceTopic(topic: input, source: 0, start: .earliest)]))
+            #expect(intake.poll { intake.source.assignment.count == 1 })
+            #expect(intake.source.sequence(of: orders) == (sequence == 8 ? 7 : nil))
+            var settings = cluster.settings(group: group)
+            settings.transactionalId = "\(group)-lane-0"
+            let sink = try KafkaSink(
+                settings, topics: KafkaSink.Topics(sinks: [output]), group: intake.source, clock: SystemClock())
+            try sink.commit(Outbox(), [orders: 1], sequences: sequence.map { [0: $0] } ?? [:])
+            #expect(try intake.source.committed([orders]) == [orders: 1])
+            #expect(intake.source.sequence(of: orders) == sequence)
+            sink.close()
+        }
+    }
+
     @Test func choosesThePartitionsThatKafkaChooses() throws {
         // Goal: keys of our producers and of Kafka's own meet in the same partitions.
         let cluster = try KafkaCluster.shared()

@@ -59,7 +59,7 @@ import Topology
         try rig.makeTopic(rig.orders, records: 0..<100)
         let run = try rig.startAndWait(100)
         try rig.delete(rig.orders)
-        #expect(WorkerTests.wait(seconds: 60) { !run.worker.isReady })
+        #expect(WorkerTests.wait(seconds: 120) { !run.worker.isReady })
         guard comesBack else {
             // It may be about to say so.
             let fault = run.stop()
@@ -110,7 +110,7 @@ import Topology
         try rig.cluster.run(["groups", "--delete", "--group", rig.group])
         try rig.makeTopic(rig.orders, records: 10_000..<10_020)
         let second = try rig.start(state: "second")
-        #expect(WorkerTests.wait(seconds: 60) { second.processed >= 20 || second.hasEnded })
+        #expect(WorkerTests.wait(seconds: 120) { second.processed >= 20 || second.hasEnded })
         var next = 10_020
         let reader = try KafkaReader(rig.cluster.settings(group: ""), topic: "\(rig.group)-state-changelog")
         var reached: Int64 = 0
@@ -121,7 +121,7 @@ import Topology
                 _ = try? reader.poll(timeoutMilliseconds: 50) { if $0.partition == 0 { reached = max(reached, $0.offset) } }
                 return reached > end + 10
             })
-        #expect(WorkerTests.wait(seconds: 60) { second.processed >= Int64(next - 10_000) })
+        #expect(WorkerTests.wait(seconds: 120) { second.processed >= Int64(next - 10_000) })
         #expect(second.stop() == nil)
         // The first machine is back.
         let third = try rig.start(state: "first")

@@ -89,7 +89,7 @@ final class OperationsRig {
     /// Starts one and waits until it has processed so many records.
     func startAndWait(_ records: Int64, _ text: Text = Text(), state: String = "state") throws -> WorkerRun {
         let run = try start(text, state: state)
-        #expect(WorkerTests.wait(seconds: 60) { run.worker.isReady && run.processed >= records || run.hasEnded })
+        #expect(WorkerTests.wait(seconds: 120) { run.worker.isReady && run.processed >= records || run.hasEnded })
         return run
     }
 }

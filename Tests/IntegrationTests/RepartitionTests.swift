@@ -89,13 +89,13 @@ import Topology
             let failure = LockedFault()
             let thread = Thread { do { try worker.run() } catch { failure.set("\(error)") } }
             thread.start()
-            #expect(WorkerTests.wait(seconds: 60) { worker.isReady || failure.text != nil })
+            #expect(WorkerTests.wait(seconds: 120) { worker.isReady || failure.text != nil })
             for order in orders[orders.count * round / 3..<orders.count * (round + 1) / 3] {
                 try feeder.send(to: target, key: order.merchant, value: order.json, partition: Self.partition(order.merchant))
             }
             try feeder.flush()
             let wanted = round < 2 ? expected.count / 4 * round : expected.count
-            let isThere = WorkerTests.wait(seconds: 90) {
+            let isThere = WorkerTests.wait(seconds: 120) {
                 for reader in readers {
                     _ = try? reader.poll(timeoutMilliseconds: 20) { if let text = $0.valueText { live.append(Self.essence(text)) } }
                 }
@@ -103,7 +103,7 @@ import Topology
             }
             #expect(isThere, "\(live.count) of \(wanted)")
             worker.stop()
-            #expect(WorkerTests.wait(seconds: 30) { thread.isFinished })
+            #expect(WorkerTests.wait(seconds: 120) { thread.isFinished })
             #expect(failure.text == nil)
         }
         let (missing, strange) = (Set(expected).subtracting(live), Set(live).subtracting(expected))
@@ -151,12 +151,12 @@ import Topology
         thread.start()
         defer {
             worker.stop()
-            #expect(WorkerTests.wait(seconds: 60) { thread.isFinished })
+            #expect(WorkerTests.wait(seconds: 120) { thread.isFinished })
         }
         let reader = try KafkaReader(settings, topic: windows)
         var closed = 0
         // By the clock of the old record it would take nine minutes and more.
-        let isThere = WorkerTests.wait(seconds: 90) {
+        let isThere = WorkerTests.wait(seconds: 120) {
             _ = try? reader.poll(timeoutMilliseconds: 20) { (_: KafkaReader.Record) in closed += 1 }
             return closed >= 4 || failure.text != nil
         }
@@ -197,7 +197,7 @@ import Topology
         let reader = try KafkaReader(settings, topic: "\(name)-windows")
         var steps: [String: Int] = [:]
         // Windows of the topic's own key close as ever; those of the other key would have by then.
-        let isThere = WorkerTests.wait(seconds: 60) {
+        let isThere = WorkerTests.wait(seconds: 120) {
             _ = try? reader.poll(timeoutMilliseconds: 20) { record in
                 let step = record.valueText?.contains("\"step\":\"buyers\"") == true ? "buyers" : "merchants"
                 steps[step, default: 0] += 1

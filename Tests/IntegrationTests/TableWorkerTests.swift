@@ -53,7 +53,7 @@ import Topology
         func stop() {
             worker.stop()
             let thread = thread
-            #expect(WorkerTests.wait(seconds: 30) { thread.isFinished })
+            #expect(WorkerTests.wait(seconds: 120) { thread.isFinished })
             #expect(failure.text == nil)
         }
     }
@@ -118,7 +118,7 @@ import Topology
             return false
         }
         var run = Run(spec, options)
-        var isThere = WorkerTests.wait(seconds: 60) { read(); return found.count >= expected.count || run.failure.text != nil }
+        var isThere = WorkerTests.wait(seconds: 120) { read(); return found.count >= expected.count || run.failure.text != nil }
         #expect(isThere)
         let wrong = expected.filter { found[$0.key] != $0.value }
         #expect(wrong.isEmpty, "\(wrong.count) of \(expected.count), like \(wrong.first.map { "\($0) \(found[$0.key] ?? "")" } ?? "")")
@@ -141,7 +141,7 @@ import Topology
         let waiting = [try order("M7", "2026-05-01T00:00:00Z"), try order("M3", "2026-05-01T00:00:00Z"), try order("M9", "2026-05-01T00:00:00Z")]
         try feeder.flush()
         run = Run(spec, options)
-        isThere = WorkerTests.wait(seconds: 60) {
+        isThere = WorkerTests.wait(seconds: 120) {
             read()
             return waiting.allSatisfy { found[$0] != nil } || run.failure.text != nil
         }
@@ -204,12 +204,12 @@ import Topology
         options.redis = redis.address
         try send(0..<600)
         let run = Run(spec, options)
-        #expect(WorkerTests.wait(seconds: 60) { hasAll(600) })
+        #expect(WorkerTests.wait(seconds: 120) { hasAll(600) })
         #expect((0..<600).allSatisfy { found[$0] == ($0 % 60 < 50 ? "\($0 % 60).00 true" : "none false") })
         redis.kill()
         usleep(20_000)
         try send(600..<700)
-        #expect(WorkerTests.wait(seconds: 60) { hasAll(700) })
+        #expect(WorkerTests.wait(seconds: 120) { hasAll(700) })
         #expect((600..<700).allSatisfy { found[$0] == "none false" })
         #expect(run.worker.metricsText().contains("millrace_table_lookups_unanswered_total{table=\"limits\"}"))
         run.stop()

@@ -117,7 +117,7 @@ import Topology
             let failure = LockedFault()
             let thread = Thread { do { try worker.run() } catch { failure.set("\(error)") } }
             thread.start()
-            #expect(WorkerTests.wait(seconds: 60) { worker.isReady || failure.text != nil })
+            #expect(WorkerTests.wait(seconds: 120) { worker.isReady || failure.text != nil })
             let part = round == 0 ? web[...] : round == 1 ? shop[..<(shop.count / 2)] : shop[(shop.count / 2)...]
             for order in part {
                 try feeder.send(
@@ -125,7 +125,7 @@ import Topology
             }
             try feeder.flush()
             let wanted = [0, expected.count / 10, expected.count][round]
-            let isThere = WorkerTests.wait(seconds: 90) {
+            let isThere = WorkerTests.wait(seconds: 120) {
                 for reader in readers {
                     _ = try? reader.poll(timeoutMilliseconds: 20) { if let text = $0.valueText { live += Self.essences([text]) } }
                 }
@@ -134,7 +134,7 @@ import Topology
             }
             #expect(isThere, "\(live.count) of \(wanted)")
             worker.stop()
-            #expect(WorkerTests.wait(seconds: 30) { thread.isFinished })
+            #expect(WorkerTests.wait(seconds: 120) { thread.isFinished })
             #expect(failure.text == nil)
         }
         let (missing, strange) = (Set(expected).subtracting(live), Set(live).subtracting(expected))

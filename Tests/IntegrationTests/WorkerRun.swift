@@ -28,7 +28,7 @@ final class WorkerRun: @unchecked Sendable {
 
     /// Waits until so many records are processed, asks it to stop, and waits for its end; the fault that it threw.
     func finish(after records: Int64) -> Fault? {
-        #expect(WorkerTests.wait(seconds: 60) { worker.isReady && processed >= records || hasEnded })
+        #expect(WorkerTests.wait(seconds: 120) { worker.isReady && processed >= records || hasEnded })
         return stop()
     }
 
@@ -39,7 +39,7 @@ final class WorkerRun: @unchecked Sendable {
 
     /// Waits for its end.
     func end() -> Fault? {
-        #expect(WorkerTests.wait(seconds: 60) { hasEnded })
+        #expect(WorkerTests.wait(seconds: 120) { hasEnded })
         return fault
     }
 }

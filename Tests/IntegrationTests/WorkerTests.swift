@@ -77,7 +77,7 @@ import Topology
         let failure = LockedFault()
         let thread = Thread { do { try worker.run() } catch { failure.set("\(error)") } }
         thread.start()
-        #expect(Self.wait(seconds: 30) { worker.isReady || failure.text != nil })
+        #expect(Self.wait(seconds: 120) { worker.isReady || failure.text != nil })
         let feeder = try KafkaFeeder(cluster.settings(group: ""))
         let target = try feeder.topic(orders)
         func send(_ range: Range<Int>) throws {
@@ -94,7 +94,7 @@ import Topology
         try send(0..<half)
         redis.pause()
         try send(half..<events.events.count)
-        #expect(Self.wait(seconds: 60) { processed() == Int64(events.events.count) || failure.text != nil })
+        #expect(Self.wait(seconds: 120) { processed() == Int64(events.events.count) || failure.text != nil })
         let reader = try KafkaReader(cluster.settings(group: ""), topic: alerts)
         var live: [String] = []
         // Alerts that only the end of the file brings are not expected from a stream that may go on.
@@ -103,7 +103,7 @@ import Topology
             let time = (try? JSONSerialization.jsonObject(with: Data(alert.utf8)) as? [String: Any])?["event_time"] as? String
             return (CivilTime.parse(time ?? "")?.milliseconds ?? .max) <= last - 3_600_000
         }
-        _ = Self.wait(seconds: 30) {
+        _ = Self.wait(seconds: 120) {
             _ = try? reader.poll(timeoutMilliseconds: 50) { if let value = $0.valueText { live.append(value) } }
             return live.count >= expected.count
         }
@@ -118,7 +118,7 @@ import Topology
 
         // Each merchant's hash holds the newest values.
         worker.stop()
-        #expect(Self.wait(seconds: 30) { thread.isFinished })
+        #expect(Self.wait(seconds: 120) { thread.isFinished })
         #expect(failure.text == nil)
         let check = try RedisReader(redis.address)
         #expect(try check.command("DBSIZE").integer ?? 0 > 10)
@@ -156,16 +156,16 @@ import Topology
             let thread = Thread { do { try worker.run() } catch { failure.set("\(error)") } }
             thread.start()
             func processed() -> Int64 { worker.statuses.reduce(0) { $0 + $1.records } }
-            #expect(Self.wait(seconds: 60) { processed() >= (round == 0 ? 501 : 500) || failure.text != nil })
+            #expect(Self.wait(seconds: 120) { processed() >= (round == 0 ? 501 : 500) || failure.text != nil })
             worker.stop()
-            #expect(Self.wait(seconds: 30) { thread.isFinished })
+            #expect(Self.wait(seconds: 120) { thread.isFinished })
             #expect(failure.text == nil)
             #expect(processed() == (round == 0 ? 501 : 500), "round \(round)")
         }
         let reader = try KafkaReader(cluster.settings(group: ""), topic: "marketplace-dead-letter")
         var dead = 0
         var headers: [String: String] = [:]
-        _ = Self.wait(seconds: 20) {
+        _ = Self.wait(seconds: 120) {
             _ = try? reader.poll(timeoutMilliseconds: 50) { record in
                 let named = Dictionary(record.headers.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
                 guard named["__streams.errors.topic"] == orders else { return }

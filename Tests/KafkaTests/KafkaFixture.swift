@@ -31,7 +31,7 @@ final class Intake {
     deinit { source.close() }
 
     /// Polls until `isDone`, false if that takes longer than `seconds`.
-    func poll(seconds: Int = 30, until isDone: () -> Bool) -> Bool {
+    func poll(seconds: Int = 60, until isDone: () -> Bool) -> Bool {
         let deadline = monotonicNanoseconds() + Int64(seconds) * 1_000_000_000
         while !isDone() {
             if monotonicNanoseconds() > deadline { return false }
@@ -85,7 +85,7 @@ final class Intake {
 func readAll(_ settings: KafkaSettings, _ topic: String) throws -> [(Seen, [(name: String, value: String)])] {
     let reader = try KafkaReader(settings, topic: topic)
     var result: [(Seen, [(name: String, value: String)])] = []
-    let deadline = monotonicNanoseconds() + 30_000_000_000
+    let deadline = monotonicNanoseconds() + 60_000_000_000
     while !reader.isAtEnd {
         if monotonicNanoseconds() > deadline { throw Fault(.external, "topic '\(topic)' does not end") }
         try reader.poll(timeoutMilliseconds: 10) { record in
