@@ -72,20 +72,22 @@ extension Lane {
             var overtaken: Set<Int32> = []
             let ends = try storage.changelog.read(from) { task, offset, key, value throws(Fault) in
                 changes += 1
-                if overtaken.contains(task) { return }
-                if whole.contains(task), offset >= self.held[task]?.changelogEnd ?? 0 {
-                    overtaken.insert(task)
-                    return
+                if whole.contains(task) {
+                    // Of what is whole only the last record is looked at again.
+                    let end = self.held[task]?.changelogEnd ?? 0
+                    if offset >= end { overtaken.insert(task) }
+                    if offset != end - 1 || overtaken.contains(task) { return }
                 }
                 if try self.graph.restore(task: task, key: key, value: value) { self.held[task]?.changelogEnd = offset + 1 }
             }
-            var behind: SourcePartition?
             for (task, end) in ends { from[task] = end.offset }
-            // Of a commit that has ended, and not in this partition yet, nothing can be read.
-            let foreign = tasks.filter { task in
-                !graph.isContinued(task: task)
-                    && !(ends[task]?.isOpen == true && assigned.contains { $0.partition == task && isBehind($0, positions[$0]) })
+            // Of a commit that has ended, and not in this partition yet, nothing can be read, be it one's own.
+            let behind = tasks.filter { task in
+                guard ends[task]?.isOpen == true else { return false }
+                return whole.contains(task) && !graph.isContinued(task: task)
+                    || assigned.contains { $0.partition == task && isBehind($0, positions[$0]) }
             }
+            let foreign = tasks.filter { !graph.isContinued(task: $0) && !behind.contains($0) }
             for task in foreign.sorted() {
                 Log.warning(
                     "\(storage.changelog.place(of: task)) does not go on from what this worker kept of task \(task): the topic was made "
@@ -107,15 +109,11 @@ extension Lane {
             whole.subtract(foreign)
             whole.subtract(overtaken)
             if !foreign.isEmpty || !overtaken.isEmpty { continue }
-            for partition in assigned {
-                guard let end = ends[partition.partition], end.isOpen, isBehind(partition, positions[partition]) else { continue }
-                behind = partition
-            }
-            guard let behind else { break }
+            guard let behind = behind.min() else { break }
             guard now() < deadline else {
                 throw Fault(
                     .external,
-                    "\(storage.changelog.place(of: behind.partition)): a transaction that another worker left stays open",
+                    "\(storage.changelog.place(of: behind)): a transaction that another worker left stays open",
                     retry: .withBackoff
                 )
             }
