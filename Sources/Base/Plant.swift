@@ -1,22 +1,14 @@
 import Glibc
 
 /// Faults that tests plant to prove that they would be found, and points at which they kill the process. Both
-/// come from the environment, in debug builds only: `MILLRACE_PLANT=delta-skipped`,
+/// come from the environment, in debug builds only: `MILLRACE_PLANT=offsets-first`,
 /// `MILLRACE_KILL_AT=commit-sent:3` (SIGKILL at the third pass).
 package enum Plant {
     package enum Mistake: String, CaseIterable, Sendable {
         /// Positions become durable before the outputs do.
         case offsetsFirst = "offsets-first"
-        /// Some changed panes do not reach the changelog.
-        case deltaSkipped = "delta-skipped"
-        /// A snapshot claims more of the changelog than it holds.
-        case snapshotAhead = "snapshot-ahead"
         /// A commit of unknown outcome is taken for a success, and its producer goes on.
         case producerKept = "producer-kept"
-        /// Watermarks are neither carried through repartition topics nor restored.
-        case watermarkLost = "watermark-lost"
-        /// The first record after a restore is left out.
-        case offByOne = "off-by-one"
     }
 
     package enum Point: String, Sendable {

@@ -192,6 +192,5 @@ extension Lane {
                     + "between are left out")
             positions[partition] = committed
         }
-        if Plant.isOn(.offByOne) { for partition in assigned { positions[partition]? += 1 } }
     }
 }

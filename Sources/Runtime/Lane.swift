@@ -417,8 +417,7 @@ package final class Lane {
 
     private func save(_ task: Int32, _ snapshots: any SnapshotStore) {
         guard let end = held[task]?.changelogEnd else { return }
-        let claimed = Plant.isOn(.snapshotAhead) ? end + 40 : end
-        snapshots.save(task, graph.snapshot(task: task), changelogEnd: claimed)
+        snapshots.save(task, graph.snapshot(task: task), changelogEnd: end)
         held[task]?.snapshotEnd = end
         held[task]?.snapshotAt = now()
     }

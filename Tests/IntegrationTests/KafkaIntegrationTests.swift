@@ -196,7 +196,8 @@ import Topology
         // Goal: with the broker gone (kill -9) nothing is reported as published; once it is back, everything
         // arrives exactly once, and the reader, whom the group has given up by then, goes on where it
         // committed.
-        let cluster = try KafkaCluster.shared()
+        let cluster = try KafkaCluster.own(brokers: 1)
+        defer { cluster.wipe() }
         let topic = try cluster.makeTopic("alerts", partitions: 1)
         let sink = try KafkaSink(
             cluster.settings(group: ""),

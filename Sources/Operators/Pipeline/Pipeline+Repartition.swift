@@ -47,7 +47,7 @@ extension Pipeline {
                 let row = rows[index]
                 var origin = origin(plan, source, task, row)
                 origin.writer = task.partition
-                origin.watermark = Plant.isOn(.watermarkLost) ? .min : watermarks[row]
+                origin.watermark = watermarks[row]
                 encoder.encode(row, arena: arena, origin)
                 // Stamped with the time of the write: by their event time old records would outlive the topic's
                 // retention before they are read.
@@ -72,7 +72,6 @@ extension Pipeline {
     package func carryWatermarks(
         _ task: TaskState, quiet: (Int) -> Bool, atEnd: (Int) -> Bool = { _ in false }, into outbox: inout Outbox
     ) {
-        if Plant.isOn(.watermarkLost) { return }
         for repartition in repartitions {
             let origin = repartition.spec.origin
             var time = CarriedTime(watermark: task.watermarks[origin])
