@@ -163,57 +163,6 @@ import Topology
         #expect(isThere && failure.text == nil, "\(closed) \(failure.text ?? "")")
     }
 
-    /// Goal: the comparison above sees a watermark that is not carried: no window of the other key closes then.
-    @Test func aWatermarkThatIsNotCarriedIsNoticed() throws {
-        let cluster = try KafkaCluster.shared()
-        let topic = try cluster.makeTopic("orders", partitions: Self.partitions)
-        let name = "rep-\(UInt32.random(in: 0...UInt32.max))"
-        var random = SplitMix64(seed: 8)
-        let settings = cluster.settings(group: name)
-        try KafkaAdmin(settings).create(
-            ["alerts", "windows"].map { KafkaTopicPlan(name: "\(name)-\($0)", partitions: Self.partitions) })
-        let feeder = try KafkaFeeder(settings)
-        let target = try feeder.topic(topic)
-        for order in Self.orders(&random, count: 3000) {
-            try feeder.send(to: target, key: order.merchant, value: order.json, partition: Self.partition(order.merchant))
-        }
-        try feeder.flush()
-        let folder = NSTemporaryDirectory() + "/millrace-\(name)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        try Self.topology(name, topic).write(toFile: folder + "/topology.yaml", atomically: true, encoding: .utf8)
-        let worker = Process()
-        worker.executableURL = URL(fileURLWithPath: WorkerProcess.program)
-        worker.arguments = [
-            "run", folder + "/topology.yaml", "--bootstrap-server", cluster.bootstrapServers, "--state", folder + "/state",
-        ]
-        worker.environment = ProcessInfo.processInfo.environment.merging(["MILLRACE_PLANT": "watermark-lost"]) { $1 }
-        worker.standardError = FileHandle.nullDevice
-        try worker.run()
-        defer {
-            worker.terminate()
-            worker.waitUntilExit()
-        }
-        let reader = try KafkaReader(settings, topic: "\(name)-windows")
-        var steps: [String: Int] = [:]
-        // Windows of the topic's own key close as ever; those of the other key would have by then.
-        let isThere = WorkerTests.wait(seconds: 120) {
-            _ = try? reader.poll(timeoutMilliseconds: 20) { record in
-                let step = record.valueText?.contains("\"step\":\"buyers\"") == true ? "buyers" : "merchants"
-                steps[step, default: 0] += 1
-            }
-            return steps["merchants", default: 0] >= 80
-        }
-        #expect(isThere, "\(steps)")
-        let later = Date().addingTimeInterval(4)
-        _ = WorkerTests.wait(seconds: 10) {
-            _ = try? reader.poll(timeoutMilliseconds: 20) { record in
-                if record.valueText?.contains("\"step\":\"buyers\"") == true { steps["buyers", default: 0] += 1 }
-            }
-            return Date() > later
-        }
-        #expect(steps["buyers"] == nil, "\(steps)")
-    }
 
     /// Partition 0 stays empty.
     static func partition(_ merchant: String) -> Int32 {
