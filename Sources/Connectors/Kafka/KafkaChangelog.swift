@@ -22,7 +22,7 @@ package final class KafkaChangelog: ChangelogReader {
         client = try KafkaClient(settings, .reader)
         self.topic = topic
         self.progress = progress
-        rd_kafka_poll_set_consumer(client.handle)
+        client.forwardsToConsumer()
         guard let queue = rd_kafka_queue_get_consumer(client.handle) else {
             throw Fault(.defect, "no consumer queue")
         }

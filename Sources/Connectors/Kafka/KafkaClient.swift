@@ -1,5 +1,6 @@
 import Base
 import CRdkafka
+import Glibc
 
 /// A librdkafka handle and what its callbacks reported. Callbacks run inside polls, on the caller's thread.
 final class KafkaClient {
@@ -124,6 +125,8 @@ final class KafkaClient {
         try askMetadata(nil, deadlineMilliseconds: deadlineMilliseconds) { _ in RD_KAFKA_RESP_ERR_NO_ERROR }
     }
 
+    private(set) var isForwarding = false
+
     private func askMetadata(
         _ topic: OpaquePointer?,
         deadlineMilliseconds: Int,
@@ -149,8 +152,8 @@ final class KafkaClient {
                 if problem.isFinal { throw Fault(.external, "Kafka: \(problem.text)") }
                 reason = problem.text
             }
-            // Serves the error callback, which knows more than "timed out".
-            rd_kafka_poll(handle, 100)
+            // The error callback knows more than "timed out".
+            serve(milliseconds: 100)
             if let known = reports.pointee.problems.last { reason = known.text }
             if let fault = takeFault() { throw fault }
         } while monotonicNanoseconds() < deadline
@@ -185,8 +188,20 @@ final class KafkaClient {
             if problem.isFinal || monotonicNanoseconds() > deadline {
                 throw Fault(.external, "Kafka: \(problem.text)", retry: problem.retry)
             }
-            rd_kafka_poll(handle, 50)
+            serve(milliseconds: 50)
         }
+    }
+
+    /// Callbacks come through the consumer's queue from now on.
+    func forwardsToConsumer() {
+        rd_kafka_poll_set_consumer(handle)
+        isForwarding = true
+    }
+
+    /// Serves callbacks for so long. Not where they come through a consumer's queue, in which there may be records: at those
+    /// the client ends the process.
+    private func serve(milliseconds: Int32) {
+        if isForwarding { usleep(UInt32(milliseconds) * 1000) } else { rd_kafka_poll(handle, milliseconds) }
     }
 
     /// The fault for a topic that does not exist; it may come, or come back.

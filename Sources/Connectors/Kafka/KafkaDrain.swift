@@ -31,7 +31,7 @@ package enum KafkaDrain {
             throw client.missing(topic)
         }
         var loop = Loop(partitions: count)
-        rd_kafka_poll_set_consumer(client.handle)
+        client.forwardsToConsumer()
         guard let queue = rd_kafka_queue_get_consumer(client.handle) else {
             throw Fault(.defect, "no consumer queue")
         }

@@ -18,7 +18,7 @@ final class KafkaLogProbe {
     init(_ settings: KafkaSettings) throws(Fault) {
         self.settings = settings
         client = try KafkaClient(settings, .probe)
-        rd_kafka_poll_set_consumer(client.handle)
+        client.forwardsToConsumer()
         guard let queue = rd_kafka_queue_get_consumer(client.handle) else { throw Fault(.defect, "no consumer queue") }
         self.queue = queue
     }

@@ -62,7 +62,7 @@ package final class KafkaReader: BroadcastReader {
         atEnd = Array(repeating: false, count: count)
         messages = .allocate(capacity: Self.capacity)
         messages.initialize(repeating: nil, count: Self.capacity)
-        rd_kafka_poll_set_consumer(client.handle)
+        client.forwardsToConsumer()
         guard let queue = rd_kafka_queue_get_consumer(client.handle) else {
             throw Fault(.defect, "no consumer queue")
         }

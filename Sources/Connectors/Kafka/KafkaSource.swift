@@ -72,7 +72,7 @@ package final class KafkaSource: LaneSource {
         slotOf = .allocate(capacity: capacity)
         slotOf.initialize(repeating: -1, count: capacity)
         storage = RawRecordStorage(capacity: capacity)
-        rd_kafka_poll_set_consumer(client.handle)
+        client.forwardsToConsumer()
         queue = rd_kafka_queue_get_consumer(client.handle)
         if isSplit, let queue { split = try KafkaSplit(client, main: queue) }
     }
