@@ -13,8 +13,7 @@ extension Lane {
         let tasks = Set(assigned.map(\.partition))
         // Without a changelog there is no telling what another lane made of the partition meanwhile.
         for task in held.keys where storage == nil || !tasks.contains(task) {
-            graph.drop(task: task)
-            held[task] = nil
+            forget(task)
         }
         for partition in assigned { graph.open(partition) }
         let inGroup = try source.committed(assigned)
@@ -62,9 +61,7 @@ extension Lane {
                 held[task] = loadSnapshot(task, storage)
                 if held[task]?.snapshotEnd != nil { fromSnapshots += 1 }
             }
-            // With the last record that is known, which says whose life it is.
-            let last: Int64? = held[task]?.changelogEnd.map { $0 - 1 }
-            from[task] = .some(last)
+            from[task] = .some(lastKnown(of: task))
         }
         let deadline = now() + Self.openTransactionMilliseconds
         var isTold = false
@@ -92,19 +89,18 @@ extension Lane {
                 Log.warning(
                     "\(storage.changelog.place(of: task)) does not go on from what this worker kept of task \(task): the topic was made "
                         + "anew since. What was kept is passed over, and the changelog read from its beginning")
-                graph.drop(task: task)
-                for partition in assigned where partition.partition == task { graph.open(partition) }
+                reopen(task, assigned)
                 held[task] = Held(snapshotAt: now())
                 from[task] = .some(nil)
             }
             // Another lane had them meanwhile, while this one was not heard of.
             for task in overtaken.subtracting(foreign).sorted() {
-                graph.drop(task: task)
-                for partition in assigned where partition.partition == task { graph.open(partition) }
+                Log.info("task \(task) was another lane's meanwhile: what this one kept of it is passed over")
+                reopen(task, assigned)
                 held[task] = loadSnapshot(task, storage)
-                let last: Int64? = held[task]?.changelogEnd.map { $0 - 1 }
-                from[task] = .some(last)
+                from[task] = .some(lastKnown(of: task))
                 fromMemory -= 1
+                if held[task]?.snapshotEnd != nil { fromSnapshots += 1 }
             }
             whole.subtract(foreign)
             whole.subtract(overtaken)
@@ -134,6 +130,16 @@ extension Lane {
         Log.info(
             "restored \(tasks.count) tasks (\(numbers)) in \(now() - begin) ms: \(fromMemory) were in memory, "
                 + "\(fromSnapshots) in snapshots; \(changes) changes read")
+    }
+
+    /// The last record of a task's changelog that is known here, from which on to read, for it says whose life it is; nil:
+    /// none is.
+    func lastKnown(of task: Int32) -> Int64? { held[task]?.changelogEnd.map { $0 - 1 } }
+
+    /// A task begins anew, with nothing.
+    private func reopen(_ task: Int32, _ assigned: [SourcePartition]) {
+        graph.drop(task: task)
+        for partition in assigned where partition.partition == task { graph.open(partition) }
     }
 
     /// True if the group knows of a later commit than the state.

@@ -21,8 +21,7 @@ extension Lane {
             for task in tasks.sorted() { held[task] = loadSnapshot(task, storage) }
             var from: [Int32: Int64?] = [:]
             for task in tasks {
-                let last: Int64? = held[task]?.changelogEnd.map { $0 - 1 }
-                from[task] = .some(last)
+                from[task] = .some(lastKnown(of: task))
             }
             for _ in 0..<Self.passesMax {
                 let before = changes
@@ -51,7 +50,7 @@ extension Lane {
         Log.info("warmed \(held.count) tasks up in \(now() - begin) ms before joining; \(changes) changes read")
     }
 
-    private func forget(_ task: Int32) {
+    func forget(_ task: Int32) {
         graph.drop(task: task)
         held[task] = nil
     }

@@ -68,7 +68,6 @@ extension Scenario {
                   alerts: { kafka: { topic: alerts } }
                   flows: { kafka: { topic: flows }, from: [flow] }
                 """,
-            partitions: partitions, feed: feed, isSeparate: false, mayRepeat: false,
-            ignored: ["detected_at", "cause", "completeness"])
+            partitions: partitions, feed: feed, isSeparate: false, mayRepeat: false)
     }
 }

@@ -24,11 +24,9 @@ package struct Schedule {
     /// Virtual time without troubles, after everything was read, in which nothing may change any more.
     private static let calmMilliseconds: Int64 = 90_000
 
-    private let seed: UInt64
     private let scenario: Scenario
     private let broker: SimulatedBroker
     private let deployment: SimulatedDeployment
-    private let hasTroubles: Bool
     private var workers: [SimulatedWorker] = []
     /// Gets a line for what happens, for who looks into a seed.
     package var trace: ((String) -> Void)?
@@ -43,11 +41,7 @@ package struct Schedule {
     package static var scenarios: [String] { Scenario.all.map(\.name) }
 
     /// `only`: a scenario's name; otherwise the seed says which.
-    package init(
-        seed: UInt64, only: String? = nil, hasTroubles: Bool = true, mistake: Mistake? = nil
-    ) throws(Fault) {
-        self.seed = seed
-        self.hasTroubles = hasTroubles
+    package init(seed: UInt64, only: String? = nil, mistake: Mistake? = nil) throws(Fault) {
         var random = SplitMix64(seed: seed)
         let choices = Scenario.all.filter { only == nil || $0.name == only }
         guard !choices.isEmpty else { throw Fault(.user, "no scenario '\(only ?? "")' (\(Self.scenarios.joined(separator: ", ")))") }
@@ -63,10 +57,8 @@ package struct Schedule {
         for repartition in split.repartitions { broker.create(repartition.topic, partitions: scenario.partitions) }
         broker.create(SimulatedDeployment.changelog, partitions: scenario.partitions)
         let calm = self.calm
-        if hasTroubles {
-            calm.troubles.crash = [0, 40, 150, 400][Int(random.next() & 3)]
-            calm.troubles.doubt = [0, 200, 800, 2000][Int(random.next() & 3)]
-        }
+        calm.troubles.crash = [0, 40, 150, 400][Int(random.next() & 3)]
+        calm.troubles.doubt = [0, 200, 800, 2000][Int(random.next() & 3)]
         deployment = SimulatedDeployment(
             broker: broker, planner: try Planner(split), partitions: scenario.partitions,
             rowsMax: [1, 7, 32][Int(random.next() % 3)], troubles: { calm.isOn ? .init() : calm.troubles }, mistake: mistake)
@@ -107,7 +99,7 @@ package struct Schedule {
                 }
                 broker.clock.nowMilliseconds += isOver ? 20 + Int64(broker.random.next() % 200) : Int64(broker.random.next() % 40)
                 broker.settle()
-                if !isOver, hasTroubles { try makeTrouble() }
+                if !isOver { makeTrouble() }
                 try workers[Int(broker.random.next() % UInt64(workers.count))].step()
                 guard isOver else { continue }
                 if !calm.isOn, chance(64) {
@@ -141,7 +133,7 @@ package struct Schedule {
             timestamp: broker.clock.nowMilliseconds)
     }
 
-    private mutating func makeTrouble() throws(Fault) {
+    private mutating func makeTrouble() {
         guard chance(40) else { return }
         let worker = workers[Int(broker.random.next() % UInt64(workers.count))]
         switch broker.random.next() % 10 {

@@ -29,7 +29,7 @@ final class SimulatedBroker {
         }
     }
 
-    private enum State { case open, committing, aborting, committed, aborted }
+    private enum State { case open, committing, committed, aborted }
 
     private struct Transaction {
         var state = State.open
@@ -160,7 +160,7 @@ final class SimulatedBroker {
     func register(_ name: String) -> Int {
         var producer = producers[name] ?? Producer()
         producer.epoch += 1
-        if let transaction = producer.transaction { finish(transaction, commits: false) }
+        if let transaction = producer.transaction { giveUp(transaction) }
         producer.transaction = nil
         producers[name] = producer
         return producer.epoch
@@ -205,7 +205,7 @@ final class SimulatedBroker {
     func abort(_ name: String, epoch: Int) {
         guard producers[name]?.epoch == epoch, let transaction = producers[name]?.transaction else { return }
         producers[name]?.transaction = nil
-        finish(transaction, commits: false)
+        giveUp(transaction)
     }
 
     private func check(_ name: String, _ epoch: Int) throws(Fault) {
@@ -215,20 +215,11 @@ final class SimulatedBroker {
 
     private func refused(_ detail: String) -> Fault { Fault(.external, "simulated: \(detail)", retry: .withBackoff) }
 
-    private func finish(_ transaction: Int, commits: Bool) {
-        guard transactions[transaction].state == .open else { return endEverywhere(transaction) }
-        transactions[transaction].state = commits ? .committing : .aborting
-        endEverywhere(transaction)
-    }
-
-    private func endEverywhere(_ transaction: Int) {
+    private func giveUp(_ transaction: Int) {
+        guard transactions[transaction].state == .open else { return }
+        transactions[transaction].state = .aborted
         for place in transactions[transaction].places { writeEnd(transaction, place) }
         transactions[transaction].places = []
-        switch transactions[transaction].state {
-        case .committing: transactions[transaction].state = .committed
-        case .aborting: transactions[transaction].state = .aborted
-        case .open, .committed, .aborted: break
-        }
     }
 
     private func writeEnd(_ transaction: Int, _ place: Place) {
@@ -279,8 +270,8 @@ final class SimulatedBroker {
                 }
                 if transactions[transaction].places.isEmpty { transactions[transaction].state = .committed }
             case .open where now - transactions[transaction].openedAt > Self.transactionMilliseconds:
-                finish(transaction, commits: false)
-            case .open, .aborting, .committed, .aborted: break
+                giveUp(transaction)
+            case .open, .committed, .aborted: break
             }
         }
         for group in groups.values { group.settle() }

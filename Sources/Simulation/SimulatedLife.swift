@@ -3,8 +3,8 @@ import Records
 
 /// One life of a worker: it ends with a kill, after which nothing that is left of its lanes reaches the world.
 final class SimulatedLife {
-    enum Point: CaseIterable {
-        case send, commitBegin, commitSent, commitOffsets, committed, restore, start, snapshot
+    enum Point {
+        case send, commitBegin, commitSent, commitOffsets, committed, restore, start
     }
 
     /// Chances in 65,536 at each point.
@@ -12,13 +12,11 @@ final class SimulatedLife {
         var crash = 0
         /// A call gets no answer: what it asked for is done or not.
         var doubt = 0
-        var none: Bool { crash == 0 && doubt == 0 }
     }
 
     private(set) var isOver = false
     private let broker: SimulatedBroker
     private let troubles: () -> Troubles
-    private(set) var crashes = 0
 
     init(_ broker: SimulatedBroker, troubles: @escaping () -> Troubles) {
         self.broker = broker

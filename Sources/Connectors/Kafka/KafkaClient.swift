@@ -125,8 +125,6 @@ final class KafkaClient {
         try askMetadata(nil, deadlineMilliseconds: deadlineMilliseconds) { _ in RD_KAFKA_RESP_ERR_NO_ERROR }
     }
 
-    private(set) var isForwarding = false
-
     private func askMetadata(
         _ topic: OpaquePointer?,
         deadlineMilliseconds: Int,
@@ -191,6 +189,8 @@ final class KafkaClient {
             serve(milliseconds: 50)
         }
     }
+
+    private var isForwarding = false
 
     /// Callbacks come through the consumer's queue from now on.
     func forwardsToConsumer() {
