@@ -158,6 +158,10 @@ package struct Schedule {
         case 6 where workers.count(where: \.isAlive) > 1:
             note("\(worker.name) goes for good")
             worker.retire()
+        case 7, 8:
+            // Longer than its session, so that others have its partitions before it goes on with what it had in hand.
+            worker.sleepsUntil = broker.clock.nowMilliseconds + SimulatedGroup.sessionMilliseconds * 2
+            note("\(worker.name) stands still until others have its partitions")
         default: break
         }
     }

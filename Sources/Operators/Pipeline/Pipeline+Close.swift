@@ -53,6 +53,7 @@ extension Pipeline {
                 if isRaised || store.holdsClosed { end = min(end, store.nextClose) }
             } else {
                 end = min(end, store.nextChange(each: window.closesEach))
+                if store.nextClose < end, clearsEmpty(step, store, task) { end = store.nextClose }
             }
         }
         if closesOneByOne { return end }
@@ -65,6 +66,15 @@ extension Pipeline {
             }
         }
         return end
+    }
+
+    /// True if a raised alert waits for the step's next close, in whose window its key has no records. The key may have been
+    /// forgotten by now: a store that was restored knows nothing of the pane that leaves then.
+    private func clearsEmpty(_ step: StepPlan, _ store: WindowStore, _ task: TaskState) -> Bool {
+        rules.contains { rule in
+            rule.hasWindow && rule.spec.at == .close && rule.spec.on[0] == step.index
+                && task.rules[rule.index].raisedIds.contains { !store.hasRecords($0, .closed) }
+        }
     }
 
     private func evaluate(
