@@ -105,8 +105,10 @@ let package = Package(
         tests("RecordsTests", uses: ["Base", "Records"]),
         tests("StateTests", uses: ["Base", "Records", "State"]),
         tests("ModelsTests", uses: ["Base", "Models", "CKernels"], exclude: ["Fixtures", "fixtures.py"]),
-        tests("OperatorsTests", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Formats", "Operators"]),
-        tests("TopologyTests", uses: ["Base", "Records", "Topology"]),
+        tests(
+            "OperatorsTests",
+            uses: ["Base", "Records", "State", "Topology", "Dataflow", "Formats", "Operators", "Engine"]),
+        tests("TopologyTests", uses: ["Base", "Records", "Topology", "Engine"]),
         tests("FormatsTests", uses: ["Base", "Records", "Dataflow", "Formats"]),
         tests("FileTests", uses: ["Base", "Records", "Connectors"]),
         tests("MarketplaceTests", uses: ["Base", "Records", "Connectors", "Marketplace"]),

@@ -16,7 +16,7 @@ package enum TestSuiteReader {
     ) {
         let yaml = YamlReader.read(text, file: file)
         guard let root = yaml.root else { return (nil, yaml.diagnostics) }
-        let context = ReadingContext(file: file, environment: .system)
+        let context = ReadingContext(file: file, catalogue: Catalogue(), environment: .system)
         for diagnostic in yaml.diagnostics { context.error(diagnostic.position, diagnostic.message) }
         let example = "tests: [{ name: ..., given: [...], expect: [...] }]"
         var cases: [TestCaseSpec] = []

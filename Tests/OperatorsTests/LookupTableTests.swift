@@ -1,5 +1,6 @@
 import Base
 import Dataflow
+import Engine
 import Formats
 import Records
 import Testing

@@ -1,5 +1,6 @@
 import Base
 import Dataflow
+import Engine
 import Foundation
 import Records
 import Testing

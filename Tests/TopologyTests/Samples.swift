@@ -1,3 +1,4 @@
+import Engine
 import Topology
 
 /// Topologies that several suites read.

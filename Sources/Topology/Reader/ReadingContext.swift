@@ -4,6 +4,7 @@ import Records
 /// What the readers of one file share: its mistakes, its parameters, the machine around it.
 final class ReadingContext {
     let file: String
+    let catalogue: Catalogue
     let environment: Environment
     private(set) var diagnostics: [Diagnostic] = []
     var parameters: [String: Parameter] = [:]
@@ -17,8 +18,9 @@ final class ReadingContext {
         var isUsed = false
     }
 
-    init(file: String, environment: Environment) {
+    init(file: String, catalogue: Catalogue, environment: Environment) {
         self.file = file
+        self.catalogue = catalogue
         self.environment = environment
     }
 

@@ -8,12 +8,13 @@ package enum TopologyReader {
     package static func read(
         _ text: String,
         file: String,
+        catalogue: Catalogue,
         parameters: [String: String] = [:],
         environment: Environment = .system
     ) -> (spec: TopologySpec?, diagnostics: [Diagnostic]) {
         let yaml = YamlReader.read(text, file: file)
         guard let root = yaml.root else { return (nil, yaml.diagnostics) }
-        let context = ReadingContext(file: file, environment: environment)
+        let context = ReadingContext(file: file, catalogue: catalogue, environment: environment)
         for diagnostic in yaml.diagnostics { context.error(diagnostic.position, diagnostic.message) }
         let spec = FileReader(context: context, text: text).read(root, parameters)
         return (context.hasErrors ? nil : spec, context.sortedDiagnostics())

@@ -1,4 +1,5 @@
 import Base
+import Engine
 import Foundation
 import Records
 import Topology

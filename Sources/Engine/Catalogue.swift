@@ -1,0 +1,15 @@
+import Topology
+
+extension Catalogue {
+    /// Every part of this build.
+    package static let standard = Catalogue()
+}
+
+extension TopologyReader {
+    /// Reads a file that may name every part of this build.
+    package static func read(
+        _ text: String, file: String, parameters: [String: String] = [:], environment: Environment = .system
+    ) -> (spec: TopologySpec?, diagnostics: [Diagnostic]) {
+        read(text, file: file, catalogue: .standard, parameters: parameters, environment: environment)
+    }
+}
