@@ -1,7 +1,7 @@
 /// Finds the name that somebody probably meant.
 package enum NearestName {
     /// `; did you mean 'x'?`, `; known are a, b, c`, or nothing where there is nothing to choose from.
-    static func hint(_ name: String, among names: [String]) -> String {
+    package static func hint(_ name: String, among names: [String]) -> String {
         if let nearest = nearest(to: name, among: names) { return "; did you mean '\(nearest)'?" }
         guard !names.isEmpty else { return "" }
         let shown = names.prefix(12).joined(separator: ", ")
@@ -25,7 +25,7 @@ package enum NearestName {
     }
 
     /// Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment).
-    static func distance(_ a: [Unicode.Scalar], _ b: [Unicode.Scalar]) -> Int {
+    package static func distance(_ a: [Unicode.Scalar], _ b: [Unicode.Scalar]) -> Int {
         var before: [Int] = []
         var last = Array(0...b.count)
         for i in 0..<a.count {

@@ -106,7 +106,7 @@ extension Expression {
     }
 
     /// The same with column i as column `map[i]`.
-    func remapped(_ map: [Int]) -> Expression {
+    package func remapped(_ map: [Int]) -> Expression {
         var result = self
         switch node {
         case .literal: break

@@ -1,42 +1,42 @@
 import Records
 
 /// What the names of an expression may stand for.
-struct ExpressionScope {
-    struct Column: Hashable {
+package struct ExpressionScope {
+    package struct Column: Hashable {
         var name: String
         /// nil: a mistake elsewhere keeps it from being known, which is no second mistake here.
         var type: ValueType?
     }
 
     /// The index is that of `Expression.Node.column`.
-    var columns: [Column]
+    package var columns: [Column]
     /// Other names of columns: `amount` for `today.amount`.
-    var shortNames: [String: Int] = [:]
+    package var shortNames: [String: Int] = [:]
     /// Short names that several columns have, and those columns.
-    var ambiguousNames: [String: [String]] = [:]
+    package var ambiguousNames: [String: [String]] = [:]
     /// Names that this expression comes too early for.
-    var laterNames: Set<String> = []
+    package var laterNames: Set<String> = []
     /// False where names are missing because of a mistake elsewhere.
-    var isComplete = true
+    package var isComplete = true
     /// What the names are, for messages: `field of orders`.
-    var nameKind: String
+    package var nameKind: String
     /// Zone of the time functions where none is written.
-    var zone: String?
-    var zones: ZoneNames
+    package var zone: String?
+    package var zones: ZoneNames
     /// The kind of windows whose aggregates may be used here; nil: none.
-    var window: WindowKind?
+    package var window: WindowKind?
 
-    enum WindowKind: Hashable {
+    package enum WindowKind: Hashable {
         case milliseconds, days, session
         /// A mistake in the window; nothing is known.
         case unknown
     }
 
-    func index(of name: String) -> Int? {
+    package func index(of name: String) -> Int? {
         columns.firstIndex { $0.name == name } ?? shortNames[name]
     }
 
-    var names: [String] { columns.map(\.name) + shortNames.keys.sorted() }
+    package var names: [String] { columns.map(\.name) + shortNames.keys.sorted() }
 }
 
 /// IANA time zones, as closures so that a test needs no system.
@@ -55,7 +55,7 @@ package struct ZoneNames: Sendable {
     )
 
     /// The message for a name that is no zone.
-    func mistake(_ name: String) -> String {
+    package func mistake(_ name: String) -> String {
         let known = names()
         // People know the city and not the continent.
         let city = known.first { $0.lowercased().hasSuffix("/" + name.lowercased()) }

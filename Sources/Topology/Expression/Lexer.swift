@@ -2,7 +2,7 @@ import Base
 import Records
 
 /// A mistake in an expression; `offset` counts Unicode scalars from the start of its text.
-struct ExpressionMistake: Error, Hashable {
+package struct ExpressionMistake: Error, Hashable {
     var offset: Int
     var message: String
 }

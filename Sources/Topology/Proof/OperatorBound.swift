@@ -15,7 +15,7 @@ package struct OperatorBound: Sendable {
     package var lines: [String]
 
     /// Bytes that a text is taken to have where a figure depends on it.
-    static let textBytes: Int64 = 32
+    package static let textBytes: Int64 = 32
     private static let keyBytes: Int64 = 64
 
     /// Of every operator that remembers something, in the order of the steps, then of every table that tasks or lanes

@@ -124,7 +124,7 @@ package struct StateBound: Hashable, Sendable {
         return span + (outOfOrder + width - 1) / width + 1 + (window.excludesCurrent ? 2 : 1)
     }
 
-    static func paneBytes(_ call: AggregateCall, _ schema: Schema) -> Int64 {
+    package static func paneBytes(_ call: AggregateCall, _ schema: Schema) -> Int64 {
         let counted: Int64 = call.isCounted(in: schema) ? 8 : 0
         return switch call.function {
         case .count: call.argument == nil && call.condition == nil ? 0 : 8
@@ -154,7 +154,7 @@ package struct StateBound: Hashable, Sendable {
         }
     }
 
-    static func product(_ a: Int64, _ b: Int64) -> Int64 {
+    package static func product(_ a: Int64, _ b: Int64) -> Int64 {
         let (product, overflow) = a.multipliedReportingOverflow(by: b)
         return overflow ? .max : product
     }
@@ -162,7 +162,7 @@ package struct StateBound: Hashable, Sendable {
     // MARK: Text
 
     /// `1.3 KiB`
-    static func size(_ bytes: Int64) -> String {
+    package static func size(_ bytes: Int64) -> String {
         let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
         var unit = 0
         var scale: Int64 = 1
@@ -176,7 +176,7 @@ package struct StateBound: Hashable, Sendable {
     }
 
     /// `1,000,000`
-    static func grouped(_ number: Int64) -> String {
+    package static func grouped(_ number: Int64) -> String {
         var text = ""
         for (index, digit) in String(number).reversed().enumerated() {
             if index > 0, index % 3 == 0 { text.append(",") }

@@ -1,16 +1,16 @@
 /// A mapping of which only some keys are allowed.
-struct MappingReader {
-    let context: ReadingContext
+package struct MappingReader {
+    package let context: ReadingContext
     /// For messages: `step paid`.
-    let what: String
+    package let what: String
     /// Where a missing key is reported.
-    let position: Position
+    package let position: Position
     private var entries: [String: YamlEntry] = [:]
     /// Keys that somebody meant with an unknown one, whose absence is no second mistake.
     private var misspelled: Set<String> = []
 
     /// Reports a node that is no mapping, and unknown keys.
-    init?(
+    package init?(
         _ node: YamlNode,
         _ what: String,
         keys: [String],
@@ -40,33 +40,33 @@ struct MappingReader {
     }
 
     /// The value of a key that is there.
-    subscript(_ key: String) -> YamlNode? { entries[key]?.value }
+    package subscript(_ key: String) -> YamlNode? { entries[key]?.value }
 
     /// True if the key is there, be it misspelled.
-    func isGiven(_ key: String) -> Bool { entries[key] != nil || misspelled.contains(key) }
+    package func isGiven(_ key: String) -> Bool { entries[key] != nil || misspelled.contains(key) }
 
-    func keyPosition(_ key: String) -> Position { entries[key]?.keyPosition ?? position }
+    package func keyPosition(_ key: String) -> Position { entries[key]?.keyPosition ?? position }
 
     /// The value of a key, or a mistake.
-    func required(_ key: String, example: String) -> YamlNode? {
+    package func required(_ key: String, example: String) -> YamlNode? {
         if let entry = entries[key] { return entry.value }
         if misspelled.contains(key) { return nil }
         context.error(position, "\(what) needs '\(key)'; write \(example)")
         return nil
     }
 
-    func requiredText(_ key: String, example: String) -> ScalarText? {
+    package func requiredText(_ key: String, example: String) -> ScalarText? {
         required(key, example: example).flatMap { context.scalar($0, key, example: example) }
     }
 
-    func text(_ key: String, example: String) -> ScalarText? {
+    package func text(_ key: String, example: String) -> ScalarText? {
         self[key].flatMap { context.scalar($0, key, example: example) }
     }
 }
 
 extension ReadingContext {
     /// The entries of a mapping of things with names of the author's choosing; wrong names are left out.
-    func named(_ node: YamlNode, _ what: String, example: String) -> [YamlEntry] {
+    package func named(_ node: YamlNode, _ what: String, example: String) -> [YamlEntry] {
         guard case .mapping(let entries) = node.content else {
             error(node.position, "\(what) needs a mapping, not \(node.kind); write \(example)")
             return []
@@ -76,7 +76,7 @@ extension ReadingContext {
     }
 
     /// Reports a name that is no `[A-Za-z_][A-Za-z0-9_-]*` of at most 100 letters.
-    func checkName(_ entry: YamlEntry, _ what: String) -> Bool {
+    package func checkName(_ entry: YamlEntry, _ what: String) -> Bool {
         let bytes = Array(entry.key.utf8)
         let isGood =
             !bytes.isEmpty && bytes.count <= 100 && !Self.isDigit(bytes[0]) && bytes[0] != 0x2D
@@ -91,11 +91,11 @@ extension ReadingContext {
         return isGood
     }
 
-    static func isLetter(_ byte: UInt8) -> Bool { byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7A }
-    static func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
+    package static func isLetter(_ byte: UInt8) -> Bool { byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7A }
+    package static func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
 
     /// A name, or a list of names, each with its place.
-    func names(_ node: YamlNode, _ what: String, example: String) -> [ScalarText]? {
+    package func names(_ node: YamlNode, _ what: String, example: String) -> [ScalarText]? {
         guard case .sequence(let nodes) = node.content else {
             return scalar(node, what, example: example).map { [$0] }
         }
@@ -114,7 +114,7 @@ extension ReadingContext {
     }
 
     /// A topic name by Kafka's rules.
-    func topic(_ node: YamlNode) -> String? {
+    package func topic(_ node: YamlNode) -> String? {
         guard let text = scalar(node, "topic", example: "topic: orders") else { return nil }
         let isGood =
             text.text.utf8.count <= 249 && text.text != "." && text.text != ".."

@@ -2,14 +2,14 @@ import Base
 import Records
 
 extension OperatorReader {
-    static let fundFlowExample =
+    package static let fundFlowExample =
         "fund_flow: { source: from_account, target: to_account, amount: amount, disbursements: { from: loans, "
         + "loan: loan_id, account: account, amount: amount }, within: 90d }"
     private static let disbursementsExample =
         "disbursements: { from: loans, loan: loan_id, account: account, amount: amount }"
 
     /// The step that disbursements come from.
-    static func disbursements(of mapping: MappingReader) -> YamlNode? {
+    package static func disbursements(of mapping: MappingReader) -> YamlNode? {
         guard case .mapping(let entries)? = mapping["fund_flow"]?.content,
             case .mapping(let inner)? = entries.first(where: { $0.key == "disbursements" })?.value.content
         else { return nil }
@@ -17,7 +17,7 @@ extension OperatorReader {
     }
 
     /// `fund_flow:`
-    func readFundFlow(_ node: YamlNode) {
+    package func readFundFlow(_ node: YamlNode) {
         if mapping["key"] != nil {
             context.error(
                 mapping.keyPosition("key"),

@@ -6,13 +6,13 @@ extension OperatorReader {
     private static let streamExample = "join: { stream: customs, on: order_id, within: 3d }"
 
     /// The stream that a step joins.
-    static func joinedStream(of mapping: MappingReader) -> YamlNode? {
+    package static func joinedStream(of mapping: MappingReader) -> YamlNode? {
         guard joinKind(mapping) == .stream else { return nil }
         return mapping["join"]?.mapping?.first { $0.key == "stream" }?.value
     }
 
     /// The pairs of the step's input and the stream, under the step's other parts.
-    func readStreamJoin(_ node: YamlNode) {
+    package func readStreamJoin(_ node: YamlNode) {
         let before = context.diagnostics.count
         let left = graph.input(inputs[0], of: entry.key)
         guard inputs.count == 2,

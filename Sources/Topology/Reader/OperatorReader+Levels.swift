@@ -10,12 +10,12 @@ extension OperatorReader {
     private static let manyExample = "or: { count: 2, weight: 5 }"
 
     /// The step that control records come from.
-    static func control(of mapping: MappingReader) -> YamlNode? {
+    package static func control(of mapping: MappingReader) -> YamlNode? {
         guard case .mapping(let entries)? = mapping["levels"]?.content else { return nil }
         return entries.first { $0.key == "control" }?.value
     }
 
-    func readLevels(_ node: YamlNode) {
+    package func readLevels(_ node: YamlNode) {
         let before = context.diagnostics.count
         guard
             let levels = MappingReader(

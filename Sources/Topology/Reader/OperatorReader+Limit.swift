@@ -2,7 +2,7 @@ import Base
 
 /// `limit: { memory: 2GiB, rows_per_key: 5000 }`
 extension OperatorReader {
-    enum LimitKey: String {
+    package enum LimitKey: String {
         case memory, rowsPerKey = "rows_per_key", sessions, items
 
         var example: String {
@@ -16,13 +16,13 @@ extension OperatorReader {
     }
 
     /// What stands under `limit` in an operator that has these limits; nil after a mistake.
-    func readLimits(_ reader: MappingReader, _ keys: [LimitKey]) -> OperatorLimits? {
+    package func readLimits(_ reader: MappingReader, _ keys: [LimitKey]) -> OperatorLimits? {
         context.limits(reader["limit"], at: reader.keyPosition("limit"), keys)
     }
 }
 
 extension ReadingContext {
-    func limits(_ node: YamlNode?, at position: Position, _ keys: [OperatorReader.LimitKey]) -> OperatorLimits? {
+    package func limits(_ node: YamlNode?, at position: Position, _ keys: [OperatorReader.LimitKey]) -> OperatorLimits? {
         var limits = OperatorLimits()
         guard let node else { return limits }
         let example = "limit: { \(keys.map(\.example).joined(separator: ", ")) }"

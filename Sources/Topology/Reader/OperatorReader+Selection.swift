@@ -4,7 +4,7 @@ import Records
 /// `deduplicate:` and `top:`
 extension OperatorReader {
     /// The input without duplicates.
-    func deduplicated(_ input: StepReader.Input, _ node: YamlNode) -> StepReader.Input {
+    package func deduplicated(_ input: StepReader.Input, _ node: YamlNode) -> StepReader.Input {
         let example = "deduplicate: { by: order_id, within: 1h }"
         var nothing = input
         nothing.input = nil
@@ -28,7 +28,7 @@ extension OperatorReader {
         return graph.addStream(of: intake, entry.key + "/", operation, entry.keyPosition)
     }
 
-    func readTop(_ node: YamlNode) {
+    package func readTop(_ node: YamlNode) {
         let example = "top: { count: 10, by: amount }"
         let before = context.diagnostics.count
         let (intake, draft) = readIntake()
@@ -65,7 +65,7 @@ extension OperatorReader {
         addResult(of: intake, operation, key: key)
     }
 
-    func fieldIndex(_ name: ScalarText, _ input: StepReader.Input) -> Int? {
+    package func fieldIndex(_ name: ScalarText, _ input: StepReader.Input) -> Int? {
         if let place = input.fields.firstIndex(where: { $0.name == name.text }) { return place }
         if input.isComplete {
             context.error(

@@ -5,7 +5,7 @@ import Records
 extension OperatorReader {
     private static let sequenceExample = "sequence: { repeat: rate > 0.30, times: 3, within: 5d }"
 
-    func readSequence(_ node: YamlNode) {
+    package func readSequence(_ node: YamlNode) {
         let before = context.diagnostics.count
         let (intake, draft) = readIntake()
         guard

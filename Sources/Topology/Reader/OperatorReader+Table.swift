@@ -5,17 +5,17 @@ import Records
 extension OperatorReader {
     private static let tableExample = "join: { table: registry, on: merchant_id }"
 
-    enum JoinKind { case table, stream }
+    package enum JoinKind { case table, stream }
 
     /// A join with a table looks rows up as they come, one with a stream is an operator; nil: the step has none.
-    static func joinKind(_ mapping: MappingReader) -> JoinKind? {
+    package static func joinKind(_ mapping: MappingReader) -> JoinKind? {
         guard let node = mapping["join"] else { return nil }
         let names = node.mapping?.map(\.key) ?? []
         return names.contains("stream") && !names.contains("table") ? .stream : .table
     }
 
     /// The input with the columns of the table that the step joins, if it does.
-    func joined(_ input: StepReader.Input) -> StepReader.Input {
+    package func joined(_ input: StepReader.Input) -> StepReader.Input {
         guard Self.joinKind(mapping) == .table, let node = mapping["join"] else { return input }
         let before = context.diagnostics.count
         var result = input
@@ -59,7 +59,7 @@ extension OperatorReader {
         return result
     }
 
-    func readAlias(_ reader: MappingReader) -> String? {
+    package func readAlias(_ reader: MappingReader) -> String? {
         guard let text = reader.text("as", example: "as: payer") else { return nil }
         let entry = YamlEntry(key: text.text, keyPosition: text.position, value: YamlNode(.sequence([]), at: text.position))
         return context.checkName(entry, "joined table") ? text.text : nil

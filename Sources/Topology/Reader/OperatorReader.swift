@@ -2,20 +2,20 @@ import Base
 import Records
 
 /// Reads a step of any kind and adds it, and the steps that it needs, to the graph.
-struct OperatorReader {
+package struct OperatorReader {
     /// Keys of steps with an operator, beside those that every step may have.
-    static let keys = ["fund_flow", "join", "sequence", "deduplicate", "top", "levels"]
+    package static let keys = ["fund_flow", "join", "sequence", "deduplicate", "top", "levels"]
 
-    let graph: StepGraph
-    let mapping: MappingReader
-    let entry: YamlEntry
+    package let graph: StepGraph
+    package let mapping: MappingReader
+    package let entry: YamlEntry
     /// What stands behind `from`, and whatever else names inputs.
-    let inputs: [ScalarText]
+    package let inputs: [ScalarText]
 
-    var context: ReadingContext { graph.context }
+    package var context: ReadingContext { graph.context }
 
     /// The names of everything that a step reads.
-    static func inputs(of mapping: MappingReader, _ context: ReadingContext) -> [ScalarText] {
+    package static func inputs(of mapping: MappingReader, _ context: ReadingContext) -> [ScalarText] {
         guard let node = mapping.required("from", example: "from: orders") else { return [] }
         var names = context.names(node, "from", example: "from: orders, or from: [web-orders, shop-orders]") ?? []
         names += joinedStream(of: mapping).flatMap { context.scalar($0, "stream", example: "stream: customs") }.map { [$0] } ?? []
@@ -27,7 +27,7 @@ struct OperatorReader {
     /// Of these a step has one, and no window beside it.
     private static let operators = ["deduplicate", "sequence", "top", "fund_flow", "levels"]
 
-    func read() {
+    package func read() {
         if mapping["only"] != nil, mapping.isGiven("window") {
             context.error(
                 mapping.keyPosition("only"),
@@ -92,7 +92,7 @@ struct OperatorReader {
 
     /// Adds the step under its own name. With `only` it becomes two: one that has all of its fields, and one that hands
     /// on those that are named.
-    func add(_ read: StepDraft) {
+    package func add(_ read: StepDraft) {
         guard let node = mapping["only"] else {
             graph.add(read)
             return
@@ -153,7 +153,7 @@ struct OperatorReader {
 
     /// Adds a step that has the input's rows as they are, by these columns as its key. Unless it is to be found
     /// by others, its name must be one that no author can write. nil: nothing is known of the input.
-    func addIntake(_ input: StepReader.Input, _ name: String, key: [Int] = []) -> Int? {
+    package func addIntake(_ input: StepReader.Input, _ name: String, key: [Int] = []) -> Int? {
         guard let place = input.input, input.isComplete else { return nil }
         var draft = StepDraft(name: name, position: entry.keyPosition)
         (draft.columns, draft.fields, draft.isComplete) = (input.columns, input.fields, true)
@@ -167,10 +167,10 @@ struct OperatorReader {
     }
 
     /// Adds a step that takes in the rows of the input named `text` with this step's `where`, `fields` and `key`.
-    func readIntake(_ text: ScalarText) -> (index: Int, draft: StepDraft) { readIntake(graph.input(text, of: entry.key)) }
+    package func readIntake(_ text: ScalarText) -> (index: Int, draft: StepDraft) { readIntake(graph.input(text, of: entry.key)) }
 
     /// The same for all that stands behind `from`.
-    func readIntake() -> (index: Int, draft: StepDraft) {
+    package func readIntake() -> (index: Int, draft: StepDraft) {
         readIntake(inputs.count == 1 ? graph.input(inputs[0], of: entry.key) : union())
     }
 
@@ -182,7 +182,7 @@ struct OperatorReader {
 
     /// Adds the step under its own name, which reads what the operator of the step `maker` makes. `key`: names of
     /// fields of the rows that it makes.
-    func addResult(of maker: Int, _ operation: OperatorSpec, key: [String]) {
+    package func addResult(of maker: Int, _ operation: OperatorSpec, key: [String]) {
         let made = graph.addStream(of: maker, entry.key + "/", operation, entry.keyPosition)
         if let node = mapping["only"] { return addNarrowed(made, node, key: key) }
         let columns = key.compactMap { name in made.fields.firstIndex { $0.name == name } }
@@ -190,16 +190,16 @@ struct OperatorReader {
     }
 
     /// Adds the step as one of which nothing is known, after a mistake that was reported.
-    func addMistake() {
+    package func addMistake() {
         graph.add(StepDraft(name: entry.key, position: entry.keyPosition))
     }
 
     /// What stands behind `from`, for messages.
-    var shownInputs: String { inputs.map(\.shown).joined(separator: ", ") }
+    package var shownInputs: String { inputs.map(\.shown).joined(separator: ", ") }
 
     /// The fields of the rows of an operator, which stands under the key `what`: those of its input, then `added`. Where
     /// the input is the result of such an operator, its fields get other names: `rank_before`. nil after a mistake.
-    func adding(_ added: [Field], to draft: StepDraft, _ what: String) -> [Field]? {
+    package func adding(_ added: [Field], to draft: StepDraft, _ what: String) -> [Field]? {
         var fields = draft.fields
         for field in added where draft.key?.contains(field.name) != true {
             if let older = fields.firstIndex(where: { $0.name == field.name }) { fields[older].name += "_before" }
@@ -220,7 +220,7 @@ struct OperatorReader {
     }
 
     /// A window with a gap is an operator; its step has become what takes in its records.
-    func addSession(_ read: StepDraft) {
+    package func addSession(_ read: StepDraft) {
         var draft = read
         guard let session = draft.session, var step = draft.spec, let key = draft.key, !key.isEmpty else { return addMistake() }
         draft.name = entry.key + "/"

@@ -2,40 +2,40 @@ import Base
 import Records
 
 /// What the readers of one file share: its mistakes, its parameters, the machine around it.
-final class ReadingContext {
-    let file: String
-    let catalogue: Catalogue
-    let environment: Environment
-    private(set) var diagnostics: [Diagnostic] = []
-    var parameters: [String: Parameter] = [:]
+package final class ReadingContext {
+    package let file: String
+    package let catalogue: Catalogue
+    package let environment: Environment
+    package private(set) var diagnostics: [Diagnostic] = []
+    package var parameters: [String: Parameter] = [:]
     /// False while the parameters themselves are read, which cannot refer to each other.
-    var hasParameters = false
+    package var hasParameters = false
 
-    struct Parameter {
+    package struct Parameter {
         /// nil: a mistake in it was reported.
         var value: ScalarText?
         var position: Position
         var isUsed = false
     }
 
-    init(file: String, catalogue: Catalogue, environment: Environment) {
+    package init(file: String, catalogue: Catalogue, environment: Environment) {
         self.file = file
         self.catalogue = catalogue
         self.environment = environment
     }
 
-    var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
+    package var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
 
-    func error(_ position: Position, _ message: String) {
+    package func error(_ position: Position, _ message: String) {
         diagnostics.append(Diagnostic(file: file, at: position, message))
     }
 
-    func warn(_ position: Position, _ message: String) {
+    package func warn(_ position: Position, _ message: String) {
         diagnostics.append(Diagnostic(.warning, file: file, at: position, message))
     }
 
     /// In the order of the file, the first `Limits.diagnosticsMax`.
-    func sortedDiagnostics() -> [Diagnostic] {
+    package func sortedDiagnostics() -> [Diagnostic] {
         // Ties stay in the order in which they were found.
         let sorted = diagnostics.enumerated().sorted { a, b in
             (a.element.position, a.offset) < (b.element.position, b.offset)
@@ -47,7 +47,7 @@ final class ReadingContext {
 
     /// The text of a scalar with its parameters put in; a mistake if it is none or empty. `example` shows
     /// how to write it.
-    func scalar(_ node: YamlNode, _ what: String, example: String) -> ScalarText? {
+    package func scalar(_ node: YamlNode, _ what: String, example: String) -> ScalarText? {
         guard case .scalar(let scalar) = node.content, !node.isNull else {
             error(node.position, "\(what) needs a value, not \(node.kind); write \(example)")
             return nil
@@ -61,7 +61,7 @@ final class ReadingContext {
     }
 
     /// nil, with a mistake, for something that `${…}` names and that does not exist.
-    func interpolate(_ scalar: YamlScalar, at position: Position) -> ScalarText? {
+    package func interpolate(_ scalar: YamlScalar, at position: Position) -> ScalarText? {
         var result = ScalarText(text: scalar.text, position: position, columns: scalar.columns)
         guard scalar.text.contains("${") else { return result }
         let scalars = Array(scalar.text.unicodeScalars)
@@ -137,7 +137,7 @@ final class ReadingContext {
     // MARK: Typed scalars
 
     /// Milliseconds.
-    func duration(_ node: YamlNode, _ what: String, least: Int64 = 0) -> Int64? {
+    package func duration(_ node: YamlNode, _ what: String, least: Int64 = 0) -> Int64? {
         guard let text = scalar(node, what, example: "10s"), let parsed = parseDuration(text) else {
             return nil
         }
@@ -148,7 +148,7 @@ final class ReadingContext {
         return parsed.milliseconds
     }
 
-    func parseDuration(_ text: ScalarText) -> (count: Int64, unit: String, milliseconds: Int64)? {
+    package func parseDuration(_ text: ScalarText) -> (count: Int64, unit: String, milliseconds: Int64)? {
         do {
             return try DurationText.parse(text.text)
         } catch {
@@ -157,7 +157,7 @@ final class ReadingContext {
         }
     }
 
-    func zone(_ node: YamlNode) -> String? {
+    package func zone(_ node: YamlNode) -> String? {
         guard let text = scalar(node, "zone", example: "zone: Asia/Shanghai") else { return nil }
         if environment.zones.isZone(text.text) { return text.text }
         error(
@@ -167,7 +167,7 @@ final class ReadingContext {
         return nil
     }
 
-    func integer(_ node: YamlNode, _ what: String, _ range: ClosedRange<Int>, example: String) -> Int? {
+    package func integer(_ node: YamlNode, _ what: String, _ range: ClosedRange<Int>, example: String) -> Int? {
         guard let text = scalar(node, what, example: example) else { return nil }
         if let value = Int(text.text), range.contains(value) { return value }
         let limits =
@@ -181,14 +181,14 @@ final class ReadingContext {
     }
 
     /// One of a few words.
-    func choice(_ node: YamlNode, _ what: String, _ words: [String]) -> String? {
+    package func choice(_ node: YamlNode, _ what: String, _ words: [String]) -> String? {
         guard let text = scalar(node, what, example: words[0]) else { return nil }
         if words.contains(text.text) { return text.text }
         error(text.position, "\(what) must be \(Self.list(words, "or")), not '\(text.shown)'")
         return nil
     }
 
-    static func list(_ words: [String], _ conjunction: String) -> String {
+    package static func list(_ words: [String], _ conjunction: String) -> String {
         guard words.count > 1, let last = words.last else { return words.first ?? "" }
         return words.dropLast().joined(separator: ", ") + " \(conjunction) " + last
     }
@@ -225,7 +225,7 @@ final class ReadingContext {
         return expression
     }
 
-    func report(_ mistake: ExpressionMistake, _ text: ScalarText) {
+    package func report(_ mistake: ExpressionMistake, _ text: ScalarText) {
         let message =
             text.isSecret
             ? "'\(text.written)' is wrong once its values are put in, which are not shown"

@@ -1,15 +1,15 @@
 /// The text of a scalar with its parameters put in, and where each character of it stands in the file.
-struct ScalarText {
-    var text: String
+package struct ScalarText {
+    package var text: String
     /// As it is written in the file.
-    var written: String
+    package var written: String
     /// True if a value from the environment or a file was put in, which no message may show.
-    var isSecret = false
-    var position: Position
+    package var isSecret = false
+    package var position: Position
     /// The column of each Unicode scalar of `text` and of its end; empty where they are not known.
-    var columns: [Int]
+    package var columns: [Int]
 
-    init(text: String, position: Position, columns: [Int]) {
+    package init(text: String, position: Position, columns: [Int]) {
         self.text = text
         written = text
         self.position = position
@@ -17,15 +17,15 @@ struct ScalarText {
     }
 
     /// For messages.
-    var shown: String { isSecret ? written : text }
+    package var shown: String { isSecret ? written : text }
 
-    func position(at offset: Int) -> Position {
+    package func position(at offset: Int) -> Position {
         guard !columns.isEmpty else { return position }
         return Position(line: position.line, column: columns[min(max(offset, 0), columns.count - 1)])
     }
 
     /// A part of it, by offsets in Unicode scalars.
-    func slice(_ range: Range<Int>) -> ScalarText {
+    package func slice(_ range: Range<Int>) -> ScalarText {
         let scalars = text.unicodeScalars
         let start = scalars.index(scalars.startIndex, offsetBy: range.lowerBound)
         let end = scalars.index(start, offsetBy: range.count)
@@ -41,7 +41,7 @@ struct ScalarText {
 
     /// Text and `{…}` parts of a template, in order; `{{` and `}}` are braces. Braces inside quotes belong to
     /// the part. nil in place of a part that is not closed, with its offset.
-    func templateParts() -> Result<[TemplatePart], ExpressionMistake> {
+    package func templateParts() -> Result<[TemplatePart], ExpressionMistake> {
         let scalars = Array(text.unicodeScalars)
         var parts: [TemplatePart] = []
         var plain = String.UnicodeScalarView()
@@ -72,7 +72,7 @@ struct ScalarText {
         return .success(parts)
     }
 
-    enum TemplatePart {
+    package enum TemplatePart {
         case text(String)
         case expression(ScalarText)
     }

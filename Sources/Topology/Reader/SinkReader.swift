@@ -2,25 +2,25 @@ import Base
 import Records
 
 /// `sinks.<name>`
-struct SinkReader {
-    static let keys = ["kafka", "redis", "file", "from", "rules"]
-    static let example = "{ kafka: { topic: risk-alerts } }"
+package struct SinkReader {
+    package static let keys = ["kafka", "redis", "file", "from", "rules"]
+    package static let example = "{ kafka: { topic: risk-alerts } }"
 
-    let context: ReadingContext
-    let steps: [StepDraft]
-    let stepNames: [String]
+    package let context: ReadingContext
+    package let steps: [StepDraft]
+    package let stepNames: [String]
     /// Rules without mistakes, and the names of all.
-    let rules: [RuleSpec]
-    let ruleNames: [String]
+    package let rules: [RuleSpec]
+    package let ruleNames: [String]
     /// Topics that sources read, with the sources' names.
-    let sourceTopics: [String: String]
+    package let sourceTopics: [String: String]
     /// The topology's name.
-    let topology: String
+    package let topology: String
 
     /// What no sink may be called: `replay` writes late records and dead letters to files of these names.
-    static let reserved = ["late", "dead-letter"]
+    package static let reserved = ["late", "dead-letter"]
 
-    func read(_ entry: YamlEntry) -> SinkSpec? {
+    package func read(_ entry: YamlEntry) -> SinkSpec? {
         let before = context.diagnostics.count
         guard context.checkName(entry, "sink"),
             let mapping = MappingReader(
@@ -64,7 +64,7 @@ struct SinkReader {
     }
 
     /// Two sinks must not write one file, nor one that a source reads.
-    static func checkFiles(_ sinks: [SinkSpec], _ sources: [SourceSpec], _ context: ReadingContext) {
+    package static func checkFiles(_ sinks: [SinkSpec], _ sources: [SourceSpec], _ context: ReadingContext) {
         var owners: [String: String] = [:]
         for source in sources {
             if case .file(let path) = source.origin { owners[normal(path)] = "source \(source.name) reads" }

@@ -3,7 +3,7 @@ import Records
 
 /// `sources.<name>.format`: `csv`, or `{ type: csv, delimiter: ";", encoding: gb18030, null: ["-"] }`.
 extension SourceReader {
-    struct FormatDraft {
+    package struct FormatDraft {
         var isCsv = false
         var dialect = Dialect()
         /// Texts that are null in every field.
@@ -16,7 +16,7 @@ extension SourceReader {
     private static let csvKeys = ["delimiter", "quote", "escape", "trim", "skip", "header", "columns"]
     private static let formatExample = "format: { type: csv, delimiter: \";\" }"
 
-    func readFormat(_ mapping: MappingReader) -> FormatDraft {
+    package func readFormat(_ mapping: MappingReader) -> FormatDraft {
         var draft = FormatDraft()
         guard let node = mapping["format"] else { return draft }
         guard case .mapping = node.content else {
@@ -86,7 +86,7 @@ extension SourceReader {
     }
 
     /// Records without a header must have what the schema takes from them.
-    func check(_ format: FormatDraft, _ declared: [WireField]) {
+    package func check(_ format: FormatDraft, _ declared: [WireField]) {
         guard let columns = format.dialect.columns, let position = format.columnsPosition else { return }
         for field in declared where !columns.contains(field.name) {
             let hint = NearestName.hint(field.name, among: columns)
@@ -118,12 +118,12 @@ extension SourceReader {
         return nil
     }
 
-    func readUnit(_ node: YamlNode) -> EpochTime.Unit? {
+    package func readUnit(_ node: YamlNode) -> EpochTime.Unit? {
         context.choice(node, "unit", EpochTime.Unit.allCases.map(\.rawValue)).flatMap(EpochTime.Unit.init)
     }
 
     /// A text or a list of them, which may be empty texts and what YAML itself takes as null.
-    func readNulls(_ node: YamlNode) -> [String] {
+    package func readNulls(_ node: YamlNode) -> [String] {
         (node.sequence ?? [node]).compactMap { node in
             guard case .scalar(let scalar) = node.content else {
                 context.error(
@@ -137,7 +137,7 @@ extension SourceReader {
     // MARK: Fields
 
     /// How the text of a field is read.
-    func readOptions(_ mapping: MappingReader, _ field: inout FieldDraft) {
+    package func readOptions(_ mapping: MappingReader, _ field: inout FieldDraft) {
         if let node = mapping["round"] {
             field.isRounded = context.choice(node, "round", ["true", "false"]) == "true"
             if let type = field.type?.type, !type.isNumber {

@@ -3,10 +3,10 @@ import Records
 
 /// `sources.<name>.table`, and tables in Redis.
 extension SourceReader {
-    static let tableExample = "table: { key: merchant_id }"
+    package static let tableExample = "table: { key: merchant_id }"
 
     /// Every table has a field that says that a record deletes its key.
-    func addDeleted(_ mapping: MappingReader, to schema: inout SchemaDraft) {
+    package func addDeleted(_ mapping: MappingReader, to schema: inout SchemaDraft) {
         let name = TableSpec.deletedName
         if schema.columns.contains(where: { $0.name == name }) {
             context.error(
@@ -25,7 +25,7 @@ extension SourceReader {
     }
 
     /// nil: the source is no table, or its table has a mistake.
-    func readTable(_ mapping: MappingReader, _ draft: SourceDraft, wire: [String]) -> TableSpec? {
+    package func readTable(_ mapping: MappingReader, _ draft: SourceDraft, wire: [String]) -> TableSpec? {
         guard let node = mapping["table"] else {
             if mapping.isGiven("redis"), !mapping.isGiven("table") {
                 context.error(
@@ -93,7 +93,7 @@ extension SourceReader {
 
     // MARK: Redis
 
-    func readRedis(_ node: YamlNode, _ place: Position, _ mapping: MappingReader) -> SourceSpec.Origin? {
+    package func readRedis(_ node: YamlNode, _ place: Position, _ mapping: MappingReader) -> SourceSpec.Origin? {
         let example = "redis: { key: \"limits:{merchant_id}\", stale: 10m, timeout: 20ms }"
         guard
             let redis = MappingReader(

@@ -2,28 +2,28 @@ import Base
 import Records
 
 /// A source and what the steps may know of it, also where a mistake keeps the source itself from being made.
-struct SourceDraft {
-    var name: String
-    var position: Position
-    var spec: SourceSpec?
-    var columns: [ExpressionScope.Column] = []
-    var fields: [Field] = []
+package struct SourceDraft {
+    package var name: String
+    package var position: Position
+    package var spec: SourceSpec?
+    package var columns: [ExpressionScope.Column] = []
+    package var fields: [Field] = []
     /// False where fields are missing because of mistakes.
-    var isComplete = false
-    var isTable = false
+    package var isComplete = false
+    package var isTable = false
 }
 
 /// `sources.<name>`
-struct SourceReader {
-    static let keys = ["kafka", "file", "generate", "redis", "format", "time", "key", "schema", "table"]
-    static let fieldKeys = ["type", "from", "zone", "round", "unit", "null", "encoding", "numbers"]
-    static let schemaExample = "schema: { order_id: text, amount: decimal(2), event_time: timestamp }"
+package struct SourceReader {
+    package static let keys = ["kafka", "file", "generate", "redis", "format", "time", "key", "schema", "table"]
+    package static let fieldKeys = ["type", "from", "zone", "round", "unit", "null", "encoding", "numbers"]
+    package static let schemaExample = "schema: { order_id: text, amount: decimal(2), event_time: timestamp }"
 
-    let context: ReadingContext
+    package let context: ReadingContext
     /// The topology's zone.
-    let zone: String?
+    package let zone: String?
 
-    func read(_ entry: YamlEntry) -> SourceDraft {
+    package func read(_ entry: YamlEntry) -> SourceDraft {
         var draft = SourceDraft(name: entry.key, position: entry.keyPosition)
         let before = context.diagnostics.count
         guard context.checkName(entry, "source"),
@@ -255,7 +255,7 @@ struct SourceReader {
 
     // MARK: Schema
 
-    struct SchemaDraft {
+    package struct SchemaDraft {
         var wire: [WireField] = []
         var derived: [DerivedField] = []
         var columns: [ExpressionScope.Column] = []
@@ -264,7 +264,7 @@ struct SourceReader {
         var derivedCount = 0
     }
 
-    struct FieldDraft {
+    package struct FieldDraft {
         var name: String
         var position: Position
         var type: (type: ValueType, isOptional: Bool)?

@@ -5,23 +5,23 @@ import Records
 ///
 /// A step whose operator makes records of its own becomes two: one that has the operator and takes in its rows, and
 /// one under the name that the author gave it, which reads what the first one makes.
-final class StepGraph {
-    let context: ReadingContext
-    let reader: StepReader
-    let sources: [SourceDraft]
+package final class StepGraph {
+    package let context: ReadingContext
+    package let reader: StepReader
+    package let sources: [SourceDraft]
     private let entries: [YamlEntry]
     private var mappings: [MappingReader?] = []
     private var inputs: [[ScalarText]] = []
     private var states: [State] = []
-    var drafts: [StepDraft] = []
+    package var drafts: [StepDraft] = []
     /// Streams that steps make; they come after the sources.
-    private(set) var streams: [SourceSpec] = []
+    package private(set) var streams: [SourceSpec] = []
     /// Steps of a circle, about which nothing more is said.
     private var isInCircle: Set<String> = []
 
     private enum State { case waiting, underWay, done }
 
-    init(context: ReadingContext, zone: String?, sources: [SourceDraft], entries: [YamlEntry]) {
+    package init(context: ReadingContext, zone: String?, sources: [SourceDraft], entries: [YamlEntry]) {
         self.context = context
         reader = StepReader(context: context, zone: zone)
         self.sources = sources
@@ -29,7 +29,7 @@ final class StepGraph {
     }
 
     /// Every step with a usable name, with or without mistakes.
-    func read() -> [StepDraft] {
+    package func read() -> [StepDraft] {
         for entry in entries {
             var mapping: MappingReader?
             if context.checkName(entry, "step") {
@@ -96,7 +96,7 @@ final class StepGraph {
     }
 
     /// What a step named `reader` reads under this name.
-    func input(_ text: ScalarText, of reader: String) -> StepReader.Input {
+    package func input(_ text: ScalarText, of reader: String) -> StepReader.Input {
         var input = StepReader.Input(input: nil, name: text.shown)
         if let source = sources.firstIndex(where: { $0.name == text.text }) {
             if sources[source].isTable {
@@ -185,13 +185,13 @@ final class StepGraph {
     }
 
     @discardableResult
-    func add(_ draft: StepDraft) -> Int {
+    package func add(_ draft: StepDraft) -> Int {
         drafts.append(draft)
         return drafts.count - 1
     }
 
     /// Adds the stream that `step`, added before, makes with its operator; returns what its readers see.
-    func addStream(of step: Int, _ name: String, _ maker: OperatorSpec, _ position: Position) -> StepReader.Input {
+    package func addStream(of step: Int, _ name: String, _ maker: OperatorSpec, _ position: Position) -> StepReader.Input {
         drafts[step].spec?.maker = maker
         let fields = maker.schema.fields
         // What an operator makes is in order. A union has the order of its inputs, and rows of one may be further ahead of

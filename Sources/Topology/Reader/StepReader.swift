@@ -2,50 +2,68 @@ import Base
 import Records
 
 /// A step and what others may know of it, also where a mistake keeps the step itself from being made.
-struct StepDraft {
-    var name: String
-    var position: Position
-    var spec: StepSpec?
+package struct StepDraft {
+    package var name: String
+    package var position: Position
+    package var spec: StepSpec?
     /// The record columns after the step.
-    var columns: [ExpressionScope.Column] = []
-    var fields: [Field] = []
+    package var columns: [ExpressionScope.Column] = []
+    package var fields: [Field] = []
     /// Index in `fields` of the event time.
-    var timeField: Int?
-    var isComplete = false
-    var hasWindow = false
+    package var timeField: Int?
+    package var isComplete = false
+    package var hasWindow = false
     /// nil: not known because of a mistake.
-    var key: [String]? = nil
-    var keyColumns: [ExpressionScope.Column] = []
-    var windowZone: String?
+    package var key: [String]? = nil
+    package var keyColumns: [ExpressionScope.Column] = []
+    package var windowZone: String?
     /// A window with a gap, milliseconds.
-    var session: (gap: Int64, max: Int64, limits: OperatorLimits)?
-    var outputs: [ExpressionScope.Column] = []
-    var isOutputComplete = false
+    package var session: (gap: Int64, max: Int64, limits: OperatorLimits)?
+    package var outputs: [ExpressionScope.Column] = []
+    package var isOutputComplete = false
+
+    package init(name: String, position: Position) {
+        self.name = name
+        self.position = position
+    }
 }
 
 /// `steps.<name>`
-struct StepReader {
-    static let keys = ["from", "where", "fields", "only", "key", "window", "aggregate"] + OperatorReader.keys
-    static let example = "{ from: orders, where: kind == \"paid\" }"
+package struct StepReader {
+    package static let keys = ["from", "where", "fields", "only", "key", "window", "aggregate"] + OperatorReader.keys
+    package static let example = "{ from: orders, where: kind == \"paid\" }"
 
-    let context: ReadingContext
+    package let context: ReadingContext
     /// The topology's zone.
-    let zone: String?
+    package let zone: String?
 
     /// What the step reads: its columns, or nil where that is not known because of a mistake.
-    struct Input {
-        var input: StepSpec.Input?
-        var name: String
-        var columns: [ExpressionScope.Column] = []
-        var fields: [Field] = []
-        var isComplete = false
+    package struct Input {
+        package var input: StepSpec.Input?
+        package var name: String
+        package var columns: [ExpressionScope.Column]
+        package var fields: [Field]
+        package var isComplete: Bool
         /// Index in `fields` of the event time.
-        var timeField: Int?
+        package var timeField: Int?
         /// The last of the columns are those of a table.
-        var join: TableJoinSpec?
+        package var join: TableJoinSpec?
+
+        package init(
+            input: StepSpec.Input?, name: String, columns: [ExpressionScope.Column] = [], fields: [Field] = [],
+            isComplete: Bool = false, timeField: Int? = nil, join: TableJoinSpec? = nil
+        ) {
+            self.input = input
+            self.name = name
+            self.columns = columns
+            self.fields = fields
+            self.isComplete = isComplete
+            self.timeField = timeField
+            self.join = join
+        }
     }
 
-    func read(_ mapping: MappingReader, _ entry: YamlEntry, from input: Input) -> StepDraft {
+    package func read(_ mapping: MappingReader, _ entry: YamlEntry, from input: Input) -> StepDraft {
         var draft = StepDraft(name: entry.key, position: entry.keyPosition)
         let before = context.diagnostics.count
         draft.columns = input.columns
@@ -86,7 +104,7 @@ struct StepReader {
 
     /// What a step makes that others may read as a stream: of a window its keys, results and bounds, and the last
     /// instant that is in it, which is their event time, so that a longer window takes in those that lie within it.
-    static func streamFields(_ draft: StepDraft) -> [Field] {
+    package static func streamFields(_ draft: StepDraft) -> [Field] {
         guard let spec = draft.spec, spec.window != nil else { return [] }
         return spec.key.map { Field(name: spec.schema.fields[$0].name, type: spec.schema.fields[$0].type) }
             + spec.outputs.map { Field(name: $0.name, type: $0.expression.type, isOptional: true) }
@@ -94,9 +112,9 @@ struct StepReader {
     }
 
     /// What the rows of every window have beside their key and results.
-    static let windowFields = ["window_start", "window_end", "window_time"]
+    package static let windowFields = ["window_start", "window_end", "window_time"]
 
-    func scope(_ draft: StepDraft, _ input: String, _ zone: String?) -> ExpressionScope {
+    package func scope(_ draft: StepDraft, _ input: String, _ zone: String?) -> ExpressionScope {
         var scope = ExpressionScope(
             columns: draft.columns,
             nameKind: "field of \(input)",

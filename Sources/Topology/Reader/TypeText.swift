@@ -2,8 +2,8 @@ import Base
 import Records
 
 /// `text`, `decimal(2)?`
-enum TypeText {
-    static func parse(_ text: String) -> (type: ValueType, isOptional: Bool)? {
+package enum TypeText {
+    package static func parse(_ text: String) -> (type: ValueType, isOptional: Bool)? {
         let isOptional = text.hasSuffix("?")
         let name = isOptional ? String(text.dropLast()) : text
         switch name {
@@ -21,7 +21,7 @@ enum TypeText {
         }
     }
 
-    static func mistake(_ text: String) -> String {
+    package static func mistake(_ text: String) -> String {
         if text.hasPrefix("decimal") {
             return
                 "unknown type '\(text)'; decimals have 1 to \(Limits.decimalScaleMax) digits after the "

@@ -25,7 +25,7 @@ package struct YamlNode: Hashable, Sendable {
     }
 
     /// What it is, for a message.
-    var kind: String {
+    package var kind: String {
         switch content {
         case .scalar: isNull ? "nothing" : "a value"
         case .sequence: "a list"
