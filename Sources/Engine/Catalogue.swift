@@ -1,8 +1,20 @@
+import Operators
 import Topology
 
 extension Catalogue {
     /// Every part of this build.
-    package static let standard = Catalogue()
+    package static let standard = Catalogue(operators: operators)
+
+    private static let operators: [any RunnableOperator.Type] = [
+        UnionSpec.self,
+        StreamJoinSpec.self,
+        DeduplicateSpec.self,
+        SequenceSpec.self,
+        TopSpec.self,
+        FundFlowSpec.self,
+        LevelsSpec.self,
+        SessionSpec.self,
+    ]
 }
 
 extension TopologyReader {

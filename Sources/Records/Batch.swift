@@ -8,6 +8,10 @@ package final class Column {
     /// 1 where the row has a value, 0 where it is null.
     package let valid: UnsafeMutablePointer<UInt8>
 
+    /// Of a column of conditions: true, and not null.
+    @inline(__always)
+    package func isTrue(_ row: Int) -> Bool { valid[row] == 1 && values[row] != 0 }
+
     package init(_ type: ValueType, capacity: Int) {
         self.type = type
         values = .allocate(capacity: capacity)

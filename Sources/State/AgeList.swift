@@ -1,5 +1,5 @@
 /// Ids by age: each at most once, the one that was appended first is the oldest. Takes any of them out at once.
-struct AgeList {
+package struct AgeList {
     /// Neighbours; -1: none.
     private struct Links {
         var older: Int32 = -1
@@ -8,13 +8,15 @@ struct AgeList {
 
     private var links: ContiguousArray<Links> = []
     /// -1: the list is empty.
-    private(set) var oldest: Int32 = -1
+    package private(set) var oldest: Int32 = -1
     private var youngest: Int32 = -1
 
-    var memoryBytes: Int { links.capacity * MemoryLayout<Links>.stride }
+    package init() {}
+
+    package var memoryBytes: Int { links.capacity * MemoryLayout<Links>.stride }
 
     /// `id` is not in the list.
-    mutating func append(_ id: UInt32) {
+    package mutating func append(_ id: UInt32) {
         let index = Int(id)
         if index >= links.count {
             links.append(contentsOf: repeatElement(Links(), count: index + 1 - links.count + links.count / 2))
@@ -25,11 +27,11 @@ struct AgeList {
     }
 
     /// `id` is in the list.
-    mutating func remove(_ id: UInt32) {
+    package mutating func remove(_ id: UInt32) {
         let own = links[Int(id)]
         if own.older >= 0 { links[Int(own.older)].younger = own.younger } else { oldest = own.younger }
         if own.younger >= 0 { links[Int(own.younger)].older = own.older } else { youngest = own.older }
     }
 
-    mutating func removeAll() { (oldest, youngest) = (-1, -1) }
+    package mutating func removeAll() { (oldest, youngest) = (-1, -1) }
 }

@@ -184,6 +184,16 @@ package final class KeyTable {
         return nil
     }
 
+    /// The same for bytes that may be none, and have no address then.
+    package func intern(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 { Self.withAddress(of: key) { intern($0, key.count) } }
+    package func find(_ key: UnsafeBufferPointer<UInt8>) -> UInt32? { Self.withAddress(of: key) { find($0, key.count) } }
+
+    private static func withAddress<T>(of key: UnsafeBufferPointer<UInt8>, _ body: (UnsafePointer<UInt8>) -> T) -> T {
+        if let start = key.baseAddress { return body(start) }
+        var nothing: UInt8 = 0
+        return body(&nothing)
+    }
+
     /// The bytes of a key that has an id; valid until the next change of the table.
     package func key(of id: UInt32) -> UnsafeBufferPointer<UInt8> {
         let entry = entries[Int(id)]

@@ -37,7 +37,7 @@ package final class LostKeys {
 
     /// A record of a key was refused. `now`: how far event time has come.
     package func note(_ key: UnsafeBufferPointer<UInt8>, at time: Int64, now: Int64) {
-        if let id = withBytes(key, { keys.find($0, $1) }) { return set(id, max(entries[Int(id)].time, time)) }
+        if let id = keys.find(key) { return set(id, max(entries[Int(id)].time, time)) }
         if keys.count >= keysMax { sweep(now) }
         guard keys.count < keysMax else {
             guard time > ofAll else { return }
@@ -50,7 +50,7 @@ package final class LostKeys {
 
     /// The newest event time of a refused record of a key; `.min`: none was refused.
     package func latest(_ key: UnsafeBufferPointer<UInt8>) -> Int64 {
-        guard let id = withBytes(key, { keys.find($0, $1) }) else { return ofAll }
+        guard let id = keys.find(key) else { return ofAll }
         return max(ofAll, entries[Int(id)].time)
     }
 
@@ -77,17 +77,11 @@ package final class LostKeys {
     }
 
     private func intern(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
-        let id = withBytes(key) { keys.intern($0, $1) }
+        let id = keys.intern(key)
         if Int(id) >= entries.count {
             entries.append(contentsOf: repeatElement(Entry(), count: Int(id) + 1 - entries.count + entries.count / 2))
         }
         return id
-    }
-
-    private func withBytes<T>(_ key: UnsafeBufferPointer<UInt8>, _ body: (UnsafePointer<UInt8>, Int) -> T) -> T {
-        if let start = key.baseAddress { return body(start, key.count) }
-        var nothing: UInt8 = 0
-        return body(&nothing, 0)
     }
 
     // MARK: Changes

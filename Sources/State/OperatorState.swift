@@ -17,6 +17,12 @@ package protocol OperatorState: AnyObject {
     var memoryBytes: Int { get }
     /// Event time that must pass before nothing is left that time alone brings about; `.min`: nothing is.
     var lastDue: Int64 { get }
+    /// How many rows one more row may make of those that wait for it, at most.
+    var partnersMost: Int { get }
+}
+
+extension OperatorState {
+    package var partnersMost: Int { 1 }
 }
 
 /// The state of an operator that remembers nothing.

@@ -57,5 +57,6 @@ package final class PairingState: OperatorState {
 
     package var keyCount: Int { sides.reduce(0) { $0 + $1.keyCount } }
     package var memoryBytes: Int { sides.reduce(lost.memoryBytes) { $0 + $1.memoryBytes } }
+    package var partnersMost: Int { sides.count > 1 ? sides.reduce(1) { max($0, $1.rowsOfKeyMost) } : 1 }
     package var lastDue: Int64 { sides.reduce(.min) { max($0, $1.lastDue) } }
 }

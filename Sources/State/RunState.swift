@@ -74,7 +74,7 @@ package final class RunState: OperatorState {
 
     /// A record for which it does not hold.
     package func end(_ key: UnsafeBufferPointer<UInt8>) {
-        if let id = withBytes(key, { keys.find($0, $1) }) { remove(id) }
+        if let id = keys.find(key) { remove(id) }
     }
 
     /// Forgets runs that are over before `time`: all whose last record is too old for another.
@@ -100,17 +100,11 @@ package final class RunState: OperatorState {
     // MARK: Keys
 
     private func intern(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
-        let id = withBytes(key) { keys.intern($0, $1) }
+        let id = keys.intern(key)
         if Int(id) >= entries.count {
             entries.append(contentsOf: repeatElement(Entry(), count: Int(id) + 1 - entries.count + entries.count / 2))
         }
         return id
-    }
-
-    private func withBytes<T>(_ key: UnsafeBufferPointer<UInt8>, _ body: (UnsafePointer<UInt8>, Int) -> T) -> T {
-        if let start = key.baseAddress { return body(start, key.count) }
-        var nothing: UInt8 = 0
-        return body(&nothing, 0)
     }
 
     private func put(_ id: UInt32, last: Int64) {

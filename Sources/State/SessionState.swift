@@ -168,8 +168,7 @@ package final class SessionState: OperatorState {
     // MARK: Room
 
     private func intern(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
-        var nothing: UInt8 = 0
-        let id = key.baseAddress.map { keys.intern($0, key.count) } ?? keys.intern(&nothing, 0)
+        let id = keys.intern(key)
         if Int(id) >= sessions.count { grow(to: Int(id) + 1 + sessions.count / 2) }
         return id
     }

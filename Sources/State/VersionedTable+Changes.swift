@@ -80,8 +80,7 @@ extension VersionedTable {
         let time = Int64(bitPattern: reader.word64())
         let name = reader.bytes(reader.left)
         guard reader.isValid else { return false }
-        var nothing: UInt8 = 0
-        let id = withUnsafeMutablePointer(to: &nothing) { keys.intern(name.baseAddress ?? UnsafePointer($0), name.count) }
+        let id = keys.intern(name)
         makeChunk(id)
         if time == Self.cutTime {
             guard value == nil || value?.first == Self.cutMark else { return false }

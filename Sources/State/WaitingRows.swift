@@ -97,7 +97,7 @@ package final class WaitingRows {
     }
 
     private func intern(_ key: UnsafeBufferPointer<UInt8>) -> Int {
-        let id = Int(withBytes(key) { keyTable.intern($0, $1) })
+        let id = Int(keyTable.intern(key))
         if id >= keys.count { keys.append(contentsOf: repeatElement(Key(), count: id + 1 - keys.count + keys.count / 2)) }
         return id
     }
@@ -132,7 +132,7 @@ package final class WaitingRows {
     package func oldest(of key: UnsafeBufferPointer<UInt8>, before time: Int64)
         -> (slot: Int32, row: UnsafeBufferPointer<UInt8>)?
     {
-        guard let id = withBytes(key, { keyTable.find($0, $1) }) else { return nil }
+        guard let id = keyTable.find(key) else { return nil }
         let slot = keys[Int(id)].oldest
         guard rows[Int(slot)].time < time else { return nil }
         return (slot, row(slot))
@@ -140,7 +140,7 @@ package final class WaitingRows {
 
     /// Calls `body` with each row of a key, oldest first. It may add rows elsewhere, but takes none away.
     package func forEach(of key: UnsafeBufferPointer<UInt8>, _ body: (_ slot: Int32) -> Void) {
-        guard let id = withBytes(key, { keyTable.find($0, $1) }) else { return }
+        guard let id = keyTable.find(key) else { return }
         var slot = keys[Int(id)].oldest
         while slot >= 0 {
             body(slot)
@@ -203,12 +203,6 @@ package final class WaitingRows {
             slot = row.younger
         }
         bytes = copy
-    }
-
-    private func withBytes<T>(_ key: UnsafeBufferPointer<UInt8>, _ body: (UnsafePointer<UInt8>, Int) -> T) -> T {
-        if let start = key.baseAddress { return body(start, key.count) }
-        var nothing: UInt8 = 0
-        return body(&nothing, 0)
     }
 
     // MARK: Changes

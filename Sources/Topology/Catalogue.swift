@@ -1,5 +1,10 @@
 /// The parts that topologies may name: their keys, readers, proofs and what runs them. A build has one, in which each part is
 /// a line; no other code knows which there are.
 package struct Catalogue: Sendable {
-    package init() {}
+    /// In the order in which a step is searched for them.
+    package var operators: [any OperatorPart.Type]
+
+    package init(operators: [any OperatorPart.Type] = []) {
+        self.operators = operators
+    }
 }

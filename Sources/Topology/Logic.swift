@@ -87,38 +87,15 @@ enum Logic {
                 parts.append("window \(dump(window.length)) \(window.excludesCurrent)")
                 parts.append(results(step.outputs, of: step.aggregates, names))
             }
-            if let maker = step.maker { parts.append(self.maker(maker)) }
+            if let operation = step.operation { parts.append(self.operation(operation)) }
             return "step \(steps[index]) \(parts.joined(separator: "; "))"
         }
 
-        private func maker(_ maker: OperatorSpec) -> String {
-            let inputs = maker.inputs.map { names(of: spec.steps[$0].schema) }
-            var text = "\(maker.kind.name) of \(maker.inputs.map { steps[$0] }) makes "
-                + list(maker.schema.fields.map { self.text($0) })
-            if let session = maker.kind as? SessionSpec {
-                return text + " \(session.gap) \(session.max) \(results(session.outputs, of: session.aggregates, inputs[0]))"
-            }
-            if let union = maker.kind as? UnionSpec {
-                let pairs = union.columns.enumerated().map { input, columns in list(columns.map { inputs[input][$0] }) }
-                return text + " \(pairs)"
-            }
-            let columns = Self.columns[maker.kind.name] ?? [:]
-            text += " " + dump(maker.kind) { label, value in
-                if let input = columns[label], let column = value as? Int { return inputs[input][column] }
-                if let input = columns[label], let columns = value as? [Int] { return "\(columns.map { inputs[input][$0] })" }
-                // What an operator computes, it computes of its last input but a loop's.
-                if let expression = value as? Expression { return self.text(expression, inputs[inputs.count - 1]) }
-                return nil
-            }
-            return text
+        private func operation(_ operation: OperatorSpec) -> String {
+            let text = LogicText(inputs: operation.inputs.map { LogicText.names(of: spec.steps[$0].schema) })
+            return "\(operation.part.name) of \(operation.inputs.map { steps[$0] }) makes "
+                + "\(list(operation.schema.fields.map { self.text($0) })) \(operation.part.logic(text))"
         }
-
-        /// Properties of operators that are columns, with the input that they are of.
-        private static let columns: [String: [String: Int]] = [
-            "top": ["by": 0], "sequence": ["by": 0],
-            "fund flow": ["account": 0, "loan": 0, "disbursed": 0, "source": 1, "target": 1, "amount": 1],
-            "levels": ["action": 0, "item": 0, "until": 0, "reason": 0, "owner": 0],
-        ]
 
         func rule(_ rule: RuleSpec) -> String {
             let names = names(of: rule.scope)
@@ -152,60 +129,18 @@ enum Logic {
 
         // MARK: Parts
 
-        private func names(of schema: Schema) -> [String] { schema.fields.map { JsonText.quoted($0.name) } }
+        private func names(of schema: Schema) -> [String] { LogicText.names(of: schema) }
 
         private func text(_ field: Field) -> String {
             "\(JsonText.quoted(field.name)) \(field.type)\(field.isOptional ? "?" : "")"
         }
 
-        private func derived(_ field: DerivedField, _ names: [String]) -> String {
-            "\(JsonText.quoted(field.name)) \(text(field.expression, names)) \(field.isOptional)"
-        }
-
-        /// Results by their names, with the aggregates in the place of their columns.
+        private func text(_ expression: Expression, _ names: [String]) -> String { LogicText.text(expression, names) }
+        private func derived(_ field: DerivedField, _ names: [String]) -> String { LogicText.derived(field, names) }
         private func results(_ outputs: [DerivedField], of calls: [AggregateCall], _ names: [String]) -> String {
-            let texts = calls.map { call in
-                "\(call.function)(\(call.argument.map { text($0, names) } ?? "") "
-                    + "where \(call.condition.map { text($0, names) } ?? "")):\(call.type)"
-            }
-            return list(outputs.map { derived($0, texts) })
+            LogicText.results(outputs, of: calls, names)
         }
-
-        /// In an order of their own.
-        private func list(_ parts: [String]) -> String { "[\(parts.sorted().joined(separator: ", "))]" }
-
-        private func text(_ expression: Expression, _ names: [String]) -> String {
-            func text(_ operand: Expression) -> String { self.text(operand, names) }
-            let node =
-                switch expression.node {
-                case .literal(let value): value.description
-                case .column(let index): names[index]
-                case .not(let operand): "(not \(text(operand)))"
-                case .negate(let operand): "(- \(text(operand)))"
-                case .binary(let operation, let left, let right): "(\(text(left)) \(operation.rawValue) \(text(right)))"
-                case .inList(let operand, let values): "(\(text(operand)) in \(values.map(\.description)))"
-                case .inRange(let operand, let low, let high): "(\(text(operand)) in \(text(low))..\(text(high)))"
-                case .isNull(let operand): "(\(text(operand)) is null)"
-                case .conditional(let condition, let yes, let no): "(if \(text(condition)) then \(text(yes)) else \(text(no)))"
-                case .call(let function, let arguments): "\(function)(\(arguments.map(text).joined(separator: ", ")))"
-                }
-            return "\(node):\(expression.type)"
-        }
-
-        /// Every property of a value, its places in the file left out; what `known` has a text for is that text.
-        private func dump(_ value: Any, _ known: (String, Any) -> String? = { _, _ in nil }) -> String {
-            if let text = value as? String { return JsonText.quoted(text) }
-            let mirror = Mirror(reflecting: value)
-            if mirror.children.isEmpty { return "\(value)" }
-            let parts = mirror.children.compactMap { label, child -> String? in
-                if child is Position { return nil }
-                let label = label ?? ""
-                // What an optional has, has the name of the optional.
-                let mirror = Mirror(reflecting: child)
-                let content = mirror.displayStyle == .optional ? mirror.children.first?.value ?? child : child
-                return "\(label): \(known(label, content) ?? dump(content, known))"
-            }
-            return "{\(parts.joined(separator: ", "))}"
-        }
+        private func list(_ parts: [String]) -> String { LogicText.list(parts) }
+        private func dump(_ value: Any) -> String { LogicText.dump(value) { _, _ in nil } }
     }
 }

@@ -46,8 +46,8 @@ extension TopologySpec {
 
     /// A step with a key makes rows that lie where their key's do, if its own rows do.
     private func streamKey(of step: Int, _ stream: Int, _ known: inout [Int: [String]?]) -> [String]? {
-        if steps[step].maker?.kind.isWhole == true { return [] }
-        let keys = (steps[step].maker?.inputs ?? [step]).map { partitionKey(of: source(of: $0), &known) }
+        if steps[step].operation?.part.isWhole == true { return [] }
+        let keys = (steps[step].operation?.inputs ?? [step]).map { partitionKey(of: source(of: $0), &known) }
         guard let first = keys[0], keys.allSatisfy({ $0 == first }) else { return nil }
         return first.allSatisfy { sources[stream].schema.index(of: $0) != nil } ? first : nil
     }
@@ -72,7 +72,7 @@ extension TopologySpec {
                 roots.insert(next)
                 continue
             }
-            for input in steps[step].maker?.inputs ?? [step] {
+            for input in steps[step].operation?.inputs ?? [step] {
                 let origin = self.source(of: input)
                 if seen.insert(origin).inserted { left.append(origin) }
             }
@@ -127,13 +127,13 @@ extension TopologySpec {
             }
             for intake in order { result.split(groups[intake] ?? [], prefix: prefix ?? name) }
         }
-        for step in steps { result.align(step.maker?.inputs ?? [], prefix: prefix ?? name) }
+        for step in steps { result.align(step.operation?.inputs ?? [], prefix: prefix ?? name) }
         return result
     }
 
     /// Steps whose rows an operator takes that needs them all in one task.
     private var gatheredInputs: Set<Int> {
-        Set(steps.filter { $0.maker?.kind.isWhole == true }.flatMap { $0.maker?.inputs ?? [] })
+        Set(steps.filter { $0.operation?.part.isWhole == true }.flatMap { $0.operation?.inputs ?? [] })
     }
 
     /// True if a rule compares the step's window with one whose records are not all in one task.
@@ -185,7 +185,7 @@ extension TopologySpec {
         writer.window = nil
         writer.aggregates = []
         writer.outputs = []
-        writer.maker = nil
+        writer.operation = nil
         steps.append(writer)
         for index in members {
             steps[index].input = .source(sources.count)
@@ -257,7 +257,7 @@ extension TopologySpec {
     private func isOwn(_ source: Int) -> Bool {
         switch sources[source].origin {
         case .repartition: true
-        case .stream(let step): isOwn(self.source(of: steps[step].maker?.inputs.first ?? step))
+        case .stream(let step): isOwn(self.source(of: steps[step].operation?.inputs.first ?? step))
         default: false
         }
     }

@@ -16,7 +16,7 @@ extension TopologySpec {
                 call.argument?.collectZones(into: &zones)
                 call.condition?.collectZones(into: &zones)
             }
-            for expression in step.maker?.kind.expressions ?? [] { expression.collectZones(into: &zones) }
+            for expression in step.operation?.part.expressions ?? [] { expression.collectZones(into: &zones) }
         }
         for rule in rules {
             rule.when.collectZones(into: &zones)

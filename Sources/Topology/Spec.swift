@@ -250,7 +250,7 @@ package struct StepSpec: Sendable {
     package var window: WindowSpec?
     /// What makes records of its own from this step's and others'; they are a stream, and a source of the steps
     /// that read it.
-    package var maker: OperatorSpec?
+    package var operation: OperatorSpec?
     /// Aggregates in the order that `outputs` refers to them; their scope is `schema`.
     package var aggregates: [AggregateCall]
     /// What the step is known for: name and expression over the aggregates (column i = aggregates[i]).

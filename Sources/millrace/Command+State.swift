@@ -52,9 +52,9 @@ extension Command {
             let inspector = try inspector(spec, arguments)
             if verb == "list" {
                 list(inspector, isJson: arguments.has("--json"))
-                let proofs = inspector.fundProofs(spec)
-                if !arguments.has("--json") { for proof in proofs { put("\(proof.store): \(proof.text)") } }
-                return proofs.allSatisfy(\.holds) ? ExitCode.done : ExitCode.failed
+                let proofs = inspector.proofs
+                if !arguments.has("--json") { for (store, proof) in proofs { put("\(store): \(proof.text)") } }
+                return proofs.allSatisfy(\.proof.holds) ? ExitCode.done : ExitCode.failed
             }
             let wanted = verb == "get" ? words[2] : nil
             let entries = inspector.entries { entry in
@@ -71,7 +71,7 @@ extension Command {
 
     private static func check(_ step: String, _ spec: TopologySpec) throws(Fault) {
         var names: [String] = []
-        for step in spec.steps where step.window != nil || step.maker != nil { names.append(step.name) }
+        for step in spec.steps where step.window != nil || step.operation != nil { names.append(step.name) }
         names += spec.sources.filter { $0.table != nil }.map(\.name) + spec.rules.map(\.name)
         guard names.contains(step) else {
             throw Fault(.user, "--step \(step): the topology keeps state for \(names.joined(separator: ", "))")

@@ -69,14 +69,14 @@ import Topology
         guard case .source(let source) = spec.steps[index].input else { return }
         guard case .stream(let maker) = spec.sources[source].origin else {
             let meets = spec.steps.contains { step in
-                Set((step.maker?.inputs ?? []).flatMap { spec.roots(of: spec.source(of: $0)) }).count > 1
+                Set((step.operation?.inputs ?? []).flatMap { spec.roots(of: spec.source(of: $0)) }).count > 1
             }
             let own = 150 + (waits ? spec.sources[source].outOfOrder + spec.sources[source].idle : meets ? 100 : 0)
             totals[spec.sources[source].name, default: []].append(own + after)
             return
         }
-        for input in spec.steps[maker].maker?.inputs ?? [maker] {
-            let waits = waits || spec.steps[maker].maker?.kind.waitsForEventTime ?? true
+        for input in spec.steps[maker].operation?.inputs ?? [maker] {
+            let waits = waits || spec.steps[maker].operation?.part.order != .asTheyCome
             self.totals(spec, split, step: input, waits: waits, after: after, into: &totals)
         }
     }

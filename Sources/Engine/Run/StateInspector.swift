@@ -96,30 +96,9 @@ package struct StateInspector {
         tasks.flatMap { task, state in pipeline.summaries(state).map { Store(task: task, summary: $0) } }
     }
 
-    /// The proof that a fund flow has lost nothing, over all tasks: every unit that was disbursed is on an account, on its
-    /// way, left or expired. `scale`: decimal places of the amounts.
-    package struct FundProof: Sendable {
-        package var store: String
-        package var text: String
-        package var holds: Bool
-    }
-
-    package func fundProofs(_ spec: TopologySpec) -> [FundProof] {
-        spec.steps.compactMap { step in
-            guard let flow = step.maker?.kind as? FundFlowSpec else { return nil }
-            let own = stores.filter { $0.summary.store == step.name && $0.summary.funds != nil }
-            var sum = FundLedger()
-            for store in own { if let funds = store.summary.funds { sum += funds } }
-            let mistake = own.compactMap(\.summary.fundMistake).first
-            func money(_ amount: Int128) -> String { Decimal.string(amount, scale: flow.amountType.scale) }
-            let holds = mistake == nil && sum.held >= 0 && sum.inFlight >= 0
-            return FundProof(
-                store: step.name,
-                text: "\(money(sum.disbursed)) disbursed = \(money(sum.held)) on accounts + \(money(sum.inFlight)) on its way + "
-                    + "\(money(sum.left)) left + \(money(sum.expired)) expired; "
-                    + (mistake.map { "it does not agree: \($0)" } ?? "the lots on the accounts agree"),
-                holds: holds)
-        }
+    /// Of operators that can tell, in each task: whether they have lost anything.
+    package var proofs: [(store: String, proof: StateProof)] {
+        stores.compactMap { store in store.summary.proof.map { (store.summary.store, $0) } }
     }
 
     /// Entries of every task, ordered by store and key.

@@ -6,7 +6,7 @@ import State
 import Topology
 
 /// Grades the response to keys: what `LevelsSpec` says, on the items that `LevelState` keeps.
-final class LevelsOperator: OrderedOperator {
+final class LevelsOperator: StreamOperator {
     private typealias Result = LevelsSpec.Column
 
     private let spec: LevelsSpec
@@ -21,26 +21,27 @@ final class LevelsOperator: OrderedOperator {
     private let keyArena = Arena(capacity: 256)
     private let itemsInput: Int
 
-    /// `step`: the one that takes in the items.
-    init(_ spec: LevelsSpec, _ step: StepPlan, _ limits: OperatorLimits, capacity: Int, zones: ZoneTables) {
+    init(_ spec: LevelsSpec, _ context: OperatorContext) {
         self.spec = spec
-        self.limits = limits
-        item = Program(spec.item, capacity: capacity, zones: zones)
-        active = Program(spec.active, capacity: capacity, zones: zones)
-        weight = Program(spec.weight, capacity: capacity, zones: zones)
-        key = step.spec.key.map { Column(step.spec.schema.fields[$0].type, capacity: 1) }
+        limits = context.limits
+        func program(_ expression: Expression) -> Program {
+            Program(expression, capacity: context.capacity, zones: context.zones)
+        }
+        (item, active, weight) = (program(spec.item), program(spec.active), program(spec.weight))
         itemsInput = spec.control == nil ? 0 : 1
+        let items = context.inputs[itemsInput]
+        key = items.key.map { Column(items.schema.fields[$0].type, capacity: 1) }
     }
 
-    func makeState(tracksChanges: Bool) -> any OperatorState {
+    func makeState(tracksChanges: Bool) -> LevelState {
         let levels = spec.levels.map { LevelRules.Level(at: $0.at, below: $0.below, hold: $0.hold, many: $0.many) }
         return LevelState(
             LevelRules(levels: levels, expire: spec.expire, group: spec.group, items: limits.items),
             tracksChanges: tracksChanges)
     }
 
-    func prepare(_ inputs: [OrderedInput]) {
-        let input = inputs[itemsInput]
+    func prepare(_ input: OperatorInput) {
+        guard input.index == itemsInput else { return }
         columns = (
             item.run(input.columns, arena: input.arena, rows: input.rows),
             active.run(input.columns, arena: input.arena, rows: input.rows),
@@ -48,21 +49,19 @@ final class LevelsOperator: OrderedOperator {
         )
     }
 
-    func take(_ input: OrderedInput, row: Int, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
-        guard let state = state as? LevelState else { return }
+    func take(_ input: OperatorInput, row: Int, _ state: LevelState, into out: RowBuffer) {
         if input.index == itemsInput {
-            takeItem(input, row, state, into: maker, task)
+            takeItem(input, row, state, into: out)
         } else if let control = spec.control {
-            takeControl(control, input, row, state, into: maker, task)
+            takeControl(control, input, row, state, into: out)
         }
     }
 
-    func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
-        guard let state = state as? LevelState else { return }
-        while !maker.isFull, let (id, due, cause) = state.fire(before: time) {
+    func advance(to time: Int64, _ state: LevelState, into out: RowBuffer) {
+        while !out.isFull, let (id, due, cause) = state.fire(before: time) {
             if !state.changes.isEmpty {
-                maker.setOrder(passing: due)
-                let origin = RepartitionOrigin(partition: task.partition, offset: -1, appended: -1, watermark: .min)
+                out.setOrder(passing: due)
+                let origin = RepartitionOrigin.time(of: out.partition)
                 var row = Row(id: id, time: due, origin: origin, items: items(of: id, state))
                 row.cause =
                     switch cause {
@@ -70,7 +69,7 @@ final class LevelsOperator: OrderedOperator {
                     case .expiry: "expiry"
                     case .control: "control"
                     }
-                writeChanges(row, state, into: maker, task)
+                writeChanges(row, state, into: out)
             }
             state.settle(id)
         }
@@ -79,7 +78,7 @@ final class LevelsOperator: OrderedOperator {
     // MARK: Records
 
     private func takeItem(
-        _ input: OrderedInput, _ row: Int, _ state: LevelState, into maker: RowMaker, _ task: TaskState
+        _ input: OperatorInput, _ row: Int, _ state: LevelState, into out: RowBuffer
     ) {
         guard let columns, columns.item.valid[row] == 1 else { return }
         let text = TextReference(packed: columns.item.values[row])
@@ -92,19 +91,18 @@ final class LevelsOperator: OrderedOperator {
         case .changed where !state.changes.isEmpty:
             var made = Row(id: id, time: time, origin: input.origin(of: row), items: items(of: id, state))
             made.cause = String(decoding: name, as: UTF8.self)
-            writeChanges(made, state, into: maker, task)
+            writeChanges(made, state, into: out)
         case .tooMany:
-            maker.refuse(input, row, .tooManyItems, .items, "its key has \(limits.items) items")
+            out.refuse(input, row, .tooManyItems, .items, "its key has \(limits.items) items")
         case .nameTooLong:
-            maker.refuse(input, row, .nameTooLong, .itemNameBytes, "the item's name has \(name.count) bytes")
+            out.refuse(input, row, .nameTooLong, .itemNameBytes, "the item's name has \(name.count) bytes")
         case .changed, .nothing: break
         }
         state.settle(id)
     }
 
     private func takeControl(
-        _ control: LevelsSpec.Control, _ input: OrderedInput, _ row: Int, _ state: LevelState, into maker: RowMaker,
-        _ task: TaskState
+        _ control: LevelsSpec.Control, _ input: OperatorInput, _ row: Int, _ state: LevelState, into out: RowBuffer
     ) {
         let id = state.id(of: input.key(of: row))
         let time = input.times[row]
@@ -114,21 +112,21 @@ final class LevelsOperator: OrderedOperator {
         made.item = control.item.flatMap { input.string($0, row) }
         made.until = control.until.flatMap { input.columns[$0].valid[row] == 1 ? input.columns[$0].values[row] : nil }
         (made.reason, made.owner) = (input.string(control.reason, row), input.string(control.owner, row))
-        let refusal = follow(made, control, input, row, state, maker)
+        let refusal = follow(made, control, input, row, state, out)
         made.items = items(of: id, state)
         made.cause = refusal.map { "refused: \($0)" } ?? made.action ?? ""
-        write(made, "control", LevelChange(level: level, previous: level), state, into: maker, task)
+        write(made, "control", LevelChange(level: level, previous: level), state, into: out)
         if refusal == nil {
             made.cause = "control"
             (made.item, made.until) = (nil, nil)
-            writeChanges(made, state, into: maker, task)
+            writeChanges(made, state, into: out)
         }
         state.settle(id)
     }
 
     /// Why a control is not followed; nil: it is.
     private func follow(
-        _ made: Row, _ control: LevelsSpec.Control, _ input: OrderedInput, _ row: Int, _ state: LevelState, _ maker: RowMaker
+        _ made: Row, _ control: LevelsSpec.Control, _ input: OperatorInput, _ row: Int, _ state: LevelState, _ out: RowBuffer
     ) -> String? {
         guard let action = made.action, !action.isEmpty else { return "no action" }
         guard ["suppress", "snooze", "resume"].contains(action) else {
@@ -150,8 +148,8 @@ final class LevelsOperator: OrderedOperator {
             try state.take(request, time: made.time, of: made.id)
             return nil
         } catch {
-            if error == .tooMany { maker.note(.items, input.key(of: row)) }
-            if error == .nameTooLong { maker.note(.itemNameBytes, input.key(of: row)) }
+            if error == .tooMany { out.note(.items, input.key(of: row)) }
+            if error == .nameTooLong { out.note(.itemNameBytes, input.key(of: row)) }
             return switch error {
             case .isOver: "'until' is not after the record"
             case .nothingToResume: "nothing to resume"
@@ -176,35 +174,34 @@ final class LevelsOperator: OrderedOperator {
         var owner: String?
     }
 
-    private func writeChanges(_ row: Row, _ state: LevelState, into maker: RowMaker, _ task: TaskState) {
+    private func writeChanges(_ row: Row, _ state: LevelState, into out: RowBuffer) {
         for change in state.changes {
-            write(row, change.level > change.previous ? "up" : "down", change, state, into: maker, task)
+            write(row, change.level > change.previous ? "up" : "down", change, state, into: out)
         }
     }
 
     private func write(
-        _ row: Row, _ direction: String, _ change: LevelChange, _ state: LevelState, into maker: RowMaker,
-        _ task: TaskState
+        _ row: Row, _ direction: String, _ change: LevelChange, _ state: LevelState, into out: RowBuffer
     ) {
-        maker.begin(time: row.time, origin: row.origin, task)
+        out.begin(time: row.time, origin: row.origin)
         keyArena.removeAll()
         KeyCoding.decode(state.key(of: row.id), into: key, row: 0, arena: keyArena)
-        for (column, from) in key.enumerated() { maker.copy(from, 0, keyArena, to: column) }
+        for (column, from) in key.enumerated() { out.copy(from, 0, keyArena, to: column) }
         func place(_ column: Result) -> Int { key.count + column.rawValue }
-        maker.set(place(.level), text: name(of: change.level))
-        maker.set(place(.previous), text: name(of: change.previous))
-        maker.set(place(.direction), text: direction)
-        maker.set(place(.score), state.score(of: row.id))
-        maker.set(place(.items), text: row.items)
-        maker.set(place(.repeats), state.repeats(of: row.id))
+        out.set(place(.level), text: name(of: change.level))
+        out.set(place(.previous), text: name(of: change.previous))
+        out.set(place(.direction), text: direction)
+        out.set(place(.score), state.score(of: row.id))
+        out.set(place(.items), text: row.items)
+        out.set(place(.repeats), state.repeats(of: row.id))
         if change.level != change.previous, change.level > 0, let measure = spec.levels[change.level - 1].measure {
-            maker.set(place(.measure), text: measure)
+            out.set(place(.measure), text: measure)
         }
-        maker.set(place(.cause), text: row.cause)
-        if let item = row.item { maker.set(place(.item), text: item) }
-        if let until = row.until { maker.set(place(.until), until) }
-        if let reason = row.reason { maker.set(place(.reason), text: reason) }
-        if let owner = row.owner { maker.set(place(.owner), text: owner) }
+        out.set(place(.cause), text: row.cause)
+        if let item = row.item { out.set(place(.item), text: item) }
+        if let until = row.until { out.set(place(.until), until) }
+        if let reason = row.reason { out.set(place(.reason), text: reason) }
+        if let owner = row.owner { out.set(place(.owner), text: owner) }
     }
 
     private func name(of level: Int) -> String { level == 0 ? LevelsSpec.none : spec.levels[level - 1].name }
@@ -225,7 +222,7 @@ final class LevelsOperator: OrderedOperator {
     }
 }
 
-extension OrderedInput {
+extension OperatorInput {
     /// nil where it is null.
     fileprivate func string(_ column: Int, _ row: Int) -> String? {
         columns[column].valid[row] == 1 ? String(decoding: text(column, row), as: UTF8.self) : nil

@@ -53,7 +53,7 @@ extension Pipeline {
             task.removals.removeAll()
         }
         for step in steps { collectPanes(step, task, &outbox) }
-        if hasStreams { collectMakers(task, &outbox) }
+        if hasStreams { collectOperators(task, &outbox) }
         if hasTables { collectTables(task, &outbox) }
         for rule in rules { collectEdges(rule, task, &outbox) }
         let meta = meta(task)

@@ -274,8 +274,8 @@ extension Pipeline {
         outbox: inout Outbox
     ) {
         guard let store = task.stores[step.index], let keyPlan = step.key else { return }
-        let maker = step.stream.flatMap { sources[$0].maker }
-        maker?.setRoot(reaching: end, in: step.source)
+        let stream = step.stream.flatMap { sources[$0].buffer }
+        stream?.setRoot(reaching: end, in: step.source)
         let bounds = store.bounds(at: store.closedAnchor)
         let keyFields = step.spec.key.map { step.spec.schema.fields[$0] }
         let keys = task.groups[keyPlan.group].keys
@@ -291,7 +291,7 @@ extension Pipeline {
             for (row, id) in ids.enumerated() {
                 let key = keys.key(of: id)
                 KeyCoding.decode(key, into: keyColumns, row: 0, arena: bench.arena)
-                if let maker { makeRow(maker, keyColumns, window, row, bounds, task, bench) }
+                if let stream { makeRow(stream, keyColumns, window, row, bounds, task, bench) }
                 if window.emissionSinks.isEmpty { continue }
                 writeResult(step, keyFields, keyColumns, window, bounds, row, bench)
                 for sink in window.emissionSinks {

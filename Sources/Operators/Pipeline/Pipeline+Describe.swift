@@ -23,9 +23,8 @@ package struct StoreSummary: Sendable {
     package var panes: Int
     /// Rows that wait for event time to pass them.
     package var waiting = 0
-    /// Of a fund flow: where the loans' money is, and what does not agree in it.
-    package var funds: FundLedger?
-    package var fundMistake: String?
+    /// Of an operator that can tell: whether it has lost anything.
+    package var proof: StateProof?
     /// Up to here windows are closed, milliseconds; nil: none yet.
     package var closedUntil: Int64?
 }
@@ -33,12 +32,11 @@ package struct StoreSummary: Sendable {
 extension Pipeline {
     package func summaries(_ task: TaskState) -> [StoreSummary] {
         steps.compactMap { step in
-            if let maker = task.makers[step.index] {
-                let funds = (maker.state as? FundFlowState)?.store
+            if let operation = task.operators[step.index], identities.steps[step.index] != nil {
                 return StoreSummary(
-                    store: step.spec.name, keys: maker.state.keyCount,
-                    bytes: maker.state.memoryBytes + maker.buffer.memoryBytes, panes: 0, waiting: maker.buffer.count,
-                    funds: funds?.total, fundMistake: funds?.verify(), closedUntil: nil)
+                    store: step.spec.name, keys: operation.state.keyCount,
+                    bytes: operation.state.memoryBytes + operation.buffer.memoryBytes, panes: 0,
+                    waiting: operation.buffer.count, proof: operation.proof, closedUntil: nil)
             }
             guard let store = task.stores[step.index] else { return nil }
             let closed = store.closing.closed
@@ -114,11 +112,11 @@ extension Pipeline {
 
     /// What an operator remembers is bytes of its own; two states can be told apart by their hash.
     private func describeOperator(_ step: StepPlan, _ task: TaskState, _ body: (StateEntry) -> Void) {
-        guard let maker = task.makers[step.index] else { return }
+        guard let operation = task.operators[step.index] else { return }
         let bytes = Arena(capacity: 1 << 12)
         let bench = self.bench.take()
         defer { self.bench.giveBack() }
-        maker.state.forEach(into: bytes) { key, value in
+        operation.state.forEach(into: bytes) { key, value in
             let text = Self.printable(UnsafeBufferPointer(start: bytes.base + key.lowerBound, count: key.count))
             bench.json.removeAll()
             bench.json.text(text)
@@ -126,7 +124,7 @@ extension Pipeline {
             bench.json.removeAll()
             bench.json.beginObject()
             bench.json.member("step", step.spec.name)
-            bench.json.member("operator", step.spec.maker?.kind.name ?? "")
+            bench.json.member("operator", step.spec.operation?.part.name ?? "")
             bench.json.member("key", text)
             bench.json.member("bytes", Int64(value.count))
             bench.json.member("hash", hexadecimal(hashBytes(bytes.base + value.lowerBound, value.count)))

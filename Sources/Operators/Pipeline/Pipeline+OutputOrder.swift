@@ -94,12 +94,12 @@ extension Pipeline {
             var reached: Set<Int> = [root]
             for (source, plan) in spec.sources.enumerated() {
                 guard case .stream(let step) = plan.origin else { continue }
-                let inputs = spec.steps[step].maker?.inputs ?? [step]
+                let inputs = spec.steps[step].operation?.inputs ?? [step]
                 if inputs.contains(where: { reached.contains(steps[$0].source) }) { reached.insert(source) }
             }
             func meets(_ met: [Int]) -> Bool { Set(met.map { steps[$0].source }).intersection(reached).count > 1 }
             return spec.rules.contains { meets($0.on) }
-                || spec.steps.contains { step in step.maker.map { $0.kind is UnionSpec && meets($0.inputs) } ?? false }
+                || spec.steps.contains { step in step.operation.map { $0.part.order == .asTheyCome && meets($0.inputs) } ?? false }
         }
     }
 }

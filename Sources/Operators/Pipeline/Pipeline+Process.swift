@@ -61,7 +61,6 @@ extension Pipeline {
             plan.rowUnderWay = end - 1
             processStretch(plan, source, task, from: start, to: end, &outbox)
             if hasStreams {
-                pass(plan, source, task)
                 settle(source, plan.watermarks[end - 1], task, &outbox)
                 if roots.isRoot(plan) { spillOver(task, &outbox) }
             }
@@ -246,7 +245,7 @@ extension Pipeline {
         plan.rows.count = count
         if count > 0 {
             for step in steps where step.source == source { select(step, plan, task) }
-            if hasStreams { for maker in makersOfSource[source] { refuse(maker, source, plan) } }
+            if hasStreams { for operation in operatorsOfSource[source] { refuse(operation, source, plan) } }
             stages?.lap(.selecting)
             findKeys(plan, source, task)
             stages?.lap(.keying)
@@ -258,7 +257,7 @@ extension Pipeline {
                 for rule in rulesOfSource[source] { fire(rule, plan, source, task, bench) }
                 stages?.lap(.rules)
             }
-            if hasStreams { buffer(plan, source, task) }
+            if hasStreams { take(plan, source, task) }
             if !bench.pending.isEmpty { writePending(plan, source, task, bench, &outbox) }
             if !recordSinks[source].isEmpty { writeRecords(plan, source, task, bench, &outbox) }
             if !repartitionsOfSource[source].isEmpty { writeRepartitioned(plan, source, task, &outbox) }

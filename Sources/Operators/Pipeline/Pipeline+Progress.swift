@@ -10,10 +10,10 @@ extension Pipeline {
         for step in steps where sources[step.source].table == nil {
             var entry = LaneStatus.Step(name: authorName(of: step.index), partition: task.partition)
             var time = task.watermarks[step.source]
-            if let maker = makersOfSource[step.source].first(where: { $0.step === step }) {
-                time = task.watermarks[maker.stream]
-                entry.waiting = Int64(task.makers[step.index]?.buffer.count ?? 0)
-                if entry.waiting > 0 { entry.awaited = awaited(maker, task) }
+            if let operation = operatorsOfSource[step.source].first(where: { $0.step === step }) {
+                time = task.watermarks[operation.stream]
+                entry.waiting = Int64(task.operators[step.index]?.buffer.count ?? 0)
+                if entry.waiting > 0 { entry.awaited = awaited(operation, task) }
             }
             entry.eventTime = time == .min ? nil : time
             if let place = places[entry.name] {
@@ -35,13 +35,13 @@ extension Pipeline {
     /// all of its rows have gone on.
     package func waiting(_ task: TaskState) -> [Int: (rows: Int64, reached: Int64)] {
         var waiting: [Int: (rows: Int64, reached: Int64)] = [:]
-        for (source, makers) in makersOfSource.enumerated() {
-            for maker in makers {
-                guard let buffer = task.makers[maker.step.index]?.buffer, let inputs = maker.ordered?.inputs else { continue }
-                for input in inputs where input.step?.source == source && buffer.count(of: input.index) > 0 {
+        for (source, operations) in operatorsOfSource.enumerated() {
+            for operation in operations {
+                guard let buffer = task.operators[operation.step.index]?.buffer else { continue }
+                for input in operation.inputs where input.step.source == source && buffer.count(of: input.index) > 0 {
                     let before = waiting[source] ?? (0, .max)
                     waiting[source] = (
-                        before.rows + Int64(buffer.count(of: input.index)), min(before.reached, task.watermarks[maker.stream]))
+                        before.rows + Int64(buffer.count(of: input.index)), min(before.reached, task.watermarks[operation.stream]))
                 }
             }
         }
@@ -49,8 +49,8 @@ extension Pipeline {
     }
 
     /// The input that an operator's rows wait for, in a person's words.
-    private func awaited(_ maker: MakerPlan, _ task: TaskState) -> String? {
-        let slowest = maker.inputs.min { task.settled[$0.source] < task.settled[$1.source] }
+    private func awaited(_ operation: OperatorPlan, _ task: TaskState) -> String? {
+        let slowest = operation.intakes.min { task.settled[$0.source] < task.settled[$1.source] }
         return slowest.flatMap { name(ofInput: $0.source, writer: nil, task) }
     }
 

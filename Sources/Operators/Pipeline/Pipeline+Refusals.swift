@@ -57,8 +57,8 @@ extension Pipeline {
 
     /// Rows for which an operator would compute a number that does not fit are refused before it takes them in: later
     /// they are bytes that no dead letter could be made of.
-    func refuse(_ maker: MakerPlan, _ source: Int, _ plan: SourcePlan) {
-        for (step, field, program) in maker.bounded where step.source == source {
+    func refuse(_ operation: OperatorPlan, _ source: Int, _ plan: SourcePlan) {
+        for (step, field, program) in operation.bounded where step.source == source {
             let column = program.run(step.columns, arena: plan.batch.arena, rows: step.selection.selection)
             refuse(column, isOptional: true, field: field, step, plan)
         }

@@ -53,7 +53,7 @@ extension Pipeline {
                 task.rules[rule].setSeen(hash, time: reader.zigzag(), count: reader.count(below: Int(Int32.max)))
             }
         case let kind where kind == ChangeKind.operatorState || kind == ChangeKind.buffered:
-            restoreMaker(kind, &keyReader, value, task)
+            restoreOperator(kind, &keyReader, value, task)
             guard keyReader.isValid else { break }
             return
         default: keyReader.fail()
@@ -127,7 +127,7 @@ extension Pipeline {
             try identities.check(task.definitions, partitionCount: options.partitions, place: place)
         }
         for store in task.stores { store?.finishRestore() }
-        finishRestoreOfMakers(task)
+        finishRestoreOfOperators(task)
         abandonAlerts(task)
         for index in rules.indices {
             task.rules[index].dirtyEdges.removeAll()
@@ -220,7 +220,7 @@ extension Pipeline {
                 store.writeSnapshot(numbers: start, to: bytes)
             }
         }
-        writeMakers(task, to: bytes)
+        writeOperators(task, to: bytes)
         writeTables(task, to: bytes)
         for rule in rules { write(rule, task, numbers[rule.group], to: bytes) }
     }
@@ -281,7 +281,7 @@ extension Pipeline {
             guard store.readSnapshot(&reader, ids: ids[keyPlan.group]) else { return false }
             for id in store.takeArrivals() { task.groups[keyPlan.group].retain(id) }
         }
-        guard readMakers(&reader, task), readTables(&reader, task) else { return false }
+        guard readOperators(&reader, task), readTables(&reader, task) else { return false }
         // Rules come and go without the steps' definitions changing.
         while !reader.isAtEnd {
             let identity = reader.word32()
@@ -316,17 +316,10 @@ extension Pipeline {
 
 extension KeyGroup {
     fileprivate func find(_ key: UnsafeBufferPointer<UInt8>) -> UInt32? {
-        withKey(key) { keys.find($0, $1) }
+        keys.find(key)
     }
 
     fileprivate func intern(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
-        withKey(key) { keys.intern($0, $1) }
-    }
-
-    /// The empty text is a key like any other, but has no address.
-    private func withKey<T>(_ key: UnsafeBufferPointer<UInt8>, _ body: (UnsafePointer<UInt8>, Int) -> T) -> T {
-        if let start = key.baseAddress { return body(start, key.count) }
-        var nothing: UInt8 = 0
-        return body(&nothing, 0)
+        keys.intern(key)
     }
 }

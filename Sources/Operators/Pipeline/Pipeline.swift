@@ -68,7 +68,7 @@ package final class Pipeline {
     let repartitions: [RepartitionPlan]
     let repartitionsOfSource: [[RepartitionPlan]]
     /// Operators that take rows of each source, in the order of their steps.
-    private(set) var makersOfSource: [[MakerPlan]] = []
+    private(set) var operatorsOfSource: [[OperatorPlan]] = []
     let hasStreams: Bool
     let hasTables: Bool
     /// By source: its rows go through one by one.
@@ -137,7 +137,7 @@ package final class Pipeline {
         /// The place of row 0 among all that goes through, as far as the stretch under way goes.
         var firstTick = 0
         /// What writes its rows, if it is a stream.
-        fileprivate(set) var maker: RowMaker?
+        fileprivate(set) var buffer: RowBuffer?
         /// The row of `batch` that goes through the steps, the last of its stretch; nil: none does.
         var rowUnderWay: Int?
         let rows: SelectionBuffer
@@ -277,24 +277,24 @@ package final class Pipeline {
     }
 
     private func makeStreams(_ zones: ZoneTables) {
-        makersOfSource = sources.map { _ in [] }
+        operatorsOfSource = sources.map { _ in [] }
         for (index, source) in spec.sources.enumerated() {
             guard case .stream(let step) = source.origin else { continue }
             steps[step].stream = index
-            guard let maker = steps[step].spec.maker else {
-                sources[index].maker = RowMaker(
+            guard let operation = steps[step].spec.operation else {
+                sources[index].buffer = RowBuffer(
                     sources[index], roots: roots, step: steps[step].spec.name, topics: sources.map(\.topic))
                 continue
             }
-            let plan = MakerPlan(steps[step], maker, pipeline: self, stream: index, zones: zones)
-            sources[index].maker = plan.rows
-            for source in Set(plan.inputs.map(\.source)) { makersOfSource[source].append(plan) }
-            for input in plan.inputs where input.key != nil { input.isIntake = true }
+            let plan = OperatorPlan(steps[step], operation, pipeline: self, stream: index, zones: zones)
+            sources[index].buffer = plan.rows
+            for source in Set(plan.intakes.map(\.source)) { operatorsOfSource[source].append(plan) }
+            for intake in plan.intakes where intake.key != nil { intake.isIntake = true }
         }
         roots.feeds = spec.sources.map { source in
             guard case .stream(let step) = source.origin else { return RootRows.Feed() }
             let plan = steps[step]
-            let inputs = plan.spec.maker?.inputs ?? [step]
+            let inputs = plan.spec.operation?.inputs ?? [step]
             let slides = plan.window.flatMap { $0.options.excludesCurrent ? PaneClock($0.options.length) : nil }
             return RootRows.Feed(inputs: Array(Set(inputs.map { steps[$0].source })), slides: slides)
         }
@@ -305,10 +305,9 @@ package final class Pipeline {
             partition: partition,
             groups: groups.count,
             stores: steps.map { $0.window?.makeStore() },
-            makers: steps.map { step in
-                makersOfSource[step.source].first { $0.step === step }?.ordered.map {
-                    MakerState($0.operation, tracksChanges: options.tracksChanges)
-                }
+            operators: steps.map { step in
+                operatorsOfSource[step.source].first { $0.step === step }?
+                    .makeTask(partition: partition, tracksChanges: options.tracksChanges)
             },
             tables: sources.map { source in
                 guard let table = source.table, table.shared == nil else { return nil }

@@ -39,8 +39,8 @@ struct StateIdentities {
             let definition: String
             if let window = step.window {
                 definition = Self.definition(step.spec, window.options.outOfOrder)
-            } else if let maker = step.spec.maker, let kind = maker.kind.definition {
-                definition = Self.definition(kind, maker, spec)
+            } else if let operation = step.spec.operation, let kind = operation.part.definition {
+                definition = Self.definition(kind, operation, spec)
             } else {
                 return nil
             }
@@ -106,8 +106,8 @@ struct StateIdentities {
         return "table of \(text(table.values(of: source.schema))) by \(text(table.key))"
     }
 
-    private static func definition(_ kind: String, _ maker: OperatorSpec, _ spec: TopologySpec) -> String {
-        let inputs = maker.inputs.map { index in
+    private static func definition(_ kind: String, _ operation: OperatorSpec, _ spec: TopologySpec) -> String {
+        let inputs = operation.inputs.map { index in
             let step = spec.steps[index]
             let fields = step.schema.fields.map { "\($0.name): \($0.type)" }.joined(separator: ", ")
             let key = step.key.map { step.schema.fields[$0].name }.joined(separator: ", ")

@@ -59,8 +59,8 @@ extension TopologySpec {
     /// For each step that keeps state, in a person's words, which rows reach it.
     fileprivate var intakes: [String: String] {
         var intakes: [String: String] = [:]
-        for (index, step) in steps.enumerated() where step.window != nil || step.maker != nil {
-            intakes[step.name] = (step.maker?.inputs ?? [index]).map(intake).joined(separator: " and ")
+        for (index, step) in steps.enumerated() where step.window != nil || step.operation != nil {
+            intakes[step.name] = (step.operation?.inputs ?? [index]).map(intake).joined(separator: " and ")
         }
         return intakes
     }

@@ -10,10 +10,8 @@ package final class TaskState {
     let groups: [KeyGroup]
     /// By step; nil for steps without a window.
     let stores: [WindowStore?]
-    /// By step; nil for steps without an ordered operator.
-    let makers: [MakerState?]
-    /// Those of joins.
-    let joins: [MakerState]
+    /// By step; nil for steps without an operator.
+    let operators: [OperatorTask?]
     /// By source; nil for those that are no tables, and for tables that every lane has all of.
     let tables: [VersionedTable?]
     var rules: [RuleState]
@@ -63,15 +61,14 @@ package final class TaskState {
     var abandoned: [AbandonedAlert] = []
 
     init(
-        partition: Int32, groups: Int, stores: [WindowStore?], makers: [MakerState?], tables: [VersionedTable?],
+        partition: Int32, groups: Int, stores: [WindowStore?], operators: [OperatorTask?], tables: [VersionedTable?],
         rules: [RuleState], crowds: [CrowdTime], upstream: [[UpstreamTime]],
         repartitions: Int
     ) {
         self.partition = partition
         self.groups = (0..<groups).map { _ in KeyGroup() }
         self.stores = stores
-        self.makers = makers
-        joins = makers.compactMap { $0?.pairs == nil ? nil : $0 }
+        self.operators = operators
         self.tables = tables
         self.rules = rules
         self.crowds = crowds
@@ -95,11 +92,11 @@ package final class TaskState {
     /// Bytes of keys and windows.
     package var memoryBytes: Int {
         groups.reduce(0) { $0 + $1.keys.memoryBytes } + stores.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
-            + tables.reduce(0) { $0 + ($1?.memoryBytes ?? 0) } + makers.reduce(0) { $0 + ($1.map { $0.state.memoryBytes + $0.buffer.memoryBytes } ?? 0) }
+            + tables.reduce(0) { $0 + ($1?.memoryBytes ?? 0) } + operators.reduce(0) { $0 + ($1.map { $0.state.memoryBytes + $0.buffer.memoryBytes } ?? 0) }
     }
 
     package var keyCount: Int {
-        groups.reduce(0) { $0 + $1.keys.count } + makers.reduce(0) { $0 + ($1?.state.keyCount ?? 0) }
+        groups.reduce(0) { $0 + $1.keys.count } + operators.reduce(0) { $0 + ($1?.state.keyCount ?? 0) }
     }
 }
 

@@ -5,7 +5,7 @@ import State
 import Topology
 
 /// What `SessionSpec` says, on the aggregates that `SessionState` keeps.
-final class SessionOperator: OrderedOperator {
+final class SessionOperator: StreamOperator {
     private let spec: SessionSpec
     private let limits: OperatorLimits
     private let calls: [Call]
@@ -40,45 +40,44 @@ final class SessionOperator: OrderedOperator {
         func isNull(_ row: Int) -> Bool { arguments.map { $0.valid[row] != 1 } ?? false }
     }
 
-    init(_ spec: SessionSpec, _ step: StepPlan, _ limits: OperatorLimits, capacity: Int, zones: ZoneTables) {
+    init(_ spec: SessionSpec, _ context: OperatorContext) {
         self.spec = spec
-        self.limits = limits
+        limits = context.limits
+        let schema = context.inputs[0].schema
         // The state counts the records itself.
         var aggregates: [Aggregate] = []
         calls = spec.aggregates.map { call in
             var index = 0
             if call.function != .count || call.condition != nil {
-                aggregates.append(Aggregate(call, in: step.spec.schema, daysPerPane: 1))
+                aggregates.append(Aggregate(call, in: schema, daysPerPane: 1))
                 index = aggregates.count
             }
-            return Call(call, index: index, capacity: capacity, zones: zones)
+            return Call(call, index: index, capacity: context.capacity, zones: context.zones)
         }
         self.aggregates = aggregates
-        keys = spec.key.map { Column(step.spec.schema.fields[$0].type, capacity: 1) }
+        keys = spec.key.map { Column(schema.fields[$0].type, capacity: 1) }
         values = spec.aggregates.map { Column($0.type, capacity: 1) }
-        outputs = spec.outputs.map { Program($0.expression, capacity: 1, zones: zones) }
+        outputs = spec.outputs.map { Program($0.expression, capacity: 1, zones: context.zones) }
         row.rows[0] = 0
         row.count = 1
     }
 
-    func makeState(tracksChanges: Bool) -> any OperatorState {
+    func makeState(tracksChanges: Bool) -> SessionState {
         SessionState(
             gap: spec.gap, max: spec.max, aggregates: aggregates, sessionsMax: limits.sessions, tracksChanges: tracksChanges)
     }
 
-    func prepare(_ inputs: [OrderedInput]) {
-        let input = inputs[0]
+    func prepare(_ input: OperatorInput) {
         for call in calls {
             call.arguments = call.argument?.run(input.columns, arena: input.arena, rows: input.rows)
             call.conditions = call.condition?.run(input.columns, arena: input.arena, rows: input.rows)
         }
     }
 
-    func take(_ input: OrderedInput, row: Int, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
-        guard let state = state as? SessionState else { return }
+    func take(_ input: OperatorInput, row: Int, _ state: SessionState, into out: RowBuffer) {
         let time = input.times[row]
         guard let id = state.add(input.key(of: row), at: time) else {
-            return maker.refuse(input, row, .tooManySessions, .sessions, "\(limits.sessions) sessions are open")
+            return out.refuse(input, row, .tooManySessions, .sessions, "\(limits.sessions) sessions are open")
         }
         for call in calls where call.index > 0 && call.takes(row) {
             if call.isNull(row) {
@@ -89,36 +88,33 @@ final class SessionOperator: OrderedOperator {
         }
     }
 
-    func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
-        guard let state = state as? SessionState else { return }
-        while !maker.isFull, let id = state.nextOver(before: time) {
+    func advance(to time: Int64, _ state: SessionState, into out: RowBuffer) {
+        while !out.isFull, let id = state.nextOver(before: time) {
             let due = state.end(of: id) - 1
-            maker.setOrder(passing: due)
-            write(id, at: due, state, into: maker, task)
+            out.setOrder(passing: due)
+            write(id, at: due, state, into: out)
         }
     }
 
     /// Closes a session, at the last moment before its end.
-    private func write(_ id: UInt32, at time: Int64, _ state: SessionState, into maker: RowMaker, _ task: TaskState) {
+    private func write(_ id: UInt32, at time: Int64, _ state: SessionState, into out: RowBuffer) {
         arena.removeAll()
         KeyCoding.decode(state.key(of: id), into: keys, row: 0, arena: arena)
         for (call, column) in zip(calls, values) {
             (column.values[0], column.valid[0]) = state.read(call.index, of: id, arena: arena)
         }
         let (start, end) = (state.session(id).start, state.end(of: id))
-        maker.begin(
-            time: time, watermark: time,
-            origin: RepartitionOrigin(partition: task.partition, offset: -1, appended: -1, watermark: .min), task)
-        for (column, key) in keys.enumerated() { maker.copy(key, 0, arena, to: column) }
+        out.begin(time: time)
+        for (column, key) in keys.enumerated() { out.copy(key, 0, arena, to: column) }
         for (column, output) in outputs.enumerated() {
             let result = output.run(values, arena: arena, rows: row.selection)
-            if result.valid[0] == 2 { maker.noteOverflow() }
-            maker.copy(result, 0, arena, to: keys.count + column)
+            if result.valid[0] == 2 { out.noteOverflow() }
+            out.copy(result, 0, arena, to: keys.count + column)
         }
         let after = keys.count + outputs.count
-        maker.set(after, start)
-        maker.set(after + 1, end)
-        maker.set(after + 2, end - 1)
+        out.set(after, start)
+        out.set(after + 1, end)
+        out.set(after + 2, end - 1)
         state.close(id)
     }
 }

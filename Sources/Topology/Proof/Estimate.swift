@@ -20,9 +20,9 @@ package struct Estimate: Hashable, Sendable {
     /// Every result of every step that has one, in their order.
     package static func all(_ spec: TopologySpec) -> [Estimate] {
         spec.steps.indices.flatMap { step -> [Estimate] in
-            let session = spec.steps[step].maker?.kind as? SessionSpec
-            let calls = session?.aggregates ?? spec.steps[step].aggregates
-            return (session?.outputs ?? spec.steps[step].outputs).flatMap { output -> [Estimate] in
+            let own = spec.steps[step].operation?.part.results
+            let calls = own?.aggregates ?? spec.steps[step].aggregates
+            return (own?.outputs ?? spec.steps[step].outputs).flatMap { output -> [Estimate] in
                 var columns: Set<Int> = []
                 output.expression.collectColumns(into: &columns)
                 return columns.sorted().compactMap { column in

@@ -14,7 +14,7 @@ extension Explain {
             graph.nodes.append(
                 ("source\(index)", source.origin.isStream ? .step : .source, [source.name, made(source, spec)]))
             if case .stream(let step) = source.origin {
-                for input in spec.steps[step].maker?.inputs ?? [step] { graph.edges.append(("step\(input)", "source\(index)")) }
+                for input in spec.steps[step].operation?.inputs ?? [step] { graph.edges.append(("step\(input)", "source\(index)")) }
             }
         }
         let bounds = StateBound.all(spec)

@@ -117,9 +117,9 @@ package enum Explain {
     /// What a stream is made by.
     static func made(_ source: SourceSpec, _ spec: TopologySpec) -> String {
         guard case .stream(let step) = source.origin else { return origin(source) }
-        guard let maker = spec.steps[step].maker else { return "the closed windows of \(spec.steps[step].name)" }
-        let inputs = maker.inputs.map { name(of: $0, spec) }.joined(separator: " and ")
-        return "\(maker.kind.definition ?? maker.kind.name) of \(inputs)"
+        guard let operation = spec.steps[step].operation else { return "the closed windows of \(spec.steps[step].name)" }
+        let inputs = operation.inputs.map { name(of: $0, spec) }.joined(separator: " and ")
+        return "\(operation.part.definition ?? operation.part.name) of \(inputs)"
     }
 
     static func input(_ step: StepSpec, _ spec: TopologySpec) -> String {
@@ -132,7 +132,7 @@ package enum Explain {
     /// Steps that take in the rows of an operator go by its step's name and a number, since an author's name stands for what
     /// the operator makes.
     static func name(of step: Int, _ spec: TopologySpec) -> String {
-        let intakes = spec.steps.compactMap(\.maker?.inputs).first { $0.contains(step) }
+        let intakes = spec.steps.compactMap(\.operation?.inputs).first { $0.contains(step) }
         guard let place = intakes?.firstIndex(of: step) else {
             let name = spec.steps[step].name
             // What a step with `only` has before it hands on some.

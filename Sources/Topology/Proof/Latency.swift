@@ -136,9 +136,9 @@ package enum LatencyProof {
             }
             guard case .source(let source) = spec.steps[index].input else { return [] }
             var before: [LatencyPath] = []
-            if case .stream(let maker) = spec.sources[source].origin {
-                let waits = waits || spec.steps[maker].maker?.kind.waitsForEventTime ?? true
-                for input in spec.steps[maker].maker?.inputs ?? [maker] { before += to(input, waits: waits) }
+            if case .stream(let operation) = spec.sources[source].origin {
+                let waits = waits || spec.steps[operation].operation?.part.order != .asTheyCome
+                for input in spec.steps[operation].operation?.inputs ?? [operation] { before += to(input, waits: waits) }
             } else {
                 let mayWait = split.mayWait(source, groups)
                 let own = LatencyProof.terms(spec.sources[source], waits: waits, mayWait: mayWait, model)

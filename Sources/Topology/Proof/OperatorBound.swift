@@ -14,15 +14,22 @@ package struct OperatorBound: Sendable {
     /// One for each thing that is kept, with its limits and what raises them.
     package var lines: [String]
 
+    /// What it keeps besides, whatever comes in.
+    package mutating func add(bytes: Int64) {
+        guard let before = bytesMax else { return }
+        let (sum, overflow) = before.addingReportingOverflow(bytes)
+        bytesMax = overflow ? .max : sum
+    }
+
     /// Bytes that a text is taken to have where a figure depends on it.
     package static let textBytes: Int64 = 32
-    private static let keyBytes: Int64 = 64
+    package static let keyBytes: Int64 = 64
 
     /// Of every operator that remembers something, in the order of the steps, then of every table that tasks or lanes
     /// keep.
     package static func all(_ spec: TopologySpec) -> [OperatorBound] {
         let operators = spec.steps.indices.compactMap { step in
-            spec.steps[step].maker.flatMap { $0.kind.waitsForEventTime ? bound(of: step, $0, spec) : nil }
+            spec.steps[step].operation.flatMap { $0.part.definition == nil ? nil : bound(of: step, $0, spec) }
         }
         let tables = spec.sources.indices.compactMap { source in
             spec.sources[source].table.map { bound(of: source, $0, spec) }
@@ -30,81 +37,22 @@ package struct OperatorBound: Sendable {
         return operators + tables
     }
 
-    private static func bound(of step: Int, _ maker: OperatorSpec, _ spec: TopologySpec) -> OperatorBound {
+    private static func bound(of step: Int, _ operation: OperatorSpec, _ spec: TopologySpec) -> OperatorBound {
         let name = String(spec.steps[step].name.prefix { $0 != "/" })
-        let rows = maker.inputs.map { rowBytes(spec.steps[$0].schema.fields) }.max() ?? 0
-        let memory = Int64(maker.limits.memory)
-        // The input that is behind gets as much again.
-        var bound = OperatorBound(name: name, step: step, bytesMax: StateBound.product(memory, 2), lines: [])
-        bound.lines.append(
-            "rows that wait for event time: at most \(count(memory, rows + Int64(RowCost.buffered))), twice that of an "
-                + "input that is behind; limit: { memory }")
-        bound.add(maker, spec.steps[step].schema, rows, Int64(spec.keys))
+        let rows = operation.inputs.map { rowBytes(spec.steps[$0].schema.fields) }.max() ?? 0
+        let memory = Int64(operation.limits.memory)
+        var bound = OperatorBound(name: name, step: step, bytesMax: 0, lines: [])
+        if operation.part.order == .eventTime {
+            // The input that is behind gets as much again.
+            bound.bytesMax = StateBound.product(memory, 2)
+            bound.lines.append(
+                "rows that wait for event time: at most \(count(memory, rows + Int64(RowCost.buffered))), twice that of an "
+                    + "input that is behind; limit: { memory }")
+        }
+        operation.part.addBound(
+            to: &bound,
+            OperatorFigures(limits: operation.limits, schema: spec.steps[step].schema, rowBytes: rows, keys: Int64(spec.keys)))
         return bound
-    }
-
-    private mutating func add(_ maker: OperatorSpec, _ schema: Schema, _ rows: Int64, _ keys: Int64) {
-        let limits = maker.limits
-        func waiting(_ what: String, _ sides: String) -> String {
-            let ofKey =
-                limits.rowsPerKey == Limits.rowsPerKeyDefault ? "" : "; \(StateBound.grouped(Int64(limits.rowsPerKey))) of a key\(sides)"
-            return "\(what): at most \(Self.count(Int64(limits.memory), rows + Int64(RowCost.waiting)))\(ofKey); limit: "
-                + "{ memory, rows_per_key }"
-        }
-        func perKey(_ what: String, _ bytes: Int64, _ keys: Int64, _ unit: String) -> String {
-            "\(what): \(StateBound.size(bytes)) per \(unit), \(StateBound.size(StateBound.product(bytes, keys))) at "
-                + "\(StateBound.grouped(keys)) \(unit)s"
-        }
-        switch maker.kind {
-        case is StreamJoinSpec:
-            lines.append(waiting("rows that wait for a partner", " on each side"))
-            bytesMax = StateBound.product(Int64(limits.memory), 3)
-        case let sequence as SequenceSpec:
-            guard case .repeated(_, let times) = sequence.pattern else {
-                lines.append(waiting("records that wait for another", ""))
-                bytesMax = StateBound.product(Int64(limits.memory), 3)
-                return
-            }
-            var room: Int64 = 1
-            while room < times { room *= 2 }
-            lines.append(perKey("runs", Self.keyBytes + 96 + 8 * room, keys, "key"))
-            bytesMax = nil
-        case let session as SessionSpec:
-            var bytes = Self.keyBytes + 64 + 8
-            var grows = ""
-            for call in session.aggregates {
-                bytes += StateBound.paneBytes(call, schema)
-                switch call.function {
-                case .distinct, .quantile: grows = ", and what `distinct` and `quantile` hold"
-                default: break
-                }
-            }
-            lines.append(
-                perKey("open sessions", bytes, Int64(limits.sessions), "session") + grows + "; limit: { sessions }")
-            if grows.isEmpty {
-                let (sum, overflow) = StateBound.product(bytes, Int64(limits.sessions)).addingReportingOverflow(bytesMax ?? 0)
-                bytesMax = overflow ? .max : sum
-            } else {
-                bytesMax = nil
-            }
-        case is DeduplicateSpec:
-            lines.append(perKey("values that passed", Self.keyBytes + 96, keys, "value"))
-            bytesMax = nil
-        case is FundFlowSpec:
-            let lots = Int64(Limits.fundLotsPerAccountMax)
-            lines.append(
-                perKey("accounts", Self.keyBytes + 40, keys, "account") + "; with money of loans at most "
-                    + "\(StateBound.size(lots * (64 + Int64(Limits.fundPathBytesMax)))) in \(lots) parcels")
-            bytesMax = nil
-        case is LevelsSpec:
-            let items = Int64(limits.items)
-            lines.append(
-                perKey("keys", Self.keyBytes + 160, keys, "key") + ", and for each item and suppression at most "
-                    + "\(StateBound.size(64 + Int64(Limits.levelItemBytesMax))): \(StateBound.grouped(items)) of a key, each; "
-                    + "limit: { items }")
-            bytesMax = nil
-        default: break
-        }
     }
 
     private static func bound(of source: Int, _ table: TableSpec, _ spec: TopologySpec) -> OperatorBound {
@@ -138,12 +86,38 @@ package struct OperatorBound: Sendable {
     }
 
     /// `1.0 GiB, 5,200,000 of 206 B`
-    private static func count(_ memory: Int64, _ row: Int64) -> String {
+    fileprivate static func count(_ memory: Int64, _ row: Int64) -> String {
         let rows = memory / max(row, 1)
         // Two digits are what such an estimate is worth.
         var unit: Int64 = 1
         while rows / unit >= 100 { unit *= 10 }
         return "\(StateBound.size(memory)), \(StateBound.grouped(rows / unit * unit)) of \(StateBound.size(row)) with texts of "
             + "\(textBytes) bytes"
+    }
+}
+
+/// What an operator's bound follows from.
+package struct OperatorFigures {
+    package let limits: OperatorLimits
+    /// The records of the step that has the operator.
+    package let schema: Schema
+    /// Bytes of a row that is kept.
+    let rowBytes: Int64
+    /// Keys of a task.
+    package let keys: Int64
+
+    /// `what` waits, up to the limits; `sides` stands behind the rows of a key.
+    package func waiting(_ what: String, _ sides: String = "") -> String {
+        let ofKey =
+            limits.rowsPerKey == Limits.rowsPerKeyDefault
+            ? "" : "; \(StateBound.grouped(Int64(limits.rowsPerKey))) of a key\(sides)"
+        return "\(what): at most \(OperatorBound.count(Int64(limits.memory), rowBytes + Int64(RowCost.waiting)))\(ofKey); limit: "
+            + "{ memory, rows_per_key }"
+    }
+
+    /// `what` has `bytes` for each of `keys` things that are called `unit`.
+    package func per(_ unit: String, _ what: String, _ bytes: Int64, _ keys: Int64) -> String {
+        "\(what): \(StateBound.size(bytes)) per \(unit), \(StateBound.size(StateBound.product(bytes, keys))) at "
+            + "\(StateBound.grouped(keys)) \(unit)s"
     }
 }

@@ -3,9 +3,6 @@ import Records
 
 /// Reads a step of any kind and adds it, and the steps that it needs, to the graph.
 package struct OperatorReader {
-    /// Keys of steps with an operator, beside those that every step may have.
-    package static let keys = ["fund_flow", "join", "sequence", "deduplicate", "top", "levels"]
-
     package let graph: StepGraph
     package let mapping: MappingReader
     package let entry: YamlEntry
@@ -18,14 +15,20 @@ package struct OperatorReader {
     package static func inputs(of mapping: MappingReader, _ context: ReadingContext) -> [ScalarText] {
         guard let node = mapping.required("from", example: "from: orders") else { return [] }
         var names = context.names(node, "from", example: "from: orders, or from: [web-orders, shop-orders]") ?? []
-        names += joinedStream(of: mapping).flatMap { context.scalar($0, "stream", example: "stream: customs") }.map { [$0] } ?? []
-        names += disbursements(of: mapping).flatMap { context.scalar($0, "from", example: "from: loans") }.map { [$0] } ?? []
-        names += control(of: mapping).flatMap { context.scalar($0, "control", example: "control: response-control") }.map { [$0] } ?? []
+        for part in context.catalogue.operators {
+            for other in part.otherInputs(of: mapping) {
+                if let name = context.scalar(other.node, other.key, example: other.example) { names.append(name) }
+            }
+        }
         return names
     }
 
-    /// Of these a step has one, and no window beside it.
-    private static let operators = ["deduplicate", "sequence", "top", "fund_flow", "levels"]
+    /// Keys of operators that stand in a step, of which a step has one, and no window beside it.
+    private var given: [(key: String, place: OperatorPlace)] {
+        context.catalogue.operators.compactMap { part in
+            part.place.key.flatMap { mapping.isGiven($0) ? ($0, part.place) : nil }
+        }
+    }
 
     package func read() {
         if mapping["only"] != nil, mapping.isGiven("window") {
@@ -35,17 +38,19 @@ package struct OperatorReader {
             return addMistake()
         }
         guard checkJoin(), checkTimes() else { return addMistake() }
-        let given = Self.operators.filter { mapping.isGiven($0) }
+        let given = self.given
         if given.count > 1 {
             context.error(
-                mapping.keyPosition(given[1]),
-                "\(mapping.what) has \(ReadingContext.list(given, "and")), of which a step has one; write the other in a step that "
+                mapping.keyPosition(given[1].key),
+                "\(mapping.what) has \(ReadingContext.list(given.map(\.key), "and")), of which a step has one; write the other in a step that "
                     + "reads this one")
         }
-        for part in ["window", "aggregate"] where mapping[part] != nil && !given.isEmpty && given != ["deduplicate"] {
+        let makesRows = given.first { if case .step = $0.place { true } else { false } }
+        for part in ["window", "aggregate"] where mapping[part] != nil {
+            guard let makesRows else { continue }
             context.error(
                 mapping.keyPosition(part),
-                "\(mapping.what) has \(given[0]), whose rows no \(part) of the same step takes in; write it in a step that reads "
+                "\(mapping.what) has \(makesRows.key), whose rows no \(part) of the same step takes in; write it in a step that reads "
                     + "this one")
             return addMistake()
         }
@@ -54,10 +59,10 @@ package struct OperatorReader {
 
     /// What takes two inputs, takes one from `from`; the pairs of a stream join go into no operator of the same step.
     private func checkJoin() -> Bool {
-        var one = mapping["fund_flow"] == nil ? nil : "fund_flow"
+        var one = given.first { if case .step(_, takesOne: true, _) = $0.place { true } else { false } }?.key
         if Self.joinKind(mapping) == .stream {
             one = "join"
-            if let other = Self.operators.first(where: { mapping[$0] != nil }) {
+            if let other = given.first?.key {
                 context.error(
                     mapping.keyPosition(other),
                     "\(mapping.what) joins a stream, and \(other) takes in no pairs of the same step; write it in a "
@@ -78,16 +83,37 @@ package struct OperatorReader {
             graph.add(graph.reader.read(mapping, entry, from: StepReader.Input(input: nil, name: "the input")))
             return
         }
-        if Self.joinKind(mapping) == .stream, let node = mapping["join"] { return readStreamJoin(node) }
-        if let node = mapping["top"] { return readTop(node) }
-        if let node = mapping["sequence"] { return readSequence(node) }
-        if let node = mapping["fund_flow"] { return readFundFlow(node) }
-        if let node = mapping["levels"] { return readLevels(node) }
-        var input = inputs.count == 1 ? graph.input(first, of: entry.key) : union()
-        if let node = mapping["deduplicate"] { input = deduplicated(input, node) }
+        let places = context.catalogue.operators.map { $0.place }
+        for place in places {
+            switch place {
+            case .join(let read):
+                if Self.joinKind(mapping) == .stream, let node = mapping["join"] { return read(self, node) }
+            case .step(let key, _, let read): if let node = mapping[key] { return read(self, node) }
+            case .before, .several, .gap: break
+            }
+        }
+        var input = inputs.count == 1 ? graph.input(first, of: entry.key) : several()
+        for case .before(let key, let read) in places {
+            if let node = mapping[key] { input = read(self, node, input) }
+        }
         let draft = graph.reader.read(mapping, entry, from: joined(input))
-        if draft.session != nil { return addSession(draft) }
-        add(draft)
+        if draft.session != nil { addGap(draft) } else { add(draft) }
+    }
+
+    /// Adds a step whose window has a gap.
+    package func addGap(_ draft: StepDraft) {
+        for part in context.catalogue.operators {
+            if case .gap(let read) = part.place { return read(self, draft) }
+        }
+        unreachable("the catalogue has nothing for windows with a gap")
+    }
+
+    /// What stands behind a `from` with several names.
+    private func several() -> StepReader.Input {
+        for part in context.catalogue.operators {
+            if case .several(let read) = part.place { return read(self) }
+        }
+        unreachable("the catalogue has nothing for several inputs")
     }
 
     /// Adds the step under its own name. With `only` it becomes two: one that has all of its fields, and one that hands
@@ -136,7 +162,7 @@ package struct OperatorReader {
 
     /// What a step that leaves the event time out makes is for sinks, rules and plain steps.
     private func checkTimes() -> Bool {
-        let needs = (Self.operators + ["window"]).contains { mapping[$0] != nil }
+        let needs = !given.isEmpty || mapping["window"] != nil
         guard needs || inputs.count > 1 else { return true }
         // Of a source with a mistake the event time is not known.
         guard graph.sources.allSatisfy({ $0.spec != nil }) else { return true }
@@ -171,7 +197,7 @@ package struct OperatorReader {
 
     /// The same for all that stands behind `from`.
     package func readIntake() -> (index: Int, draft: StepDraft) {
-        readIntake(inputs.count == 1 ? graph.input(inputs[0], of: entry.key) : union())
+        readIntake(inputs.count == 1 ? graph.input(inputs[0], of: entry.key) : several())
     }
 
     private func readIntake(_ input: StepReader.Input) -> (index: Int, draft: StepDraft) {
@@ -180,10 +206,10 @@ package struct OperatorReader {
         return (graph.add(draft), draft)
     }
 
-    /// Adds the step under its own name, which reads what the operator of the step `maker` makes. `key`: names of
+    /// Adds the step under its own name, which reads what the operator of the step `intake` makes. `key`: names of
     /// fields of the rows that it makes.
-    package func addResult(of maker: Int, _ operation: OperatorSpec, key: [String]) {
-        let made = graph.addStream(of: maker, entry.key + "/", operation, entry.keyPosition)
+    package func addResult(of intake: Int, _ operation: OperatorSpec, key: [String]) {
+        let made = graph.addStream(of: intake, entry.key + "/", operation, entry.keyPosition)
         if let node = mapping["only"] { return addNarrowed(made, node, key: key) }
         let columns = key.compactMap { name in made.fields.firstIndex { $0.name == name } }
         if let step = addIntake(made, entry.key, key: columns) { graph.drafts[step].position = entry.keyPosition }
@@ -219,78 +245,36 @@ package struct OperatorReader {
         return fields
     }
 
-    /// A window with a gap is an operator; its step has become what takes in its records.
-    package func addSession(_ read: StepDraft) {
-        var draft = read
-        guard let session = draft.session, var step = draft.spec, let key = draft.key, !key.isEmpty else { return addMistake() }
-        draft.name = entry.key + "/"
-        (draft.hasWindow, draft.outputs) = (false, [])
-        var fields = step.key.map { Field(name: step.schema.fields[$0].name, type: step.schema.fields[$0].type) }
-        fields += step.outputs.map { Field(name: $0.name, type: $0.expression.type, isOptional: true) }
-        let bounds = StepReader.windowFields
-        if let twice = fields.first(where: { bounds.contains($0.name) }) {
+    // MARK: What operators read
+
+    /// The position of a field of the input; a mistake where it has none of that name.
+    package func fieldIndex(_ name: ScalarText, _ input: StepReader.Input) -> Int? {
+        if let place = input.fields.firstIndex(where: { $0.name == name.text }) { return place }
+        if input.isComplete {
             context.error(
-                mapping.keyPosition("aggregate"),
-                "every session has a '\(twice.name)'; give the field or result another name")
-            return addMistake()
+                name.position,
+                "no field of \(input.name) '\(name.shown)'\(NearestName.hint(name.text, among: input.fields.map(\.name)))")
         }
-        fields += bounds.map { Field(name: $0, type: .timestamp) }
-        let spec = SessionSpec(
-            gap: session.gap, max: session.max, key: step.key, aggregates: step.aggregates, outputs: step.outputs,
-            aggregateText: step.aggregates.map { $0.text(in: step.schema) }.joined(separator: ", "))
-        (step.aggregates, step.outputs) = ([], [])
-        draft.spec = step
-        let intake = graph.add(draft)
-        let operation = OperatorSpec(inputs: [intake], kind: spec, schema: Schema(fields), timeField: fields.count - 1,
-            limits: session.limits)
-        addResult(of: intake, operation, key: key)
-        graph.drafts[graph.drafts.count - 1].session = session
+        return nil
     }
 
-    // MARK: Union
-
-    /// The rows of several inputs under the fields of the first.
-    private func union() -> StepReader.Input {
-        let name = inputs.map(\.shown).joined(separator: ", ")
-        let nothing = StepReader.Input(input: nil, name: name)
-        let all = inputs.map { graph.input($0, of: entry.key) }
-        guard all.allSatisfy({ $0.input != nil && $0.isComplete }), let time = all[0].timeField else { return nothing }
-        var columns: [[Int]] = []
-        var fields = all[0].fields
-        for (input, text) in zip(all, inputs) {
-            var places: [Int] = []
-            for (index, field) in all[0].fields.enumerated() {
-                guard let place = input.fields.firstIndex(where: { $0.name == field.name }) else {
-                    context.error(
-                        text.position,
-                        "\(text.shown) has no field '\(field.name)', which \(inputs[0].shown) has; the inputs of a "
-                            + "union need the fields of the first")
-                    return nothing
-                }
-                let other = input.fields[place]
-                guard other.type == field.type else {
-                    context.error(
-                        text.position,
-                        "field '\(field.name)' is \(other.type) in \(text.shown) and \(field.type) in "
-                            + "\(inputs[0].shown); the inputs of a union need equal types")
-                    return nothing
-                }
-                if other.isOptional { fields[index].isOptional = true }
-                places.append(place)
-            }
-            guard places[time] == input.timeField else {
-                context.error(
-                    text.position,
-                    "the event time of \(text.shown) is another field than '\(fields[time].name)', that of "
-                        + "\(inputs[0].shown)")
-                return nothing
-            }
-            columns.append(places)
+    /// Positions of fields of a draft, whose input is called `shown`.
+    package func fieldIndices(_ node: YamlNode, _ what: String, _ draft: StepDraft, _ shown: String, example: String) -> [Int]? {
+        let input = StepReader.Input(input: nil, name: shown, columns: draft.columns, fields: draft.fields, isComplete: draft.isComplete)
+        guard let names = context.names(node, what, example: example) else { return nil }
+        var columns: [Int] = []
+        for name in names {
+            guard let column = fieldIndex(name, input) else { return nil }
+            columns.append(column)
         }
-        let intakes = all.indices.compactMap { addIntake(all[$0], "\(entry.key)/\($0)") }
-        guard intakes.count == all.count else { return nothing }
-        let maker = OperatorSpec(
-            inputs: intakes, kind: UnionSpec(columns: columns), schema: Schema(fields), timeField: time)
-        return graph.addStream(of: intakes[0], entry.key + "/", maker, entry.keyPosition)
+        return columns
+    }
+
+    /// An expression over a draft's columns; `what` names it. With `.bool` it is a condition.
+    package func expression(
+        _ text: ScalarText, _ what: String, _ draft: StepDraft, _ shown: String, isCondition: Bool = false
+    ) -> Expression? {
+        var checker = ExpressionChecker(graph.reader.scope(draft, shown, graph.reader.zone)) { _ in text.position }
+        return context.check(text, &checker) { isCondition ? $0.checkCondition($1, what) : $0.check($1) }
     }
 }

@@ -13,7 +13,7 @@ enum Pruning {
             }
         }
         for rule in spec.rules { usedSteps.formUnion(rule.on) }
-        for (index, step) in spec.steps.enumerated() where step.maker != nil { usedSteps.insert(index) }
+        for (index, step) in spec.steps.enumerated() where step.operation != nil { usedSteps.insert(index) }
         usedSteps.formUnion(spec.operatorInputs)
         for source in spec.sources { if case .stream(let step) = source.origin { usedSteps.insert(step) } }
         var heardRules: Set<Int> = []
@@ -43,7 +43,7 @@ enum Pruning {
         /// Old column to new column, of each source and each step.
         var sourceMaps: [[Int]] = []
         for (index, source) in spec.sources.enumerated() {
-            // A stream has what its maker makes, and a table's state what its records have.
+            // A stream has what its operator makes, and a table's state what its records have.
             let all = Set(source.schema.fields.indices)
             let isWhole = source.origin.isStream || source.table != nil
             sourceMaps.append(prune(&result.sources[index], keeping: isWhole ? all : used[index]))

@@ -42,7 +42,7 @@ package final class StepGraph {
                 mapping = MappingReader(
                     entry.value,
                     "step \(entry.key)",
-                    keys: StepReader.keys,
+                    keys: StepReader.keys + context.catalogue.operators.compactMap { $0.place.key },
                     at: entry.keyPosition,
                     context,
                     example: StepReader.example
@@ -191,18 +191,18 @@ package final class StepGraph {
     }
 
     /// Adds the stream that `step`, added before, makes with its operator; returns what its readers see.
-    package func addStream(of step: Int, _ name: String, _ maker: OperatorSpec, _ position: Position) -> StepReader.Input {
-        drafts[step].spec?.maker = maker
-        let fields = maker.schema.fields
-        // What an operator makes is in order. A union has the order of its inputs, and rows of one may be further ahead of
-        // event time, which is that of the slowest.
-        let inputs = maker.kind is UnionSpec ? maker.inputs : []
+    package func addStream(of step: Int, _ name: String, _ operation: OperatorSpec, _ position: Position) -> StepReader.Input {
+        drafts[step].spec?.operation = operation
+        let fields = operation.schema.fields
+        // What is made in event-time order is in order. What passes as it comes has the order of the inputs, and rows of one may
+        // be further ahead of event time, which is that of the slowest.
+        let inputs = operation.part.order == .asTheyCome ? operation.inputs : []
         let outOfOrder = inputs.compactMap { drafts[$0].spec.flatMap { source(of: $0)?.outOfOrder } }.max() ?? 0
         let stream = addStream(
-            of: step, name, fields, timeField: maker.timeField, outOfOrder: outOfOrder, position)
+            of: step, name, fields, timeField: operation.timeField, outOfOrder: outOfOrder, position)
         return StepReader.Input(
             input: .source(sources.count + stream), name: name,
             columns: fields.map { .init(name: $0.name, type: $0.type) }, fields: fields, isComplete: true,
-            timeField: maker.timeField)
+            timeField: operation.timeField)
     }
 }

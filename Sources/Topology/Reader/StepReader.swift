@@ -30,7 +30,7 @@ package struct StepDraft {
 
 /// `steps.<name>`
 package struct StepReader {
-    package static let keys = ["from", "where", "fields", "only", "key", "window", "aggregate"] + OperatorReader.keys
+    package static let keys = ["from", "where", "fields", "only", "key", "window", "aggregate", "join"]
     package static let example = "{ from: orders, where: kind == \"paid\" }"
 
     package let context: ReadingContext

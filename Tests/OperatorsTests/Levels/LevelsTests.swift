@@ -128,7 +128,7 @@ import Topology
             #expect(whole.outputs.sorted() == broken.outputs.sorted())
             // All has expired and come down: nothing is left but the task itself.
             broken.commit()
-            let keys = broken.tasks[0].makers.compactMap { $0?.state.keyCount }
+            let keys = broken.tasks[0].operators.compactMap { $0?.state.keyCount }
             #expect(keys.reduce(0, +) <= 4)
         }
         #expect(total > 40)

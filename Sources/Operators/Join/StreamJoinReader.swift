@@ -1,18 +1,13 @@
 import Base
 import Records
+import Topology
 
 /// `join: { stream: … }`
 extension OperatorReader {
     private static let streamExample = "join: { stream: customs, on: order_id, within: 3d }"
 
-    /// The stream that a step joins.
-    package static func joinedStream(of mapping: MappingReader) -> YamlNode? {
-        guard joinKind(mapping) == .stream else { return nil }
-        return mapping["join"]?.mapping?.first { $0.key == "stream" }?.value
-    }
-
     /// The pairs of the step's input and the stream, under the step's other parts.
-    package func readStreamJoin(_ node: YamlNode) {
+    func readStreamJoin(_ node: YamlNode) {
         let before = context.diagnostics.count
         let left = graph.input(inputs[0], of: entry.key)
         guard inputs.count == 2,
@@ -56,7 +51,7 @@ extension OperatorReader {
             before: interval.before, after: interval.after, isLeft: kind == "left", leftCount: left.fields.count,
             rightCount: right.fields.count)
         let operation = OperatorSpec(
-            inputs: [leftIntake, rightIntake], kind: spec, schema: Schema(fields), timeField: fields.count - 1,
+            inputs: [leftIntake, rightIntake], part: spec, schema: Schema(fields), timeField: fields.count - 1,
             limits: limits)
         let made = graph.addStream(of: leftIntake, entry.key + "/", operation, entry.keyPosition)
         var draft = graph.reader.read(mapping, entry, from: made)
@@ -66,7 +61,7 @@ extension OperatorReader {
             draft.keyColumns = on.map { left.columns[$0.left] }
             draft.spec?.key = on.map(\.left)
         }
-        if draft.session != nil { return addSession(draft) }
+        if draft.session != nil { return addGap(draft) }
         add(draft)
     }
 

@@ -1,5 +1,6 @@
 import Base
 import Records
+import Topology
 
 /// `levels: { item: rule, active: …, weight: …, expire: 30d, steps: { watch: { at: 3, below: 1, hold: 1h } } }`
 extension OperatorReader {
@@ -9,13 +10,7 @@ extension OperatorReader {
     private static let stepsExample = "steps: { watch: { at: 3, below: 1, hold: 1h } }"
     private static let manyExample = "or: { count: 2, weight: 5 }"
 
-    /// The step that control records come from.
-    package static func control(of mapping: MappingReader) -> YamlNode? {
-        guard case .mapping(let entries)? = mapping["levels"]?.content else { return nil }
-        return entries.first { $0.key == "control" }?.value
-    }
-
-    package func readLevels(_ node: YamlNode) {
+    func readLevels(_ node: YamlNode) {
         let before = context.diagnostics.count
         guard
             let levels = MappingReader(
@@ -72,7 +67,7 @@ extension OperatorReader {
             .map { Field(name: $0.name, type: $0.type) }
         let schema = Schema(keyFields + results)
         let operation = OperatorSpec(
-            inputs: [control?.step, intake].compactMap { $0 }, kind: spec, schema: schema,
+            inputs: [control?.step, intake].compactMap { $0 }, part: spec, schema: schema,
             timeField: schema.fields.count - 1,
             limits: limits)
         addResult(of: intake, operation, key: key)
@@ -83,10 +78,7 @@ extension OperatorReader {
         _ key: String, _ example: String, _ levels: MappingReader, _ draft: StepDraft, _ type: ValueType?
     ) -> Expression? {
         guard let text = levels.requiredText(key, example: example) else { return nil }
-        let scope = graph.reader.scope(draft, inputs[0].shown, graph.reader.zone)
-        var checker = ExpressionChecker(scope) { _ in text.position }
-        if type == .bool { return context.check(text, &checker) { $0.checkCondition($1, key) } }
-        guard let expression = context.check(text, &checker) else { return nil }
+        guard let expression = expression(text, key, draft, inputs[0].shown, isCondition: type == .bool) else { return nil }
         if expression.type == type || (type == nil && expression.type.isNumber) { return expression }
         let hint = type == .text ? "text; text(x) makes text of a value" : "a number"
         context.error(text.position, "\(key) is \(expression.type); it must be \(hint)")

@@ -6,11 +6,11 @@ import Topology
 
 /// What operators remember, as records of the changelog and as part of a snapshot.
 extension Pipeline {
-    func collectMakers(_ task: TaskState, _ outbox: inout Outbox) {
+    func collectOperators(_ task: TaskState, _ outbox: inout Outbox) {
         for step in steps {
-            guard let maker = task.makers[step.index], let identity = identities.steps[step.index] else { continue }
+            guard let operation = task.operators[step.index], let identity = identities.steps[step.index] else { continue }
             let bytes = outbox.bytes
-            maker.state.drainChanges(into: bytes) { key, value in
+            operation.state.drainChanges(into: bytes) { key, value in
                 let start = bytes.count
                 bytes.appendByte(ChangeKind.operatorState)
                 bytes.appendWord(identity.id)
@@ -18,7 +18,7 @@ extension Pipeline {
                 _ = bytes.append(bytes.base + key.lowerBound, key.count)
                 outbox.add(.changelog, partition: task.partition, key: start..<bytes.count, value: value)
             }
-            maker.buffer.drainChanges(into: bytes) { sequence, value in
+            operation.buffer.drainChanges(into: bytes) { sequence, value in
                 let start = bytes.count
                 bytes.appendByte(ChangeKind.buffered)
                 bytes.appendWord(identity.id)
@@ -29,7 +29,7 @@ extension Pipeline {
     }
 
     /// Takes a record of the changelog whose kind has been read from its key.
-    func restoreMaker(
+    func restoreOperator(
         _ kind: UInt8, _ keyReader: inout BinaryReader, _ value: UnsafeBufferPointer<UInt8>?, _ task: TaskState
     ) {
         let identity = keyReader.word32()
@@ -38,20 +38,20 @@ extension Pipeline {
             if task.tables[source]?.restore(key: key, value: value) == false { keyReader.fail() }
             return
         }
-        guard keyReader.isValid, let step = identities.step(identity), let maker = task.makers[step] else { return }
+        guard keyReader.isValid, let step = identities.step(identity), let operation = task.operators[step] else { return }
         let isGood: Bool
         if kind == ChangeKind.buffered {
-            isGood = maker.buffer.restore(keyReader.varint(), value)
+            isGood = operation.buffer.restore(keyReader.varint(), value)
         } else {
-            isGood = maker.state.restore(key: keyReader.bytes(keyReader.left), value: value)
+            isGood = operation.state.restore(key: keyReader.bytes(keyReader.left), value: value)
         }
         if !isGood { keyReader.fail() }
     }
 
-    func finishRestoreOfMakers(_ task: TaskState) {
-        for maker in task.makers {
-            maker?.state.finishRestore()
-            maker?.buffer.finishRestore()
+    func finishRestoreOfOperators(_ task: TaskState) {
+        for operation in task.operators {
+            operation?.state.finishRestore()
+            operation?.buffer.finishRestore()
         }
         for table in task.tables { table?.finishRestore() }
         task.settled = task.watermarks
@@ -59,16 +59,21 @@ extension Pipeline {
 
     // MARK: Snapshots
 
-    func writeMakers(_ task: TaskState, to bytes: Arena) {
+    /// Operators that remember something, in the order of their steps.
+    private func kept(_ task: TaskState) -> [OperatorTask] {
+        steps.indices.compactMap { identities.steps[$0] == nil ? nil : task.operators[$0] }
+    }
+
+    func writeOperators(_ task: TaskState, to bytes: Arena) {
         let scratch = Arena(capacity: 1 << 12)
-        for case let maker? in task.makers {
-            maker.state.forEach(into: scratch) { key, value in
+        for operation in kept(task) {
+            operation.state.forEach(into: scratch) { key, value in
                 bytes.appendByte(ChangeKind.operatorState)
                 bytes.appendBlob(UnsafeBufferPointer(start: scratch.base + key.lowerBound, count: key.count))
                 bytes.appendBlob(UnsafeBufferPointer(start: scratch.base + value.lowerBound, count: value.count))
                 scratch.removeAll()
             }
-            maker.buffer.forEach(into: scratch) { sequence, value in
+            operation.buffer.forEach(into: scratch) { sequence, value in
                 guard let value else { return }
                 bytes.appendByte(ChangeKind.buffered)
                 bytes.appendVarint(sequence)
@@ -79,19 +84,19 @@ extension Pipeline {
         }
     }
 
-    /// False if that is not what `writeMakers` wrote.
-    func readMakers(_ reader: inout BinaryReader, _ task: TaskState) -> Bool {
-        for case let maker? in task.makers {
+    /// False if that is not what `writeOperators` wrote.
+    func readOperators(_ reader: inout BinaryReader, _ task: TaskState) -> Bool {
+        for operation in kept(task) {
             var kind = reader.byte()
             while kind != ChangeKind.meta {
                 let isGood: Bool
                 switch kind {
                 case ChangeKind.operatorState:
                     let key = reader.blob()
-                    isGood = maker.state.restore(key: key, value: reader.blob())
+                    isGood = operation.state.restore(key: key, value: reader.blob())
                 case ChangeKind.buffered:
                     let sequence = reader.varint()
-                    isGood = maker.buffer.restore(sequence, reader.blob())
+                    isGood = operation.buffer.restore(sequence, reader.blob())
                 default: isGood = false
                 }
                 guard isGood, reader.isValid else { return false }

@@ -1,11 +1,12 @@
 import Base
 import Records
+import Topology
 
 /// `sequence: { … }`
 extension OperatorReader {
     private static let sequenceExample = "sequence: { repeat: rate > 0.30, times: 3, within: 5d }"
 
-    package func readSequence(_ node: YamlNode) {
+    func readSequence(_ node: YamlNode) {
         let before = context.diagnostics.count
         let (intake, draft) = readIntake()
         guard
@@ -19,7 +20,7 @@ extension OperatorReader {
             context.error(
                 reader.keyPosition("gap"), "gap is for 'repeat': the longest time between two of its records; take it out")
         }
-        let by = reader["by"].map { readBy($0, draft) } ?? []
+        let by = reader["by"].map { fieldIndices($0, "by", draft, shownInputs, example: "by: order_id") } ?? []
         let pattern = readPattern(reader, draft)
         // The records of a run are not kept, only their times.
         let limits = readLimits(reader, reader.isGiven("repeat") ? [.memory] : [.memory, .rowsPerKey])
@@ -45,15 +46,14 @@ extension OperatorReader {
             pattern: pattern, within: within, gap: gap ?? nil, by: by, byNames: by.map { draft.fields[$0].name },
             fieldCount: draft.fields.count)
         let operation = OperatorSpec(
-            inputs: [intake], kind: spec, schema: Schema(fields), timeField: fields.count - 1, limits: limits)
+            inputs: [intake], part: spec, schema: Schema(fields), timeField: fields.count - 1, limits: limits)
         addResult(of: intake, operation, key: key)
     }
 
     private func readPattern(_ reader: MappingReader, _ draft: StepDraft) -> SequenceSpec.Pattern? {
         func condition(_ key: String) -> Expression? {
             guard let text = reader.text(key, example: "\(key): kind == \"paid\"") else { return nil }
-            var checker = ExpressionChecker(graph.reader.scope(draft, shownInputs, graph.reader.zone)) { _ in text.position }
-            return context.check(text, &checker) { $0.checkCondition($1, key) }
+            return expression(text, key, draft, shownInputs, isCondition: true)
         }
         let given = ["repeat", "first", "then", "without", "times"].filter { reader.isGiven($0) }
         switch Set(given) {
@@ -75,23 +75,5 @@ extension OperatorReader {
                     + Self.sequenceExample)
             return nil
         }
-    }
-
-    private func readBy(_ node: YamlNode, _ draft: StepDraft) -> [Int]? {
-        guard let names = context.names(node, "by", example: "by: order_id") else { return nil }
-        var columns: [Int] = []
-        for name in names {
-            guard let column = draft.fields.firstIndex(where: { $0.name == name.text }) else {
-                if draft.isComplete {
-                    context.error(
-                        name.position,
-                        "no field of \(shownInputs) '\(name.shown)'"
-                            + NearestName.hint(name.text, among: draft.fields.map(\.name)))
-                }
-                return nil
-            }
-            columns.append(column)
-        }
-        return columns
     }
 }

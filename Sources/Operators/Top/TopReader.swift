@@ -1,34 +1,10 @@
 import Base
 import Records
+import Topology
 
-/// `deduplicate:` and `top:`
+/// `top:`
 extension OperatorReader {
-    /// The input without duplicates.
-    package func deduplicated(_ input: StepReader.Input, _ node: YamlNode) -> StepReader.Input {
-        let example = "deduplicate: { by: order_id, within: 1h }"
-        var nothing = input
-        nothing.input = nil
-        nothing.isComplete = false
-        let before = context.diagnostics.count
-        guard
-            let reader = MappingReader(
-                node, "deduplicate", keys: ["by", "within", "limit"], at: mapping.keyPosition("deduplicate"), context,
-                example: example)
-        else { return nothing }
-        let within = reader.required("within", example: example).flatMap { context.duration($0, "within", least: 1) }
-        let names = reader.required("by", example: example).flatMap { context.names($0, "by", example: example) }
-        let by = names?.compactMap { fieldIndex($0, input) }
-        let limits = readLimits(reader, [.memory])
-        guard context.diagnostics.count == before, let within, let by, let limits, let time = input.timeField,
-            let intake = addIntake(input, entry.key + "/all", key: by)
-        else { return nothing }
-        let operation = OperatorSpec(
-            inputs: [intake], kind: DeduplicateSpec(within: within), schema: Schema(input.fields), timeField: time,
-            limits: limits)
-        return graph.addStream(of: intake, entry.key + "/", operation, entry.keyPosition)
-    }
-
-    package func readTop(_ node: YamlNode) {
+    func readTop(_ node: YamlNode) {
         let example = "top: { count: 10, by: amount }"
         let before = context.diagnostics.count
         let (intake, draft) = readIntake()
@@ -58,20 +34,10 @@ extension OperatorReader {
         else { return addMistake() }
         let operation = OperatorSpec(
             inputs: [intake],
-            kind: TopSpec(
+            part: TopSpec(
                 count: count, by: by, byName: draft.fields[by].name, isLeast: order == "least",
                 fieldCount: draft.fields.count),
             schema: Schema(fields), timeField: time, limits: limits)
         addResult(of: intake, operation, key: key)
-    }
-
-    package func fieldIndex(_ name: ScalarText, _ input: StepReader.Input) -> Int? {
-        if let place = input.fields.firstIndex(where: { $0.name == name.text }) { return place }
-        if input.isComplete {
-            context.error(
-                name.position,
-                "no field of \(input.name) '\(name.shown)'\(NearestName.hint(name.text, among: input.fields.map(\.name)))")
-        }
-        return nil
     }
 }

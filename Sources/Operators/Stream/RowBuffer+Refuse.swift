@@ -6,7 +6,7 @@ import State
 import Topology
 
 /// Rows that an operator does not take or cannot say anything about: each is a dead letter, as JSON of its fields.
-extension RowMaker {
+extension RowBuffer {
     /// What the pipeline counts once the operator is done.
     enum Letter {
         case dead(RowStatus)
@@ -15,7 +15,7 @@ extension RowMaker {
     }
 
     /// A row finds no room among those that wait.
-    func refuse(_ input: OrderedInput, _ row: Int, for limit: RowLimit, _ limits: OperatorLimits) {
+    func refuse(_ input: OperatorInput, _ row: Int, for limit: RowLimit, _ limits: OperatorLimits) {
         switch limit {
         case .rowsPerKey:
             refuse(input, row, .tooManyRowsOfKey, .rowsPerKey, "\(limits.rowsPerKey) rows of its key wait")
@@ -24,7 +24,7 @@ extension RowMaker {
     }
 
     /// A limit keeps a row out. `why` stands behind the step's name.
-    func refuse(_ input: OrderedInput, _ row: Int, _ status: RowStatus, _ limit: LimitName, _ why: String) {
+    func refuse(_ input: OperatorInput, _ row: Int, _ status: RowStatus, _ limit: LimitName, _ why: String) {
         note(limit, input.key(of: row))
         let raised = limit.entry.raisedBy.map { "; \($0) raises that" } ?? ""
         writeDead(
@@ -33,7 +33,7 @@ extension RowMaker {
     }
 
     /// A row that the operator can do nothing with.
-    func refuse(_ input: OrderedInput, _ row: Int, _ status: RowStatus, _ why: String) {
+    func refuse(_ input: OperatorInput, _ row: Int, _ status: RowStatus, _ why: String) {
         writeDead(
             input.fields, input.columns, input.arena, row, status, why, input.origin(of: row), at: input.times[row])
     }
@@ -78,18 +78,18 @@ extension RowMaker {
 
 extension Pipeline {
     /// Takes over what an operator has written beside its rows, and counts it.
-    func takeLetters(_ maker: RowMaker, _ outbox: inout Outbox) {
-        if !maker.outbox.isEmpty {
-            outbox.add(maker.outbox)
-            maker.outbox.removeAll()
+    func takeLetters(_ rows: RowBuffer, _ outbox: inout Outbox) {
+        if !rows.outbox.isEmpty {
+            outbox.add(rows.outbox)
+            rows.outbox.removeAll()
         }
-        if maker.letters.isEmpty { return }
-        for letter in maker.letters {
+        if rows.letters.isEmpty { return }
+        for letter in rows.letters {
             switch letter {
             case .dead(let status): counters.dead[Int(status.rawValue)] += 1
-            case .limit(let limit, let key, let count): counters.limits.note(limit, maker.step, key: key, count: count)
+            case .limit(let limit, let key, let count): counters.limits.note(limit, rows.step, key: key, count: count)
             }
         }
-        maker.letters.removeAll(keepingCapacity: true)
+        rows.letters.removeAll(keepingCapacity: true)
     }
 }

@@ -1,5 +1,6 @@
 import Base
 import Records
+import Topology
 
 /// `levels:` grades the response to a key's items: each item has a weight, their sum is the key's score, and the score
 /// says which level the key is on.
@@ -29,7 +30,7 @@ import Records
 /// goes on meanwhile. `resume` ends the suppression of the item, or without an item all suppressions and the snooze.
 /// Each control makes a row (direction `control`, `cause` the action), before the row of what it brings about. One that
 /// cannot be followed makes a row with the cause `refused: …` and changes nothing.
-package struct LevelsSpec: OperatorKind {
+package struct LevelsSpec: RunnableOperator {
     package struct Level: Sendable {
         package var name: String
         /// Units of the weight's scale; milliseconds.
@@ -62,8 +63,32 @@ package struct LevelsSpec: OperatorKind {
     /// The level of keys that are on none of those declared.
     package static let none = "none"
 
+    package static var place: OperatorPlace { .step(key: "levels") { $0.readLevels($1) } }
+
+    /// The step that control records come from.
+    package static func otherInputs(of step: MappingReader) -> [OtherInput] {
+        step["levels"]?.mapping?.first { $0.key == "control" }.map { [OtherInput($0.value, "control", example: "control: response-control")] } ?? []
+    }
+
+    package static let reference = """
+        **`levels: { item, active, weight, expire: E, steps: { NAME: { at, below, hold, or, measure } } }`.** Grades the response to a key's items: the sum of the active
+        items' weights is the key's score, and the score says which level the key is on. The newest row of an item, by event time, counts, up to E after it. Rows
+        without an item are passed over; an `active` that is null is false, a weight that is null is 0.
+
+        A key without a level is on `none`. It goes up at once, to the highest level of which the score is at least `at` or `or: { count, weight }` holds (so many items
+        of at least that weight). It comes down by one level where it has been on its level for `hold` and the score is less than `below` and the `or` does not hold.
+        What is due at an instant happens after the rows of that instant.
+
+        **`group: G`.** An active row that comes less than G after the row of its item that counts changes nothing but `repeats`, not even when
+        the item expires, unless it is heavier. One that comes G after it, or later, counts.
+
+        **`control: S`.** A step whose rows have `action`, `reason`, `owner`, and may have `item`, `until`: `suppress` (the item, or every item, counts no longer),
+        `snooze` (the level stays until `until`), `resume`. Each control makes a row (`direction` is `control`), before that of what it brings about; one that cannot
+        be followed has the cause `refused: …` and changes nothing. `limit: { memory, items }`.
+        """
+
     package var name: String { "levels" }
-    package var waitsForEventTime: Bool { true }
+    package var order: RowOrder { .eventTime }
     package var expressions: [Expression] { [item, active, weight] }
 
     package var computed: [(input: Int, name: String, expression: Expression)] {
@@ -74,6 +99,21 @@ package struct LevelsSpec: OperatorKind {
     package var definition: String? {
         "levels \(levels.map(\.name).joined(separator: ", ")) by weights of \(weight.type)"
     }
+
+    package func addBound(to bound: inout OperatorBound, _ figures: OperatorFigures) {
+        let items = Int64(figures.limits.items)
+        bound.lines.append(
+            figures.per("key", "keys", OperatorBound.keyBytes + 160, figures.keys)
+                + ", and for each item and suppression at most \(StateBound.size(64 + Int64(Limits.levelItemBytesMax))): "
+                + "\(StateBound.grouped(items)) of a key, each; limit: { items }")
+        bound.bytesMax = nil
+    }
+
+    package func logic(_ text: LogicText) -> String {
+        text.dump(self, columns: ["action": 0, "item": 0, "until": 0, "reason": 0, "owner": 0])
+    }
+
+    package func makeOperator(_ context: OperatorContext) -> any StreamOperator { LevelsOperator(self, context) }
 
     /// Columns of a row after the key's.
     package enum Column: Int, CaseIterable {

@@ -1,23 +1,16 @@
 import Base
 import Records
+import Topology
 
 extension OperatorReader {
-    package static let fundFlowExample =
+    static let fundFlowExample =
         "fund_flow: { source: from_account, target: to_account, amount: amount, disbursements: { from: loans, "
         + "loan: loan_id, account: account, amount: amount }, within: 90d }"
     private static let disbursementsExample =
         "disbursements: { from: loans, loan: loan_id, account: account, amount: amount }"
 
-    /// The step that disbursements come from.
-    package static func disbursements(of mapping: MappingReader) -> YamlNode? {
-        guard case .mapping(let entries)? = mapping["fund_flow"]?.content,
-            case .mapping(let inner)? = entries.first(where: { $0.key == "disbursements" })?.value.content
-        else { return nil }
-        return inner.first { $0.key == "from" }?.value
-    }
-
     /// `fund_flow:`
-    package func readFundFlow(_ node: YamlNode) {
+    func readFundFlow(_ node: YamlNode) {
         if mapping["key"] != nil {
             context.error(
                 mapping.keyPosition("key"),
@@ -50,8 +43,7 @@ extension OperatorReader {
         let account = column("account", paid, paidDraft, inputs[1], isText: true)
         let disbursed = column("amount", paid, paidDraft, inputs[1], isText: false)
         let outside = flow.text("outside", example: "outside: channel == \"cash\"").flatMap { text in
-            var checker = ExpressionChecker(graph.reader.scope(transfers, inputs[0].shown, graph.reader.zone)) { _ in text.position }
-            return context.check(text, &checker) { $0.checkCondition($1, "outside") }
+            expression(text, "outside", transfers, inputs[0].shown, isCondition: true)
         }
         let methods = FundFlowSpec.Method.allCases.map(\.rawValue)
         let method = flow["method"].flatMap { context.choice($0, "method", methods) }
@@ -88,7 +80,7 @@ extension OperatorReader {
             outside: outside, method: method, within: within, hops: hops, least: least, opening: opening,
             settle: settle, amountType: type)
         let operation = OperatorSpec(
-            inputs: [paidIntake, intake], kind: spec, schema: Schema(transfers.fields + results), timeField: time,
+            inputs: [paidIntake, intake], part: spec, schema: Schema(transfers.fields + results), timeField: time,
             limits: limits)
         addResult(of: intake, operation, key: ["loan"])
     }

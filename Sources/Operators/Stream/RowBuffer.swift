@@ -5,7 +5,7 @@ import Records
 
 /// Writes rows of one stream, one at a time, and hands them over as finished batches: nothing goes through the steps that
 /// read the stream while somebody writes. The first batch is the stream's own; what does not fit in it waits in others.
-final class RowMaker {
+package final class RowBuffer {
     /// A batch that is being filled, or waits.
     private struct Block {
         let batch: Batch
@@ -32,6 +32,10 @@ final class RowMaker {
     private var isHandedOver = false
     /// The row of the batch under way that brings about what is written from now on.
     var root: Int32 = 0
+    /// Event time does not go back below this after the rows that are written from now on; nil: below their own times.
+    var watermark: Int64?
+    /// The task at work.
+    var partition: Int32 = 0
     /// Results that are null since they do not fit in 64 bits.
     private(set) var overflows: Int64 = 0
     /// Records for other tasks, and dead letters, that an operator writes along with its rows.
@@ -61,24 +65,22 @@ final class RowMaker {
     /// Rows from now on come of event time having passed `time`.
     func setOrder(passing time: Int64) { setRoot(reaching: time + 1) }
 
-    /// Begins a row, whose columns are null; event time does not go back below `watermark` after it.
-    func begin(time: Int64, watermark: Int64, origin: RepartitionOrigin, _ task: TaskState) {
+    /// Begins a row with its event time; the other columns are null. `origin`: of the record that it comes from.
+    func begin(time: Int64, origin: RepartitionOrigin) {
         require(!isHandedOver, "a row is written while those before it go through the steps")
         if block.batch.count == block.batch.capacity { beginBlock() }
         row = block.batch.count
         block.batch.count += 1
         block.batch.times[row] = time
-        block.rows.watermarks[row] = watermark
+        block.rows.watermarks[row] = watermark ?? time
         block.rows.origins[row] = origin
         block.rows.roots[row] = root
         for column in columns { column.valid[row] = 0 }
-    }
-
-    /// Begins a row whose event time stands in the stream's time column, in time order.
-    func begin(time: Int64, origin: RepartitionOrigin, _ task: TaskState) {
-        begin(time: time, watermark: time, origin: origin, task)
         set(timeField, time)
     }
+
+    /// Begins a row that comes of no record: its time has come.
+    func begin(time: Int64) { begin(time: time, origin: .time(of: partition)) }
 
     /// A result of the row under way is null since it does not fit in 64 bits.
     func noteOverflow() { overflows += 1 }
@@ -112,6 +114,11 @@ final class RowMaker {
         } else {
             set(column, from.values[fromRow])
         }
+    }
+
+    /// Copies a row's values to the columns from `start` on.
+    func copy(_ from: [Column], _ row: Int, _ arena: Arena, to start: Int) {
+        for (index, column) in from.enumerated() { copy(column, row, arena, to: start + index) }
     }
 
     private func beginBlock() {

@@ -7,7 +7,7 @@ import Topology
 ///
 /// All rows of an instant come out of the buffer in one go, those of a key side by side, and `advance` ends it, so
 /// nothing is remembered from one release to the next; what waits is in the buffer.
-final class TopOperator: OrderedOperator {
+final class TopOperator: StreamOperator {
     private let spec: TopSpec
     private let kept: KeptRow
     /// The best rows of the group, best first; their bytes are the buffer's, which takes in none meanwhile.
@@ -15,15 +15,15 @@ final class TopOperator: OrderedOperator {
     private var key = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
     private var time = Int64.min
 
-    init(_ spec: TopSpec, _ step: StepPlan) {
+    init(_ spec: TopSpec, _ context: OperatorContext) {
         self.spec = spec
-        kept = KeptRow(step.spec.schema)
+        kept = KeptRow(context.inputs[0].schema)
         best.reserveCapacity(spec.count + 1)
     }
 
-    func take(_ input: OrderedInput, row: Int, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
+    func take(_ input: OperatorInput, row: Int, _ state: NoState, into out: RowBuffer) {
         let key = input.key(of: row)
-        if !best.isEmpty, !isEqual(key, self.key) { flush(into: maker, task) }
+        if !best.isEmpty, !isEqual(key, self.key) { flush(into: out) }
         self.key = key
         time = input.times[row]
         let column = input.columns[spec.by]
@@ -40,10 +40,10 @@ final class TopOperator: OrderedOperator {
         if best.count > spec.count { best.removeLast() }
     }
 
-    func advance(to time: Int64, _ state: any OperatorState, into maker: RowMaker, _ task: TaskState) {
+    func advance(to time: Int64, _ state: NoState, into out: RowBuffer) {
         guard !best.isEmpty, self.time < time else { return }
-        maker.setOrder(passing: self.time)
-        flush(into: maker, task)
+        out.setOrder(passing: self.time)
+        flush(into: out)
     }
 
     private func isBetter(_ a: Int64, than b: Int64) -> Bool { spec.isLeast ? a < b : a > b }
@@ -52,14 +52,12 @@ final class TopOperator: OrderedOperator {
         a.count == b.count && a.elementsEqual(b)
     }
 
-    private func flush(into maker: RowMaker, _ task: TaskState) {
+    private func flush(into out: RowBuffer) {
         for (rank, entry) in best.enumerated() {
             kept.decode(entry.row)
-            maker.begin(time: time, origin: kept.decoder.origins[0], task)
-            for (index, column) in kept.batch.columns.enumerated() {
-                maker.copy(column, 0, kept.batch.arena, to: index)
-            }
-            maker.set(spec.fieldCount, Int64(rank) + 1)
+            out.begin(time: time, origin: kept.decoder.origins[0])
+            out.copy(kept.batch.columns, 0, kept.batch.arena, to: 0)
+            out.set(spec.fieldCount, Int64(rank) + 1)
         }
         best.removeAll(keepingCapacity: true)
     }

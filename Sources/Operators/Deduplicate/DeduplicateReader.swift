@@ -1,0 +1,31 @@
+import Base
+import Records
+import Topology
+
+/// `deduplicate:`
+extension OperatorReader {
+    /// The input without duplicates.
+    func readDeduplicate(_ node: YamlNode, _ input: StepReader.Input) -> StepReader.Input {
+        let example = "deduplicate: { by: order_id, within: 1h }"
+        var nothing = input
+        nothing.input = nil
+        nothing.isComplete = false
+        let before = context.diagnostics.count
+        guard
+            let reader = MappingReader(
+                node, "deduplicate", keys: ["by", "within", "limit"], at: mapping.keyPosition("deduplicate"), context,
+                example: example)
+        else { return nothing }
+        let within = reader.required("within", example: example).flatMap { context.duration($0, "within", least: 1) }
+        let names = reader.required("by", example: example).flatMap { context.names($0, "by", example: example) }
+        let by = names?.compactMap { fieldIndex($0, input) }
+        let limits = readLimits(reader, [.memory])
+        guard context.diagnostics.count == before, let within, let by, let limits, let time = input.timeField,
+            let intake = addIntake(input, entry.key + "/all", key: by)
+        else { return nothing }
+        let operation = OperatorSpec(
+            inputs: [intake], part: DeduplicateSpec(within: within), schema: Schema(input.fields), timeField: time,
+            limits: limits)
+        return graph.addStream(of: intake, entry.key + "/", operation, entry.keyPosition)
+    }
+}
