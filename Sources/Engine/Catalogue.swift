@@ -1,8 +1,14 @@
+import Connectors
 import Topology
 
 extension Catalogue {
     /// Every part of this build.
-    package static let standard = Catalogue()
+    package static let standard = Catalogue(
+        sinks: [
+            KafkaSinkPart.self,
+            RedisSinkPart.self,
+            FileSinkPart.self,
+        ])
 }
 
 extension TopologyReader {
