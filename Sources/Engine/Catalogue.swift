@@ -8,6 +8,7 @@ extension Catalogue {
             KafkaSinkPart.self,
             RedisSinkPart.self,
             FileSinkPart.self,
+            StdoutSinkPart.self,
         ])
 }
 
