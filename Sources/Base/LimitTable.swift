@@ -233,6 +233,9 @@ extension Limits {
             "outboxBytesMax", "outbox_bytes", bytes(outboxBytesMax), "outputs that wait for the end of a batch",
             "they are handed on before", .nowhere),
         entry(
+            "heldOutputBytesMax", "held_output_bytes", bytes(heldOutputBytesMax),
+            "outputs that wait for their commit, for sinks that get them after it", "the lane commits", .nowhere),
+        entry(
             "taskIdleMilliseconds", "task_idle", "100ms",
             "how long a record waits for an input of its task that was read to its end, and is not idle yet",
             "it is taken", .nowhere, "--max-task-idle"),

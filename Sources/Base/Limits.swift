@@ -90,6 +90,8 @@ package enum Limits {
     /// a batch.
     package static let pairsAtOnceMax = 1 << 20
     package static let outboxBytesMax = 64 << 20
+    /// Bytes of outputs that a lane holds for sinks that get them after the commit; with more, it commits.
+    package static let heldOutputBytesMax = 64 << 20
     /// Keys of which a join or a sequence remembers that a record was refused; beyond them it is true of every key.
     package static let lostKeysMax = 100_000
     /// Keys that are told apart where it is said how many a limit was hit for.

@@ -119,7 +119,13 @@ package protocol LaneSink: AnyObject {
     /// The end of a task's changelog after the last commit; nil if that wrote nothing to it. (Who wrote to it since an
     /// earlier one is not known here: the task may have been another lane's meanwhile.)
     func changelogEnd(of task: Int32) -> Int64?
+    /// So much waits for the next commit that it should be made now.
+    var needsCommit: Bool { get }
     func close()
+}
+
+extension LaneSink {
+    package var needsCommit: Bool { false }
 }
 
 /// The changelogs of tasks. Used by one thread.
@@ -156,14 +162,6 @@ package protocol SnapshotStore: AnyObject {
     /// Writes a snapshot in the background. A failure is logged; the older ones stay.
     func save(_ task: Int32, _ snapshot: Arena, changelogEnd: Int64)
     /// Waits for what is under way.
-    func close()
-}
-
-/// Newest metrics of changed keys on their way to a cache. Never waits.
-package protocol MetricsSink: AnyObject {
-    /// The hash at `key` gets these fields; an older set for the same key that was not written yet is
-    /// replaced field by field. `fields` holds (name, value) pairs in text.
-    func put(key: String, fields: [(name: String, value: String)], ttlMilliseconds: Int64)
     func close()
 }
 

@@ -1,9 +1,10 @@
+import Connectors
 import Operators
 import Topology
 
 extension Catalogue {
     /// Every part of this build.
-    package static let standard = Catalogue(operators: operators)
+    package static let standard = Catalogue(operators: operators, sinks: sinks)
 
     private static let operators: [any RunnableOperator.Type] = [
         UnionSpec.self,
@@ -14,6 +15,13 @@ extension Catalogue {
         FundFlowSpec.self,
         LevelsSpec.self,
         SessionSpec.self,
+    ]
+
+    private static let sinks: [any SinkPart.Type] = [
+        KafkaSinkPart.self,
+        RedisSinkPart.self,
+        FileSinkPart.self,
+        StdoutSinkPart.self,
     ]
 }
 

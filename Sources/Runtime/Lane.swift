@@ -316,7 +316,7 @@ package final class Lane {
     // MARK: The commit cycle
 
     private var isCommitDue: Bool {
-        if uncommitted >= options.commitRecordsMax { return true }
+        if uncommitted >= options.commitRecordsMax || sink.needsCommit { return true }
         // From start to start, so that no record waits for more than an interval and a commit. Where a commit takes long,
         // as long again, an interval at most, is for records.
         let since = now() - committedAt

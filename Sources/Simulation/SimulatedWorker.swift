@@ -20,9 +20,7 @@ struct SimulatedDeployment {
     let mistake: Mistake?
     static let changelog = "group-state-changelog"
 
-    func topic(ofSink index: Int) -> String? {
-        if case .kafka(let topic) = spec.sinks[index].target { topic } else { nil }
-    }
+    func topic(ofSink index: Int) -> String? { spec.sinks[index].topic }
 
     var deadLetter: String { "\(spec.name)-dead-letter" }
     var late: String { "\(spec.name)-late" }

@@ -114,17 +114,12 @@ enum Logic {
         }
 
         func sink(_ sink: SinkSpec) -> String {
-            let target =
-                switch sink.target {
-                case .redis(let key, let ttl, _): "redis \(dump(key)) \(ttl)"
-                default: dump(sink.target)
-                }
             let input =
                 switch sink.input {
                 case .alerts(let rules): "alerts \(list(rules.map { JsonText.quoted(spec.rules[$0].name) }))"
                 case .steps(let indices): "results \(list(indices.map { steps[$0] }))"
                 }
-            return "sink \(JsonText.quoted(sink.name)) \(target); \(input)"
+            return "sink \(JsonText.quoted(sink.name)) \(sink.target.logic); \(input)"
         }
 
         // MARK: Parts

@@ -342,34 +342,3 @@ package struct RuleSpec: Sendable {
         self.position = position
     }
 }
-
-package struct SinkSpec: Sendable {
-    package var name: String
-    package var target: Target
-    package var input: Input
-    package var position: Position
-
-    package enum Target: Sendable {
-        case kafka(topic: String)
-        /// Key pattern (`merchant:{merchant_id}`), time to live, and where (nil: the command line's).
-        case redis(key: [KeyPart], ttl: Int64, url: String?)
-        /// JSON lines.
-        case file(path: String)
-    }
-
-    package enum KeyPart: Hashable, Sendable { case text(String), field(String) }
-
-    package enum Input: Sendable {
-        /// Alerts of these rules (indices).
-        case alerts(rules: [Int])
-        /// Results of these steps (indices): window steps at each close, record steps as records.
-        case steps([Int])
-    }
-
-    package init(name: String, target: Target, input: Input, position: Position) {
-        self.name = name
-        self.target = target
-        self.input = input
-        self.position = position
-    }
-}

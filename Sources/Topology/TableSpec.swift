@@ -56,14 +56,14 @@ package struct TableSpec: Hashable, Sendable {
 /// hash does not have, or whose text is not of the field's type, is null. In replay and in tests the table is given as records, like any other.
 package struct RedisTableSpec: Hashable, Sendable {
     /// `limits:{merchant_id}`
-    package var key: [SinkSpec.KeyPart]
+    package var key: [KeyPart]
     /// Milliseconds.
     package var stale: Int64
     package var timeout: Int64
     /// nil: the command line's.
     package var url: String?
 
-    package init(key: [SinkSpec.KeyPart], stale: Int64, timeout: Int64, url: String?) {
+    package init(key: [KeyPart], stale: Int64, timeout: Int64, url: String?) {
         self.key = key
         self.stale = stale
         self.timeout = timeout

@@ -66,17 +66,18 @@ extension Command {
                 throw Fault(.user, "--dry-run and --execute contradict each other; give one of them")
             }
             if arguments.has("--dry-run") || arguments.has("--execute") {
-                put("topics that must exist or are made (partitions as the sources have):")
+                // Of a run that goes on standard output is for its sinks.
+                let tell = arguments.has("--dry-run") ? put : say
+                tell("topics that must exist or are made (partitions as the sources have):")
                 // As on several partitions, where windows of another key need a topic of their own.
                 for plan in Worker.topics(of: spec, group: settings.group, partitions: 2) {
                     let settings = plan.configuration.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-                    put("  \(plan.name)\(settings.isEmpty ? "" : "  (\(settings.joined(separator: ", ")))")")
+                    tell("  \(plan.name)\(settings.isEmpty ? "" : "  (\(settings.joined(separator: ", ")))")")
                 }
                 for source in spec.sources where source.isBroadcast {
-                    put("  table \(source.name): \(Explain.origin(source)), read whole by every lane")
+                    tell("  table \(source.name): \(Explain.origin(source)), read whole by every lane")
                 }
                 if arguments.has("--dry-run") { return ExitCode.done }
-                Output.flush()
             }
             var options = Worker.Options(kafka: settings)
             if let url = arguments.value("--redis") { options.redis = try RedisAddress(url) }

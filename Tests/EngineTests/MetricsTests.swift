@@ -96,7 +96,7 @@ import Topology
         status.alertSeconds.record(seconds: 0.004)
         status.alertSeconds.record(seconds: 4)
         let spec = try ReplayTests.spec("marketplace")
-        let text = MetricsText.render(spec, lanes: [status, LaneStatus()], redis: [], isReady: true, now: 9000)
+        let text = MetricsText.render(spec, lanes: [status, LaneStatus()], sinks: [], isReady: true, now: 9000)
         for line in [
             "millrace_ready 1", "millrace_records_in_total 7", "millrace_dead_letters_total{reason=\"WrongType\"} 2",
             "millrace_watermark_holder{source=\"orders\",partition=\"2\"} 1",
@@ -109,6 +109,30 @@ import Topology
         }
         #expect(status.alertSeconds.quantile(0.5) == 0.004)
         #expect(status.alertSeconds.quantile(1) == 4)
+    }
+
+    @Test func figuresOfSinksStandTogether() throws {
+        func report(_ written: Int) -> SinkReport {
+            SinkReport(
+                figures: [.init("millrace_x_state", "gauge", "State.", 0), .init("millrace_x_total", "counter", "Written.", written)],
+                limits: [(.redisPending, Int64(written))])
+        }
+        let text = MetricsText.render(
+            try ReplayTests.spec("marketplace"), lanes: [], sinks: [("a", report(1)), ("b", report(2))], isReady: true, now: 0)
+        #expect(
+            text.contains(
+                """
+                # HELP millrace_x_state State.
+                # TYPE millrace_x_state gauge
+                millrace_x_state{sink="a"} 0
+                millrace_x_state{sink="b"} 0
+                # HELP millrace_x_total Written.
+                # TYPE millrace_x_total counter
+                millrace_x_total{sink="a"} 1
+                millrace_x_total{sink="b"} 2
+
+                """))
+        #expect(text.contains("millrace_limit_hits_total{limit=\"redis_pending_bytes\",step=\"b\"} 2\n"))
     }
 
     /// Goal: what was read and waits is not done. Records that wait count as lag, the event time of a step is that of its
@@ -136,7 +160,7 @@ import Topology
         ]
         func lines() throws -> [String] {
             let spec = try ReplayTests.spec("marketplace")
-            return MetricsText.render(spec, lanes: [status], redis: [], isReady: true, now: 9000).components(separatedBy: "\n")
+            return MetricsText.render(spec, lanes: [status], sinks: [], isReady: true, now: 9000).components(separatedBy: "\n")
         }
         for line in [
             "millrace_consumer_lag_seconds{source=\"orders\",partition=\"0\"} 0.000",

@@ -74,13 +74,13 @@ import Topology
         )
         #expect(rule.message.count == 6)
         #expect(rule.severity == .high)
-        guard case .redis(let key, let ttl, nil) = spec.sinks[1].target,
+        guard let metrics = spec.sinks[1].metrics,
             case .steps(let steps) = spec.sinks[1].input
         else {
             Issue.record("merchants is a redis sink of steps")
             return
         }
-        #expect(key == [.text("merchant:"), .field("merchant_id")])
-        #expect((ttl, steps) == (172_800_000, [1, 3]))
+        #expect(metrics.key == [.text("merchant:"), .field("merchant_id")])
+        #expect((metrics.ttl, steps) == (172_800_000, [1, 3]))
     }
 }

@@ -118,4 +118,31 @@ import Testing
         }
         #expect(changed > 5)
     }
+
+    /// Groups that run know their topology by its hash: it is the same in every build. The address is no part of it.
+    @Test(arguments: ["", ", url: \"redis://127.0.0.1:6379\""])
+    func staysTheSame(_ address: String) throws {
+        let text = """
+            topology: all-sinks
+            sources:
+              orders:
+                kafka: { topic: orders }
+                time: { field: at, out_of_order: 5s }
+                schema: { id: text, merchant: text, shop: text, amount: decimal(2), at: timestamp }
+            steps:
+              paid: { from: orders, where: amount > 0, key: [merchant, shop] }
+              sums:
+                from: paid
+                key: [merchant, shop]
+                window: { size: 1h, slide: 1m }
+                aggregate: { n: count(), s: sum(amount) }
+            rules:
+              big: { on: paid, when: amount > 100, risk: r, severity: high, message: "big {id}" }
+            sinks:
+              alerts: { kafka: { topic: "ri.sk-alerts" } }
+              hot: { redis: { key: "m:{merchant}/{shop}", ttl: 2d\(address) }, from: sums }
+              paper: { file: { path: "out/it's \\"x\\".jsonl" }, from: [paid, sums] }
+            """
+        #expect(try Self.logic(text) == "sha256:5a03b52f86c3587a2d040156b4e72ed076075daaa93a9333685eaf3927e12770")
+    }
 }

@@ -13,7 +13,7 @@ import Testing
             .replacing("topic: alerts", with: "topic: \"a-${file:/secret}\"")
         let plain = try #require(Samples.read(text).spec)
         guard case .kafka("orders", .earliest) = plain.sources[0].origin,
-            case .kafka("a-hunter2") = plain.sinks[0].target
+            case "a-hunter2"? = plain.sinks[0].topic
         else {
             Issue.record("values of the environment and of files are put in")
             return

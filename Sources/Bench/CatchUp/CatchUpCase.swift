@@ -61,7 +61,7 @@ struct CatchUpCase: Sendable {
     private mutating func replay(_ paths: [(source: String, paths: [String])]) throws(Fault) {
         let begin = monotonicNanoseconds()
         var replay = try Replay(spec, inputs: paths, keepsResults: true)
-        let topics = spec.sinks.map { sink in if case .kafka(let topic) = sink.target { topic } else { "" } }
+        let topics = spec.sinks.map { $0.topic ?? "" }
         let takesAlerts = spec.sinks.indices.map { replay.takesAlerts($0) }
         var all: [(topic: String, text: String)] = []
         var alerts: [String] = []

@@ -87,6 +87,22 @@ package final class RedisSink: MetricsSink {
 
     package var counts: Counts { shared.counts }
 
+    package var report: SinkReport {
+        let counts = self.counts
+        let breaker = counts.breaker == .closed ? 0 : counts.breaker == .open ? 2 : 1
+        return SinkReport(
+            figures: [
+                .init(
+                    "millrace_redis_state", "gauge", "Circuit breaker: 0 closed, 1 half open, 2 open.", breaker),
+                .init("millrace_redis_keys_written_total", "counter", "Keys written.", counts.written),
+                .init(
+                    "millrace_redis_failures_total", "counter", "Pipelines and replies that failed.",
+                    counts.failures),
+                .init(
+                    "millrace_redis_pending_keys", "gauge", "Keys that wait to be written.", counts.pendingKeys),
+            ], limits: counts.dropped > 0 ? [(.redisPending, Int64(counts.dropped))] : [])
+    }
+
     /// Waits until everything put before is written; false if that took longer.
     package func waitUntilWritten(deadlineMilliseconds: Int64) -> Bool {
         shared.waitUntilEmpty(deadlineMilliseconds)

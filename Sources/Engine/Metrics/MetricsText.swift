@@ -1,5 +1,4 @@
 import Base
-import Connectors
 import Dataflow
 import Glibc
 import Topology
@@ -12,14 +11,14 @@ struct MetricsText {
     static func render(
         _ spec: TopologySpec,
         lanes: [LaneStatus],
-        redis: [(sink: String, counts: RedisSink.Counts)],
+        sinks: [(sink: String, report: SinkReport)],
         isReady: Bool,
         now: Int64
     ) -> String {
         var metrics = MetricsText()
         metrics.head("millrace_ready", "gauge", "1 while every lane has its partitions and processes them, as /ready says.")
         metrics.line("millrace_ready", isReady ? 1 : 0)
-        metrics.counters(lanes, redis)
+        metrics.counters(lanes, sinks)
         metrics.partitions(spec, lanes, now)
         metrics.steps(lanes.flatMap(\.steps))
         var alerts = Histogram()
@@ -30,7 +29,7 @@ struct MetricsText {
         }
         metrics.histogram("millrace_alert_latency_seconds", "From the append of a record to the acknowledgement of its alert.", alerts)
         metrics.histogram("millrace_commit_latency_seconds", "Time of a commit cycle.", commits)
-        metrics.redis(redis)
+        metrics.sinks(sinks.map { ($0.sink, $0.report.figures) })
         metrics.head("millrace_state_bytes", "gauge", "Memory of keys and windows.")
         metrics.line("millrace_state_bytes", lanes.reduce(0) { $0 + $1.stateBytes })
         metrics.head("millrace_state_keys", "gauge", "Keys with windows.")
@@ -40,7 +39,7 @@ struct MetricsText {
         return metrics.text
     }
 
-    private mutating func counters(_ lanes: [LaneStatus], _ redis: [(sink: String, counts: RedisSink.Counts)]) {
+    private mutating func counters(_ lanes: [LaneStatus], _ sinks: [(sink: String, report: SinkReport)]) {
         func sum(_ value: (LaneStatus) -> Int64) -> Int64 { lanes.reduce(0) { $0 + value($1) } }
         counter("millrace_records_in_total", "Records read.", sum(\.records))
         counter("millrace_records_out_total", "Records published: alerts, results, dead letters and late records.", sum(\.outputs))
@@ -55,7 +54,7 @@ struct MetricsText {
         for (reason, count) in dead.sorted(by: { $0.key < $1.key }) {
             line("millrace_dead_letters_total{reason=\"\(reason)\"}", count)
         }
-        limits(lanes, redis)
+        limits(lanes, sinks)
         var unmatched: [String: Int64] = [:]
         for lane in lanes { unmatched.merge(lane.unmatched, uniquingKeysWith: +) }
         if !unmatched.isEmpty {
@@ -85,11 +84,11 @@ struct MetricsText {
     }
 
     /// Limits that were hit; `millrace docs limits` says what each of them does.
-    private mutating func limits(_ lanes: [LaneStatus], _ redis: [(sink: String, counts: RedisSink.Counts)]) {
+    private mutating func limits(_ lanes: [LaneStatus], _ sinks: [(sink: String, report: SinkReport)]) {
         var limits: [LimitHits.Place: Int64] = [:]
         for lane in lanes { limits.merge(lane.limits, uniquingKeysWith: +) }
-        for (sink, counts) in redis where counts.dropped > 0 {
-            limits[LimitHits.Place(.redisPending, sink), default: 0] += Int64(counts.dropped)
+        for (sink, report) in sinks {
+            for (limit, count) in report.limits { limits[LimitHits.Place(limit, sink), default: 0] += count }
         }
         head("millrace_limit_hits_total", "counter", "Times that a limit was hit, by limit and step.")
         let sorted = limits.sorted {
@@ -141,19 +140,15 @@ struct MetricsText {
         }
     }
 
-    private mutating func redis(_ sinks: [(sink: String, counts: RedisSink.Counts)]) {
-        guard !sinks.isEmpty else { return }
-        head("millrace_redis_state", "gauge", "Circuit breaker: 0 closed, 1 half open, 2 open.")
-        for (sink, counts) in sinks {
-            let state = counts.breaker == .closed ? 0 : counts.breaker == .open ? 2 : 1
-            line("millrace_redis_state{sink=\"\(sink)\"}", state)
+    /// What sinks behind the commit tell of themselves, those of one name together.
+    private mutating func sinks(_ sinks: [(sink: String, figures: [SinkReport.Figure])]) {
+        var told: Set<String> = []
+        for figure in sinks.flatMap(\.figures) where told.insert(figure.name).inserted {
+            head(figure.name, figure.type, figure.help)
+            for (sink, figures) in sinks {
+                for same in figures where same.name == figure.name { line("\(same.name){sink=\"\(sink)\"}", same.value) }
+            }
         }
-        head("millrace_redis_keys_written_total", "counter", "Keys written.")
-        for (sink, counts) in sinks { line("millrace_redis_keys_written_total{sink=\"\(sink)\"}", counts.written) }
-        head("millrace_redis_failures_total", "counter", "Pipelines and replies that failed.")
-        for (sink, counts) in sinks { line("millrace_redis_failures_total{sink=\"\(sink)\"}", counts.failures) }
-        head("millrace_redis_pending_keys", "gauge", "Keys that wait to be written.")
-        for (sink, counts) in sinks { line("millrace_redis_pending_keys{sink=\"\(sink)\"}", counts.pendingKeys) }
     }
 
     private func seconds(_ milliseconds: Int64) -> String {

@@ -298,7 +298,7 @@ package struct ClusterCheck: Sendable {
     /// Results of steps may be meant to be the newest of each key; alerts, and what was refused, are not.
     private mutating func checkKeeping(_ topic: String, _ known: KafkaTopicFacts) {
         guard let policy = known.cleanupPolicy, policy.contains("compact") else { return }
-        let sinks = spec.sinks.filter { if case .kafka(topic) = $0.target { true } else { false } }
+        let sinks = spec.sinks.filter { $0.topic == topic }
         let areAlerts = sinks.contains { if case .alerts = $0.input { true } else { false } }
         guard areAlerts || sinks.isEmpty else { return }
         let what = areAlerts ? "an alert is lost to whoever reads it late, once" : "a record is lost, once"
@@ -309,7 +309,7 @@ package struct ClusterCheck: Sendable {
     }
 
     func use(ofOutput topic: String) -> String {
-        let sinks = spec.sinks.filter { if case .kafka(topic) = $0.target { true } else { false } }
+        let sinks = spec.sinks.filter { $0.topic == topic }
         if !sinks.isEmpty { return "sink " + sinks.map { "'\($0.name)'" }.joined(separator: ", ") }
         return topic == "\(spec.name)-late" ? "late records" : "dead letters"
     }

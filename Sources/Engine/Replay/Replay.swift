@@ -97,7 +97,7 @@ package struct Replay {
         spec.sinks = spec.sinks.compactMap { sink in
             var sink = sink
             if case .steps = sink.input, !keepsResults { return nil }
-            sink.target = .file(path: "\(sink.name).jsonl")
+            sink.target = CapturedRecords()
             return sink
         }
         // Files are made UTF-8 as they are read, before they are cut into records.

@@ -23,7 +23,7 @@ package struct LaneFactory {
     /// Stable over restarts; nil: none is known.
     package var instanceId: String?
     package var snapshots: SnapshotFiles?
-    package var metrics: (Int) -> (any MetricsSink)? = { _ in nil }
+    package var sinks = OpenSinks()
     package var metricsMilliseconds: Int64 = 500
     /// Told of each task that goes on with the state of a topology that was another one.
     var onChanges: (StateChanges) -> Void = { _ in }
@@ -63,10 +63,10 @@ package struct LaneFactory {
             ? nil : try KafkaSource(isAligned ? split(settings) : settings, topics: topics, isSplit: isAligned)
         // The sink reports latencies to the lane that is made after it.
         let latencies = LatencyRelay()
-        let sink = try KafkaSink(
+        let kafkaSink = try KafkaSink(
             settings,
             topics: KafkaSink.Topics(
-                sinks: spec.sinks.map { sink in if case .kafka(let topic) = sink.target { topic } else { nil } },
+                sinks: spec.sinks.map(\.topic),
                 deadLetter: "\(spec.name)-dead-letter",
                 late: "\(spec.name)-late",
                 changelog: keepsState ? Self.changelogTopic(group: kafka.group) : nil,
@@ -75,10 +75,11 @@ package struct LaneFactory {
             clock: SystemClock(),
             onDelivery: { latencies.lane?.recordAlertLatency(milliseconds: $0) }
         )
+        let sink: any LaneSink = sinks.records.isEmpty ? kafkaSink : FollowedSink(kafkaSink, followers: sinks.records)
         let source: any LaneSource
         if let group { source = group } else { source = try generated() }
         let graph = PipelineGraph(
-            spec, pipeline: pipeline, metricsMilliseconds: metricsMilliseconds, metrics: metrics, onChanges: onChanges)
+            spec, pipeline: pipeline, metricsMilliseconds: metricsMilliseconds, metrics: sinks.metrics, onChanges: onChanges)
         let lane = Lane(
             source: source,
             sink: sink,
@@ -100,7 +101,7 @@ package struct LaneFactory {
     ) -> Lane {
         Lane(
             source: source, sink: sink,
-            graph: PipelineGraph(spec, pipeline: pipeline, metricsMilliseconds: .max, metrics: { _ in nil }), storage: storage,
+            graph: PipelineGraph(spec, pipeline: pipeline, metricsMilliseconds: .max, metrics: [:]), storage: storage,
             broadcasts: broadcasts, options: options, now: now, publish: { _ in })
     }
 

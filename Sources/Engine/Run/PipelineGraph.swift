@@ -8,7 +8,8 @@ import Topology
 final class PipelineGraph: LaneGraph {
     private let spec: TopologySpec
     private let pipeline: Pipeline
-    private let metrics: (Int) -> (any MetricsSink)?
+    /// By sink.
+    private let metrics: [Int: any MetricsSink]
     private let metricsMilliseconds: Int64
     private let onChanges: (StateChanges) -> Void
     private var tasks: [Int32: TaskState] = [:]
@@ -21,7 +22,7 @@ final class PipelineGraph: LaneGraph {
         _ spec: TopologySpec,
         pipeline: Pipeline,
         metricsMilliseconds: Int64,
-        metrics: @escaping (Int) -> (any MetricsSink)?,
+        metrics: [Int: any MetricsSink],
         onChanges: @escaping (StateChanges) -> Void = { _ in }
     ) {
         self.spec = spec
@@ -176,7 +177,7 @@ final class PipelineGraph: LaneGraph {
         guard isLast || now - metricsAt >= metricsMilliseconds else { return }
         metricsAt = now
         for task in tasks.values {
-            pipeline.collectMetrics(task, keysMax: isLast ? .max : Self.metricsKeysMax, into: metrics)
+            pipeline.collectMetrics(task, keysMax: isLast ? .max : Self.metricsKeysMax, into: { metrics[$0] })
         }
     }
 

@@ -71,10 +71,10 @@ extension Worker {
         factory.instanceId = folder?.instanceId ?? options.kafka.instanceId
         let owner = SnapshotFiles.Owner(cluster: cluster, group: options.kafka.group, topology: spec.name)
         factory.snapshots = folder.map { SnapshotFiles(folder: $0.path, owner: owner, clock: SystemClock()) }
-        factory.metrics = { [redisSinks] in redisSinks[$0] }
+        factory.sinks = sinks
         factory.redis = options.redis
         factory.generator = options.generator
-        factory.metricsMilliseconds = options.redisMilliseconds
+        factory.metricsMilliseconds = options.metricsMilliseconds
         factory.lane = Lane.Options(
             commitMilliseconds: options.commitMilliseconds,
             commitMillisecondsBehind: max(1000, options.commitMilliseconds),

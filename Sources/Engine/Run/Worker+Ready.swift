@@ -45,7 +45,7 @@ extension Worker {
         return MetricsText.render(
             spec,
             lanes: board.lanes,
-            redis: redisSinks.sorted { $0.key < $1.key }.map { (spec.sinks[$0.key].name, $0.value.counts) },
+            sinks: sinks.all.map { (spec.sinks[$0.sink].name, $0.running.report) },
             isReady: isReady,
             now: SystemClock().nowMilliseconds
         )

@@ -8,8 +8,8 @@ import Runtime
 import Synchronization
 import Topology
 
-/// One process of a topology: its lanes, each a thread with a consumer and a producer of its own, its Redis
-/// writers, and what it tells the world about itself.
+/// One process of a topology: its lanes, each a thread with a consumer and a producer of its own, the sinks
+/// behind their commits, and what it tells the world about itself.
 package final class Worker: Sendable {
     package struct Options: Sendable {
         package var kafka: KafkaSettings
@@ -25,7 +25,7 @@ package final class Worker: Sendable {
         package var commitMilliseconds: Int64 = 100
         /// How long a record waits for an input of its task that was read to its end.
         package var taskIdleMilliseconds = Limits.taskIdleMilliseconds
-        package var redisMilliseconds: Int64 = 500
+        package var metricsMilliseconds: Int64 = 500
         /// The cluster is the mock inside librdkafka.
         package var isMock = false
         /// How long a lane may fail to commit anything before the worker gives up.
@@ -56,7 +56,7 @@ package final class Worker: Sendable {
     let faults = Mutex<[Fault]>([])
     /// What follows is put together before this is set, and the lanes start; locks of their own guard what is inside.
     let isPlanned = Atomic<Bool>(false)
-    nonisolated(unsafe) var redisSinks: [Int: RedisSink] = [:]
+    nonisolated(unsafe) var sinks = OpenSinks()
     nonisolated(unsafe) var laneCount = 0
     nonisolated(unsafe) var partitionCount = 1
     nonisolated(unsafe) var folder: StateFolder?
@@ -86,11 +86,8 @@ package final class Worker: Sendable {
                 "source \(source.name) is a file, which only `millrace replay` reads; give it kafka: { topic: … }"))
         }
         for sink in spec.sinks {
-            guard case .file(let path) = sink.target else { continue }
-            refusals.append((
-                sink.position,
-                "sink \(sink.name) writes the file \(path), which only `millrace replay` does, since a file takes no part in "
-                    + "a transaction; give it kafka: { topic: … } and read that topic, or take the sink out"))
+            guard case .bounded(let refusal) = sink.target.delivery else { continue }
+            refusals.append((sink.position, "sink \(sink.name) \(refusal)"))
         }
         return refusals
     }
@@ -98,7 +95,7 @@ package final class Worker: Sendable {
     /// The topics that the topology needs besides its sources.
     package static func topics(of spec: TopologySpec, group: String, partitions: Int) -> [KafkaTopicPlan] {
         var names: [String] = []
-        for sink in spec.sinks { if case .kafka(let topic) = sink.target, !names.contains(topic) { names.append(topic) } }
+        for case let topic? in spec.sinks.map(\.topic) where !names.contains(topic) { names.append(topic) }
         names += ["\(spec.name)-dead-letter", "\(spec.name)-late"]
         let repartitions = spec.repartitioned(prefix: group).repartitions.map { repartition in
             // What lies in between is read at once; a week is for a worker that was away.
@@ -226,8 +223,8 @@ package final class Worker: Sendable {
             }
         }
         defer { folder = nil }
-        try openRedis()
-        defer { for sink in redisSinks.values { sink.close() } }
+        sinks = try OpenSinks(spec.sinks, redis: options.redis)
+        defer { sinks.close() }
         laneCount = topics.isEmpty ? 1 : options.lanes > 0 ? options.lanes : max(1, min(partitions, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         if !options.isMock, !topics.isEmpty {
             watch = try clusterWatch(topics)
@@ -289,16 +286,5 @@ package final class Worker: Sendable {
             }
         }
         return topics
-    }
-
-    private func openRedis() throws(Fault) {
-        for (index, sink) in spec.sinks.enumerated() {
-            guard case .redis(_, _, let url) = sink.target else { continue }
-            guard let address = try url.map({ (text) throws(Fault) in try RedisAddress(text) }) ?? options.redis else {
-                Log.warning("sink '\(sink.name)' is left out: no Redis was named (redis: { url: … } or --redis)")
-                continue
-            }
-            redisSinks[index] = try RedisSink(address)
-        }
     }
 }

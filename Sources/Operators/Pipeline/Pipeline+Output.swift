@@ -95,22 +95,21 @@ extension Pipeline {
         outbox.addHeader("__streams.errors.offset", to: &record) { $0.appendNumber(origin.offset) }
     }
 
-    /// Hands the metrics of keys that changed since they were last handed over to the Redis sinks: all, or at most
+    /// Hands the metrics of keys that changed since they were last handed over to the sinks that take them: all, or at most
     /// `keysMax` of each step, so that the many keys of a task that was just restored do not hold the lane up.
     package func collectMetrics(_ task: TaskState, keysMax: Int, into sink: (Int) -> (any MetricsSink)?) {
         for step in steps {
             guard let window = step.window, let store = task.stores[step.index], let keyPlan = step.key,
-                !window.redisSinks.isEmpty
+                !window.metricsSinks.isEmpty
             else { continue }
             let group = task.groups[keyPlan.group]
-            let keyFields = step.spec.key.map { step.spec.schema.fields[$0].name }
             var left = keysMax
             while left > 0 {
                 let taken = task.dirty[step.index].removeFirst(min(options.rowsMax, left))
                 if taken.isEmpty { break }
                 left -= taken.count
                 let ids = taken.filter { group.isUsed($0) }
-                putMetrics(step, window, store, group, keyFields, ids, task, sink)
+                putMetrics(step, window, store, group, ids, task, sink)
             }
         }
     }
@@ -120,7 +119,6 @@ extension Pipeline {
         _ window: WindowPlan,
         _ store: WindowStore,
         _ group: KeyGroup,
-        _ keyFields: [String],
         _ ids: [UInt32],
         _ task: TaskState,
         _ sink: (Int) -> (any MetricsSink)?
@@ -147,17 +145,15 @@ extension Pipeline {
             }
             fields.append((name: "\(step.spec.name).window_start", value: CivilTime.string(bounds.start)))
             fields.append((name: "\(step.spec.name).window_end", value: CivilTime.string(bounds.end)))
-            for sinkIndex in window.redisSinks {
-                guard case .redis(let parts, let ttl, _) = spec.sinks[sinkIndex].target else { continue }
-                let key = parts.reduce(into: "") { key, part in
+            for plan in window.metricsSinks {
+                let key = plan.key.reduce(into: "") { key, part in
                     switch part {
                     case .text(let text): key += text
-                    case .field(let name):
-                        guard let index = keyFields.firstIndex(of: name) else { return }
-                        key += ValueText.string(keys[index].values[0], keys[index].type, arena: bench.arena)
+                    case .field(let place):
+                        key += ValueText.string(keys[place].values[0], keys[place].type, arena: bench.arena)
                     }
                 }
-                sink(sinkIndex)?.put(key: key, fields: fields, ttlMilliseconds: ttl)
+                sink(plan.sink)?.put(key: key, fields: fields, ttlMilliseconds: plan.ttlMilliseconds)
             }
         }
     }

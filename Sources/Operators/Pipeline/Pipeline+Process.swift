@@ -420,7 +420,7 @@ extension Pipeline {
             pass.window.runOutputs(rows, arena: batch.arena)
         }
         if pass.isOwn { dropLate(pass.step, plan, store, rows, scratch) }
-        if !pass.window.redisSinks.isEmpty {
+        if !pass.window.metricsSinks.isEmpty {
             for index in 0..<own.count { task.dirty[pass.step.index].insert(ids[own[index]]) }
         }
     }

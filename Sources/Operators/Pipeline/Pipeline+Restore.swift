@@ -139,7 +139,7 @@ extension Pipeline {
             group.keys.forEach { id in if !group.isUsed(id) { forget(id, group, task) } }
         }
         // Metrics that were committed but not written yet when the task was left.
-        for step in steps where step.window?.redisSinks.isEmpty == false {
+        for step in steps where step.window?.metricsSinks.isEmpty == false {
             for id in task.stores[step.index]?.heldIds ?? [] { task.dirty[step.index].insert(id) }
         }
     }

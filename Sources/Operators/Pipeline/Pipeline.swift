@@ -391,10 +391,15 @@ package final class Pipeline {
 
         private func windowPlan(_ step: StepSpec, index: Int, source: Int) -> WindowPlan {
             var emission: [Int] = []
-            var redis: [Int] = []
+            var metrics: [MetricsPlan] = []
+            let keyFields = step.key.map { step.schema.fields[$0].name }
             for (sink, sinkSpec) in spec.sinks.enumerated() {
                 guard case .steps(let inputs) = sinkSpec.input, inputs.contains(index) else { continue }
-                if case .redis = sinkSpec.target { redis.append(sink) } else { emission.append(sink) }
+                guard let taken = sinkSpec.metrics else {
+                    emission.append(sink)
+                    continue
+                }
+                metrics.append(MetricsPlan(taken, sink: sink, keyFields: keyFields))
             }
             // Rules on several windows read the others as they run, also when one closes.
             let runs = spec.rules.contains { $0.on.contains(index) && ($0.at == .record || $0.on.count > 1) }
@@ -402,7 +407,7 @@ package final class Pipeline {
                 step,
                 source: spec.sources[source],
                 keepsClosed: spec.readsClosed(index),
-                keepsRunning: runs || !redis.isEmpty,
+                keepsRunning: runs || !metrics.isEmpty,
                 tracksChanges: tracksChanges,
                 mayLeap: mayLeap,
                 aheadBytesMax: aheadBytesMax,
@@ -410,7 +415,7 @@ package final class Pipeline {
                 zones: zones
             )
             plan.emissionSinks = emission
-            plan.redisSinks = redis
+            plan.metricsSinks = metrics
             return plan
         }
 

@@ -216,7 +216,7 @@ final class WindowPlan {
     var closesEach = false
     /// The anchor of each row's current window, for the alerts.
     let anchors: UnsafeMutablePointer<Int64>
-    var redisSinks: [Int] = []
+    var metricsSinks: [MetricsPlan] = []
     var emissionSinks: [Int] = []
 
     init(

@@ -43,7 +43,7 @@ extension Explain {
             for step in rule.on { graph.edges.append(("step\(step)", "rule\(index)")) }
         }
         for (index, sink) in spec.sinks.enumerated() {
-            graph.nodes.append(("sink\(index)", .sink, [sink.name, target(sink)]))
+            graph.nodes.append(("sink\(index)", .sink, [sink.name, sink.target.shown]))
             switch sink.input {
             case .alerts(let rules): graph.edges += rules.map { ("rule\($0)", "sink\(index)") }
             case .steps(let steps): graph.edges += steps.map { ("step\($0)", "sink\(index)") }

@@ -37,7 +37,7 @@ extension Explain {
         }
         array(&json, "sinks", spec.sinks) { sink, json in
             json.member("name", sink.name)
-            json.member("target", target(sink))
+            json.member("target", sink.target.shown)
             names(&json, "inputs", inputs(sink, spec))
         }
         array(&json, "topics", topics(spec)) { topic, json in

@@ -92,7 +92,7 @@ package enum Explain {
         }
         for sink in spec.sinks {
             lines += [
-                "", "sink \(sink.name): \(inputs(sink, spec).joined(separator: ", ")) to \(target(sink))",
+                "", "sink \(sink.name): \(inputs(sink, spec).joined(separator: ", ")) to \(sink.target.shown)",
             ]
         }
         lines += ["", "topics:"]
@@ -107,7 +107,7 @@ package enum Explain {
         case .stream: "a stream"
         case .file(let path): "file \(path)"
         case .redis(let table):
-            "Redis at \(pattern(table.key)), kept for \(ValueText.duration(table.stale)), waits "
+            "Redis at \(table.key.pattern), kept for \(ValueText.duration(table.stale)), waits "
                 + ValueText.duration(table.timeout)
         case .generate(let generate):
             "generated, \(generate.rate) records/s of \(generate.merchants) merchants"
@@ -170,24 +170,6 @@ package enum Explain {
         }
     }
 
-    static func target(_ sink: SinkSpec) -> String {
-        switch sink.target {
-        case .kafka(let topic): return "topic \(topic)"
-        case .file(let path): return "file \(path)"
-        case .redis(let key, let ttl, _): return "Redis at \(pattern(key)) for \(ValueText.duration(ttl))"
-        }
-    }
-
-    private static func pattern(_ key: [SinkSpec.KeyPart]) -> String {
-        let parts = key.map { part in
-            switch part {
-            case .text(let text): text
-            case .field(let name): "{\(name)}"
-            }
-        }
-        return parts.joined()
-    }
-
     /// Topics that are read or written by name, and the two that refused and late records go to.
     static func topics(_ spec: TopologySpec) -> [(name: String, use: String)] {
         var topics: [(String, String)] = []
@@ -206,7 +188,7 @@ package enum Explain {
             topics.append((repartition.topic, "\(what), \(place)"))
         }
         for sink in spec.sinks {
-            if case .kafka(let topic) = sink.target { topics.append((topic, "written by sink \(sink.name)")) }
+            if let topic = sink.topic { topics.append((topic, "written by sink \(sink.name)")) }
         }
         topics.append(("\(spec.name)-dead-letter", "records that cannot be used"))
         topics.append(("\(spec.name)-late", "records that come after their windows are closed"))

@@ -188,14 +188,13 @@ package struct StateBound: Hashable, Sendable {
 
 extension TopologySpec {
     /// True if somebody reads the closed windows of a step, which then keeps totals for them beside those of the windows as
-    /// they run: a rule `at: close`, a sink that takes each as a record, or a step that takes in what they make. Redis gets
-    /// windows as they run.
+    /// they run: a rule `at: close`, a sink that takes each as a record, or a step that takes in what they make. Metrics
+    /// are of windows as they run.
     package func readsClosed(_ step: Int) -> Bool {
         rules.contains { $0.at == .close && $0.on.contains(step) } || stream(of: step) != nil
             || sinks.contains { sink in
                 guard case .steps(let steps) = sink.input, steps.contains(step) else { return false }
-                if case .redis = sink.target { return false }
-                return true
+                return sink.metrics == nil
             }
     }
 }

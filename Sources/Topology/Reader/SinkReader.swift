@@ -3,9 +3,6 @@ import Records
 
 /// `sinks.<name>`
 package struct SinkReader {
-    package static let keys = ["kafka", "redis", "file", "from", "rules"]
-    package static let example = "{ kafka: { topic: risk-alerts } }"
-
     package let context: ReadingContext
     package let steps: [StepDraft]
     package let stepNames: [String]
@@ -20,16 +17,20 @@ package struct SinkReader {
     /// What no sink may be called: `replay` writes late records and dead letters to files of these names.
     package static let reserved = ["late", "dead-letter"]
 
+    private var parts: [any SinkPart.Type] { context.catalogue.sinks }
+
+    package static func example(_ catalogue: Catalogue) -> String { "{ \(catalogue.sinks.first?.example ?? "") }" }
+
     package func read(_ entry: YamlEntry) -> SinkSpec? {
         let before = context.diagnostics.count
         guard context.checkName(entry, "sink"),
             let mapping = MappingReader(
                 entry.value,
                 "sink \(entry.key)",
-                keys: Self.keys,
+                keys: parts.map { $0.key } + ["from", "rules"],
                 at: entry.keyPosition,
                 context,
-                example: Self.example
+                example: Self.example(context.catalogue)
             )
         else { return nil }
         if Self.reserved.contains(entry.key) {
@@ -70,7 +71,7 @@ package struct SinkReader {
             if case .file(let path) = source.origin { owners[normal(path)] = "source \(source.name) reads" }
         }
         for sink in sinks {
-            guard case .file(let path) = sink.target else { continue }
+            guard let path = sink.target.file else { continue }
             if let owner = owners[normal(path)] {
                 context.error(sink.position, "\(owner) the file of sink \(sink.name); give this one a path of its own")
             }
@@ -105,144 +106,27 @@ package struct SinkReader {
 
     // MARK: Targets
 
-    private func readTarget(_ mapping: MappingReader, _ input: SinkSpec.Input?) -> SinkSpec.Target? {
-        let given = ["kafka", "redis", "file"].filter { mapping.isGiven($0) }
-        guard given.count == 1, let kind = given.first else {
-            let place = given.count > 1 ? mapping.keyPosition(given[1]) : mapping.position
-            let found = given.isEmpty ? "none" : ReadingContext.list(given, "and")
+    private func readTarget(_ mapping: MappingReader, _ input: SinkSpec.Input?) -> (any SinkPart)? {
+        let given = parts.filter { mapping.isGiven($0.key) }
+        guard given.count == 1, let part = given.first else {
+            let place = given.count > 1 ? mapping.keyPosition(given[1].key) : mapping.position
+            let found = given.isEmpty ? "none" : ReadingContext.list(given.map { $0.key }, "and")
             context.error(
                 place,
-                "\(mapping.what) needs one of kafka, redis and file, not \(found); write kafka: { topic: "
-                    + "risk-alerts }"
-            )
+                "\(mapping.what) needs one of \(ReadingContext.list(parts.map { $0.key }, "and")), not \(found); write "
+                    + (parts.first?.example ?? ""))
             return nil
         }
-        guard let node = mapping[kind] else { return nil }
-        let place = mapping.keyPosition(kind)
-        switch kind {
-        case "kafka":
-            guard
-                let kafka = MappingReader(
-                    node,
-                    "kafka",
-                    keys: ["topic"],
-                    at: place,
-                    context,
-                    example: "kafka: { topic: risk-alerts }"
-                ),
-                let topicNode = kafka.required("topic", example: "topic: risk-alerts"),
-                let topic = context.topic(topicNode)
-            else { return nil }
-            if let source = sourceTopics[topic] {
-                context.error(
-                    topicNode.position,
-                    "source \(source) reads this topic; a topology must not read what it writes"
-                )
-            }
-            if let use = TopologySpec.ownTopicUse(topic, of: topology) {
-                context.error(topicNode.position, "'\(topic)' is the topology's own topic of \(use); take another one")
-            }
-            return .kafka(topic: topic)
-        case "file":
-            guard
-                let file = MappingReader(
-                    node,
-                    "file",
-                    keys: ["path"],
-                    at: place,
-                    context,
-                    example: "file: { path: alerts.jsonl }"
-                ),
-                let path = file.requiredText("path", example: "path: alerts.jsonl")
-            else { return nil }
-            return .file(path: path.text)
-        default: return readRedis(node, place, mapping, input)
+        guard let node = mapping[part.key] else { return nil }
+        var takes = SinkScope.Input.alerts
+        if mapping.isGiven("from") {
+            var drafts: [StepDraft] = []
+            if case .steps(let indices) = input { drafts = indices.map { steps[$0] } }
+            takes = .steps(drafts)
         }
-    }
-
-    private func readRedis(
-        _ node: YamlNode,
-        _ place: Position,
-        _ mapping: MappingReader,
-        _ input: SinkSpec.Input?
-    ) -> SinkSpec.Target? {
-        let example = "redis: { key: \"merchant:{merchant_id}\", ttl: 2d }"
-        guard
-            let redis = MappingReader(
-                node,
-                "redis",
-                keys: ["key", "ttl", "url"],
-                at: place,
-                context,
-                example: example
-            )
-        else {
-            return nil
-        }
-        let pattern = redis.requiredText("key", example: "key: \"merchant:{merchant_id}\"")
-        let ttl = redis.required("ttl", example: "ttl: 2d").flatMap { context.duration($0, "ttl", least: 1) }
-        let url = redis.text("url", example: "url: \"${env:REDIS_URL}\"")
-        guard mapping.isGiven("from") else {
-            context.error(
-                mapping.position,
-                "\(mapping.what) needs 'from'; Redis takes the results of steps with a window, like "
-                    + "from: [today]"
-            )
-            return nil
-        }
-        var drafts: [StepDraft] = []
-        if case .steps(let indices) = input { drafts = indices.map { steps[$0] } }
-        for draft in drafts where !draft.hasWindow {
-            context.error(
-                mapping.keyPosition("from"),
-                "step \(draft.name) has no window; Redis takes the results of steps with a window"
-            )
-        }
-        guard let pattern, let parts = keyParts(pattern, drafts.filter(\.hasWindow)), let ttl else {
-            return nil
-        }
-        if redis["url"] != nil, url == nil { return nil }
-        return .redis(key: parts, ttl: ttl, url: url?.text)
-    }
-
-    private func keyParts(_ pattern: ScalarText, _ drafts: [StepDraft]) -> [SinkSpec.KeyPart]? {
-        let parts: [ScalarText.TemplatePart]
-        switch pattern.templateParts() {
-        case .failure(let mistake):
-            context.report(mistake, pattern)
-            return nil
-        case .success(let found): parts = found
-        }
-        var result: [SinkSpec.KeyPart] = []
-        var named: Set<String> = []
-        for part in parts {
-            switch part {
-            case .text(let text): result.append(.text(text))
-            case .expression(let text):
-                let quoted = text.text.count > 2 && text.text.hasPrefix("`") && text.text.hasSuffix("`")
-                let name = quoted ? String(text.text.dropFirst().dropLast()) : text.text
-                for draft in drafts {
-                    guard let key = draft.key, !key.contains(name) else { continue }
-                    context.error(
-                        text.position,
-                        "step \(draft.name) has no key field "
-                            + "'\(text.shown)'\(NearestName.hint(name, among: key))"
-                    )
-                    return nil
-                }
-                named.insert(name)
-                result.append(.field(name))
-            }
-        }
-        for draft in drafts {
-            guard let missing = draft.key?.first(where: { !named.contains($0) }) else { continue }
-            context.error(
-                pattern.position,
-                "the key leaves out '\(missing)', so different keys of step \(draft.name) would share "
-                    + "one entry; write {\(missing)} in it"
-            )
-            return nil
-        }
-        return result
+        let scope = SinkScope(
+            context: context, what: mapping.what, position: mapping.position, place: mapping.keyPosition(part.key),
+            inputPosition: mapping.keyPosition("from"), input: takes, sourceTopics: sourceTopics, topology: topology)
+        return part.read(node, scope)
     }
 }

@@ -111,7 +111,7 @@ extension SourceReader {
     }
 
     /// `names`: the fields of the table's key; nil: not known.
-    private func keyParts(_ pattern: ScalarText, _ names: [String]?) -> [SinkSpec.KeyPart]? {
+    private func keyParts(_ pattern: ScalarText, _ names: [String]?) -> [KeyPart]? {
         let parts: [ScalarText.TemplatePart]
         switch pattern.templateParts() {
         case .failure(let mistake):
@@ -119,7 +119,7 @@ extension SourceReader {
             return nil
         case .success(let found): parts = found
         }
-        var result: [SinkSpec.KeyPart] = []
+        var result: [KeyPart] = []
         for part in parts {
             switch part {
             case .text(let text): result.append(.text(text))

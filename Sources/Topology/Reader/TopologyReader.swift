@@ -254,8 +254,8 @@ private struct FileReader {
             sourceTopics: topics,
             topology: spec.name
         )
-        spec.sinks = entries(mapping, "sinks", example: "sinks: { alerts: \(SinkReader.example) }").compactMap
-        { sinks.read($0) }
+        let example = "sinks: { alerts: \(SinkReader.example(context.catalogue)) }"
+        spec.sinks = entries(mapping, "sinks", example: example).compactMap { sinks.read($0) }
         SinkReader.checkFiles(spec.sinks, spec.sources, context)
     }
 }

@@ -40,7 +40,7 @@ extension YamlNode {
     }
 }
 
-enum JsonText {
+package enum JsonText {
     /// RFC 8259: no leading zeros, digits on both sides of the point.
     static func isNumber(_ text: String) -> Bool {
         var rest = Array(text.utf8)[...]
@@ -65,7 +65,7 @@ enum JsonText {
         return rest.isEmpty
     }
 
-    static func quoted(_ text: String) -> String {
+    package static func quoted(_ text: String) -> String {
         var writer = JsonWriter(capacity: text.utf8.count + 16)
         writer.text(text)
         return writer.string

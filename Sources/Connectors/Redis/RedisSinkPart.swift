@@ -1,0 +1,109 @@
+import Base
+import Dataflow
+import Records
+import Topology
+
+/// `redis: { key, ttl, url }`, written by `RedisSink`.
+package struct RedisSinkPart: RunnableSink, SinkPart {
+    package static let key = "redis"
+    package static let example = "redis: { key: \"merchant:{merchant_id}\", ttl: 2d }"
+    package static let reference = """
+        `redis: { key: "merchant:{merchant_id}", ttl: 2d }`: a hash for each key of the steps in `from`, which
+        have windows, with what the windows hold now as `step.result`, `step.window_start` and
+        `step.window_end`. After a commit those of the keys that changed are written, the newest only; while
+        Redis is away they wait. After a restart all are written again.
+
+        | key | |
+        |---|---|
+        | `key` | has each key field of the steps in it: `{merchant_id}` |
+        | `ttl` | how long a hash lives after it was written |
+        | `url` | `redis://[:password@]host[:port][/db]` or `unix:/path`; default `--redis`; else left out |
+        """
+
+    package let metrics: HotMetrics
+    /// nil: the command line's.
+    package let url: String?
+
+    package var delivery: SinkDelivery { .metrics(metrics) }
+    package var shown: String { "Redis at \(metrics.key.pattern) for \(ValueText.duration(metrics.ttl))" }
+    package var logic: String { "redis \(metrics.key.logic) \(metrics.ttl)" }
+
+    package func open(_ context: SinkContext) throws(Fault) -> RunningSink? {
+        let own = try url.map { (text) throws(Fault) in try RedisAddress(text) }
+        guard let address = own ?? context.redis else {
+            Log.warning(
+                "sink '\(context.name)' is left out: no Redis was named (redis: { url: … } or --redis)")
+            return nil
+        }
+        return .metrics(try RedisSink(address))
+    }
+
+    // MARK: Reading
+
+    package static func read(_ node: YamlNode, _ scope: SinkScope) -> Self? {
+        let context = scope.context
+        guard let redis = scope.mapping(node, of: Self.self, keys: ["key", "ttl", "url"]) else {
+            return nil
+        }
+        let pattern = redis.requiredText("key", example: "key: \"merchant:{merchant_id}\"")
+        let ttl = redis.required("ttl", example: "ttl: 2d").flatMap { context.duration($0, "ttl", least: 1) }
+        let url = redis.text("url", example: "url: \"${env:REDIS_URL}\"")
+        guard case .steps(let drafts) = scope.input else {
+            context.error(
+                scope.position,
+                "\(scope.what) needs 'from'; Redis takes the results of steps with a window, like "
+                    + "from: [today]")
+            return nil
+        }
+        for draft in drafts where !draft.hasWindow {
+            context.error(
+                scope.inputPosition,
+                "step \(draft.name) has no window; Redis takes the results of steps with a window")
+        }
+        guard let pattern, let parts = keyParts(pattern, drafts.filter(\.hasWindow), context), let ttl
+        else { return nil }
+        if redis["url"] != nil, url == nil { return nil }
+        return Self(metrics: HotMetrics(key: parts, ttl: ttl), url: url?.text)
+    }
+
+    private static func keyParts(
+        _ pattern: ScalarText, _ drafts: [StepDraft], _ context: ReadingContext
+    ) -> [KeyPart]? {
+        let parts: [ScalarText.TemplatePart]
+        switch pattern.templateParts() {
+        case .failure(let mistake):
+            context.report(mistake, pattern)
+            return nil
+        case .success(let found): parts = found
+        }
+        var result: [KeyPart] = []
+        var named: Set<String> = []
+        for part in parts {
+            switch part {
+            case .text(let text): result.append(.text(text))
+            case .expression(let text):
+                let quoted = text.text.count > 2 && text.text.hasPrefix("`") && text.text.hasSuffix("`")
+                let name = quoted ? String(text.text.dropFirst().dropLast()) : text.text
+                for draft in drafts {
+                    guard let key = draft.key, !key.contains(name) else { continue }
+                    context.error(
+                        text.position,
+                        "step \(draft.name) has no key field "
+                            + "'\(text.shown)'\(NearestName.hint(name, among: key))")
+                    return nil
+                }
+                named.insert(name)
+                result.append(.field(name))
+            }
+        }
+        for draft in drafts {
+            guard let missing = draft.key?.first(where: { !named.contains($0) }) else { continue }
+            context.error(
+                pattern.position,
+                "the key leaves out '\(missing)', so different keys of step \(draft.name) would share "
+                    + "one entry; write {\(missing)} in it")
+            return nil
+        }
+        return result
+    }
+}
