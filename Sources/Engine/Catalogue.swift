@@ -15,6 +15,7 @@ extension Catalogue {
         FundFlowSpec.self,
         LevelsSpec.self,
         SessionSpec.self,
+        LagSpec.self,
     ]
 
     private static let sinks: [any SinkPart.Type] = [
