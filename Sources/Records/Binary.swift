@@ -29,6 +29,23 @@ extension Arena {
         appendVarint(UInt64(bitPattern: value &<< 1 ^ value >> 63))
     }
 
+    /// The bytes alone, without their length.
+    package func append(_ bytes: UnsafeBufferPointer<UInt8>) {
+        reserve(bytes.count)
+        if let start = bytes.baseAddress { _ = append(start, bytes.count) }
+    }
+
+    /// Some of its own bytes again.
+    package func append(_ range: Range<Int>) {
+        reserve(range.count)
+        _ = append(base + range.lowerBound, range.count)
+    }
+
+    /// Valid until the next change.
+    package func bytes(_ range: Range<Int>) -> UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(start: UnsafePointer(base + range.lowerBound), count: range.count)
+    }
+
     /// A count, then the bytes.
     package func appendBlob(_ bytes: UnsafeBufferPointer<UInt8>) {
         appendVarint(UInt64(bytes.count))

@@ -37,7 +37,7 @@ extension Pipeline {
             store.skip(to: watermark)
             forget(step, task)
         }
-        for step in own { noteRemovalAhead(step, task) }
+        for step in own { task.windows[step.index]?.noteRemovalAhead() }
     }
 
     /// The next end of a window of the source at which something may change: a closed window that somebody reads, or
@@ -212,7 +212,7 @@ extension Pipeline {
     }
 
     /// A raised alert keeps its key until it is cleared, whether its windows hold records or not.
-    func hold(_ rule: RulePlan, _ edge: RuleState.Edge, _ id: UInt32, _ task: TaskState) {
+    func hold(_ rule: RulePlan, _ edge: AlertEdge, _ id: UInt32, _ task: TaskState) {
         let group = task.groups[rule.group]
         if edge.isRaised { return group.retain(id) }
         if !isHeld(id, rule, task) { forgetEdge(rule, id, task) }
@@ -327,37 +327,18 @@ extension Pipeline {
             bench.json.value(column.values[0], valid: true, column.type, arena: bench.arena, exactly: true)
         }
         bench.json.endObject()
-        writeValues(window, bounds, row: row, bench)
-        bench.json.endObject()
-    }
-
-    /// The members `window` and `values` of a row of the window's outputs.
-    func writeValues(_ window: WindowPlan, _ bounds: (start: Int64, end: Int64), row: Int, _ bench: Workbench) {
-        bench.json.name("window")
-        bench.json.beginObject()
-        bench.json.name("start")
-        bench.json.timestamp(bounds.start)
-        bench.json.name("end")
-        bench.json.timestamp(bounds.end)
-        bench.json.endObject()
-        bench.json.name("values")
-        bench.json.beginObject()
-        for (field, column) in zip(window.outputFields, window.outputColumns) {
-            bench.json.name(field.name)
-            bench.json.value(
-                column.values[row], valid: column.valid[row] == 1, column.type, arena: bench.arena, exactly: true)
-        }
+        bench.writeValues(window, bounds, row: row)
         bench.json.endObject()
     }
 
     /// Keys leave that have no records in any window and no alert that is raised.
     private func forget(_ step: StepPlan, _ task: TaskState) {
         guard let store = task.stores[step.index], let keyPlan = step.key else { return }
-        noteRemovalAhead(step, task)
+        task.windows[step.index]?.noteRemovalAhead()
         let group = task.groups[keyPlan.group]
         var gone: [UInt32] = []
         store.forget { id in
-            noteRemoval(of: id, step, store, group, task)
+            task.windows[step.index]?.noteRemoval(of: id)
             gone.append(id)
         }
         for id in gone {
@@ -374,6 +355,6 @@ extension Pipeline {
     }
 
     private func forgetEdge(_ rule: RulePlan, _ id: UInt32, _ task: TaskState) {
-        if task.rules[rule.index].removeEdge(id) { noteRemoval(of: id, rule, task.groups[rule.group], task) }
+        task.rules[rule.index].forget(id)
     }
 }

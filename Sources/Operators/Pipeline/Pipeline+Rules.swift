@@ -142,7 +142,7 @@ extension Pipeline {
         at time: Int64,
         _ task: TaskState,
         _ bench: Workbench
-    ) -> RuleState.Edge? {
+    ) -> AlertEdge? {
         let isRaised = task.rules[rule.index].isRaised(id)
         return (isRaised ? isCleared : isTrue) ? turn(rule, id, isRaised: isRaised, at: time, task, bench) : nil
     }
@@ -151,7 +151,7 @@ extension Pipeline {
     @inline(never)
     private func turn(
         _ rule: RulePlan, _ id: UInt32, isRaised: Bool, at time: Int64, _ task: TaskState, _ bench: Workbench
-    ) -> RuleState.Edge? {
+    ) -> AlertEdge? {
         let last = task.rules[rule.index].edges[id]
         if isRaised {
             guard var edge = last else { return nil }
@@ -160,7 +160,7 @@ extension Pipeline {
             return edge
         }
         let key = task.groups[rule.group].keys.key(of: id)
-        var edge: RuleState.Edge
+        var edge: AlertEdge
         if let last, time < last.eventTime {
             // An alert of that time may have been before: these are counted apart, for as long as the key is known.
             edge = newEdge(rule, key, time, -1 - last.outOfOrder, bench)
@@ -177,7 +177,7 @@ extension Pipeline {
     /// out of order), so that the same input always gives the same id.
     private func newEdge(
         _ rule: RulePlan, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ ordinal: Int, _ bench: Workbench
-    ) -> RuleState.Edge {
+    ) -> AlertEdge {
         bench.json.removeAll()
         bench.json.raw(spec.name)
         bench.json.raw("\u{0}")
@@ -185,7 +185,7 @@ extension Pipeline {
         bench.json.raw("\u{0}\(time)\u{0}\(ordinal)\u{0}")
         if let start = key.baseAddress { _ = bench.json.bytes.append(start, key.count) }
         let (start, count) = (bench.json.bytes.base, bench.json.bytes.count)
-        return RuleState.Edge(
+        return AlertEdge(
             alertId: foldBytes(start, count),
             secondHalf: foldBytes(start, count, seed: 0x6D69_6C6C_7261_6365),
             eventTime: time,
@@ -243,7 +243,7 @@ extension Pipeline {
     /// One alert, as the design's section 5 fixes it.
     func write(
         _ rule: RulePlan,
-        _ edge: RuleState.Edge,
+        _ edge: AlertEdge,
         _ context: AlertContext,
         arena: Arena,
         _ bench: Workbench,

@@ -94,8 +94,7 @@ package final class Pipeline {
     package var counters = PipelineCounters()
     /// For a profile.
     package var stages: StageClock?
-    /// Of steps with a window and of rules: names under which their state is kept.
-    let identities: StateIdentities
+    let keeper: StateKeeper
 
     /// What is computed from the rows of one source.
     final class SourcePlan {
@@ -245,7 +244,7 @@ package final class Pipeline {
                     .map { RecordSink(sink: sink, step: $0) }
             }
         }
-        identities = StateIdentities(spec, steps: steps, rules: rules, partitionCount: options.partitions)
+        keeper = StateKeeper(spec, steps: steps, rules: rules, groups: groups, options: options)
         let repartitions = spec.repartitions.enumerated().map { RepartitionPlan($1, index: $0, steps: steps) }
         self.repartitions = repartitions
         repartitionsOfSource = spec.sources.indices.map { source in
@@ -301,20 +300,30 @@ package final class Pipeline {
     }
 
     package func makeTask(partition: Int32) -> TaskState {
-        TaskState(
+        let groups = groups.map { _ in KeyGroup() }
+        let identities = keeper.identities
+        return TaskState(
             partition: partition,
-            groups: groups.count,
-            stores: steps.map { $0.window?.makeStore() },
+            groups: groups,
+            windows: steps.map { step in
+                guard let window = step.window, let key = step.key, let identity = identities.steps[step.index] else { return nil }
+                return TaskWindows(step, window, key, id: identity.id, group: groups[key.group], partition: partition)
+            },
             operators: steps.map { step in
                 operatorsOfSource[step.source].first { $0.step === step }?
-                    .makeTask(partition: partition, tracksChanges: options.tracksChanges)
+                    .makeTask(id: identities.steps[step.index]?.id, partition: partition, tracksChanges: options.tracksChanges)
             },
             tables: sources.map { source in
                 guard let table = source.table, table.shared == nil else { return nil }
-                return VersionedTable(tracksChanges: options.tracksChanges)
+                return TaskTable(
+                    source.spec.name, table, source.spec.schema, id: identities.tables[source.index]?.id ?? 0,
+                    partition: partition, tracksChanges: options.tracksChanges)
             },
             rules: rules.map {
-                RuleState(sources: $0.looksAgain ? $0.sources.count : 0, tracksChanges: options.tracksChanges)
+                TaskRule(
+                    // A topology without a key has rules on records only, which have no group.
+                    $0, id: identities.rules[$0.index], group: groups.isEmpty ? KeyGroup() : groups[$0.group],
+                    partition: partition, tracksChanges: options.tracksChanges)
             },
             crowds: sources.map {
                 CrowdTime(outOfOrder: $0.spec.outOfOrder, hasClock: options.clock != nil)
@@ -485,5 +494,5 @@ struct PendingAlert {
     var row: Int
     var rule: Int
     var id: UInt32
-    var edge: RuleState.Edge
+    var edge: AlertEdge
 }

@@ -8,13 +8,18 @@ import Topology
 package final class TaskState {
     package let partition: Int32
     let groups: [KeyGroup]
+    /// Every store of what it remembers, step by step, then tables, then rules.
+    let all: [any TaskStore]
+    private let places: [UInt32: Int]
     /// By step; nil for steps without a window.
+    let windows: [TaskWindows?]
     let stores: [WindowStore?]
     /// By step; nil for steps without an operator.
     let operators: [OperatorTask?]
     /// By source; nil for those that are no tables, and for tables that every lane has all of.
     let tables: [VersionedTable?]
-    var rules: [RuleState]
+    /// By rule.
+    let rules: [TaskRule]
     /// By source: the greatest event time seen, and how far event time has certainly come.
     var times: [Int64]
     package internal(set) var watermarks: [Int64]
@@ -36,7 +41,7 @@ package final class TaskState {
     package internal(set) var written: [[Int64]]
     /// Keys whose metrics changed since they were last collected, by step.
     var dirty: [DirtyKeys]
-    /// What was forgotten since changes were last collected, as records for the changelog.
+    /// What was forgotten of rules that are gone, since changes were last collected, as records for the changelog.
     var removals = Outbox()
     /// By source: the offset of the next record, as of the last commit; -1 before the first.
     package internal(set) var positions: [Int64]
@@ -56,22 +61,33 @@ package final class TaskState {
     /// What the changelog knows of rules, by their identity.
     var keptRules: [UInt32: KeptRule] = [:]
     /// During a restore: what rules that the topology does not have remember of keys, by the rule's identity.
-    var strangers: [UInt32: [[UInt8]: RuleState.Edge]] = [:]
+    var strangers: [UInt32: [[UInt8]: AlertEdge]] = [:]
     /// Raised alerts that the next commit clears, since no rule goes on with them.
     var abandoned: [AbandonedAlert] = []
 
     init(
-        partition: Int32, groups: Int, stores: [WindowStore?], operators: [OperatorTask?], tables: [VersionedTable?],
-        rules: [RuleState], crowds: [CrowdTime], upstream: [[UpstreamTime]],
+        partition: Int32, groups: [KeyGroup], windows: [TaskWindows?], operators: [OperatorTask?], tables: [TaskTable?],
+        rules: [TaskRule], crowds: [CrowdTime], upstream: [[UpstreamTime]],
         repartitions: Int
     ) {
         self.partition = partition
-        self.groups = (0..<groups).map { _ in KeyGroup() }
-        self.stores = stores
+        self.groups = groups
+        self.windows = windows
+        stores = windows.map { $0?.store }
         self.operators = operators
-        self.tables = tables
+        self.tables = tables.map { $0?.table }
         self.rules = rules
         self.crowds = crowds
+        var all: [any TaskStore] = []
+        for (windows, operation) in zip(windows, operators) {
+            if let windows { all.append(windows) }
+            if let operation { all.append(operation) }
+        }
+        all += tables.compactMap { $0 } as [any TaskStore] + rules
+        // What is not kept has no identity.
+        all.removeAll { $0.id == 0 }
+        self.all = all
+        places = Dictionary(uniqueKeysWithValues: all.enumerated().map { ($1.id, $0) })
         let sources = crowds.count
         positions = Array(repeating: -1, count: sources)
         marks = Array(repeating: nil, count: sources)
@@ -83,16 +99,18 @@ package final class TaskState {
         isAsked = Array(repeating: false, count: repartitions)
         hasWritten = isAsked
         written = upstream.map { $0.map { _ in -1 } }
-        dirty = stores.map { _ in DirtyKeys() }
+        dirty = windows.map { _ in DirtyKeys() }
     }
 
     /// True once its state was committed somewhere.
     package var isKept: Bool { sequence > 0 }
 
-    /// Bytes of keys and windows.
+    /// The store that has an identity, if the topology has it.
+    func store(_ id: UInt32) -> (any TaskStore)? { places[id].map { all[$0] } }
+
+    /// Bytes of keys and stores.
     package var memoryBytes: Int {
-        groups.reduce(0) { $0 + $1.keys.memoryBytes } + stores.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
-            + tables.reduce(0) { $0 + ($1?.memoryBytes ?? 0) } + operators.reduce(0) { $0 + ($1.map { $0.state.memoryBytes + $0.buffer.memoryBytes } ?? 0) }
+        groups.reduce(0) { $0 + $1.keys.memoryBytes } + all.reduce(0) { $0 + $1.memoryBytes }
     }
 
     package var keyCount: Int {

@@ -42,4 +42,38 @@ final class Workbench {
         }
         return keys
     }
+
+    // MARK: JSON
+
+    /// The fields of a key, which stand in row 0, as JSON and as text.
+    func keyTexts(_ fields: [(name: String, column: Column)]) -> (json: String, text: String) {
+        json.removeAll()
+        json.beginObject()
+        for (name, column) in fields {
+            json.name(name)
+            json.value(column.values[0], valid: true, column.type, arena: arena, exactly: true)
+        }
+        json.endObject()
+        let texts = fields.map { ValueText.string($0.column.values[0], $0.column.type, arena: arena) }
+        return (json.string, texts.joined(separator: ","))
+    }
+
+    /// The members `window` and `values` of a row of the window's outputs.
+    func writeValues(_ window: WindowPlan, _ bounds: (start: Int64, end: Int64), row: Int) {
+        json.name("window")
+        json.beginObject()
+        json.name("start")
+        json.timestamp(bounds.start)
+        json.name("end")
+        json.timestamp(bounds.end)
+        json.endObject()
+        json.name("values")
+        json.beginObject()
+        for (field, column) in zip(window.outputFields, window.outputColumns) {
+            json.name(field.name)
+            json.value(
+                column.values[row], valid: column.valid[row] == 1, column.type, arena: arena, exactly: true)
+        }
+        json.endObject()
+    }
 }

@@ -52,107 +52,11 @@ final class OperatorPlan {
                 limits: spec.limits, capacity: capacity, zones: zones))
     }
 
-    func makeTask(partition: Int32, tracksChanges: Bool) -> OperatorTask {
+    /// `id`: under which its state is kept; nil: it remembers nothing.
+    func makeTask(id: UInt32?, partition: Int32, tracksChanges: Bool) -> OperatorTask {
         func make<Operator: StreamOperator>(_ operation: Operator) -> OperatorTask {
-            TaskOf(operation, partition: partition, tracksChanges: tracksChanges)
+            TaskOf(operation, self, id: id ?? 0, partition: partition, tracksChanges: tracksChanges)
         }
         return make(operation)
     }
-}
-
-/// What one task keeps for an operator, and the operator at work on it. Which operator it is, is known in `TaskOf` alone, which
-/// is called for many rows at a time.
-class OperatorTask {
-    let partition: Int32
-    /// Rows that wait until event time has passed them.
-    let buffer: OrderedBuffer
-    let state: any OperatorState
-
-    init(_ state: any OperatorState, partition: Int32, tracksChanges: Bool) {
-        self.partition = partition
-        self.state = state
-        buffer = OrderedBuffer(tracksChanges: tracksChanges)
-    }
-
-    /// Takes the rows that event time has passed, with what is due in between, and what is due before `watermark` after
-    /// them. `drain`: takes rows that were made through the steps that read them.
-    func release(_ plan: OperatorPlan, before watermark: Int64, rowsMax: Int, drain: () -> Void) {
-        unreachable("the operator is not known")
-    }
-
-    /// Takes the rows in `plan.taken`, which a source has now, as they come.
-    func pass(_ plan: OperatorPlan, of source: Int) { unreachable("the operator is not known") }
-
-    func lose(_ input: OperatorInput, _ key: UnsafeBufferPointer<UInt8>, at time: Int64, now: Int64) {
-        unreachable("the operator is not known")
-    }
-
-    var proof: StateProof? { unreachable("the operator is not known") }
-}
-
-private final class TaskOf<Operator: StreamOperator>: OperatorTask {
-    private let operation: Operator
-    private let own: Operator.State
-
-    init(_ operation: Operator, partition: Int32, tracksChanges: Bool) {
-        self.operation = operation
-        own = operation.makeState(tracksChanges: tracksChanges)
-        super.init(own, partition: partition, tracksChanges: tracksChanges)
-    }
-
-    override func release(_ plan: OperatorPlan, before watermark: Int64, rowsMax: Int, drain: () -> Void) {
-        let out = plan.rows
-        out.partition = partition
-        while buffer.count > 0 {
-            for input in plan.inputs { input.removeAll() }
-            plan.taken.removeAll(keepingCapacity: true)
-            var bytes = 0
-            while plan.taken.count < rowsMax, bytes < Limits.releasedBytesMax,
-                let entry = buffer.removeFirst(before: watermark)
-            {
-                bytes += Int(entry.count)
-                plan.taken.append((Int(entry.input), plan.inputs[Int(entry.input)].add(entry, of: buffer)))
-            }
-            if plan.taken.isEmpty { break }
-            for input in plan.inputs where input.rows.count > 0 {
-                input.decode()
-                operation.prepare(input)
-            }
-            for (number, row) in plan.taken {
-                let input = plan.inputs[number]
-                let time = input.times[row]
-                advance(to: time, out, drain)
-                out.setRoot(reaching: time + 1)
-                operation.take(input, row: row, own, into: out)
-                if out.isFull { drain() }
-            }
-        }
-        advance(to: watermark, out, drain)
-    }
-
-    /// Does what is due before `time`; its rows go on whenever a batch of them is full.
-    private func advance(to time: Int64, _ out: RowBuffer, _ drain: () -> Void) {
-        while true {
-            operation.advance(to: time, own, into: out)
-            guard out.isFull else { return }
-            drain()
-        }
-    }
-
-    override func pass(_ plan: OperatorPlan, of source: Int) {
-        let out = plan.rows
-        out.partition = partition
-        for input in plan.inputs where input.step.source == source && input.rows.count > 0 { operation.prepare(input) }
-        for ((number, row), root) in zip(plan.taken, plan.roots) {
-            (out.root, out.watermark) = (root.row, root.watermark)
-            operation.take(plan.inputs[number], row: row, own, into: out)
-        }
-        out.watermark = nil
-    }
-
-    override func lose(_ input: OperatorInput, _ key: UnsafeBufferPointer<UInt8>, at time: Int64, now: Int64) {
-        operation.lose(input, key, at: time, now: now, own)
-    }
-
-    override var proof: StateProof? { operation.proof(own) }
 }

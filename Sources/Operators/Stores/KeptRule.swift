@@ -78,7 +78,7 @@ struct AbandonedAlert {
     var rule: KeptRule
     /// As the rule's key was encoded.
     var key: [UInt8]
-    var edge: RuleState.Edge
+    var edge: AlertEdge
     var reason: Reason
 
     /// As it stands in the alert that clears it.

@@ -31,8 +31,9 @@ struct StateIdentities {
     let structureCount: Int
 
     static let format: UInt8 = 7
-    /// Of snapshots: one of another format is as none, and the changelog is read instead.
-    static let snapshotFormat: UInt8 = 7
+    /// Of snapshots: what is written, and what is read. One of another format is as none, and the changelog is read instead.
+    static let snapshotFormat: UInt8 = 8
+    static let snapshotFormats: [UInt8] = [7, 8]
 
     init(_ spec: TopologySpec, steps: [StepPlan], rules: [RulePlan], partitionCount: Int) {
         self.steps = steps.map { step in
