@@ -115,7 +115,9 @@ let package = Package(
         tests("RuntimeTests", uses: ["Base", "Records", "Dataflow", "Runtime"]),
         tests("KafkaTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors"]),
         tests("RedisTests", uses: ["Base", "Records", "Connectors"]),
-        tests("EngineTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Marketplace"]),
+        tests(
+            "EngineTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Marketplace"],
+            exclude: ["State/Fixtures"]),
         tests(
             "IntegrationTests",
             uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Marketplace", "millrace"],
