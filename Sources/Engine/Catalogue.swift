@@ -1,9 +1,16 @@
+import Formats
 import Operators
 import Topology
 
 extension Catalogue {
     /// Every part of this build.
-    package static let standard = Catalogue(operators: operators)
+    package static let standard = Catalogue(formats: formats, operators: operators)
+
+    /// The first is that of a source that names none.
+    private static let formats: [any DecodableFormat.Type] = [
+        JsonFormat.self,
+        CsvFormat.self,
+    ]
 
     private static let operators: [any RunnableOperator.Type] = [
         UnionSpec.self,

@@ -1,6 +1,7 @@
 import Base
 import Connectors
 import Dataflow
+import Formats
 import Foundation
 import Operators
 import Records
@@ -122,12 +123,13 @@ import Topology
     private func check(_ names: String, _ schema: String, use: String = "") throws -> [String] {
         let path = folder + "/h.csv"
         try Data("\n\(names)\n1\n".utf8).write(to: URL(fileURLWithPath: path))
-        let source = try FileSource(paths: [path], format: .csv)
+        let spec = try Self.spec(Self.topology("csv", schema, use: use)).sources[0]
+        let source = try FileSource(paths: [path], layout: spec.publishedFormat.fileLayout(of: RecordShape(of: spec)))
         let header = try #require(try source.next()?.header)
-        var check = HeaderCheck(try Self.spec(Self.topology("csv", schema, use: use)).sources[0])
-        let warnings = try check.check(header)
+        var check = HeaderCheck(spec)
+        let warnings = try check.check(header.names, path: header.path, line: header.line)
         // Each is told once.
-        #expect(try check.check(header) == [])
+        #expect(try check.check(header.names, path: header.path, line: header.line) == [])
         return warnings.map { $0.replacing(path, with: "h.csv") }
     }
 

@@ -35,11 +35,11 @@ let formatMistakes = #"""
 
     - { type: json, encoding: utf-16 }
     + { encoding: utf-16 }
-    14:5: format needs 'type'; write format: { type: csv, delimiter: ";" }
+    14:5: format needs 'type'; write format: { type: json }
 
     - { type: json, encoding: utf-16 }
     + { type: json, delimiter: ";" }
-    14:27: delimiter is for CSV, and the format is json
+    14:27: delimiter is for csv, and the format is json
 
     - { type: json, encoding: utf-16 }
     + [json]
