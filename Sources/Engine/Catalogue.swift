@@ -10,6 +10,7 @@ extension Catalogue {
     private static let formats: [any DecodableFormat.Type] = [
         JsonFormat.self,
         CsvFormat.self,
+        TsvFormat.self,
     ]
 
     private static let operators: [any RunnableOperator.Type] = [
