@@ -10,4 +10,9 @@ package struct Catalogue: Sendable {
         self.formats = formats
         self.operators = operators
     }
+
+    /// What the language's page says of each format, in Markdown.
+    package var formatReference: String {
+        formats.map { "### Format `\($0.key)`\n\n\($0.reference)\n" }.joined(separator: "\n")
+    }
 }

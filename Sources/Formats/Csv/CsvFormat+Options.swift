@@ -3,8 +3,20 @@ import Topology
 
 extension CsvFormat {
     package static let reference = """
-        RFC 4180. A field of nothing is null; `""` is the empty text in a `text`, and null in any other type.
-        Every record has as many fields as there are columns, otherwise it is a dead letter.
+        RFC 4180, in any characters: `format: { type: csv, delimiter: ";", quote: "'", null: [NULL, "-"] }`. A field
+        of nothing is null; `""` is the empty text in a `text`, and null in any other type. A quoted field may hold
+        line ends. A quote that is not closed within 16 MiB or by the end of the file is told with its line; that
+        line is refused by itself, and reading goes on behind it.
+
+        | option | default | |
+        |---|---|---|
+        | `delimiter` | `,` | one ASCII character that is no letter and no digit, or `tab` |
+        | `quote` | `"` | the same, or `none` |
+        | `escape` | none | within quotes the character behind it stands for itself; a doubled quote does so always |
+        | `trim` | `false` | blanks and tabs around fields and column names go, but not within quotes |
+        | `skip` | 0 | lines of a file before its header |
+        | `header` | `true` | `false` for files without; the columns are then those of the schema, in order |
+        | `columns` | the schema's | of what has no header: all columns in order, also those that the schema leaves out |
         """
 
     package static func read(_ options: MappingReader?, _ context: ReadingContext) -> CsvFormat {

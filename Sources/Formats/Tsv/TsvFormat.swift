@@ -14,8 +14,8 @@ package struct TsvFormat: DecodableFormat, Hashable {
     package static let options = [FormatOption.encoding, FormatOption.null, "escape"] + ColumnOptions.keys
 
     package static let reference = #"""
-        Fields with a tab between them, as databases export them (`COPY … TO` of PostgreSQL, `INTO OUTFILE` and
-        `--batch` of MySQL, `TabSeparated` of ClickHouse). There are no quotes: a quotation mark is a letter. `\N`
+        Fields with a tab between them, as databases export them (`COPY … TO` of PostgreSQL, `INTO OUTFILE` of
+        MySQL, its `--batch` with `null: [NULL]`, `TabSeparated` of ClickHouse). There are no quotes: a quotation mark is a letter. `\N`
         alone is null; `\t` `\n` `\r` `\b` `\f` `\v` `\0` `\Z` (0x1A) `\\` `\'` and a backslash before a tab or a
         line end stand for that character; a backslash before anything else is refused. A field of nothing is the
         empty text in a `text`, and null in any other type. With `escape: none` a backslash is a letter (as IANA
