@@ -61,7 +61,7 @@ let package = Package(
         library("State", uses: ["Base", "Records"], c: ["CPrefetch"]),
         library("Topology", uses: ["Base", "Records"], c: ["CYaml"]),
         library("Dataflow", uses: ["Base", "Records"]),
-        library("Formats", uses: ["Base", "Records", "Dataflow"], c: ["CSimdjson"]),
+        library("Formats", uses: ["Base", "Records", "Topology", "Dataflow"], c: ["CSimdjson"]),
         library("Models", uses: ["Base"], c: ["CKernels"]),
         // Layer 3: implementations.
         library("Operators", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Formats"]),
@@ -108,15 +108,18 @@ let package = Package(
         tests(
             "OperatorsTests",
             uses: ["Base", "Records", "State", "Topology", "Dataflow", "Formats", "Operators", "Engine"]),
-        tests("TopologyTests", uses: ["Base", "Records", "Topology", "Engine"]),
-        tests("FormatsTests", uses: ["Base", "Records", "Dataflow", "Formats"]),
-        tests("FileTests", uses: ["Base", "Records", "Connectors"]),
+        tests("TopologyTests", uses: ["Base", "Records", "Topology", "Formats", "Engine"]),
+        tests("FormatsTests", uses: ["Base", "Records", "Topology", "Dataflow", "Formats"]),
+        tests("FileTests", uses: ["Base", "Records", "Dataflow", "Formats", "Connectors"]),
         tests("MarketplaceTests", uses: ["Base", "Records", "Connectors", "Marketplace"]),
         tests("RuntimeTests", uses: ["Base", "Records", "Dataflow", "Runtime"]),
         tests("KafkaTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors"]),
         tests("RedisTests", uses: ["Base", "Records", "Connectors"]),
         tests(
-            "EngineTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Marketplace"],
+            "EngineTests",
+            uses: [
+                "Base", "Records", "Topology", "Dataflow", "Formats", "Connectors", "Engine", "Marketplace",
+            ],
             exclude: ["State/Fixtures"]),
         tests(
             "IntegrationTests",

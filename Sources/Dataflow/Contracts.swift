@@ -9,9 +9,14 @@ package protocol RecordDecoder: AnyObject {
     func decode(_ raw: RawRecords, into batch: Batch)
     /// Appends what is wrong with a row whose status is not good, for the dead letter's message.
     func explain(_ row: Int, of batch: Batch, into text: Arena)
+    /// The names of the fields of the records that follow, where a file says them
+    /// (`FileLayout.Columns.header`).
+    func setHeader(_ names: [String])
 }
 
 extension RecordDecoder {
+    package func setHeader(_ names: [String]) { unreachable("a header for records that have none") }
+
     package func explain(_ row: Int, of batch: Batch) -> String {
         let text = Arena(capacity: 256)
         explain(row, of: batch, into: text)

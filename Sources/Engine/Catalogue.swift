@@ -1,10 +1,18 @@
 import Connectors
+import Formats
 import Operators
 import Topology
 
 extension Catalogue {
     /// Every part of this build.
-    package static let standard = Catalogue(operators: operators, sinks: sinks)
+    package static let standard = Catalogue(formats: formats, operators: operators, sinks: sinks)
+
+    /// The first is that of a source that names none.
+    private static let formats: [any DecodableFormat.Type] = [
+        JsonFormat.self,
+        CsvFormat.self,
+        TsvFormat.self,
+    ]
 
     private static let operators: [any RunnableOperator.Type] = [
         UnionSpec.self,

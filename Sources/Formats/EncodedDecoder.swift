@@ -42,6 +42,8 @@ package final class EncodedDecoder: RecordDecoder {
         inner.decode(converted(raw), into: batch)
     }
 
+    package func setHeader(_ names: [String]) { inner.setHeader(names) }
+
     private func converted(_ raw: RawRecords) -> RawRecords {
         var records = raw
         records.values = storage.values

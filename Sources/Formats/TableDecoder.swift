@@ -6,7 +6,7 @@ import Records
 /// one without a value deletes what its Kafka key names.
 package final class TableDecoder: RecordDecoder {
     /// Reads records with every field but the key optional.
-    package let inner: any RecordDecoder
+    private let inner: any RecordDecoder
     private let columns: [WireColumn]
     private let key: [Int]
     private let deleted: Int
@@ -41,6 +41,8 @@ package final class TableDecoder: RecordDecoder {
     }
 
     deinit { keyTokens.deallocate() }
+
+    package func setHeader(_ names: [String]) { inner.setHeader(names) }
 
     package func decode(_ raw: RawRecords, into batch: Batch) {
         inner.decode(raw, into: batch)

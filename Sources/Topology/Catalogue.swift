@@ -3,16 +3,26 @@ import Base
 /// The parts that topologies may name: their keys, readers, proofs and what runs them. A build has one, in which each part is
 /// a line; no other code knows which there are.
 package struct Catalogue: Sendable {
+    /// The first is that of a source that names none.
+    package let formats: [any FormatPart.Type]
     /// In the order in which a step is searched for them.
     package let operators: [any OperatorPart.Type]
     /// The first one's example is that of a sink.
     package let sinks: [any SinkPart.Type]
 
-    package init(operators: [any OperatorPart.Type] = [], sinks: [any SinkPart.Type] = []) {
-        let keys = operators.compactMap { $0.place.key }
-        require(Set(keys).count == keys.count, "two operators have one key")
-        require(Set(sinks.map { $0.key }).count == sinks.count, "two sinks have one key")
+    package init(
+        formats: [any FormatPart.Type] = [], operators: [any OperatorPart.Type] = [], sinks: [any SinkPart.Type] = []
+    ) {
+        for keys in [formats.map { $0.key }, operators.compactMap { $0.place.key }, sinks.map { $0.key }] {
+            require(Set(keys).count == keys.count, "two parts have one key: \(keys)")
+        }
+        self.formats = formats
         self.operators = operators
         self.sinks = sinks
+    }
+
+    /// What the language's page says of each format, in Markdown.
+    package var formatReference: String {
+        formats.map { "### Format `\($0.key)`\n\n\($0.reference)\n" }.joined(separator: "\n")
     }
 }

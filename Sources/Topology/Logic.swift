@@ -50,7 +50,7 @@ enum Logic {
                 case .redis(let table): "redis \(dump(table.key)) \(table.stale) \(table.timeout)"
                 default: dump(source.origin)
                 }
-            var parts = [origin, source.format.rawValue, dump(source.key)]
+            var parts = [origin, source.format.name, dump(source.key)]
             parts.append(list(source.wire.map { field in
                 "\(dump(field.path)) \(text(field.field)) \(field.zone ?? "") \(field.isRounded)"
             }))

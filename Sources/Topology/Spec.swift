@@ -94,12 +94,15 @@ package struct SourceSpec: Sendable {
     /// The fields that are decoded from the record, as it is published. Fields that no expression, time
     /// or sink uses are left out.
     package var wire: [WireField]
-    /// The fields of the record as the schema declares them, in order, used or not: what a CSV record without a
-    /// header has.
+    /// The fields of the record as the schema declares them, in order, used or not: what a record has that does
+    /// not name its fields.
     package var declared: [WireField] = []
-    package var dialect = Dialect()
-    /// A column that CSV records without a header may have behind those.
-    package var spareColumn: String?
+    /// A field that such records may have behind those.
+    package var spareField: String?
+    /// What the records are written in; nil: UTF-8.
+    package var encoding: TextEncoding?
+    /// Whoever hands the records over has made them UTF-8 of it.
+    package var isConverted = false
     /// Records with a key and no value are passed over: what a compacted topic of changes has where a key is deleted.
     package var skipsTombstones = false
     /// Fields computed from the wire fields (`amount: { from: UnitPrice * Quantity }`); their scope is
@@ -145,12 +148,21 @@ package struct SourceSpec: Sendable {
 
     package enum Start: String, Sendable { case earliest, latest }
 
-    package enum Format: String, Sendable {
-        case json, csv
+    package enum Format: Sendable {
+        /// One of the catalogue, as the records' producers write it.
+        case published(any FormatPart)
         /// What millrace writes to its repartition topics.
         case repartition
         /// Rows of a stream, which never were bytes.
         case rows
+
+        package var name: String {
+            switch self {
+            case .published(let part): type(of: part).key
+            case .repartition: "repartition"
+            case .rows: "rows"
+            }
+        }
     }
 
     package init(

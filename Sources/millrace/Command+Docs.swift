@@ -1,4 +1,6 @@
 import Base
+import Engine
+import Topology
 
 extension Command {
     static let docs = Command(
@@ -9,6 +11,7 @@ extension Command {
 
             Prints a part of the reference, as Markdown; without a name, what there is.
 
+              formats   the formats of sources, with their options
               limits    every limit: its value, what it bounds, what happens where it is hit, who says so, what raises it
 
             example: millrace docs limits
@@ -31,6 +34,7 @@ extension Command {
     )
 
     private static let parts: [(name: String, about: String, text: @Sendable () -> String)] = [
-        ("limits", "every limit of the program", { Limits.markdown })
+        ("formats", "the formats of sources, with their options", { Catalogue.standard.formatReference }),
+        ("limits", "every limit of the program", { Limits.markdown }),
     ]
 }

@@ -9,9 +9,9 @@ extension Command {
         help: """
             usage: millrace replay FILE --input NAME=PATH... [--output DIR] [--set name=value]...
 
-            Runs the same operators as `run` over JSON lines or CSV, plain, gzip or xz: a file, a folder read in
-            name order, or several; pipes too (/dev/stdin, <(zcat x.gz)). Each input is put into the order of its event
-            times first. The same input gives the same bytes, on any day. Alerts go to standard output, or with
+            Runs the same operators as `run` over files in their sources' formats, plain, gzip or xz: a file, a
+            folder read in name order, or several; pipes too (/dev/stdin, <(zcat x.gz)). Each input is put into
+            the order of its event times first. The same input gives the same bytes, on any day. Alerts go to standard output, or with
             --output every sink to DIR/<sink>.jsonl, and refused records to DIR/dead-letter.jsonl and DIR/late.jsonl;
             what an earlier replay wrote to DIR is removed. Exit code 1 if nothing of a file, or less than one record in
             a hundred, could be read.

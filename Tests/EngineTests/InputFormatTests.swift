@@ -1,6 +1,7 @@
 import Base
 import Connectors
 import Dataflow
+import Formats
 import Foundation
 import Operators
 import Records
@@ -86,6 +87,10 @@ import Topology
         ("{ type: csv, header: false }", "t: timestamp, k: text", "2018-01-01,a\n", [#"{"t":"2017-12-31T16:00:00Z","k":"a"}"#]),
         ("{ type: csv, columns: [x, k, t] }", "t: timestamp, k: text", "9,a,2018-01-01\n", [#"{"t":"2017-12-31T16:00:00Z","k":"a"}"#]),
         ("{ type: csv, quote: \"'\", escape: \"\\\\\", skip: 1 }", "t: timestamp, k: text", "Report\nk,t\n'a\\'b,\nc',2018-01-01\n", [#"{"t":"2017-12-31T16:00:00Z","k":"a'b,\nc"}"#]),
+        ("tsv", "t: timestamp, k: text?, v: decimal(2)?", "t\tv\tk\n2018-01-01\t\\N\ta\\tb\\\nc\n2018-01-02\t1.5\t\\N\n2018-01-03\t\t\n",
+            [#"{"t":"2017-12-31T16:00:00Z","k":"a\tb\nc","v":null}"#, #"{"t":"2018-01-01T16:00:00Z","k":null,"v":"1.50"}"#, #"{"t":"2018-01-02T16:00:00Z","k":"","v":null}"#]),
+        ("{ type: tsv, escape: none, null: [NULL], columns: [x, k, t] }", "t: timestamp, k: text?", "9\tC:\\new\t2018-01-01\n9\tNULL\t2018-01-01\n",
+            [#"{"t":"2017-12-31T16:00:00Z","k":"C:\\new"}"#, #"{"t":"2017-12-31T16:00:00Z","k":null}"#]),
     ] as [(String, String, String, [String])])
     func reads(format: String, schema: String, input: String, expected: [String]) throws {
         #expect(try replay(format, schema, input) == Found(rows: expected))
@@ -96,6 +101,9 @@ import Topology
         ("json", "t: timestamp, a.b: int?", "{\"t\":1514764800000,\"a\":[{\"b\":1}]}", "field 'a.b' lies behind an array, 'a'; a path leads through objects only"),
         ("csv", "t: timestamp, k: text", "k\na\n", "field 't' is missing; a timestamp like 2011-01-05 10:15:00, or epoch milliseconds was expected; there is no such column"),
         ("csv", "t: timestamp, k: text", "t,k\n2018-01-01,\"a\n", "not a well-formed CSV record of 2 fields: 2018-01-01,\"a; a quote is opened and not closed (field 2)"),
+        ("tsv", "t: timestamp, k: text", "t\tk\n2018-01-01\ta\tb\n", "not a well-formed TSV record of 2 fields: 2018-01-01\\u{9}a\\u{9}b; it has 3"),
+        ("tsv", "t: timestamp, k: text", "k\tt\na\\qb\t2018-01-01\n", "not a well-formed TSV record of 2 fields: a\\qb\\u{9}2018-01-01; a backslash stands before what it means nothing with; escape: none takes it as a letter (field 1)"),
+        ("tsv", "t: timestamp, k: text", "k\tt\n\\N\t2018-01-01\n", "field 'k' is missing; a text of at most 65536 bytes was expected"),
     ])
     func refuses(format: String, schema: String, input: String, message: String) throws {
         #expect(try replay(format, schema, input) == Found(refusals: [message]))
@@ -119,15 +127,16 @@ import Topology
 
     // MARK: Headers
 
-    private func check(_ names: String, _ schema: String, use: String = "") throws -> [String] {
+    private func check(_ names: String, _ schema: String, use: String = "", format: String = "csv") throws -> [String] {
         let path = folder + "/h.csv"
         try Data("\n\(names)\n1\n".utf8).write(to: URL(fileURLWithPath: path))
-        let source = try FileSource(paths: [path], format: .csv)
+        let spec = try Self.spec(Self.topology(format, schema, use: use)).sources[0]
+        let source = try FileSource(paths: [path], layout: spec.publishedFormat.fileLayout(of: RecordShape(of: spec)))
         let header = try #require(try source.next()?.header)
-        var check = HeaderCheck(try Self.spec(Self.topology("csv", schema, use: use)).sources[0])
-        let warnings = try check.check(header)
+        var check = HeaderCheck(spec)
+        let warnings = try check.check(header.names, path: header.path, line: header.line)
         // Each is told once.
-        #expect(try check.check(header) == [])
+        #expect(try check.check(header.names, path: header.path, line: header.line) == [])
         return warnings.map { $0.replacing(path, with: "h.csv") }
     }
 
@@ -147,6 +156,17 @@ import Topology
     func headersAreRefused(names: String, message: String) throws {
         let fault = #expect(throws: Fault.self) { try self.check(names, "t: timestamp, k: text") }
         #expect(fault?.detail.replacing(self.folder + "/", with: "").contains(message) == true, "\(fault?.detail ?? "")")
+    }
+
+    /// What is wrong with a header names the source's own format, and what helps, the one that has it.
+    @Test(arguments: [
+        ("t\tk\tt", "the header has the column 't' 2 times (columns 1 and 3); name the columns yourself: format: { type: tsv, skip: 2, columns: [t, k, t_2] }"),
+        ("t,k", "no column of source s stands in the header (t,k); say format: { type: csv, delimiter: \",\" }"),
+        ("x\ty", "say format: { type: tsv, skip: N } if the header comes after N lines, header: false if there is none, type: csv with a delimiter or trim"),
+    ])
+    func headersOfTsvAreRefused(names: String, message: String) throws {
+        let fault = #expect(throws: Fault.self) { try self.check(names, "t: timestamp, k: text", format: "tsv") }
+        #expect(fault?.detail.contains(message) == true, "\(fault?.detail ?? "")")
     }
 
     @Test func duplicatesThatNobodyDeclaredDoNotMatter() throws {
@@ -237,13 +257,14 @@ import Topology
     }
 
     /// Cases of tests.yaml are written in the source's own format, unused columns, units and dialects included.
-    @Test func casesOfTests() throws {
+    @Test(arguments: ["{ type: csv, delimiter: \"|\", quote: \"'\", encoding: gb18030, columns: [x, k, t, note] }", "tsv", "json"])
+    func casesOfTests(format: String) throws {
         let topology = """
             topology: t
             sources:
               s:
                 kafka: { topic: s }
-                format: { type: csv, delimiter: "|", quote: "'", encoding: gb18030, columns: [x, k, t, note] }
+                format: \(format)
                 time: { field: t, unit: s }
                 schema: { k: text, t: timestamp, note: text? }
             steps:

@@ -1,5 +1,6 @@
 import Base
 import Connectors
+import Dataflow
 import Foundation
 import Testing
 
@@ -17,7 +18,7 @@ import Testing
     }
 
     private func records(_ path: String) throws -> [String] {
-        let source = try FileSource(paths: [path], format: .jsonLines)
+        let source = try FileSource(paths: [path], layout: .jsonLines)
         var records: [String] = []
         while let block = try source.next() {
             for row in 0..<block.records.count {

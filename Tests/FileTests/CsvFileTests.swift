@@ -1,5 +1,7 @@
 import Base
 import Connectors
+import Dataflow
+import Formats
 import Foundation
 import Records
 import Testing
@@ -13,7 +15,7 @@ import Testing
 
     struct Read: Equatable {
         var records: [String] = []
-        var headers: [CsvHeader] = []
+        var headers: [FileSource.Header] = []
         var warnings: [String] = []
         var lengths: [Int] = []
     }
@@ -25,10 +27,10 @@ import Testing
     }
 
     private func read(
-        _ bytes: [UInt8], _ format: FileSource.Format = .csv, _ dialect: Dialect = Dialect(), rowsMax: Int = 2048
+        _ bytes: [UInt8], _ layout: FileLayout = .csv(), encoding: TextEncoding? = nil, rowsMax: Int = 2048
     ) throws -> Read {
         let path = try write(bytes)
-        let source = try FileSource(paths: [path], format: format, dialect: dialect, rowsMax: rowsMax)
+        let source = try FileSource(paths: [path], layout: layout, encoding: encoding, rowsMax: rowsMax)
         var result = Read()
         while let block = try source.next() {
             if let header = block.header { result.headers.append(header) }
@@ -45,12 +47,12 @@ import Testing
         return result
     }
 
-    private func read(_ text: String, _ dialect: Dialect = Dialect(), rowsMax: Int = 2048) throws -> Read {
-        try read(Array(text.utf8), .csv, dialect, rowsMax: rowsMax)
+    private func read(_ text: String, _ dialect: CsvFormat = CsvFormat(), rowsMax: Int = 2048) throws -> Read {
+        try read(Array(text.utf8), .csv(dialect), rowsMax: rowsMax)
     }
 
-    private static func dialect(_ change: (inout Dialect) -> Void) -> Dialect {
-        var dialect = Dialect()
+    private static func dialect(_ change: (inout CsvFormat) -> Void) -> CsvFormat {
+        var dialect = CsvFormat()
         change(&dialect)
         return dialect
     }
@@ -60,19 +62,19 @@ import Testing
         (dialect { $0.quote = 0x27 }, "x,y\n'a\nb',1\n\"c,2\n", ["'a\nb',1", "\"c,2"]), (dialect { $0.quote = nil }, "x,y\n\"a,1\nb\",2\n", ["\"a,1", "b\",2"]),
         (dialect { $0.escape = 0x5C }, "x,y\n\"a\\\"\nb\\\\\",1\n\\N,2\n", ["\"a\\\"\nb\\\\\",1", "\\N,2"]),
         (dialect { $0.isTrimmed = true }, "x , y\n \"a\nb\" ,1\nc \"d,2\n", [" \"a\nb\" ,1", "c \"d,2"]),
-        (Dialect(), "x,y\n \"a\nb\" ,1\n", [" \"a", "b\" ,1"]), (Dialect(), "\n\r\n\nx,y\n\n1,2\n", ["1,2"]),
-        (dialect { $0.skippedLines = 2 }, "Report \"of\nJanuary\nx,y\n1,2\n", ["1,2"]), (dialect { $0.skippedLines = 9 }, "x,y\n1,2\n", []),
-        (Dialect(), "x,y\r1,2\r3,4\r", ["1,2", "3,4"]), (Dialect(), "x,y\r\"a\rb\",2\r\r3,4", ["\"a\rb\",2", "3,4"]),
-        (dialect { $0.hasHeader = false; $0.columns = ["x", "y"] }, "1,2\n\n3,4\n", ["1,2", "3,4"]),
-        (dialect { $0.hasHeader = false; $0.columns = ["x"] }, "1\n\n2\n", ["1", "", "2"]),
-        (dialect { $0.hasHeader = false; $0.columns = ["x", "y"]; $0.skippedLines = 1 }, "u,u\n1,2\n", ["1,2"]),
+        (CsvFormat(), "x,y\n \"a\nb\" ,1\n", [" \"a", "b\" ,1"]), (CsvFormat(), "\n\r\n\nx,y\n\n1,2\n", ["1,2"]),
+        (dialect { $0.columns.skippedLines = 2 }, "Report \"of\nJanuary\nx,y\n1,2\n", ["1,2"]), (dialect { $0.columns.skippedLines = 9 }, "x,y\n1,2\n", []),
+        (CsvFormat(), "x,y\r1,2\r3,4\r", ["1,2", "3,4"]), (CsvFormat(), "x,y\r\"a\rb\",2\r\r3,4", ["\"a\rb\",2", "3,4"]),
+        (dialect { $0.columns.hasHeader = false; $0.columns.names = ["x", "y"] }, "1,2\n\n3,4\n", ["1,2", "3,4"]),
+        (dialect { $0.columns.hasHeader = false; $0.columns.names = ["x"] }, "1\n\n2\n", ["1", "", "2"]),
+        (dialect { $0.columns.hasHeader = false; $0.columns.names = ["x", "y"]; $0.columns.skippedLines = 1 }, "u,u\n1,2\n", ["1,2"]),
     ])
-    func records(dialect: Dialect, text: String, expected: [String]) throws {
+    func records(dialect: CsvFormat, text: String, expected: [String]) throws {
         for rowsMax in [1, 2, 2048] { #expect(try read(text, dialect, rowsMax: rowsMax).records == expected) }
     }
 
     @Test func headersSayWhereTheyStand() throws {
-        let skipped = Self.dialect { $0.skippedLines = 2; $0.isTrimmed = true }
+        let skipped = Self.dialect { $0.columns.skippedLines = 2; $0.isTrimmed = true }
         let header = try #require(try read("Report\n\n\n x , \"y, z\" ,\"\"\"q\"\n1,2,3\n", skipped).headers.first)
         #expect(header.names == ["x", "y, z", "\"q"] && header.line == 4 && header.path == "\(folder)/a.csv")
         let two = try #require(try read("\"x\ny\",z\n1,2\n").headers.first)
@@ -138,7 +140,7 @@ import Testing
         (Array("x,y\n1,2\n".utf8).flatMap { [0, $0] }, "looks like UTF-16; say format: { …, encoding: utf-16be }"),
     ] as [([UInt8], String)])
     func otherFiles(bytes: [UInt8], message: String) throws {
-        for format in [FileSource.Format.csv, .jsonLines] {
+        for format in [FileLayout.csv(), .jsonLines] {
             let fault = #expect(throws: Fault.self) { try self.read(bytes, format) }
             #expect(fault?.detail.contains("a.csv \(message)") == true, "\(fault?.detail ?? "")")
         }
@@ -159,7 +161,7 @@ import Testing
         ] {
             let encoding = try #require(TextEncoding.named(name) ?? nil)
             for rowsMax in [1, 2048] {
-                let found = try read(bytes, .csv, Self.dialect { $0.encoding = encoding }, rowsMax: rowsMax)
+                let found = try read(bytes, encoding: encoding, rowsMax: rowsMax)
                 #expect(found.records == ["\"杭\n州\",1", "义乌,2"] && found.headers.first?.names == ["店", "金额"], "\(name)")
             }
         }
@@ -168,7 +170,7 @@ import Testing
             ("gb18030", [0xEF, 0xBB, 0xBF] + Array(text.utf8), "take encoding out"), ("gb18030", [0xFF, 0xFE] + utf16(isBig: false), "is UTF-16"),
         ] {
             let encoding = try #require(TextEncoding.named(name) ?? nil)
-            let fault = #expect(throws: Fault.self) { try self.read(bytes, .csv, Self.dialect { $0.encoding = encoding }) }
+            let fault = #expect(throws: Fault.self) { try self.read(bytes, encoding: encoding) }
             #expect(fault?.detail.contains(message) == true)
         }
     }
@@ -181,8 +183,8 @@ import Testing
         let plain = "x\n" + picked.map(\.0).joined()
         let encoded = Array("x\n".utf8) + picked.flatMap(\.1)
         let encoding = try #require(TextEncoding.named("gb18030") ?? nil)
-        #expect(try read(encoded, .csv, Self.dialect { $0.encoding = encoding }) == read(Array(plain.utf8)))
-        #expect(try read(encoded, .jsonLines, Self.dialect { $0.encoding = encoding }) == read(Array(plain.utf8), .jsonLines))
+        #expect(try read(encoded, encoding: encoding) == read(Array(plain.utf8)))
+        #expect(try read(encoded, .jsonLines, encoding: encoding) == read(Array(plain.utf8), .jsonLines))
     }
 
     @Test func jsonWithMarksAndReturns() throws {
@@ -198,8 +200,8 @@ import Testing
         for _ in 0..<400 {
             let hasEscape = random.next() % 3 == 0
             let dialect = Self.dialect {
-                $0.hasHeader = false
-                $0.columns = ["x", "y"]
+                $0.columns.hasHeader = false
+                $0.columns.names = ["x", "y"]
                 $0.isTrimmed = random.next() % 3 == 0
                 $0.escape = hasEscape ? 0x5C : nil
             }
@@ -207,12 +209,12 @@ import Testing
             let bytes = (0..<Int(random.next() % 120)).map { _ in letters[Int(random.next() % UInt64(letters.count))] }
             let expected = Self.plainRecords(bytes, dialect)
             for rowsMax in [1, 3, 2048] {
-                #expect(try read(bytes, .csv, dialect, rowsMax: rowsMax).records == expected, "\(String(decoding: bytes, as: UTF8.self))")
+                #expect(try read(bytes, .csv(dialect), rowsMax: rowsMax).records == expected, "\(String(decoding: bytes, as: UTF8.self))")
             }
         }
     }
 
-    private static func plainRecords(_ bytes: [UInt8], _ dialect: Dialect) -> [String] {
+    private static func plainRecords(_ bytes: [UInt8], _ dialect: CsvFormat) -> [String] {
         var records: [String] = []
         var start = 0
         while start < bytes.count {

@@ -1,5 +1,7 @@
 import Base
 import Connectors
+import Dataflow
+import Formats
 import Foundation
 import Records
 import Testing
@@ -26,8 +28,8 @@ import Testing
         return path
     }
 
-    private func read(_ paths: [String], _ format: FileSource.Format = .jsonLines, rowsMax: Int = 2048) throws -> Read {
-        let source = try FileSource(paths: paths, format: format, rowsMax: rowsMax)
+    private func read(_ paths: [String], _ layout: FileLayout = .jsonLines, rowsMax: Int = 2048) throws -> Read {
+        let source = try FileSource(paths: paths, layout: layout, rowsMax: rowsMax)
         var result = Read()
         while let block = try source.next() {
             let raw = block.records
@@ -69,7 +71,7 @@ import Testing
     func csv(text: String, expected: [String], headers: [String]) throws {
         let path = try write("a.csv", text)
         for rowsMax in [1, 2, 2048] {
-            let found = try read([path], .csv, rowsMax: rowsMax)
+            let found = try read([path], .csv(), rowsMax: rowsMax)
             #expect(found.records == expected)
             #expect(found.headers == headers)
         }
@@ -81,7 +83,7 @@ import Testing
             try write("1.csv", "x,y\n1,2\n"), try write("2.csv", "x,y\n3,4"), try write("3.csv", "y,x\n"), try write("4.csv", "y,x\n5,6\n"),
             try write("5.csv", ""), try write("6.csv", "x,y\n"), try write("7.csv", "y,x\n7,8\n"), try write("8.csv", "x,y\n9,0\n"),
         ]
-        let found = try read(paths, .csv)
+        let found = try read(paths, .csv())
         #expect(found.records == ["1,2", "3,4", "5,6", "7,8", "9,0"])
         #expect(found.headers == ["0: x|y", "2: y|x", "4: x|y"])
     }
@@ -168,7 +170,7 @@ import Testing
         let csv = try write("lines.csv", "a,b\n" + quoted.joined(separator: "\n"))
         for rowsMax in [1, 2, 3, 7, 100, 1024, 2048, 5000] {
             #expect(try read([path], rowsMax: rowsMax).records == lines)
-            #expect(try read([csv], .csv, rowsMax: rowsMax).records == quoted)
+            #expect(try read([csv], .csv(), rowsMax: rowsMax).records == quoted)
         }
     }
 }

@@ -11,8 +11,8 @@ import Testing
 
     static func dialect(
         _ delimiter: Character = ",", quote: Character? = "\"", escape: Character? = nil, trim: Bool = false
-    ) -> Dialect {
-        var dialect = Dialect()
+    ) -> CsvFormat {
+        var dialect = CsvFormat()
         dialect.delimiter = delimiter.asciiValue ?? 0
         dialect.quote = quote?.asciiValue
         dialect.escape = escape?.asciiValue
@@ -20,7 +20,7 @@ import Testing
         return dialect
     }
 
-    private func decode(_ text: String, _ dialect: Dialect) -> Row {
+    private func decode(_ text: String, _ dialect: CsvFormat) -> Row {
         Harness(CsvDecoder(Self.columns, dialect: dialect, capacity: 16), Self.columns).decode(text)
     }
 
@@ -31,8 +31,8 @@ import Testing
         (dialect(escape: "\\"), #""a""b",1,\N"#, ["a\"b", "1.00", "\\N"]), (dialect(trim: true), " a ,\t1 , b c ", ["a", "1.00", "b c"]),
         (dialect(trim: true), "\"a \"\t, \"1\" ,  ", ["a ", "1.00", nil]), (dialect("\t", trim: true), " a \t 1\t\tb"
             .replacing("\t\t", with: "\t"), ["a", "1.00", "b"]), (dialect(trim: true), " \" a\" ,,\" \"", [" a", nil, " "]),
-    ] as [(Dialect, String, [String?])])
-    func reads(dialect: Dialect, text: String, expected: [String?]) {
+    ] as [(CsvFormat, String, [String?])])
+    func reads(dialect: CsvFormat, text: String, expected: [String?]) {
         #expect(decode(text, dialect) == Row(status: .good, values: expected))
     }
 
@@ -40,7 +40,7 @@ import Testing
         (dialect(";"), "a,1,b"), (dialect(quote: "'"), "'a,1,b"), (dialect(quote: "'"), "a'b,1,c"), (dialect(escape: "\\"), #""a\",1,b"#),
         (dialect(escape: "\\"), #""a\"#), (dialect(trim: true), "\"a\" x,1,b"), (dialect(trim: true), "a \"b\",1,c"), (dialect(quote: nil), "\"a,b\",1,c"),
     ])
-    func refuses(dialect: Dialect, text: String) {
+    func refuses(dialect: CsvFormat, text: String) {
         #expect(decode(text, dialect) == Row(status: .malformed))
     }
 
@@ -110,7 +110,7 @@ import Testing
         return (0...random.next() % 5).map { _ in parts.randomElement(using: &random) ?? "" }.joined()
     }
 
-    static func field(_ text: String, _ dialect: Dialect, _ random: inout SplitMix64) -> String {
+    static func field(_ text: String, _ dialect: CsvFormat, _ random: inout SplitMix64) -> String {
         guard let quote = dialect.quote.map({ String(UnicodeScalar($0)) }) else { return text }
         let delimiter = UnicodeScalar(dialect.delimiter)
         let needsQuotes =

@@ -70,7 +70,7 @@ import Testing
         return json.string
     }
 
-    private func record(_ row: [Value], _ dialect: Dialect, _ random: inout SplitMix64) -> String {
+    private func record(_ row: [Value], _ dialect: CsvFormat, _ random: inout SplitMix64) -> String {
         row.map { $0.text.map { CsvDialectTests.field($0, dialect, &random) } ?? "" }.joined(separator: String(UnicodeScalar(dialect.delimiter)))
     }
 }

@@ -112,10 +112,10 @@ final class TableHarness {
                     JsonDecoder($0, capacity: rowsMax)
                 }
             }
-            if source.format == .repartition {
-                return RepartitionDecoder(columns.map(\.field), partitions: partitions, capacity: rowsMax)
+            return switch source.format {
+            case .repartition: RepartitionDecoder(columns.map(\.field), partitions: partitions, capacity: rowsMax)
+            case .published, .rows: JsonDecoder(columns, capacity: rowsMax)
             }
-            return JsonDecoder(columns, capacity: rowsMax)
         }
         pipeline = Pipeline(
             spec, decoders: decoders, zones: ZoneTables([:]),

@@ -27,7 +27,7 @@ let formatBase = #"""
 let formatMistakes = #"""
     - type: csv, delimiter
     + type: xml, delimiter
-    5:21: type must be json or csv, not 'xml'
+    5:21: type must be json, csv or tsv, not 'xml'
 
     - type: csv, delimiter
     + tipe: csv, delimiter
@@ -35,11 +35,28 @@ let formatMistakes = #"""
 
     - { type: json, encoding: utf-16 }
     + { encoding: utf-16 }
-    14:5: format needs 'type'; write format: { type: csv, delimiter: ";" }
+    14:5: format needs 'type'; write format: { type: json }
 
     - { type: json, encoding: utf-16 }
     + { type: json, delimiter: ";" }
-    14:27: delimiter is for CSV, and the format is json
+    14:27: delimiter is for csv, and the format is json
+
+    - { type: json, encoding: utf-16 }
+    + { type: json, escape: none, skip: 1 }
+    14:27: escape is for csv and tsv, and the format is json
+    14:41: skip is for csv and tsv, and the format is json
+
+    - { type: json, encoding: utf-16 }
+    + { type: tsv, trim: true }
+    14:26: trim is for csv, and the format is tsv
+
+    - { type: json, encoding: utf-16 }
+    + { type: tsv, escape: "/" }
+    14:34: escape must be none or \, not '/'
+
+    - { type: json, encoding: utf-16 }
+    + { type: tsv, columns: [at] }
+    14:26: columns has no 'a.b' of the schema; known: at
 
     - { type: json, encoding: utf-16 }
     + [json]

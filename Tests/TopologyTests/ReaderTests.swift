@@ -1,3 +1,4 @@
+import Formats
 import Records
 import Testing
 
@@ -110,14 +111,15 @@ import Testing
         let spec = try #require(result.spec)
         let orders = spec.sources[0]
         #expect(orders.declared.map(\.name) == ["id", "amount", "at", "note"])
-        #expect(orders.dialect.columns == ["id", "x", "amount", "at", "note"])
-        #expect(orders.dialect.delimiter == 0x3B && orders.dialect.quote == 0x27 && orders.dialect.escape == 0x5C)
-        #expect(orders.dialect.isTrimmed && orders.dialect.skippedLines == 2 && !orders.dialect.hasHeader)
-        #expect(orders.dialect.encoding == .multiByte("GB18030") && orders.skipsTombstones)
+        let csv = try #require(orders.publishedFormat as? CsvFormat)
+        #expect(csv.columns.names == ["id", "x", "amount", "at", "note"])
+        #expect(csv.delimiter == 0x3B && csv.quote == 0x27 && csv.escape == 0x5C)
+        #expect(csv.isTrimmed && csv.columns.skippedLines == 2 && !csv.columns.hasHeader)
+        #expect(orders.encoding == .multiByte("GB18030") && orders.skipsTombstones)
         #expect(orders.wire.map(\.reading.nulls) == [["NULL", "-", ""], ["n/a", "NULL", "-", ""], ["NULL", "-", ""], ["NULL", "-", ""]])
         #expect(orders.wire.map(\.reading.unit) == [nil, nil, .s, nil])
         #expect(orders.wire[0].reading.takesNumbers && orders.wire[1].reading.isBase64)
-        #expect(spec.sources[1].wire[0].reading.unit == .ms && spec.sources[1].dialect.encoding == .utf16)
+        #expect(spec.sources[1].wire[0].reading.unit == .ms && spec.sources[1].encoding == .utf16)
         // A rule that no longer names a column leaves the record as it is.
         let less = Samples.read(formatBase.replacing(" and note == \"x\" and id != \"\"", with: "").replacing("[all, feeds]", with: "feeds"))
         let pruned = try #require(less.spec).sources[0]

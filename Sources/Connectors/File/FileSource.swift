@@ -1,17 +1,23 @@
 import Base
+import Dataflow
 import Glibc
 import Records
 
-/// The records of one input: a file, a folder read in name order, or several of them; JSON lines or CSV,
-/// plain, gzip or xz, in UTF-8 or made so. Offsets count records from 0 over all files.
+/// The records of one input: a file, a folder read in name order, or several of them; plain, gzip or xz, in
+/// UTF-8 or made so, and cut into records as the layout of their format says. Offsets count records from 0 over
+/// all files.
 package final class FileSource {
-    package enum Format: Sendable { case jsonLines, csv }
-
-    package typealias Header = CsvHeader
+    /// The names of a file's columns, and where they stand.
+    package struct Header: Equatable, Sendable {
+        package var names: [String]
+        package var path: String
+        /// Counts from 1.
+        package var line: Int
+    }
 
     package struct Block {
         package var records: RawRecords
-        /// The header of the CSV file that these records come from, when it differs from the block before.
+        /// The header of the file that these records come from, when it differs from the block before.
         package var header: Header?
     }
 
@@ -21,8 +27,8 @@ package final class FileSource {
         package var first: Int64
     }
 
-    private let format: Format
-    private let dialect: Dialect
+    private let layout: FileLayout
+    private let encoding: TextEncoding?
     /// Those that are still to be read.
     package private(set) var paths: [String]
     private var path = ""
@@ -39,8 +45,8 @@ package final class FileSource {
     private var lineEnd: UInt8 = 0x0A
     /// Of the record at `start`, from 1.
     private var line = 1
-    /// Of that record.
-    private var csvEnd: CsvRecordEnd
+    /// Of that record; nil: it is the line.
+    private var recordEnd: RecordEnd?
     /// Where it ends, once that was found.
     private var end: Int?
     /// The header of the file being read, and the one that the last block with a header gave.
@@ -65,14 +71,14 @@ package final class FileSource {
     private static let headBytes = 64 << 10
     private static let warningsPerFile = 10
 
-    /// `dialect`: without a header, its `columns` are those of the records.
+    /// `encoding`: of the files; nil: UTF-8.
     package init(
-        paths: [String], format: Format, dialect: Dialect = Dialect(), rowsMax: Int = Limits.rowsPerBatchMax
+        paths: [String], layout: FileLayout, encoding: TextEncoding? = nil,
+        rowsMax: Int = Limits.rowsPerBatchMax
     ) throws(Fault) {
-        self.format = format
-        self.dialect = dialect
-        transcoder = if let encoding = dialect.encoding { try Transcoder(encoding) } else { nil }
-        csvEnd = CsvRecordEnd(dialect, lineEnd: 0x0A)
+        self.layout = layout
+        self.encoding = encoding
+        transcoder = if let encoding { try Transcoder(encoding) } else { nil }
         storage = RawRecordStorage(capacity: rowsMax)
         var files: [String] = []
         for path in paths { files += try Self.files(at: path) }
@@ -172,7 +178,7 @@ package final class FileSource {
             raw.count += got
         }
         let head = UnsafeBufferPointer(start: UnsafePointer(raw.base), count: raw.count)
-        if let refusal = FileKind.refusal(head, encoding: dialect.encoding) {
+        if let refusal = FileKind.refusal(head, encoding: encoding) {
             throw Fault(.user, "\(path) \(refusal)")
         }
         isAtEnd = raw.count < Self.headBytes
@@ -180,10 +186,10 @@ package final class FileSource {
         let text = UnsafeBufferPointer(start: UnsafePointer(buffer.base), count: buffer.count)
         if text.starts(with: [0xEF, 0xBB, 0xBF]) { start = 3 }
         lineEnd = FileKind.lineEnd(text)
-        csvEnd = CsvRecordEnd(dialect, lineEnd: lineEnd)
+        recordEnd = layout.fields.map { RecordEnd($0, lineEnd: lineEnd) }
         end = nil
-        for _ in 0..<dialect.skippedLines { try skipLine() }
-        needsHeader = format == .csv && dialect.hasHeader
+        for _ in 0..<(layout.fields?.skippedLines ?? 0) { try skipLine() }
+        needsHeader = if case .header = layout.fields?.columns { true } else { false }
     }
 
     /// Skips a line whatever stands in it.
@@ -202,6 +208,9 @@ package final class FileSource {
 
     /// False: the file has no line that could be one.
     private func readHeader() throws(Fault) -> Bool {
+        guard case .header(let names) = layout.fields?.columns else {
+            unreachable("a header of records that have none")
+        }
         while true {
             let first = line
             guard let (bytes, length, trueLength) = try nextRecord() else { return false }
@@ -212,17 +221,14 @@ package final class FileSource {
                     "\(path):\(first): the header has \(trueLength) bytes, "
                         + "at most \(Limits.recordBytesMax) are read")
             }
-            guard
-                let found = CsvHeader(
-                    UnsafeBufferPointer(start: bytes, count: length), dialect, path: path, line: first)
-            else {
+            guard let names = names(UnsafeBufferPointer(start: bytes, count: length)) else {
                 throw Fault(
                     .user,
-                    "\(path):\(first): the header is not \(dialect.encodingName ?? "UTF-8"); "
-                        + "say which encoding it is of: format: { type: csv, encoding: windows-1252 } "
-                        + "(or gb18030, utf-16, …)")
+                    "\(path):\(first): the header is not \(encoding?.name ?? "UTF-8"); "
+                        + "say which encoding it is of: format: { type: \(layout.format), "
+                        + "encoding: windows-1252 } (or gb18030, utf-16, …)")
             }
-            header = found
+            header = Header(names: names, path: path, line: first)
             needsHeader = false
             return true
         }
@@ -233,12 +239,17 @@ package final class FileSource {
     /// Cuts records out of the buffer, as they stand there, until it must be refilled, which would move them.
     private func fill() throws(Fault) -> Int {
         var count = 0
-        let width = header?.names.count ?? dialect.columns?.count ?? 0
+        // An empty line is a record only where a record has one column.
+        let takesEmpty =
+            switch layout.fields?.columns {
+            case nil: false
+            case .header: header?.names.count == 1
+            case .count(let count): count == 1
+            }
         while count < storage.capacity {
             if count > 0, !hasRecord() { break }
             guard let (bytes, length, trueLength) = try nextRecord() else { break }
-            // An empty line is a record only where a record has one column.
-            if length == 0, format == .jsonLines || width != 1 { continue }
+            if length == 0, !takesEmpty { continue }
             storage.values[count] = bytes
             storage.valueCounts[count] = Int32(clamping: trueLength)
             storage.keys[count] = nil
@@ -258,8 +269,8 @@ package final class FileSource {
     private func findEnd() -> Bool {
         if end != nil { return true }
         let (base, count) = (UnsafePointer(buffer.base + start), buffer.count - start)
-        if format == .csv {
-            end = csvEnd.find(base, count, isWhole: isAtEnd).map { start + $0 }
+        if recordEnd != nil {
+            end = recordEnd?.find(base, count, isWhole: isAtEnd).map { start + $0 }
         } else if let found = memchr(base, Int32(lineEnd), count) {
             end = start + base.distance(to: found.assumingMemoryBound(to: UInt8.self))
         }
@@ -273,16 +284,16 @@ package final class FileSource {
             if findEnd(), let end { return record(to: end) }
             if isAtEnd {
                 guard start < buffer.count else { return nil }
-                if csvEnd.openQuote != nil { return try cutOff(before: "the end of the file") }
+                if recordEnd?.openQuote != nil { return try cutOff(before: "the end of the file") }
                 return record(to: buffer.count)
             }
             // One byte more may be the return of a line end that is not here yet.
             let held = buffer.count - start
-            if format == .jsonLines {
+            if recordEnd == nil {
                 if held > Limits.recordBytesMax + 1 { return try skipOverlong() }
             } else if held > Limits.csvRecordBytesHeld {
                 let limit = "\(Limits.csvRecordBytesHeld >> 20) MiB have passed"
-                return csvEnd.openQuote == nil ? try skipOverlong() : try cutOff(before: limit)
+                return recordEnd?.openQuote == nil ? try skipOverlong() : try cutOff(before: limit)
             }
             try read()
         }
@@ -294,7 +305,7 @@ package final class FileSource {
         let isEnded = end < buffer.count
         let isReturn = isEnded && lineEnd == 0x0A && end > first && buffer.base[end - 1] == 0x0D
         let length = end - first - (isReturn ? 1 : 0)
-        line += csvEnd.breaks + 1
+        line += (recordEnd?.breaks ?? 0) + 1
         goOn(at: isEnded ? end + 1 : end)
         return (UnsafePointer(buffer.base + first), length, length)
     }
@@ -302,19 +313,19 @@ package final class FileSource {
     private func goOn(at position: Int) {
         start = position
         end = nil
-        csvEnd.restart()
+        recordEnd?.restart()
     }
 
     /// The record at `start` opens a quote that is not closed: it ends with the line in which that stands.
     private func cutOff(before limit: String) throws(Fault) -> (UnsafePointer<UInt8>, Int, trueLength: Int)? {
-        let quote = start + (csvEnd.openQuote ?? 0)
+        let quote = start + (recordEnd?.openQuote ?? 0)
         let skipped = UnsafeBufferPointer(start: buffer.base + start, count: quote - start)
         let before = skipped.count { $0 == lineEnd }
         let message = "a quote is opened in this line and not closed before \(limit)"
         if needsHeader { throw Fault(.user, "\(path):\(line + before): \(message); the line is the header") }
         warn(line + before, "\(message); the line is refused by itself, and reading goes on behind it")
         line += before
-        csvEnd.restart()
+        recordEnd?.restart()
         guard let found = memchr(buffer.base + quote, Int32(lineEnd), buffer.count - quote) else {
             return isAtEnd ? record(to: buffer.count) : try skipOverlong()
         }
@@ -326,7 +337,7 @@ package final class FileSource {
         let kept = Limits.recordBytesMax + 1
         var length = buffer.count - start
         let first = start
-        line += 1
+        line += (recordEnd?.breaks ?? 0) + 1
         // The tail beyond the kept part is searched and thrown away piece by piece.
         while true {
             buffer.count = first + kept

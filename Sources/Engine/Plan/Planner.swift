@@ -34,38 +34,22 @@ package struct Planner {
         of source: SourceSpec, rowsMax: Int = Limits.rowsPerBatchMax, partitions: Int = 1
     ) throws(Fault) -> any RecordDecoder {
         let columns = wireColumns(of: source)
-        if let table = source.table {
-            let transcoder = try transcoder(of: source)
-            return TableDecoder(columns, key: table.key, deleted: table.deleted, capacity: rowsMax) { columns in
-                textDecoder(columns, source, transcoder, rowsMax)
+        switch source.format {
+        case .rows: return StreamRows(capacity: rowsMax)
+        case .repartition:
+            return RepartitionDecoder(columns.map(\.field), partitions: partitions, capacity: rowsMax)
+        case .published(let part):
+            let (format, records) = (part.decodable, RecordShape(of: source, capacity: rowsMax))
+            let encoding = source.isConverted ? nil : source.encoding
+            let transcoder: Transcoder? = if let encoding { try Transcoder(encoding) } else { nil }
+            func decoder(_ columns: [WireColumn]) -> any RecordDecoder {
+                let decoder = format.makeDecoder(columns, of: records)
+                return transcoder.map { EncodedDecoder(decoder, $0, capacity: rowsMax) } ?? decoder
             }
+            guard let table = source.table else { return decoder(columns) }
+            return TableDecoder(
+                columns, key: table.key, deleted: table.deleted, capacity: rowsMax, inner: decoder)
         }
-        return switch source.format {
-        case .json, .csv: textDecoder(columns, source, try transcoder(of: source), rowsMax)
-        case .rows: StreamRows(capacity: rowsMax)
-        case .repartition: RepartitionDecoder(columns.map(\.field), partitions: partitions, capacity: rowsMax)
-        }
-    }
-
-    private func transcoder(of source: SourceSpec) throws(Fault) -> Transcoder? {
-        guard let encoding = source.dialect.encoding else { return nil }
-        return try Transcoder(encoding)
-    }
-
-    private func textDecoder(
-        _ columns: [WireColumn], _ source: SourceSpec, _ transcoder: Transcoder?, _ rowsMax: Int
-    ) -> any RecordDecoder {
-        let encoding = source.dialect.encodingName
-        let inner: any RecordDecoder
-        if source.format == .csv {
-            inner = CsvDecoder(
-                columns, header: source.dialect.columns ?? source.declared.map(\.name),
-                optionalColumn: source.spareColumn, dialect: source.dialect,
-                encoding: encoding, capacity: rowsMax)
-        } else {
-            inner = JsonDecoder(columns, encoding: encoding, capacity: rowsMax)
-        }
-        return transcoder.map { EncodedDecoder(inner, $0, capacity: rowsMax) } ?? inner
     }
 
     /// A pipeline with decoders of its own. `lookups`: where tables are that lie elsewhere, by source.

@@ -35,7 +35,7 @@ final class EventTimes {
         disorder = Disorder()
     }
 
-    func setHeader(_ header: FileSource.Header) { Replay.setHeader(header, of: decoder) }
+    func setHeader(_ header: FileSource.Header) { decoder.setHeader(header.names) }
 
     /// The time of each record, milliseconds. A record without one that can be read has that of the record before it, so
     /// that it keeps its place behind it; at the beginning of the input it has `.min`. So have all records of a table

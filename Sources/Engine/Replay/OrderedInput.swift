@@ -1,5 +1,6 @@
 import Base
 import Connectors
+import Formats
 import Records
 
 /// The records of one input as `replay` takes them: in the order of their event times, or as they are written.
@@ -154,7 +155,9 @@ final class OrderedInput {
     private func read(_ file: FileSource) throws(Fault) -> FileSource.Block? {
         let block = try file.next()
         var found = file.takeWarnings()
-        if let header = block?.header { found += try headerCheck.check(header) }
+        if let header = block?.header {
+            found += try headerCheck.check(header.names, path: header.path, line: header.line)
+        }
         for warning in found where warnings.insert(warning).inserted { Log.warning(warning) }
         return block
     }

@@ -101,8 +101,7 @@ package struct Replay {
             return sink
         }
         // Files are made UTF-8 as they are read, before they are cut into records.
-        let dialects = spec.sources.map(\.dialect)
-        for index in spec.sources.indices { spec.sources[index].dialect.encoding = nil }
+        for index in spec.sources.indices { spec.sources[index].isConverted = true }
         self.spec = spec
         self.order = order
         let planner = try Planner(spec)
@@ -123,14 +122,12 @@ package struct Replay {
                 throw Fault(.user, "--input \(name)=…: the topology has no source '\(name)'; it has \(names)")
             }
             let source = spec.sources[index]
-            var dialect = dialects[index]
-            if dialect.columns == nil { dialect.columns = source.declared.map(\.name) }
-            let format: FileSource.Format = source.format == .csv ? .csv : .jsonLines
+            let layout = source.publishedFormat.fileLayout(of: RecordShape(of: source))
             let file = try OrderedInput(
                 EventTimes(spec, source: index, rowsMax: rowsMax), headers: HeaderCheck(source),
                 needsTimes: inputs.count > 1, rowsMax: rowsMax
-            ) { [dialect] () throws(Fault) in
-                try FileSource(paths: paths, format: format, dialect: dialect, rowsMax: rowsMax)
+            ) { () throws(Fault) in
+                try FileSource(paths: paths, layout: layout, encoding: source.encoding, rowsMax: rowsMax)
             }
             self.inputs.append(Input(source: index, source, file))
         }
@@ -240,15 +237,10 @@ package struct Replay {
             input.isAtEnd = true
             return
         }
-        if let header = block.header { Self.setHeader(header, of: decoders[input.source]) }
+        if let header = block.header { decoders[input.source].setHeader(header.names) }
         input.records = block.records
         input.position = 0
         input.times = block.times
-    }
-
-    static func setHeader(_ header: FileSource.Header, of decoder: any RecordDecoder) {
-        let decoder = (decoder as? TableDecoder)?.inner ?? decoder
-        (decoder as? CsvDecoder)?.setHeader(header.names)
     }
 
     /// The input with the earliest next record, and how many of its records come before any other's.

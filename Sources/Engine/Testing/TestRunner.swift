@@ -1,5 +1,6 @@
 import Base
 import Dataflow
+import Formats
 import Operators
 import Records
 import Topology
@@ -74,7 +75,7 @@ private struct CaseRun {
                 SinkSpec(name: sink.name, target: CapturedRecords(), input: sink.input, position: sink.position))
         }
         // Records are made in UTF-8 here.
-        for index in spec.sources.indices { spec.sources[index].dialect.encoding = nil }
+        for index in spec.sources.indices { spec.sources[index].isConverted = true }
         self.spec = spec
         outputs = spec.sinks.map { _ in [] }
         pipeline = try Planner(spec).pipeline(Pipeline.Options(rowsMax: 16, clock: nil)).pipeline
@@ -147,13 +148,13 @@ private struct CaseRun {
         moved: Int64
     ) -> String {
         let time = source.timeField >= 0 && source.timeField < source.wire.count ? source.wire[source.timeField] : nil
-        let values = members.map { member -> (path: String, json: String) in
+        let values = members.map { member in
             let json = member.value.json(replacing: number)
-            guard let time, moved != 0, member.path == time.name else { return (member.path, json) }
-            return (member.path, CaseRun.moved(json, by: moved, unit: time.reading.unit))
+            let isMoved = moved != 0 && member.path == time?.name
+            return GivenValue(
+                path: member.path, json: isMoved ? CaseRun.moved(json, by: moved, unit: time?.reading.unit) : json)
         }
-        if source.format == .csv { return csv(values, source) }
-        return CaseRun.object(values.map { ($0.path.split(separator: ".").map(String.init), $0.json) })
+        return source.publishedFormat.record(values, of: RecordShape(of: source))
     }
 
     /// A timestamp's JSON, later by so much; anything else as it is.
@@ -163,43 +164,6 @@ private struct CaseRun {
         guard let parsed = CivilTime.parse(text) else { return json }
         let moved = CivilTime.string(parsed.milliseconds + milliseconds)
         return "\"\(parsed.hasZone ? moved : String(moved.dropLast()))\""
-    }
-
-    /// Members with paths as nested objects.
-    private static func object(_ members: [(path: [String], json: String)]) -> String {
-        var parts: [String] = []
-        var seen: [String] = []
-        for (path, json) in members where !seen.contains(path[0]) {
-            if path.count == 1 {
-                parts.append("\(quote(path[0])):\(json)")
-            } else {
-                let inner = members.filter { $0.path[0] == path[0] && $0.path.count > 1 }
-                parts.append("\(quote(path[0])):\(object(inner.map { (Array($0.path.dropFirst()), $0.json) }))")
-            }
-            seen.append(path[0])
-        }
-        return "{\(parts.joined(separator: ","))}"
-    }
-
-    private static func quote(_ text: String) -> String {
-        var json = JsonWriter()
-        json.text(text)
-        return json.string
-    }
-
-    /// All columns in their order; what is not given is empty.
-    private func csv(_ values: [(path: String, json: String)], _ source: SourceSpec) -> String {
-        let dialect = source.dialect
-        var columns = dialect.columns ?? source.declared.map(\.name)
-        let mark = TableSpec.deletedName
-        if source.table != nil, values.contains(where: { $0.path == mark }), !columns.contains(mark) { columns.append(mark) }
-        let quote = dialect.quote.map { String(UnicodeScalar($0)) } ?? ""
-        return columns.map { column in
-            guard let value = values.first(where: { $0.path == column }), value.json != "null" else { return "" }
-            let text = value.json.hasPrefix("\"") ? YamlText.read(value.json)?.scalar?.text ?? "" : value.json
-            if quote.isEmpty { return text }
-            return quote + text.replacing(quote, with: quote + quote) + quote
-        }.joined(separator: String(UnicodeScalar(dialect.delimiter)))
     }
 
     // MARK: Comparison

@@ -61,7 +61,7 @@ extension Explain {
     private static func write(_ source: SourceSpec, _ json: inout JsonWriter) {
         json.member("name", source.name)
         json.member("origin", origin(source))
-        json.member("format", source.format.rawValue)
+        json.member("format", source.format.name)
         if let table = source.table {
             names(&json, "table", table.key.map { source.schema.fields[$0].name })
             json.member("broadcast", table.isBroadcast ? "true" : "false")

@@ -32,7 +32,7 @@ package enum Explain {
                 "",
                 isStream
                     ? "stream \(source.name): \(made(source, spec))"
-                    : "source \(source.name): \(origin(source)), \(source.format.rawValue)",
+                    : "source \(source.name): \(origin(source)), \(source.format.name)",
             ]
             let names = source.schema.fields.map { "\($0.name) \($0.type)\($0.isOptional ? "?" : "")" }
             lines.append("  fields: \(names.joined(separator: ", "))")

@@ -4,110 +4,47 @@ import Records
 /// `sources.<name>.format`: `csv`, or `{ type: csv, delimiter: ";", encoding: gb18030, null: ["-"] }`.
 extension SourceReader {
     package struct FormatDraft {
-        var isCsv = false
-        var dialect = Dialect()
+        /// nil: a mistake in its name was reported.
+        var part: (any FormatPart)?
+        var encoding: TextEncoding?
         /// Texts that are null in every field.
         var nulls: [String] = []
-        /// Where `columns` stands.
-        var columnsPosition: Position?
+        /// What stands beside the name.
+        var options: MappingReader?
     }
-
-    private static let formats = ["json", "csv"]
-    private static let csvKeys = ["delimiter", "quote", "escape", "trim", "skip", "header", "columns"]
-    private static let formatExample = "format: { type: csv, delimiter: \";\" }"
 
     package func readFormat(_ mapping: MappingReader) -> FormatDraft {
-        var draft = FormatDraft()
-        guard let node = mapping["format"] else { return draft }
+        let formats = context.catalogue.formats
+        require(!formats.isEmpty, "the catalogue has no format")
+        let keys = formats.map { $0.key }
+        func named(_ node: YamlNode, _ what: String) -> (any FormatPart.Type)? {
+            context.choice(node, what, keys).flatMap { name in formats.first { $0.key == name } }
+        }
+        guard let node = mapping["format"] else { return FormatDraft(part: formats[0].read(nil, context)) }
         guard case .mapping = node.content else {
-            draft.isCsv = context.choice(node, "format", Self.formats) == "csv"
-            return draft
+            return FormatDraft(part: named(node, "format")?.read(nil, context))
         }
+        var known: [String] = []
+        for option in formats.flatMap({ $0.options }) where !known.contains(option) { known.append(option) }
+        let example = "format: { type: \(keys[0]) }"
         guard
-            let reader = MappingReader(
-                node, "format", keys: ["type", "encoding", "null"] + Self.csvKeys,
-                at: mapping.keyPosition("format"), context, example: Self.formatExample),
-            let type = reader.required("type", example: Self.formatExample)
-        else { return draft }
-        let name = context.choice(type, "type", Self.formats)
-        draft.isCsv = name == "csv"
-        if let node = reader["encoding"] { draft.dialect.encoding = readEncoding(node) }
-        if let node = reader["null"] { draft.nulls = readNulls(node) }
-        if name == "json" {
-            for key in Self.csvKeys where reader[key] != nil {
-                context.error(reader.keyPosition(key), "\(key) is for CSV, and the format is json")
-            }
-        } else {
-            readCsv(reader, &draft)
+            let options = MappingReader(
+                node, "format", keys: ["type"] + known, at: mapping.keyPosition("format"), context,
+                example: example),
+            let type = options.required("type", example: example)
+        else { return FormatDraft() }
+        var draft = FormatDraft(options: options)
+        if let node = options[FormatOption.encoding] { draft.encoding = readEncoding(node) }
+        if let node = options[FormatOption.null] { draft.nulls = readNulls(node) }
+        guard let format = named(type, "type") else { return draft }
+        for option in known where options[option] != nil && !format.options.contains(option) {
+            let others = formats.filter { $0.options.contains(option) }.map { $0.key }
+            context.error(
+                options.keyPosition(option),
+                "\(option) is for \(ReadingContext.list(others, "and")), and the format is \(format.key)")
         }
+        draft.part = format.read(options, context)
         return draft
-    }
-
-    private func readCsv(_ reader: MappingReader, _ draft: inout FormatDraft) {
-        if let node = reader["delimiter"], let byte = readCharacter(node, "delimiter", example: "\";\"") {
-            draft.dialect.delimiter = byte
-        }
-        if let node = reader["quote"] {
-            if node.scalar?.text == "none" {
-                draft.dialect.quote = nil
-            } else if let byte = readCharacter(node, "quote", example: "\"'\", or none") {
-                draft.dialect.quote = byte
-            }
-        }
-        if let node = reader["escape"] {
-            draft.dialect.escape = readCharacter(node, "escape", example: "\"\\\\\"")
-        }
-        let (delimiter, quote, escape) = (draft.dialect.delimiter, draft.dialect.quote, draft.dialect.escape)
-        for (key, byte) in [("quote", quote), ("escape", escape)] where byte == delimiter {
-            context.error(reader.keyPosition(key), "\(key) and the delimiter cannot be one character")
-        }
-        if let escape, escape == quote ?? escape {
-            let why = quote == nil ? "there are no quotes" : "a doubled quote stands for one by itself"
-            context.error(
-                reader.keyPosition("escape"), "escape is for what stands in quotes, and \(why); take it out")
-        }
-        func isTrue(_ key: String) -> Bool? {
-            reader[key].flatMap { context.choice($0, key, ["true", "false"]) }.map { $0 == "true" }
-        }
-        draft.dialect.isTrimmed = isTrue("trim") ?? false
-        draft.dialect.hasHeader = isTrue("header") ?? true
-        if let node = reader["skip"] {
-            draft.dialect.skippedLines = context.integer(node, "skip", 0...1000, example: "skip: 3") ?? 0
-        }
-        guard let node = reader["columns"] else { return }
-        draft.columnsPosition = reader.keyPosition("columns")
-        draft.dialect.columns = context.names(node, "columns", example: "columns: [shop, amount]")?.map(\.text)
-        if reader["header"] != nil, draft.dialect.hasHeader {
-            context.error(
-                reader.keyPosition("columns"),
-                "columns names what has no header; with one, say skip: 1 and take header out")
-        }
-        draft.dialect.hasHeader = false
-    }
-
-    /// Records without a header must have what the schema takes from them.
-    package func check(_ format: FormatDraft, _ declared: [WireField]) {
-        guard let columns = format.dialect.columns, let position = format.columnsPosition else { return }
-        for field in declared where !columns.contains(field.name) {
-            let hint = NearestName.hint(field.name, among: columns)
-            context.error(position, "columns has no '\(field.name)' of the schema\(hint)")
-        }
-    }
-
-    private func readCharacter(_ node: YamlNode, _ key: String, example: String) -> UInt8? {
-        guard let text = context.scalar(node, key, example: "\(key): \(example)") else { return nil }
-        let meant = text.text == "tab" || text.text == "\\t" ? "\t" : text.text
-        let bytes = Array(meant.utf8)
-        if bytes.count == 1, !ReadingContext.isLetter(bytes[0]), !ReadingContext.isDigit(bytes[0]),
-            bytes[0] < 0x7F, bytes[0] >= 0x20 || bytes[0] == 0x09 || bytes[0] == 0x01
-        {
-            return bytes[0]
-        }
-        context.error(
-            text.position,
-            "\(key) must be one ASCII character that is no letter and no digit, not '\(text.shown)'; "
-                + "write \(key): \(example)")
-        return nil
     }
 
     private func readEncoding(_ node: YamlNode) -> TextEncoding? {

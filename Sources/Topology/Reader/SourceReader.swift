@@ -43,7 +43,7 @@ package struct SourceReader {
         let time = hasTime ? readTime(mapping) : Time()
         var schema = readSchema(mapping, zone: time?.zone ?? zone, unit: time?.unit, nulls: format.nulls)
         let declared = schema.wire
-        if schema.isComplete { check(format, declared) }
+        if schema.isComplete, let options = format.options { format.part?.check(declared, options, context) }
         if isTable { addDeleted(mapping, to: &schema) }
         draft.columns = schema.columns
         draft.isComplete = schema.isComplete
@@ -51,7 +51,9 @@ package struct SourceReader {
         let timeField = hasTime ? time.flatMap { findTimeField($0, draft, schema) } : -1
         let key = readKey(mapping, draft)
         let table = readTable(mapping, draft, wire: schema.wire.map(\.field.name))
-        guard context.diagnostics.count == before, let origin, let time, let timeField else { return draft }
+        guard context.diagnostics.count == before, let origin, let time, let timeField,
+            let part = format.part
+        else { return draft }
         let fields =
             schema.wire.map(\.field)
             + schema.derived.map { derived in
@@ -61,7 +63,7 @@ package struct SourceReader {
         draft.spec = SourceSpec(
             name: entry.key,
             origin: origin,
-            format: format.isCsv ? .csv : .json,
+            format: .published(part),
             wire: schema.wire,
             derived: schema.derived,
             schema: Schema(fields),
@@ -72,8 +74,8 @@ package struct SourceReader {
             position: entry.keyPosition
         )
         draft.spec?.declared = declared
-        draft.spec?.dialect = format.dialect
-        draft.spec?.spareColumn = isTable ? TableSpec.deletedName : nil
+        draft.spec?.encoding = format.encoding
+        draft.spec?.spareField = isTable ? TableSpec.deletedName : nil
         draft.spec?.skipsTombstones = skipsTombstones(mapping)
         draft.spec?.key = key
         draft.spec?.table = table

@@ -143,11 +143,11 @@ final class LevelsHarness {
         self.partitions = partitions
         let decoders: [any RecordDecoder] = spec.sources.map { source in
             let columns = source.wire.map { WireColumn(path: $0.path, field: $0.field, zone: nil, isRounded: false, reading: $0.reading) }
-            if source.format == .rows { return StreamRows(capacity: rowsMax) }
-            if source.format == .repartition {
-                return RepartitionDecoder(columns.map(\.field), partitions: partitions, capacity: rowsMax)
+            return switch source.format {
+            case .rows: StreamRows(capacity: rowsMax)
+            case .repartition: RepartitionDecoder(columns.map(\.field), partitions: partitions, capacity: rowsMax)
+            case .published: JsonDecoder(columns, capacity: rowsMax)
             }
-            return JsonDecoder(columns, capacity: rowsMax)
         }
         pipeline = Pipeline(
             spec, decoders: decoders, zones: ZoneTables([:]),

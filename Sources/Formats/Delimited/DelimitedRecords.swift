@@ -3,16 +3,16 @@ import CSimdjson
 import Dataflow
 import Records
 
-/// CSV records (RFC 4180, in the characters of a dialect) to columns. A record is one row of the file without its
-/// line end; quoted fields may hold delimiters, line ends and doubled quotes. An empty field is null; one with
-/// quotes around nothing is an empty text, and null where no text is wanted.
-package final class CsvDecoder: RecordDecoder {
+/// Records of fields side by side to columns, whatever cuts them into fields. A record is one row of a file
+/// without its line end. A decoder has one as its only property and hands everything on: that is compiled for its
+/// cutter, which a generic class behind `any RecordDecoder` would not be.
+struct DelimitedRecords<Cutter: FieldCutter>: ~Copyable {
     private let readers: [ColumnReader]
-    /// By wanted column: nothing between quotes is null.
+    /// By wanted column: a text of no bytes is null.
     private let isEmptyNull: [Bool]
     private let tokens: UnsafeMutablePointer<Token>
     private let capacity: Int
-    private let fields: CsvFields
+    private let fields: Cutter
     private let encoding: String?
     /// The names of the records' fields.
     private var names: [String]
@@ -26,19 +26,18 @@ package final class CsvDecoder: RecordDecoder {
     ///   - header: the names of all fields in the order of the record, wanted or not; nil: the wanted columns.
     ///   - optionalColumn: a field that may stand behind those of `header`, or be missing with its delimiter.
     ///   - encoding: of which the records were made UTF-8, for dead letters.
-    package init(
-        _ columns: [WireColumn], header: [String]? = nil, optionalColumn: String? = nil,
-        dialect: Dialect = Dialect(), encoding: String? = nil, capacity: Int = Limits.rowsPerBatchMax
+    init(
+        _ columns: [WireColumn], _ fields: Cutter, header: [String]?, optionalColumn: String?,
+        encoding: String?, capacity: Int
     ) {
         readers = columns.enumerated().map { ColumnReader(column: $1, index: $0) }
         isEmptyNull = columns.map { $0.field.type != .text }
         self.capacity = capacity
         self.encoding = encoding
-        fields = CsvFields(dialect)
+        self.fields = fields
         tokens = .allocate(capacity: max(1, capacity * columns.count))
-        names = []
-        targets = []
-        setHeader((header ?? columns.map(\.name)) + (optionalColumn.map { [$0] } ?? []))
+        names = (header ?? columns.map(\.name)) + (optionalColumn.map { [$0] } ?? [])
+        targets = Self.targets(names, readers)
         spare = optionalColumn == nil ? 0 : 1
     }
 
@@ -49,13 +48,17 @@ package final class CsvDecoder: RecordDecoder {
 
     /// The names of the fields of the records that follow. A wanted column that is not among them is
     /// missing in every record.
-    package func setHeader(_ names: [String]) {
+    mutating func setHeader(_ names: [String]) {
         self.names = names
-        targets = names.map { name in readers.firstIndex { $0.column.name == name } ?? -1 }
+        targets = Self.targets(names, readers)
         spare = 0
     }
 
-    package func decode(_ raw: RawRecords, into batch: Batch) {
+    private static func targets(_ names: [String], _ readers: [ColumnReader]) -> [Int] {
+        names.map { name in readers.firstIndex { $0.column.name == name } ?? -1 }
+    }
+
+    func decode(_ raw: RawRecords, into batch: Batch) {
         require(raw.count <= capacity && raw.count <= batch.capacity, "more records than a batch holds")
         batch.arena.removeAll()
         batch.count = raw.count
@@ -84,7 +87,7 @@ package final class CsvDecoder: RecordDecoder {
         let width = readers.count
         let tokens = tokens + row * width
         for index in 0..<width { tokens[index] = Token(start: nil, count: 0, kind: 0) }
-        var mistake: CsvFields.Mistake?
+        var mistake: Cutter.Mistake?
         let (begin, end) = Self.trimmed(bytes, count)
         let fieldCount = targets.withUnsafeBufferPointer { targets in
             isEmptyNull.withUnsafeBufferPointer { isEmptyNull in
@@ -106,7 +109,7 @@ package final class CsvDecoder: RecordDecoder {
     @inline(__always)
     private func forEachField(
         _ bytes: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, _ scratch: Arena,
-        _ mistake: inout CsvFields.Mistake?, _ body: (Int, Token) -> Void
+        _ mistake: inout Cutter.Mistake?, _ body: (Int, Token) -> Void
     ) -> Int {
         var at = begin
         var field = 0
@@ -151,8 +154,8 @@ package final class CsvDecoder: RecordDecoder {
 
     // MARK: Dead letters
 
-    package func explain(_ row: Int, of batch: Batch, into text: Arena) {
-        let notation = "CSV record of \(targets.count - spare) fields"
+    func explain(_ row: Int, of batch: Batch, into text: Arena) {
+        let notation = "\(Cutter.notation) record of \(targets.count - spare) fields"
         let explanation = Explanation(
             batch: batch, row: row, readers: readers, notation: notation, encoding: encoding, text: text)
         explanation.write(
@@ -165,7 +168,7 @@ package final class CsvDecoder: RecordDecoder {
         guard let bytes = record.baseAddress, record.count <= Limits.recordBytesMax else { return }
         // Not `scratch`, which tokens of other rows point into.
         let scratch = Arena(capacity: record.count)
-        var mistake: CsvFields.Mistake?
+        var mistake: Cutter.Mistake?
         let (begin, end) = Self.trimmed(bytes, record.count)
         let count = forEachField(bytes, begin, end, scratch, &mistake) { _, _ in }
         if let mistake {

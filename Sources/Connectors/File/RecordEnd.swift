@@ -1,25 +1,25 @@
+import Dataflow
 import Glibc
-import Records
 
-/// Finds where CSV records end, in a buffer that grows: the search goes on where it stopped. Positions count
-/// from the record's first byte. Quotes count where they open a field; a stray one ends with its line.
-struct CsvRecordEnd {
+/// Finds where records of fields end, in a buffer that grows: the search goes on where it stopped. Positions
+/// count from the record's first byte. Quotes count where they open a field; a stray one ends with its line.
+struct RecordEnd {
     private let delimiter: UInt8
     private let quote: Int32
     private let escape: Int32
     private let isTrimmed: Bool
     private var lineEnd: Int32
-    /// Bytes that were looked at, and line breaks in quotes among them.
+    /// Bytes that were looked at, and line breaks among them that end nothing.
     private var at = 0
     private(set) var breaks = 0
     /// Where the quote stands that is open.
     private(set) var openQuote: Int?
 
-    init(_ dialect: Dialect, lineEnd: UInt8) {
-        delimiter = dialect.delimiter
-        quote = dialect.quote.map(Int32.init) ?? -1
-        escape = dialect.escape.map(Int32.init) ?? -1
-        isTrimmed = dialect.isTrimmed
+    init(_ fields: FileLayout.Fields, lineEnd: UInt8) {
+        delimiter = fields.delimiter
+        quote = fields.quote.map(Int32.init) ?? -1
+        escape = fields.escape.map(Int32.init) ?? -1
+        isTrimmed = fields.isTrimmed
         self.lineEnd = Int32(lineEnd)
     }
 
@@ -37,6 +37,11 @@ struct CsvRecordEnd {
                 guard close(base, count, isWhole) else { return nil }
             }
             let end = Self.find(lineEnd, base, at..<count)
+            if quote < 0, escape >= 0, let end, isEscaped(base, end) {
+                breaks += 1
+                at = end + 1
+                continue
+            }
             let limit = end ?? count
             guard let opened = open(base, limit) else {
                 // What was searched in vain is searched again where it may be the beginning of a field.
@@ -46,6 +51,13 @@ struct CsvRecordEnd {
             openQuote = opened
             at = opened + 1
         }
+    }
+
+    /// An odd number of escapes stands before it.
+    private func isEscaped(_ base: UnsafePointer<UInt8>, _ place: Int) -> Bool {
+        var first = place
+        while first > 0, Int32(base[first - 1]) == escape { first -= 1 }
+        return (place - first) % 2 == 1
     }
 
     /// The next quote before `limit` that opens a field.

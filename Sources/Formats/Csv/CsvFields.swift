@@ -1,9 +1,8 @@
 import Records
 
 /// Cuts a CSV record into its fields: RFC 4180 in the characters of a dialect.
-struct CsvFields {
-    /// Why a record cannot be cut.
-    enum Mistake {
+struct CsvFields: FieldCutter {
+    enum Mistake: FieldMistake {
         case openQuote, letterBehindQuote, quoteInside, lineBreak
 
         var text: String {
@@ -16,6 +15,8 @@ struct CsvFields {
         }
     }
 
+    static let notation = "CSV"
+
     private let delimiter: UInt8
     private let quote: UInt8
     private let hasQuote: Bool
@@ -26,7 +27,7 @@ struct CsvFields {
     private let stops: UnsafeMutablePointer<UInt8>
 
     /// To be closed with `free`.
-    init(_ dialect: Dialect) {
+    init(_ dialect: CsvFormat) {
         delimiter = dialect.delimiter
         quote = dialect.quote ?? 0
         hasQuote = dialect.quote != nil
@@ -44,7 +45,8 @@ struct CsvFields {
     /// taken out in `scratch`, which has room. A field without quotes that is empty is null.
     @inline(__always)
     func next(
-        _ bytes: UnsafePointer<UInt8>, _ count: Int, _ at: inout Int, _ scratch: Arena, _ mistake: inout Mistake?
+        _ bytes: UnsafePointer<UInt8>, _ count: Int, _ at: inout Int, _ scratch: Arena,
+        _ mistake: inout Mistake?
     ) -> Token {
         if isTrimmed { skipBlanks(bytes, count, &at) }
         if hasQuote, at < count, bytes[at] == quote { return quoted(bytes, count, &at, scratch, &mistake) }
@@ -60,7 +62,8 @@ struct CsvFields {
     }
 
     private func quoted(
-        _ bytes: UnsafePointer<UInt8>, _ count: Int, _ at: inout Int, _ scratch: Arena, _ mistake: inout Mistake?
+        _ bytes: UnsafePointer<UInt8>, _ count: Int, _ at: inout Int, _ scratch: Arena,
+        _ mistake: inout Mistake?
     ) -> Token {
         at += 1
         let start = at

@@ -1,36 +1,35 @@
 import Base
-import Connectors
 import Records
 import Topology
 
-/// Compares the headers of a source's CSV files with its schema. What cannot be read right is refused; what is
+/// Compares the headers of a source's files with its schema. What cannot be read right is refused; what is
 /// missing is told once.
-struct HeaderCheck {
+package struct HeaderCheck {
     private let source: SourceSpec
     private var told: Set<String> = []
 
-    init(_ source: SourceSpec) { self.source = source }
+    package init(_ source: SourceSpec) { self.source = source }
 
-    /// Warnings, in the order of the schema.
-    mutating func check(_ header: CsvHeader) throws(Fault) -> [String] {
-        let place = "\(header.path):\(header.line)"
+    /// Warnings, in the order of the schema. `line`: where the header stands in the file.
+    package mutating func check(_ names: [String], path: String, line: Int) throws(Fault) -> [String] {
+        let place = "\(path):\(line)"
         let declared = source.declared
         for field in declared {
-            let places = header.names.indices.filter { header.names[$0] == field.name }
+            let places = names.indices.filter { names[$0] == field.name }
             guard places.count > 1 else { continue }
             let list = places.map { String($0 + 1) }.joined(separator: " and ")
             throw Fault(
                 .user,
                 "\(place): the header has the column '\(field.name)' \(places.count) times (columns \(list)); "
-                    + "name the columns yourself: format: { type: csv, skip: \(header.line), "
-                    + "columns: [\(shown(Self.unique(header.names)))] }")
+                    + "name the columns yourself: format: { type: \(source.format.name), skip: \(line), "
+                    + "columns: [\(shown(Self.unique(names)))] }")
         }
-        let missing = declared.filter { !header.names.contains($0.name) }
+        let missing = declared.filter { !names.contains($0.name) }
         if missing.count == declared.count {
             throw Fault(
                 .user,
-                "\(place): no column of source \(source.name) stands in the header (\(shown(header.names)))"
-                    + hint(header))
+                "\(place): no column of source \(source.name) stands in the header (\(shown(names)))"
+                    + hint(names))
         }
         return missing.filter { told.insert($0.name).inserted }.map { field in
             let isUsed = source.wire.contains { $0.path == field.path }
@@ -38,8 +37,8 @@ struct HeaderCheck {
                 field.field.isOptional
                 ? "it is null in every record"
                 : isUsed ? "it is not optional, so that every record is refused" : "nothing uses it"
-            let hint = nearest(field.name, header.names)
-            return "\(header.path) has no column \"\(field.name)\": \(effect)\(hint)"
+            let hint = nearest(field.name, names)
+            return "\(path) has no column \"\(field.name)\": \(effect)\(hint)"
         }
     }
 
@@ -58,29 +57,31 @@ struct HeaderCheck {
             other != name && other.split { $0 == " " || $0 == "\t" }.joined(separator: " ") == name
         }
         if let padded = names.first(where: isPadded) {
-            return "; it has \"\(padded)\", say format: { type: csv, trim: true }"
+            return "; it has \"\(padded)\", say format: { type: \(CsvFormat.key), trim: true }"
         }
         guard let meant = NearestName.nearest(to: name, among: names) else { return "" }
         return "; did you mean \"\(meant)\"? (\(name): { from: \"`\(meant)`\" … })"
     }
 
     /// Why none of the names fits.
-    private func hint(_ header: CsvHeader) -> String {
-        let isCut = header.names.count == 1
+    private func hint(_ names: [String]) -> String {
+        let isCut = names.count == 1
         for (delimiter, name) in [(";", "\";\""), ("\t", "tab"), ("|", "\"|\""), (",", "\",\"")] {
-            let parts = header.names[0].split(separator: Character(delimiter)).map(String.init)
+            let parts = names[0].split(separator: Character(delimiter)).map(String.init)
             if isCut, parts.count > 1, source.declared.contains(where: { parts.contains($0.name) }) {
-                return "; say format: { type: csv, delimiter: \(name) }"
+                return "; say format: { type: \(CsvFormat.key), delimiter: \(name) }"
             }
         }
         if let name = source.declared.lazy.compactMap({ field in
-            header.names.first { $0.lowercased() == field.name.lowercased() }
+            names.first { $0.lowercased() == field.name.lowercased() }
         }).first {
             let meant = source.declared.first { $0.name.lowercased() == name.lowercased() }?.name ?? name
             return "; \"\(name)\" is written otherwise: say \(meant): { type: …, from: \"`\(name)`\" }"
         }
-        return "; say format: { type: csv, skip: N } if the header comes after N lines, header: false if there "
-            + "is none, delimiter or trim: true if its columns are written otherwise"
+        return "; say format: { type: \(source.format.name), skip: N } if the header comes after N lines, "
+            + "header: false if there is none, "
+            + (source.format.name == CsvFormat.key ? "" : "type: \(CsvFormat.key) with a ")
+            + "delimiter or trim: true if its columns are written otherwise"
     }
 
     private func shown(_ names: [String]) -> String {

@@ -1,32 +1,22 @@
-import Records
-
-/// The names of a CSV file's columns, and where they stand.
-package struct CsvHeader: Equatable, Sendable {
-    package var names: [String]
-    package var path: String
-    /// Counts from 1.
-    package var line: Int
-
+/// The names in the line of a CSV file that names its columns, read as far as they can be.
+enum CsvHeader {
     /// nil: the line is not UTF-8.
-    init?(_ bytes: UnsafeBufferPointer<UInt8>, _ dialect: Dialect, path: String, line: Int) {
+    static func names(_ bytes: UnsafeBufferPointer<UInt8>, _ dialect: CsvFormat) -> [String]? {
         var names: [String] = []
         var at = 0
         while true {
             let field = Self.field(bytes, dialect, &at)
             guard let name = String(validating: field, as: UTF8.self) else { return nil }
             names.append(name)
-            if at >= bytes.count { break }
+            if at >= bytes.count { return names }
             // At a delimiter.
             at += 1
         }
-        self.names = names
-        self.path = path
-        self.line = line
     }
 
     /// The name at `at`, which then is that of the delimiter behind it, or the end.
     private static func field(
-        _ bytes: UnsafeBufferPointer<UInt8>, _ dialect: Dialect, _ at: inout Int
+        _ bytes: UnsafeBufferPointer<UInt8>, _ dialect: CsvFormat, _ at: inout Int
     ) -> [UInt8] {
         func isBlank(_ byte: UInt8) -> Bool {
             dialect.isTrimmed && (byte == 0x20 || byte == 0x09) && byte != dialect.delimiter

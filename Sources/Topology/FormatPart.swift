@@ -1,0 +1,27 @@
+/// A format that the records of a source may be written in. The catalogue lists its type; a value of it is
+/// what one source says under `format:`. `DecodableFormat`, of `Formats`, adds what reads the records.
+package protocol FormatPart: Sendable {
+    /// What stands under `format:`, and in the hash of what a topology computes: it never changes.
+    static var key: String { get }
+    /// What it reads and its options, for the language's page, in Markdown.
+    static var reference: String { get }
+    /// What a source may say beside `type`. `FormatOption.encoding` and `FormatOption.null` are read for every
+    /// format that has them.
+    static var options: [String] { get }
+    /// Reads its options (nil: its name stands alone); mistakes go into the context.
+    static func read(_ options: MappingReader?, _ context: ReadingContext) -> Self
+    /// Compares what `read` has read with the fields that the schema takes from the records.
+    func check(_ declared: [WireField], _ options: MappingReader, _ context: ReadingContext)
+}
+
+extension FormatPart {
+    package func check(_ declared: [WireField], _ options: MappingReader, _ context: ReadingContext) {}
+}
+
+/// Options that formats have in common.
+package enum FormatOption {
+    /// What the records are written in: `SourceSpec.encoding`.
+    package static let encoding = "encoding"
+    /// Texts that are null in every field: a part of each field's reading.
+    package static let null = "null"
+}
