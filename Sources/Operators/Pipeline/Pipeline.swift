@@ -416,7 +416,8 @@ package final class Pipeline {
                 step,
                 source: spec.sources[source],
                 keepsClosed: spec.readsClosed(index),
-                keepsRunning: runs || !metrics.isEmpty,
+                // One that nobody reads is looked at by people all the same.
+                keepsRunning: runs || !metrics.isEmpty || !spec.readsClosed(index),
                 tracksChanges: tracksChanges,
                 mayLeap: mayLeap,
                 aheadBytesMax: aheadBytesMax,
