@@ -26,8 +26,8 @@ final class TaskCluster {
         var task: Int
     }
 
-    let spec: TopologySpec
-    let pipeline: Pipeline
+    private(set) var spec: TopologySpec
+    private(set) var pipeline: Pipeline
     let partitions: Int
     let rowsMax: Int
     private(set) var tasks: [TaskState] = []
@@ -48,6 +48,7 @@ final class TaskCluster {
     /// Partitions without a record are known to be empty.
     private var hasEnded = false
     private let storage: RawRecordStorage
+    private let options: Pipeline.Options
 
     /// `outboxBytesMax`: beyond that outputs are handed on in the middle of a batch, and joins make few at a time.
     init(_ text: String, partitions: Int, rowsMax: Int = 64, outboxBytesMax: Int? = nil) throws {
@@ -58,6 +59,7 @@ final class TaskCluster {
         self.rowsMax = rowsMax
         var options = Pipeline.Options(rowsMax: rowsMax, clock: nil, tracksChanges: true, partitions: partitions)
         if let outboxBytesMax { (options.outboxBytesMax, options.pairsAtOnceMax) = (outboxBytesMax, 20) }
+        self.options = options
         pipeline = try Planner(spec).pipeline(options).pipeline
         storage = RawRecordStorage(capacity: rowsMax)
         for task in 0..<partitions {
@@ -190,6 +192,10 @@ final class TaskCluster {
             pipeline.writeSnapshot(tasks[task], to: bytes)
             snapshot = bytes
         }
+        try crash(task, compacts: compacts, snapshot: snapshot)
+    }
+
+    private func crash(_ task: Int, compacts: Bool, snapshot: Arena?) throws {
         pending[task].removeAll()
         spilled[task] = []
         for source in spec.sources.indices {
@@ -216,6 +222,26 @@ final class TaskCluster {
         }
         try pipeline.finishRestore(state, place: "changelog \(task)")
         tasks[task] = state
+    }
+
+    /// All commit and go on under another topology with the same sources; of one partition.
+    func recompile(_ text: String, fromSnapshot: Bool) throws {
+        require(partitions == 1, "topics between tasks are known by the places of their sources")
+        let (read, diagnostics) = TopologyReader.read(text, file: "t.yaml")
+        let spec = try #require(read, "\(diagnostics)")
+        let next = try Planner(spec).pipeline(options).pipeline
+        commit(0)
+        let snapshot = Arena(capacity: 1024)
+        if fromSnapshot { pipeline.writeSnapshot(tasks[0], to: snapshot) }
+        (self.spec, pipeline) = (spec, next)
+        try crash(0, compacts: true, snapshot: fromSnapshot ? snapshot : nil)
+    }
+
+    /// What a task keeps, a line of JSON for each key of each store.
+    func description(_ task: Int) -> [String] {
+        var lines: [String] = []
+        pipeline.describe(tasks[task]) { lines.append($0.json) }
+        return lines.sorted()
     }
 
     // MARK: Runs
