@@ -21,8 +21,13 @@ package struct Catalogue: Sendable {
         self.sinks = sinks
     }
 
-    /// What the language's page says of each format, in Markdown.
-    package var formatReference: String {
-        formats.map { "### Format `\($0.key)`\n\n\($0.reference)\n" }.joined(separator: "\n")
+    // What the language's page says of its parts, in Markdown.
+
+    package var formatReference: String { text(of: formats.map { ("### Format `\($0.key)`\n\n", $0.reference) }) }
+    package var operatorReference: String { text(of: operators.map { ("", $0.reference) }) }
+    package var sinkReference: String { text(of: sinks.map { ("", $0.reference) }) }
+
+    private func text(of parts: [(heading: String, text: String)]) -> String {
+        parts.map { "\($0.heading)\($0.text)\n" }.joined(separator: "\n")
     }
 }

@@ -11,8 +11,10 @@ extension Command {
 
             Prints a part of the reference, as Markdown; without a name, what there is.
 
-              formats   the formats of sources, with their options
-              limits    every limit: its value, what it bounds, what happens where it is hit, who says so, what raises it
+              formats     the formats of sources, with their options
+              operators   the operators of steps
+              sinks       the sinks, and what each guarantees
+              limits      every limit: its value, what it bounds, what happens where it is hit, who says so, what raises it
 
             example: millrace docs limits
             """,
@@ -20,7 +22,7 @@ extension Command {
         run: { (arguments: Arguments) throws(Fault) -> Int32 in
             guard let name = arguments.files.first else {
                 for (name, about, _) in parts {
-                    print("\(name)\(String(repeating: " ", count: max(1, 10 - name.count)))\(about)")
+                    print("\(name)\(String(repeating: " ", count: max(1, 12 - name.count)))\(about)")
                 }
                 return ExitCode.done
             }
@@ -35,6 +37,8 @@ extension Command {
 
     private static let parts: [(name: String, about: String, text: @Sendable () -> String)] = [
         ("formats", "the formats of sources, with their options", { Catalogue.standard.formatReference }),
+        ("operators", "the operators of steps", { Catalogue.standard.operatorReference }),
+        ("sinks", "the sinks, and what each guarantees", { Catalogue.standard.sinkReference }),
         ("limits", "every limit of the program", { Limits.markdown }),
     ]
 }
