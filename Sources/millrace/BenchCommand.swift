@@ -7,66 +7,65 @@ import Marketplace
 import Simulation
 import Topology
 
-extension Command {
-    static let bench = Command(
-        name: "bench",
-        summary: "every figure of Tests/README.md, each with its reference and its answer checked",
-        help: """
-            usage: millrace bench NAME [OPTIONS]
+enum BenchCommand: Command {
+    static let name = "bench"
+    static let summary = "every figure of Tests/README.md, each with its reference and its answer checked"
+    static let help = """
+        usage: millrace bench NAME [OPTIONS]
 
-              operators     windows alone: 10,000 keys, 5 min / 10 s (--keys, --slide, --records)
-              tables        a step with a table join over the same without (--keys, --records)
-              decode        JSON to columns
-              kafka         a full topic drained: the engine over a bare loop that decodes the same fields
-                            (--bootstrap-server, --records)
-              profile       where each nanosecond of a record goes in the engine, by stage and by thread
-                            (--bootstrap-server, --records, --shape NAME of `shapes`)
-              shapes        `kafka` once for each of many shapes of topic and topology, a row each
-                            (--bootstrap-server, --records, --rounds, --shape NAME,NAME…, --lag for the row
-                            "lag" too, ten times the records)
-              latency       from a record's scheduled send to its alert read, at a fixed rate
-                            (--bootstrap-server, --rate, --seconds), with --guarantee at-least-once too;
-                            or with --share 25,50,75: finds the rate that can be sustained and holds these
-                            percents of it for --seconds each (300), with the worst stalls of each
-              peers         the same job in Kafka Streams on the same topic, alerts compared one by one; called by
-                            Tests/Peers/compare (--bootstrap-server, --class-path, --records, --rate, --seconds);
-                            and in Flink SQL with --flink-class-path (--flink-times)
-              restart       from the kill of a worker to its first new alert (--bootstrap-server, --keys)
-              planned       the longest silence while workers are added, restarted in turn and taken away under a load
-                            (--bootstrap-server, --rate)
-              allocations   of memory, per record at steady state
-              redis         hot metrics of merchants per second
-              library       every rule of Topologies over a generated month: found, missed, false, and the cost
-                            (--topologies DIR, --seed, or --data DIR with a month that is there)
-              catchup       such a month on Kafka in four partitions, preloaded or at --rate records a second, read by
-                            two workers of two lanes, with --kills of them, against its replay (--bootstrap-server,
-                            --topologies DIR, --topology NAME,NAME…, --data DIR, --seed); --copies N of what fund-flow
-                            reads, each about other accounts
-              simulation    lanes on a cluster in memory, with crashes, lost answers and rebalances from seeds, against
-                            a replay: --records schedules (3,000) from --seed on, or those of --shape SCENARIO;
-                            --plant MISTAKE makes one on purpose and stops when it is found
+          operators     windows alone: 10,000 keys, 5 min / 10 s (--keys, --slide, --records)
+          tables        a step with a table join over the same without (--keys, --records)
+          decode        JSON to columns
+          kafka         a full topic drained: the engine over a bare loop that decodes the same fields
+                        (--bootstrap-server, --records)
+          profile       where each nanosecond of a record goes in the engine, by stage and by thread
+                        (--bootstrap-server, --records, --shape NAME of `shapes`)
+          shapes        `kafka` once for each of many shapes of topic and topology, a row each
+                        (--bootstrap-server, --records, --rounds, --shape NAME,NAME…, --lag for the row
+                        "lag" too, ten times the records)
+          latency       from a record's scheduled send to its alert read, at a fixed rate
+                        (--bootstrap-server, --rate, --seconds), with --guarantee at-least-once too;
+                        or with --share 25,50,75: finds the rate that can be sustained and holds these
+                        percents of it for --seconds each (300), with the worst stalls of each
+          peers         the same job in Kafka Streams on the same topic, alerts compared one by one; called by
+                        Tests/Peers/compare (--bootstrap-server, --class-path, --records, --rate, --seconds);
+                        and in Flink SQL with --flink-class-path (--flink-times)
+          restart       from the kill of a worker to its first new alert (--bootstrap-server, --keys)
+          planned       the longest silence while workers are added, restarted in turn and taken away under a load
+                        (--bootstrap-server, --rate)
+          allocations   of memory, per record at steady state
+          redis         hot metrics of merchants per second
+          library       every rule of Topologies over a generated month: found, missed, false, and the cost
+                        (--topologies DIR, --seed, or --data DIR with a month that is there)
+          catchup       such a month on Kafka in four partitions, preloaded or at --rate records a second, read by
+                        two workers of two lanes, with --kills of them, against its replay (--bootstrap-server,
+                        --topologies DIR, --topology NAME,NAME…, --data DIR, --seed); --copies N of what fund-flow
+                        reads, each about other accounts
+          simulation    lanes on a cluster in memory, with crashes, lost answers and rebalances from seeds, against
+                        a replay: --records schedules (3,000) from --seed on, or those of --shape SCENARIO;
+                        --plant MISTAKE makes one on purpose and stops when it is found
 
-              --json        one JSON object instead of text
+          --json        one JSON object instead of text
 
-            example: millrace bench operators --slide 1
-            """,
-        options: [
-            "--json": .flag, "--bootstrap-server": .value, "--records": .value, "--keys": .value, "--slide": .value,
-            "--rate": .value, "--seconds": .value, "--guarantee": .value, "--topologies": .value, "--data": .value,
-            "--seed": .value, "--shape": .value, "--rounds": .value, "--lag": .flag, "--share": .value, "--class-path": .value,
-            "--flink-class-path": .value, "--flink-times": .value, "--kills": .value, "--plant": .value, "--topology": .value, "--copies": .value,
-        ],
-        run: { (arguments: Arguments) throws(Fault) -> Int32 in
-            guard arguments.files.count == 1 else { throw Fault(.user, "one bench is expected: \(benches)") }
-            if arguments.files[0] == "library" { return try library(arguments) }
-            if arguments.files[0] == "shapes" { return try shapes(arguments) }
-            if arguments.files[0] == "catchup" { return try catchUp(arguments) }
-            if arguments.files[0] == "simulation" { return try simulation(arguments) }
-            let report = try report(arguments.files[0], arguments)
-            put(arguments.has("--json") ? report.json : report.text)
-            return ExitCode.done
-        }
-    )
+        example: millrace bench operators --slide 1
+        """
+    static let options: [String: Arguments.Kind] = [
+        "--json": .flag, "--bootstrap-server": .value, "--records": .value, "--keys": .value, "--slide": .value,
+        "--rate": .value, "--seconds": .value, "--guarantee": .value, "--topologies": .value, "--data": .value,
+        "--seed": .value, "--shape": .value, "--rounds": .value, "--lag": .flag, "--share": .value, "--class-path": .value,
+        "--flink-class-path": .value, "--flink-times": .value, "--kills": .value, "--plant": .value, "--topology": .value, "--copies": .value,
+    ]
+
+    static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
+        guard arguments.files.count == 1 else { throw Fault(.user, "one bench is expected: \(benches)") }
+        if arguments.files[0] == "library" { return try library(arguments) }
+        if arguments.files[0] == "shapes" { return try shapes(arguments) }
+        if arguments.files[0] == "catchup" { return try catchUp(arguments) }
+        if arguments.files[0] == "simulation" { return try simulation(arguments) }
+        let report = try report(arguments.files[0], arguments)
+        put(arguments.has("--json") ? report.json : report.text)
+        return ExitCode.done
+    }
 
     private static let benches = "operators, tables, decode, kafka, profile, shapes, latency, peers, restart, planned, allocations, redis, "
         + "library, catchup, simulation"

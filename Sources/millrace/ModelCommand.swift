@@ -1,53 +1,51 @@
 import Base
-import Glibc
 import Models
 
-extension Command {
-    static let model = Command(
-        name: "model",
-        summary: "models that score in the stream: look at one, check it, write its card, score rows",
-        help: """
-            usage: millrace model inspect FOLDER|FILE
-                   millrace model check FOLDER…
-                   millrace model card FILE --rows ROWS.csv [--name NAME] [--version V] [--iterations N] [--card CARD]
-                   millrace model score FOLDER|FILE ROWS.csv
+enum ModelCommand: Command {
+    static let name = "model"
+    static let summary = "models that score in the stream: look at one, check it, write its card, score rows"
+    static let help = """
+        usage: millrace model inspect FOLDER|FILE
+               millrace model check FOLDER…
+               millrace model card FILE --rows ROWS.csv [--name NAME] [--version V] [--iterations N] [--card CARD]
+               millrace model score FOLDER|FILE ROWS.csv
 
-            A model is a folder with card.json and the file that it names: XGBoost (.json and .ubj of save_model),
-            LightGBM (.txt of save_model), a forest of scikit-learn (forest.json), an LSTM (safetensors).
+        A model is a folder with card.json and the file that it names: XGBoost (.json and .ubj of save_model),
+        LightGBM (.txt of save_model), a forest of scikit-learn (forest.json), an LSTM (safetensors).
 
-              inspect   what the file holds: trainer, objective, features, trees
-              check     the file is the one that the card was written for, and reproduces the card's sample rows; else
-                        exit code 1
-              card      writes card.json beside a model that was trained elsewhere, with the first 20 rows as samples. A
-                        column `margin` (`margin.0`, `margin.1`, … of several outputs) is what the trainer's library
-                        predicts for the row, and must be met; without one the samples hold what Millrace computes
-              score     prints row,margin,score for each row of a CSV, whose header names the features; nothing, NA, NaN
-                        and null are missing. A margin is the shortest text that reads back as the same float
+          inspect   what the file holds: trainer, objective, features, trees
+          check     the file is the one that the card was written for, and reproduces the card's sample rows; else
+                    exit code 1
+          card      writes card.json beside a model that was trained elsewhere, with the first 20 rows as samples. A
+                    column `margin` (`margin.0`, `margin.1`, … of several outputs) is what the trainer's library
+                    predicts for the row, and must be met; without one the samples hold what Millrace computes
+          score     prints row,margin,score for each row of a CSV, whose header names the features; nothing, NA, NaN
+                    and null are missing. A margin is the shortest text that reads back as the same float
 
-              --rows ROWS.csv   features by the header's names
-              --name NAME       of the model; default: the file's name
-              --version V       default 1
-              --iterations N    use the first N rounds (early stopping); default: all, as the library's predict does
-              --card CARD       a card with what the file does not say (a network's layers and channels, calibration,
-                                bands); its file, sha256, histograms and samples are written anew
+          --rows ROWS.csv   features by the header's names
+          --name NAME       of the model; default: the file's name
+          --version V       default 1
+          --iterations N    use the first N rounds (early stopping); default: all, as the library's predict does
+          --card CARD       a card with what the file does not say (a network's layers and channels, calibration,
+                            bands); its file, sha256, histograms and samples are written anew
 
-            example: millrace model card default-risk/model.ubj --rows rows.csv && millrace model check default-risk
-            """,
-        options: [
-            "--rows": .value, "--name": .value, "--version": .value, "--iterations": .value, "--card": .value,
-        ],
-        run: { (arguments: Arguments) throws(Fault) -> Int32 in
-            guard let action = arguments.files.first else { throw Fault(.user, "inspect, check, card or score is expected") }
-            let files = Array(arguments.files.dropFirst())
-            switch action {
-            case "inspect": return try inspect(files)
-            case "check": return try check(files)
-            case "card": return try card(files, arguments)
-            case "score": return try score(files)
-            default: throw Fault(.user, "there is no 'model \(action)'; inspect, check, card and score there are")
-            }
+        example: millrace model card default-risk/model.ubj --rows rows.csv && millrace model check default-risk
+        """
+    static let options: [String: Arguments.Kind] = [
+        "--rows": .value, "--name": .value, "--version": .value, "--iterations": .value, "--card": .value,
+    ]
+
+    static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
+        guard let action = arguments.files.first else { throw Fault(.user, "inspect, check, card or score is expected") }
+        let files = Array(arguments.files.dropFirst())
+        switch action {
+        case "inspect": return try inspect(files)
+        case "check": return try check(files)
+        case "card": return try card(files, arguments)
+        case "score": return try score(files)
+        default: throw Fault(.user, "there is no 'model \(action)'; inspect, check, card and score there are")
         }
-    )
+    }
 
     private static func inspect(_ files: [String]) throws(Fault) -> Int32 {
         guard files.count == 1 else { throw Fault(.user, "one folder or file is expected") }
@@ -152,42 +150,5 @@ extension Command {
             Output.raw(output)
         }
         return ExitCode.done
-    }
-}
-
-/// Models on a disk.
-enum ModelFolder {
-    static func isFolder(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-    }
-
-    static func split(_ path: String) -> (folder: String, file: String) {
-        guard let slash = path.lastIndex(of: "/") else { return (".", path) }
-        return (slash == path.startIndex ? "/" : String(path[..<slash]), String(path[path.index(after: slash)...]))
-    }
-
-    static func load(_ folder: String) throws(Fault) -> LoadedModel {
-        let path = "\(folder)/card.json"
-        let card = try named(path) { () throws(Fault) in try ModelCard(try FileText.bytes(of: path, bytesMax: Limits.modelBytesMax)) }
-        return try named(folder) { () throws(Fault) in
-            try LoadedModel(card: card, file: try FileText.bytes(of: "\(folder)/\(card.file)", bytesMax: Limits.modelBytesMax))
-        }
-    }
-
-    /// Faults of the body begin with the file's name.
-    static func named<T>(_ path: String, _ body: () throws(Fault) -> T) throws(Fault) -> T {
-        do throws(Fault) {
-            return try body()
-        } catch {
-            throw error.detail.hasPrefix(path) ? error : Fault(error.domain, "\(path): \(error.detail)", retry: error.retry)
-        }
-    }
-
-    static func write(_ text: String, to path: String) throws(Fault) {
-        guard let file = fopen(path, "wb") else { throw Fault(.user, "\(path): \(String(cString: strerror(errno)))") }
-        let bytes = Array(text.utf8)
-        let written = fwrite(bytes, 1, bytes.count, file)
-        guard fclose(file) == 0, written == bytes.count else { throw Fault(.external, "\(path): \(String(cString: strerror(errno)))") }
     }
 }
