@@ -12,7 +12,6 @@ import Testing
         "Operators.OperatorReader": 694,
         "Operators.Pipeline": 3282,
         "Runtime.Lane": 895,
-        "State.FundFlowStore": 772,
         "State.WindowStore": 1917,
         "Topology.ExpressionChecker": 705,
         "Topology.SourceReader": 690,
