@@ -13,7 +13,6 @@ import Testing
         "Operators.Pipeline": 3282,
         "Runtime.Lane": 895,
         "State.WindowStore": 1917,
-        "Topology.ExpressionChecker": 705,
         "Topology.SourceReader": 690,
     ]
 

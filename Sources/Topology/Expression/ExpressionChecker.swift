@@ -16,9 +16,8 @@ struct ExpressionChecker {
     /// The place in the file of an offset in the text.
     var position: (Int) -> Position
     var mistakes: [ExpressionMistake] = []
-    /// Where aggregates are split off: those found so far, and their printed forms.
-    var aggregates: [AggregateCall] = []
-    var aggregateTexts: [String] = []
+    /// Where aggregates are split off: those found so far.
+    var aggregates = AggregateCalls()
     var isInsideAggregate = false
 
     init(_ scope: ExpressionScope, position: @escaping (Int) -> Position) {
@@ -97,8 +96,8 @@ struct ExpressionChecker {
         case .inRange(let inner, let low, let high): return inRange(inner, low, high, syntax)
         case .conditional(let condition, let yes, let no): return conditional(condition, yes, no, syntax)
         case .call(let name, let arguments):
-            if AggregateName(rawValue: name) != nil { return aggregate(name, arguments, syntax) }
-            return call(name, arguments, syntax)
+            if AggregateName(rawValue: name) != nil { return AggregateChecker.check(name, arguments, syntax, in: &self) }
+            return FunctionChecker.check(name, arguments, syntax, in: &self)
         case .named(let name, _):
             report(syntax, "no argument is called '\(name)' here; distinct(buyer_id, exact: 10000) has one that is called 'exact'")
             return .unknown
@@ -123,7 +122,7 @@ struct ExpressionChecker {
             report(syntax, "'\(name)' is not computed yet here; fields are computed in the order of the file")
         } else if let candidates = scope.ambiguousNames[name] {
             report(syntax, "'\(name)' is not clear; write \(candidates.joined(separator: " or "))")
-        } else if NearestName.nearest(to: name, among: scope.names) == nil, let usage = Self.usage(of: name) {
+        } else if NearestName.nearest(to: name, among: scope.names) == nil, let usage = FunctionChecker.usage(of: name) {
             report(syntax, "no \(scope.nameKind) '\(name)'; as a function it is written \(usage)")
         } else {
             report(syntax, "no \(scope.nameKind) '\(name)'\(NearestName.hint(name, among: scope.names))")
@@ -164,83 +163,27 @@ struct ExpressionChecker {
             }
             let (first, second) = (expression(left), expression(right))
             guard let first, let second else { return .unknown }
-            (type, sides) = (comparison(operation, first.type, second.type, syntax), (first, second))
+            (type, sides) = (resultType(operation, first.type, second.type, syntax), (first, second))
         case .add, .subtract, .multiply, .divide, .remainder:
             let (first, second) = (expression(left), expression(right))
             guard let first, let second else { return .unknown }
-            (type, sides) = (arithmetic(operation, first.type, second.type, syntax), (first, second))
+            (type, sides) = (resultType(operation, first.type, second.type, syntax), (first, second))
         }
         guard let type else { return .unknown }
         return .typed(Expression(.binary(operation, sides.0, sides.1), type, at: position(syntax.offset)))
     }
 
-    private mutating func comparison(
+    private mutating func resultType(
         _ operation: BinaryOperator,
         _ left: ValueType,
         _ right: ValueType,
         _ syntax: Syntax
     ) -> ValueType? {
-        guard left == right || (left.isNumber && right.isNumber) else {
-            report(syntax, "\(left) and \(right) do not compare; both sides must have one type")
+        do throws(OperatorTyping.Mistake) {
+            return try OperatorTyping.type(of: operation, left, right)
+        } catch {
+            report(syntax, error.message)
             return nil
-        }
-        if left == .bool, operation != .equal, operation != .notEqual {
-            report(syntax, "true and false have no order; only == and != compare them")
-            return nil
-        }
-        return .bool
-    }
-
-    private mutating func arithmetic(
-        _ operation: BinaryOperator,
-        _ left: ValueType,
-        _ right: ValueType,
-        _ syntax: Syntax
-    ) -> ValueType? {
-        if left.isNumber, right.isNumber { return numberType(operation, left, right, syntax) }
-        switch (operation, left, right) {
-        case (.add, .duration, .duration), (.subtract, .duration, .duration),
-            (.subtract, .timestamp, .timestamp),
-            (.multiply, .duration, .int), (.multiply, .int, .duration):
-            return .duration
-        case (.add, .timestamp, .duration), (.add, .duration, .timestamp), (.subtract, .timestamp, .duration):
-            return .timestamp
-        case (.add, .text, .text):
-            report(syntax, "'+' does not join texts; write concat(a, b)")
-        case (.divide, .duration, .duration):
-            report(syntax, "'/' needs numbers; write seconds(a) / seconds(b)")
-        default:
-            report(syntax, "'\(operation.rawValue)' does not take \(left) and \(right)")
-        }
-        return nil
-    }
-
-    private mutating func numberType(
-        _ operation: BinaryOperator,
-        _ left: ValueType,
-        _ right: ValueType,
-        _ syntax: Syntax
-    ) -> ValueType? {
-        switch operation {
-        case .multiply:
-            let scale = left.scale + right.scale
-            guard scale <= Limits.decimalScaleMax else {
-                report(
-                    syntax,
-                    "the product would have \(scale) digits after the point, more than "
-                        + "\(Limits.decimalScaleMax); round one side, like round(x, 2)"
-                )
-                return nil
-            }
-            return .number(scale: scale)
-        case .divide: return left != .int && right == .int ? left : .decimal(scale: 6)
-        case .remainder:
-            guard left == .int, right == .int else {
-                report(syntax, "'%' takes whole numbers, not \(left) and \(right)")
-                return nil
-            }
-            return .int
-        default: return .number(scale: max(left.scale, right.scale))
         }
     }
 
