@@ -2,46 +2,75 @@ import Base
 import Dataflow
 import Records
 
-extension Lane {
-    /// How long a transaction that somebody left open may stand in the way. Brokers end it after its timeout, and
-    /// look for such only every ten seconds.
+/// Gives tasks their state back: from memory, from snapshots, and from their changelogs.
+struct TaskRestore {
+    /// How long a transaction that somebody left open may stand in the way. Brokers end it after its timeout,
+    /// and look for such only every ten seconds.
     private static let openTransactionMilliseconds: Int64 = 60_000
+    /// How often the changelogs are read on to their ends before the group is joined: each time there is
+    /// less.
+    private static let passesMax = 3
+    private static let changesFew = 1_000
 
-    /// Takes over an assignment: tasks get their state back, then their partitions are read.
-    func begin(_ assigned: [SourcePartition]) throws(Fault) {
-        phase.enter(.restoring)
-        let tasks = Set(assigned.map(\.partition))
-        // Without a changelog there is no telling what another lane made of the partition meanwhile.
-        for task in held.keys where storage == nil || !tasks.contains(task) {
-            forget(task)
+    let graph: any LaneGraph
+    let source: any LaneSource
+    let changelog: any ChangelogReader
+    /// Positions and state are committed at once, so they must agree.
+    let isAtomic: Bool
+    let held: HeldTasks
+    let logs: LogComparison
+    let now: () -> Int64
+
+    /// Restores what the lane is likely to get before it joins its group, while others still work on it: of
+    /// what it gets then only the last changes have to be read, during which nobody does. What it does not
+    /// get is dropped.
+    func warmUp(_ tasks: Set<Int32>, until shouldStop: () -> Bool) throws(Fault) {
+        let begin = now()
+        var changes = 0
+        var lastRead: [Int32: Int64] = [:]
+        do throws(Fault) {
+            for task in tasks { graph.open(SourcePartition(source: 0, partition: task)) }
+            for task in tasks.sorted() { held.load(task) }
+            var from: [Int32: Int64?] = [:]
+            for task in tasks {
+                from[task] = .some(held.lastKnown(of: task))
+            }
+            for _ in 0..<Self.passesMax {
+                let before = changes
+                let ends = try changelog.read(from) { task, offset, key, value throws(Fault) in
+                    changes += 1
+                    lastRead[task] = offset
+                    if try graph.restore(task: task, key: key, value: value) {
+                        held.note(changelogEnd: offset + 1, of: task)
+                    }
+                }
+                for (task, end) in ends { from[task] = end.offset }
+                if shouldStop() || changes - before < Self.changesFew { break }
+            }
+        } catch {
+            if error == .stopped { throw error }
+            // What is wrong is told when it is needed.
+            Log.debug("warm-up: \(error.detail)")
+            for task in tasks { held.forget(task) }
         }
-        for partition in assigned { graph.open(partition) }
-        let inGroup = try source.committed(assigned)
-        var positions = inGroup
-        if let storage { try restore(tasks, assigned, storage, &positions) }
-        for task in tasks where held[task] == nil { held[task] = Held(snapshotAt: now()) }
-        let started = try source.start(at: positions)
-        let marks = storage == nil ? [:] : try marks(started)
-        partitions = [:]
-        for partition in assigned {
-            guard let next = started[partition] else { continue }
-            partitions[partition] = Position(
-                next: next,
-                // At least once the group may be behind the state, and is to follow though nothing is read.
-                committed: inGroup[partition],
-                mark: marks[partition],
-                lastRecordAt: now()
-            )
+        for task in tasks { held.note(isWarm: true, task) }
+        for task in tasks {
+            // What was read of a commit whose end was not there yet would be read twice.
+            guard let end = held[task]?.changelogEnd, lastRead[task] == end - 1, graph.isContinued(task: task)
+            else {
+                held.forget(task)
+                continue
+            }
         }
-        alignInputs()
-        try holdStreams()
+        Log.info(
+            "warmed \(held.all.count) tasks up in \(now() - begin) ms before joining; \(changes) changes read"
+        )
     }
 
     /// `positions`: the group's before, those to go on from after.
-    private func restore(
+    func restore(
         _ tasks: Set<Int32>,
         _ assigned: [SourcePartition],
-        _ storage: Storage,
         _ positions: inout [SourcePartition: Int64]
     ) throws(Fault) {
         let begin = now()
@@ -49,8 +78,8 @@ extension Lane {
         var fromSnapshots = 0
         var fromMemory = 0
         var changes = 0
-        // In memory and at work before: nothing can be put into these any more, nor need be, unlike those that are still being
-        // restored.
+        // In memory and at work before: nothing can be put into these any more, nor need be, unlike those
+        // that are still being restored.
         var whole: Set<Int32> = []
         for task in tasks.sorted() {
             if let held = held[task] {
@@ -58,27 +87,30 @@ extension Lane {
                 fromMemory += 1
                 graph.resume(task: task)
             } else {
-                held[task] = loadSnapshot(task, storage)
+                held.load(task)
                 if held[task]?.snapshotEnd != nil { fromSnapshots += 1 }
             }
-            from[task] = .some(lastKnown(of: task))
+            from[task] = .some(held.lastKnown(of: task))
         }
         let deadline = now() + Self.openTransactionMilliseconds
         var isTold = false
         while true {
             var overtaken: Set<Int32> = []
-            let ends = try storage.changelog.read(from) { task, offset, key, value throws(Fault) in
+            let ends = try changelog.read(from) { task, offset, key, value throws(Fault) in
                 changes += 1
                 if whole.contains(task) {
                     // Of what is whole only the last record is looked at again.
-                    let end = self.held[task]?.changelogEnd ?? 0
+                    let end = held[task]?.changelogEnd ?? 0
                     if offset >= end { overtaken.insert(task) }
                     if offset != end - 1 || overtaken.contains(task) { return }
                 }
-                if try self.graph.restore(task: task, key: key, value: value) { self.held[task]?.changelogEnd = offset + 1 }
+                if try graph.restore(task: task, key: key, value: value) {
+                    held.note(changelogEnd: offset + 1, of: task)
+                }
             }
             for (task, end) in ends { from[task] = end.offset }
-            // Of a commit that has ended, and not in this partition yet, nothing can be read, be it one's own.
+            // Of a commit that has ended, and not in this partition yet, nothing can be read, be it one's
+            // own.
             let behind = tasks.filter { task in
                 guard ends[task]?.isOpen == true else { return false }
                 return whole.contains(task) && !graph.isContinued(task: task)
@@ -87,18 +119,19 @@ extension Lane {
             let foreign = tasks.filter { !graph.isContinued(task: $0) && !behind.contains($0) }
             for task in foreign.sorted() {
                 Log.warning(
-                    "\(storage.changelog.place(of: task)) does not go on from what this worker kept of task \(task): the topic was made "
-                        + "anew since. What was kept is passed over, and the changelog read from its beginning")
+                    "\(changelog.place(of: task)) does not go on from what this worker kept of task \(task): the topic was made "
+                        + "anew since. What was kept is passed over, and the changelog read from its beginning"
+                )
                 reopen(task, assigned)
-                held[task] = Held(snapshotAt: now())
+                held.begin(task)
                 from[task] = .some(nil)
             }
             // Another lane had them meanwhile, while this one was not heard of.
             for task in overtaken.subtracting(foreign).sorted() {
                 Log.info("task \(task) was another lane's meanwhile: what this one kept of it is passed over")
                 reopen(task, assigned)
-                held[task] = loadSnapshot(task, storage)
-                from[task] = .some(lastKnown(of: task))
+                held.load(task)
+                from[task] = .some(held.lastKnown(of: task))
                 fromMemory -= 1
                 if held[task]?.snapshotEnd != nil { fromSnapshots += 1 }
             }
@@ -109,7 +142,7 @@ extension Lane {
             guard now() < deadline else {
                 throw Fault(
                     .external,
-                    "\(storage.changelog.place(of: behind)): a transaction that another worker left stays open",
+                    "\(changelog.place(of: behind)): a transaction that another worker left stays open",
                     retry: .withBackoff
                 )
             }
@@ -117,24 +150,21 @@ extension Lane {
             isTold = true
         }
         for task in tasks.subtracting(whole).sorted() {
-            try graph.finishRestore(task: task, place: storage.changelog.place(of: task))
-            held[task]?.isWarm = false
+            try graph.finishRestore(task: task, place: changelog.place(of: task))
+            held.note(isWarm: false, task)
         }
-        let begun = try compareLogs(assigned, positions)
+        let begun = try logs.compare(assigned, positions)
         for task in tasks.sorted() {
             let known = assigned.filter { $0.partition == task && !begun.contains($0) }
-            try agree(task, known, storage.changelog.place(of: task), storage, &positions)
+            try agree(task, known, changelog.place(of: task), &positions)
         }
         for partition in begun { positions[partition] = nil }
         let numbers = tasks.sorted().map(String.init).joined(separator: ", ")
         Log.info(
             "restored \(tasks.count) tasks (\(numbers)) in \(now() - begin) ms: \(fromMemory) were in memory, "
-                + "\(fromSnapshots) in snapshots; \(changes) changes read")
+                + "\(fromSnapshots) in snapshots; \(changes) changes read"
+        )
     }
-
-    /// The last record of a task's changelog that is known here, from which on to read, for it says whose life it is; nil:
-    /// none is.
-    func lastKnown(of task: Int32) -> Int64? { held[task]?.changelogEnd.map { $0 - 1 } }
 
     /// A task begins anew, with nothing.
     private func reopen(_ task: Int32, _ assigned: [SourcePartition]) {
@@ -150,23 +180,11 @@ extension Lane {
             || source.sequence(of: partition) ?? 0 > graph.sequence(task: task)
     }
 
-    func loadSnapshot(_ task: Int32, _ storage: Storage) -> Held {
-        var end: Int64?
-        storage.snapshots?.load(task) { bytes, changelogEnd in
-            guard self.graph.restore(task: task, snapshot: bytes) else { return false }
-            end = changelogEnd
-            return true
-        }
-        Plant.pass(.restore)
-        return Held(changelogEnd: end, snapshotEnd: end, snapshotAt: now())
-    }
-
     /// The state says how far it has come; the group's position must not contradict it.
     private func agree(
         _ task: Int32,
         _ assigned: [SourcePartition],
         _ place: String,
-        _ storage: Storage,
         _ positions: inout [SourcePartition: Int64]
     ) throws(Fault) {
         let kept = graph.positions(task: task)
@@ -184,7 +202,7 @@ extension Lane {
             // A source that is new to the topology.
             guard let position = kept[partition.source], position >= 0 else { continue }
             positions[partition] = position
-            guard let committed, committed != position, storage.isAtomic || committed > position else { continue }
+            guard let committed, committed != position, isAtomic || committed > position else { continue }
             guard committed > position else {
                 throw Fault(
                     .user,
@@ -195,7 +213,8 @@ extension Lane {
             }
             Log.warning(
                 "partition \(partition.partition): the group's position was set from \(position) to \(committed); the records "
-                    + "between are left out")
+                    + "between are left out"
+            )
             positions[partition] = committed
         }
     }
