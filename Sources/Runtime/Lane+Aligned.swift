@@ -34,7 +34,7 @@ extension Lane {
         fillInputs()
         hasTaken = false
         var isMoving = true
-        while isMoving, now() - begin < Self.turnMilliseconds, uncommitted < options.commitRecordsMax {
+        while isMoving, now() - begin < Self.turnMilliseconds, cycle.uncommitted < options.commitRecordsMax {
             isMoving = false
             for (task, inputs) in aligned {
                 guard let run = inputs.next(now: now()) else { continue }
@@ -47,7 +47,7 @@ extension Lane {
 
     private func fillInputs() {
         let now = self.now()
-        for partition in partitions.keys where !isWaiting(partition) {
+        for partition in partitions.keys where !loading.isWaiting(partition) {
             guard let inputs = aligned[partition.partition] else { continue }
             let room = inputs.room(for: partition.source)
             guard room > 0, let records = source.take(from: partition, atMost: room) else { continue }

@@ -57,26 +57,24 @@ package final class Lane {
     let source: any LaneSource
     let sink: any LaneSink
     let graph: any LaneGraph
-    let storage: Storage?
-    let broadcasts: [Broadcast]
+    private let snapshots: (any SnapshotStore)?
     let options: Options
+    private let held: HeldTasks
+    /// nil: tasks begin empty.
+    private let restore: TaskRestore?
+    private let logs: LogComparison
+    private let laneTables: LaneTables
+    private(set) var loading: TableLoading
+    let cycle: CommitCycle
     private var outbox = Outbox()
-    private var changes = Outbox()
     var partitions: [SourcePartition: Position] = [:]
     /// By task, where inputs are taken in event-time order.
     var aligned: [Int32: TaskInputs] = [:]
     /// Something was taken in the last turn.
     var hasTaken = false
-    /// Tasks whose state is in memory, as of the last commit.
-    var held: [Int32: Held] = [:]
-    /// When the last commit began, and how long it took.
-    private var committedAt: Int64
-    private var commitDuration: Int64 = 0
-    var uncommitted: Int64 = 0
     /// Records published since the last commit.
     private var sent: Int64 = 0
-    private var recordsPerSecond: Double = 0
-    var assigned: [SourcePartition]?
+    private var assigned: [SourcePartition]?
     private var fault: Fault?
     private var status = LaneStatus()
     private var publishedAt: Int64 = 0
@@ -90,10 +88,6 @@ package final class Lane {
     let now: () -> Int64
     /// For a profile.
     package var stages: StageClock?
-
-    /// By task: partitions of its tables that were not read to their ends since the task came.
-    var loading: [Int32: Set<SourcePartition>] = [:]
-    var isLoaded = false
 
     /// A table that the lane has all of.
     package struct Broadcast {
@@ -122,14 +116,6 @@ package final class Lane {
         var hasMoved = false
     }
 
-    struct Held {
-        var changelogEnd: Int64?
-        var snapshotEnd: Int64?
-        var snapshotAt: Int64
-        /// It was restored in advance, and is not to be gone on with before the rest was.
-        var isWarm = false
-    }
-
     package init(
         source: any LaneSource,
         sink: any LaneSink,
@@ -144,13 +130,23 @@ package final class Lane {
         self.source = source
         self.sink = sink
         self.graph = graph
-        self.storage = storage
-        self.broadcasts = broadcasts
         self.options = options
         self.phase = phase
         self.now = now
         self.publish = publish
-        committedAt = now()
+        snapshots = storage?.snapshots
+        let held = HeldTasks(graph, storage?.snapshots, now: now)
+        let logs = LogComparison(graph: graph, source: source, anew: options.anew)
+        self.held = held
+        self.logs = logs
+        restore = storage.map { storage in
+            TaskRestore(
+                graph: graph, source: source, changelog: storage.changelog, isAtomic: storage.isAtomic,
+                held: held, logs: logs, now: now)
+        }
+        laneTables = LaneTables(broadcasts: broadcasts, graph: graph, now: now)
+        loading = TableLoading(graph)
+        cycle = CommitCycle(graph, sink, keepsChanges: storage != nil, options, now: now())
         graph.setSpill { [unowned self] outbox in spill(&outbox) }
     }
 
@@ -164,8 +160,15 @@ package final class Lane {
 
     /// To be called once, before the first step: reads the tables that the lane has all of, and what it will be given.
     package func open(until shouldStop: () -> Bool) throws(Fault) {
-        try loadBroadcasts(until: shouldStop)
-        try warmUp(until: shouldStop)
+        if !laneTables.broadcasts.isEmpty {
+            phase.enter(.restoring)
+            try laneTables.load(until: shouldStop)
+        }
+        guard let restore else { return }
+        let tasks = source.foreseen()
+        guard !tasks.isEmpty else { return }
+        phase.enter(.restoring)
+        try restore.warmUp(tasks, until: shouldStop)
     }
 
     /// A last commit and snapshots.
@@ -176,7 +179,10 @@ package final class Lane {
             phase.enter(.closing)
             source.close()
         }
-        saveAll()
+        if snapshots != nil {
+            phase.enter(.saving)
+            held.saveAll()
+        }
         for warning in graph.warnings() { Log.warning(warning) }
         publish(describe())
         isDrained = true
@@ -190,7 +196,7 @@ package final class Lane {
             publish(status)
         }
         phase.enter(.closing)
-        storage?.snapshots?.close()
+        snapshots?.close()
         source.close()
         sink.close()
     }
@@ -198,7 +204,7 @@ package final class Lane {
     /// One turn of the loop.
     package func step() throws(Fault) {
         phase.enter(.polling)
-        try pollBroadcasts()
+        try laneTables.poll()
         source.poll(
             timeoutMilliseconds: isAligned ? pollMilliseconds : options.pollMilliseconds,
             { partition, records in self.process(partition, records) },
@@ -210,16 +216,13 @@ package final class Lane {
             try begin(assigned)
             status.isReady = true
         }
-        if isLoaded {
-            isLoaded = false
-            try source.hold(waiting)
-        }
+        if loading.takeLoaded() { try source.hold(waiting) }
         if isAligned { takeInputs() }
         advanceIdle()
         try sendOutputs()
-        if isCommitDue {
+        if cycle.isDue(at: now(), lag: { partitions.keys.reduce(0) { $0 + (source.lag(of: $1) ?? 0) } }) {
             try commit(isLast: false)
-            saveNext()
+            held.saveNext(options)
             if now() - publishedAt >= Self.publishMilliseconds {
                 publishedAt = now()
                 for warning in graph.warnings() { Log.warning(warning) }
@@ -228,12 +231,46 @@ package final class Lane {
         }
     }
 
+    /// Takes over an assignment: tasks get their state back, then their partitions are read.
+    private func begin(_ assigned: [SourcePartition]) throws(Fault) {
+        phase.enter(.restoring)
+        let tasks = Set(assigned.map(\.partition))
+        // Without a changelog there is no telling what another lane made of the partition meanwhile.
+        for task in held.all where restore == nil || !tasks.contains(task) {
+            held.forget(task)
+        }
+        for partition in assigned { graph.open(partition) }
+        let inGroup = try source.committed(assigned)
+        var positions = inGroup
+        if let restore { try restore.restore(tasks, assigned, &positions) }
+        for task in tasks where held[task] == nil { held.begin(task) }
+        let started = try source.start(at: positions)
+        let marks = restore == nil ? [:] : try logs.marks(started)
+        partitions = [:]
+        for partition in assigned {
+            guard let next = started[partition] else { continue }
+            partitions[partition] = Position(
+                next: next,
+                // At least once the group may be behind the state, and is to follow though nothing is read.
+                committed: inGroup[partition],
+                mark: marks[partition],
+                lastRecordAt: now()
+            )
+        }
+        alignInputs()
+        loading.begin(partitions.keys)
+        if !loading.isEmpty { try source.hold(waiting) }
+    }
+
+    /// Partitions that nothing may come from yet.
+    private var waiting: Set<SourcePartition> { Set(partitions.keys.filter(loading.isWaiting)) }
+
     func process(_ partition: SourcePartition, _ records: RawRecords) {
         guard records.count > 0, var position = partitions[partition] else { return }
         phase.enter(.processing)
         stages?.lap(.polling)
         graph.process(partition, records, into: &outbox)
-        uncommitted += Int64(records.count)
+        cycle.note(records: records.count)
         position.next = records.offsets[records.count - 1] + 1
         position.mark = LogMark(records, records.count - 1)
         position.records += Int64(records.count)
@@ -262,11 +299,14 @@ package final class Lane {
             }
             partitions = [:]
             aligned = [:]
-            loading = [:]
+            loading.removeAll()
         case .caughtUp(let partition):
             partitions[partition]?.isCaughtUp = true
             aligned[partition.partition]?.end(partition.source, now: now())
-            noteCaughtUp(partition)
+            guard loading.noteCaughtUp(partition) else { break }
+            for other in partitions.keys where other.partition == partition.partition {
+                partitions[other]?.lastRecordAt = now()
+            }
         case .failed(let fault): self.fault = self.fault ?? fault
         }
     }
@@ -298,7 +338,7 @@ package final class Lane {
     /// A partition that was read to its end and stays quiet must not hold event time back.
     private func advanceIdle() {
         let now = self.now()
-        for (partition, position) in partitions where position.isCaughtUp && !isWaiting(partition) && isDrained(partition) {
+        for (partition, position) in partitions where position.isCaughtUp && !loading.isWaiting(partition) && isDrained(partition) {
             let quiet = now - position.lastRecordAt
             if quiet >= graph.idleMilliseconds(of: partition) {
                 graph.idle(partition, forMilliseconds: quiet, into: &outbox)
@@ -315,53 +355,29 @@ package final class Lane {
 
     // MARK: The commit cycle
 
-    private var isCommitDue: Bool {
-        if uncommitted >= options.commitRecordsMax || sink.needsCommit { return true }
-        // From start to start, so that no record waits for more than an interval and a commit. Where a commit takes long,
-        // as long again, an interval at most, is for records.
-        let since = now() - committedAt
-        let interval = max(options.commitMilliseconds, commitDuration + min(commitDuration, options.commitMilliseconds))
-        return since >= interval && (since >= options.commitMillisecondsBehind || !isBehind)
-    }
-
-    /// More than a second's work is waiting.
-    private var isBehind: Bool {
-        guard Double(uncommitted) > 0, recordsPerSecond > 10_000 else { return false }
-        let lag = partitions.keys.reduce(0) { $0 + (source.lag(of: $1) ?? 0) }
-        return Double(lag) > recordsPerSecond
-    }
-
     private func commit(isLast: Bool) throws(Fault) {
         let start = monotonicNanoseconds()
         let startMilliseconds = now()
         let ended = ended
         graph.carryWatermarks(quiet: ended.quiet, atEnd: ended.all, into: &outbox)
-        if storage != nil { for task in ownTasks { graph.collectOutputs(task: task, into: &outbox) } }
+        let tasks = ownTasks
+        if restore != nil { for task in tasks { graph.collectOutputs(task: task, into: &outbox) } }
         try sendOutputs()
         var positions: [SourcePartition: Int64] = [:]
         // A partition that was not begun has no position, so that whoever comes next reads the tables first too.
-        for (partition, position) in partitions where !isWaiting(partition) {
+        for (partition, position) in partitions where !loading.isWaiting(partition) {
             let next = nextOffset(partition, position)
             // A position that stays says all the same who commits.
             if next != position.committed || position.hasMoved { positions[partition] = next }
         }
         phase.enter(.committing)
-        Plant.pass(.commitBegin)
-        stages?.lap(.polling)
-        if storage != nil { collectChanges(positions) }
-        stages?.lap(.collecting)
-        var sequences: [Int32: UInt64] = [:]
-        if storage != nil { for task in ownTasks { sequences[task] = graph.sequence(task: task) } }
-        try sink.commit(changes, positions, sequences: sequences)
-        stages?.lap(.committing)
-        Plant.pass(.committed)
-        changes.removeAll()
+        try cycle.commit(positions, of: tasks, mark: { partitions[$0]?.mark }, written: written, stages)
         for (partition, next) in positions {
             partitions[partition]?.committed = next
             partitions[partition]?.hasMoved = false
         }
-        for task in held.keys {
-            if let end = sink.changelogEnd(of: task) { held[task]?.changelogEnd = end }
+        for task in held.all {
+            if let end = sink.changelogEnd(of: task) { held.note(changelogEnd: end, of: task) }
         }
         if !positions.isEmpty {
             status.commits += 1
@@ -371,56 +387,11 @@ package final class Lane {
         sent = 0
         noteUnaligned()
         graph.count(into: &status)
-        let elapsed = max(1, startMilliseconds - committedAt)
-        recordsPerSecond = 0.7 * recordsPerSecond + 0.3 * Double(uncommitted) * 1000 / Double(elapsed)
-        uncommitted = 0
-        committedAt = startMilliseconds
-        commitDuration = now() - startMilliseconds
+        cycle.end(from: startMilliseconds, to: now())
         graph.committed(isLast: isLast)
     }
 
     private var ownTasks: [Int32] { Set(partitions.keys.map(\.partition)).sorted() }
-
-    private func collectChanges(_ positions: [SourcePartition: Int64]) {
-        for task in ownTasks {
-            var own: [Int: Int64] = [:]
-            for (partition, next) in positions where partition.partition == task {
-                own[partition.source] = next
-                if let mark = partitions[partition]?.mark { graph.note(mark, of: partition) }
-            }
-            graph.collectChanges(task: task, positions: own, written: written(task: task), into: &changes)
-        }
-    }
-
-    // MARK: Snapshots
-
-    /// Starts to write the snapshot of one task that is due, if the last one is written.
-    private func saveNext() {
-        guard let snapshots = storage?.snapshots, !snapshots.isSaving else { return }
-        let now = self.now()
-        let due = held.first { _, held in
-            guard let end = held.changelogEnd, end != held.snapshotEnd, !held.isWarm else { return false }
-            return now - held.snapshotAt >= options.snapshotMilliseconds
-                || end - (held.snapshotEnd ?? 0) >= options.snapshotRecords
-        }
-        if let task = due?.key { save(task, snapshots) }
-    }
-
-    private func saveAll() {
-        guard let snapshots = storage?.snapshots else { return }
-        phase.enter(.saving)
-        for (task, held) in held where held.changelogEnd != nil && held.changelogEnd != held.snapshotEnd && !held.isWarm {
-            snapshots.close()
-            save(task, snapshots)
-        }
-    }
-
-    private func save(_ task: Int32, _ snapshots: any SnapshotStore) {
-        guard let end = held[task]?.changelogEnd else { return }
-        snapshots.save(task, graph.snapshot(task: task), changelogEnd: end)
-        held[task]?.snapshotEnd = end
-        held[task]?.snapshotAt = now()
-    }
 
     // MARK: Status
 

@@ -1,4 +1,6 @@
 import Base
+import Engine
+import Topology
 
 /// What a command was called with.
 struct Arguments {
@@ -69,5 +71,10 @@ struct Arguments {
     func file() throws(Fault) -> String {
         guard files.count == 1 else { throw Fault(.user, "one topology file is expected, like Topologies/marketplace/topology.yaml") }
         return files[0]
+    }
+
+    /// The topology of a file, with the parameters of `--set`; nil after its diagnostics were printed.
+    func topology(_ path: String) throws(Fault) -> TopologySpec? {
+        try TopologyFile.read(path, parameters: parameters()) { say("\($0)") }
     }
 }

@@ -3,4 +3,4 @@ import Glibc
 
 Output.prepare()
 Heap.keepFreedMemory()
-exit(Command.main(Array(CommandLine.arguments.dropFirst())))
+exit(Program.main(Array(CommandLine.arguments.dropFirst())))

@@ -3,9 +3,12 @@ import Records
 import Topology
 
 /// `deduplicate:`
-extension OperatorReader {
+struct DeduplicateReader {
+    let step: OperatorReader
+    private var context: ReadingContext { step.context }
+
     /// The input without duplicates.
-    func readDeduplicate(_ node: YamlNode, _ input: StepReader.Input) -> StepReader.Input {
+    func read(_ node: YamlNode, _ input: StepReader.Input) -> StepReader.Input {
         let example = "deduplicate: { by: order_id, within: 1h }"
         var nothing = input
         nothing.input = nil
@@ -13,19 +16,32 @@ extension OperatorReader {
         let before = context.diagnostics.count
         guard
             let reader = MappingReader(
-                node, "deduplicate", keys: ["by", "within", "limit"], at: mapping.keyPosition("deduplicate"), context,
-                example: example)
+                node,
+                "deduplicate",
+                keys: ["by", "within", "limit"],
+                at: step.mapping.keyPosition("deduplicate"),
+                context,
+                example: example
+            )
         else { return nothing }
-        let within = reader.required("within", example: example).flatMap { context.duration($0, "within", least: 1) }
-        let names = reader.required("by", example: example).flatMap { context.names($0, "by", example: example) }
-        let by = names?.compactMap { fieldIndex($0, input) }
-        let limits = readLimits(reader, [.memory])
+        let within = reader.required("within", example: example).flatMap {
+            context.duration($0, "within", least: 1)
+        }
+        let names = reader.required("by", example: example).flatMap {
+            context.names($0, "by", example: example)
+        }
+        let by = names?.compactMap { step.fieldIndex($0, input) }
+        let limits = step.readLimits(reader, [.memory])
         guard context.diagnostics.count == before, let within, let by, let limits, let time = input.timeField,
-            let intake = addIntake(input, entry.key + "/all", key: by)
+            let intake = step.addIntake(input, step.entry.key + "/all", key: by)
         else { return nothing }
         let operation = OperatorSpec(
-            inputs: [intake], part: DeduplicateSpec(within: within), schema: Schema(input.fields), timeField: time,
-            limits: limits)
-        return graph.addStream(of: intake, entry.key + "/", operation, entry.keyPosition)
+            inputs: [intake],
+            part: DeduplicateSpec(within: within),
+            schema: Schema(input.fields),
+            timeField: time,
+            limits: limits
+        )
+        return step.graph.addStream(of: intake, step.entry.key + "/", operation, step.entry.keyPosition)
     }
 }

@@ -8,7 +8,7 @@ package struct DeduplicateSpec: RunnableOperator {
     /// Milliseconds.
     package var within: Int64
 
-    package static var place: OperatorPlace { .before(key: "deduplicate") { $0.readDeduplicate($1, $2) } }
+    package static var place: OperatorPlace { .before(key: "deduplicate") { DeduplicateReader(step: $0).read($1, $2) } }
     package static let reference = """
         **`deduplicate: { by: K, within: W }`.** Of the records that agree in the fields `by`, one passes and those that come at most W after it do not; one that comes
         later passes again. Records are taken in event-time order, so which one passes does not depend on how they came; of one instant it is the first by content. It

@@ -43,7 +43,7 @@ package struct FundFlowSpec: RunnableOperator {
     package var settle: Int64
     package var amountType: ValueType
 
-    package static var place: OperatorPlace { .step(key: "fund_flow", takesOne: true) { $0.readFundFlow($1) } }
+    package static var place: OperatorPlace { .step(key: "fund_flow", takesOne: true) { FundFlowReader(step: $0).read($1) } }
 
     package static func otherInputs(of step: MappingReader) -> [OtherInput] {
         let disbursements = step["fund_flow"]?.mapping?.first { $0.key == "disbursements" }?.value

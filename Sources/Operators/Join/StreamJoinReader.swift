@@ -3,66 +3,90 @@ import Records
 import Topology
 
 /// `join: { stream: … }`
-extension OperatorReader {
-    private static let streamExample = "join: { stream: customs, on: order_id, within: 3d }"
+struct StreamJoinReader {
+    let step: OperatorReader
+    private var context: ReadingContext { step.context }
+
+    private static let example = "join: { stream: customs, on: order_id, within: 3d }"
 
     /// The pairs of the step's input and the stream, under the step's other parts.
-    func readStreamJoin(_ node: YamlNode) {
+    func read(_ node: YamlNode) {
         let before = context.diagnostics.count
-        let left = graph.input(inputs[0], of: entry.key)
-        guard inputs.count == 2,
+        let left = step.graph.input(step.inputs[0], of: step.entry.key)
+        guard step.inputs.count == 2,
             let reader = MappingReader(
-                node, "join", keys: ["stream", "on", "kind", "within", "before", "after", "as", "limit"],
-                at: mapping.keyPosition("join"), context, example: Self.streamExample)
-        else { return addMistake() }
-        let right = graph.input(inputs[1], of: entry.key)
+                node,
+                "join",
+                keys: ["stream", "on", "kind", "within", "before", "after", "as", "limit"],
+                at: step.mapping.keyPosition("join"),
+                context,
+                example: Self.example
+            )
+        else { return step.addMistake() }
+        let right = step.graph.input(step.inputs[1], of: step.entry.key)
         let kind = reader["kind"].map { context.choice($0, "kind", ["inner", "left"]) } ?? "inner"
         let interval = readInterval(reader)
-        let alias = readAlias(reader)
-        let limits = readLimits(reader, [.memory, .rowsPerKey])
-        let on = reader.required("on", example: Self.streamExample).flatMap { readOn($0, left, right) }
+        let alias = step.readAlias(reader)
+        let limits = step.readLimits(reader, [.memory, .rowsPerKey])
+        let on = reader.required("on", example: Self.example).flatMap { readOn($0, left, right) }
         guard context.diagnostics.count == before, let kind, let interval, let on, let limits,
             left.isComplete, right.isComplete
         else {
-            return addMistake()
+            return step.addMistake()
         }
-        let prefix = alias ?? inputs[1].text
+        let prefix = alias ?? step.inputs[1].text
         var fields = left.fields
         fields += right.fields.map { Field(name: "\(prefix).\($0.name)", type: $0.type, isOptional: true) }
         if kind == "left" { fields.append(Field(name: "\(prefix).found", type: .bool)) }
         // A join of a join has the time of the whole.
-        if let older = fields.firstIndex(where: { $0.name == "joined_at" }) { fields[older].name = "joined_before" }
+        if let older = fields.firstIndex(where: { $0.name == "joined_at" }) {
+            fields[older].name = "joined_before"
+        }
         fields.append(Field(name: "joined_at", type: .timestamp))
         var seen: Set<String> = []
         if let twice = fields.first(where: { !seen.insert($0.name).inserted }) {
             context.error(
-                mapping.keyPosition("join"),
-                "the result would have two fields '\(twice.name)'; give the stream another name with as: other")
-            return addMistake()
+                step.mapping.keyPosition("join"),
+                "the result would have two fields '\(twice.name)'; give the stream another name with as: other"
+            )
+            return step.addMistake()
         }
         guard fields.count <= Limits.columnsMax else {
-            context.error(mapping.keyPosition("join"), "more than \(Limits.columnsMax) fields")
-            return addMistake()
+            context.error(step.mapping.keyPosition("join"), "more than \(Limits.columnsMax) fields")
+            return step.addMistake()
         }
-        guard let leftIntake = addIntake(left, entry.key + "/left", key: on.map(\.left)),
-            let rightIntake = addIntake(right, entry.key + "/right", key: on.map(\.right))
-        else { return addMistake() }
+        guard let leftIntake = step.addIntake(left, step.entry.key + "/left", key: on.map(\.left)),
+            let rightIntake = step.addIntake(right, step.entry.key + "/right", key: on.map(\.right))
+        else { return step.addMistake() }
         let spec = StreamJoinSpec(
-            before: interval.before, after: interval.after, isLeft: kind == "left", leftCount: left.fields.count,
-            rightCount: right.fields.count)
+            before: interval.before,
+            after: interval.after,
+            isLeft: kind == "left",
+            leftCount: left.fields.count,
+            rightCount: right.fields.count
+        )
         let operation = OperatorSpec(
-            inputs: [leftIntake, rightIntake], part: spec, schema: Schema(fields), timeField: fields.count - 1,
-            limits: limits)
-        let made = graph.addStream(of: leftIntake, entry.key + "/", operation, entry.keyPosition)
-        var draft = graph.reader.read(mapping, entry, from: made)
-        if mapping["key"] == nil, !draft.hasWindow {
+            inputs: [leftIntake, rightIntake],
+            part: spec,
+            schema: Schema(fields),
+            timeField: fields.count - 1,
+            limits: limits
+        )
+        let made = step.graph.addStream(
+            of: leftIntake,
+            step.entry.key + "/",
+            operation,
+            step.entry.keyPosition
+        )
+        var draft = step.graph.reader.read(step.mapping, step.entry, from: made)
+        if step.mapping["key"] == nil, !draft.hasWindow {
             // What the pairs have in common is their key.
             draft.key = on.map { left.fields[$0.left].name }
             draft.keyColumns = on.map { left.columns[$0.left] }
             draft.spec?.key = on.map(\.left)
         }
-        if draft.session != nil { return addGap(draft) }
-        add(draft)
+        if draft.session != nil { return step.addGap(draft) }
+        step.add(draft)
     }
 
     private func readInterval(_ reader: MappingReader) -> (before: Int64, after: Int64)? {
@@ -71,7 +95,9 @@ extension OperatorReader {
         let after = reader["after"].map { context.duration($0, "after") }
         if reader["within"] != nil, reader["before"] != nil || reader["after"] != nil {
             context.error(
-                reader.keyPosition("within"), "within: 3d is before: 3d, after: 3d; write either the one or the others")
+                reader.keyPosition("within"),
+                "within: 3d is before: 3d, after: 3d; write either the one or the others"
+            )
             return nil
         }
         guard within != nil || before != nil || after != nil else {
@@ -79,7 +105,8 @@ extension OperatorReader {
                 context.error(
                     reader.position,
                     "join needs 'within', or 'before' and 'after': how far apart in event time partners may be; write "
-                        + Self.streamExample)
+                        + Self.example
+                )
             }
             return nil
         }
@@ -89,25 +116,32 @@ extension OperatorReader {
     }
 
     /// Pairs of columns that must be equal: names that both inputs have, or left names with right names.
-    private func readOn(_ node: YamlNode, _ left: StepReader.Input, _ right: StepReader.Input) -> [(left: Int, right: Int)]? {
+    private func readOn(_ node: YamlNode, _ left: StepReader.Input, _ right: StepReader.Input) -> [(
+        left: Int, right: Int
+    )]? {
         var names: [(left: ScalarText, right: ScalarText)] = []
         if case .mapping(let entries) = node.content {
             for entry in entries {
-                guard let name = context.scalar(entry.value, entry.key, example: "on: { order_id: ref }") else { return nil }
+                guard let name = context.scalar(entry.value, entry.key, example: "on: { order_id: ref }")
+                else { return nil }
                 names.append((ScalarText(text: entry.key, position: entry.keyPosition, columns: []), name))
             }
         } else {
-            guard let list = context.names(node, "on", example: "on: order_id, or on: { order_id: ref }") else { return nil }
+            guard let list = context.names(node, "on", example: "on: order_id, or on: { order_id: ref }")
+            else { return nil }
             names = list.map { ($0, $0) }
         }
         var result: [(left: Int, right: Int)] = []
         for name in names {
-            guard let first = place(name.left, left), let second = place(name.right, right) else { return nil }
+            guard let first = place(name.left, left), let second = place(name.right, right) else {
+                return nil
+            }
             guard left.fields[first].type == right.fields[second].type else {
                 context.error(
                     name.right.position,
                     "'\(name.left.shown)' of \(left.name) is \(left.fields[first].type), and '\(name.right.shown)' of "
-                        + "\(right.name) is \(right.fields[second].type)")
+                        + "\(right.name) is \(right.fields[second].type)"
+                )
                 return nil
             }
             result.append((first, second))
@@ -121,7 +155,8 @@ extension OperatorReader {
         if input.isComplete {
             context.error(
                 name.position,
-                "no field of \(input.name) '\(name.shown)'\(NearestName.hint(name.text, among: input.fields.map(\.name)))")
+                "no field of \(input.name) '\(name.shown)'\(NearestName.hint(name.text, among: input.fields.map(\.name)))"
+            )
         }
         return nil
     }

@@ -24,7 +24,7 @@ package struct StreamJoinSpec: RunnableOperator {
     package var leftCount: Int
     package var rightCount: Int
 
-    package static var place: OperatorPlace { .join { $0.readStreamJoin($1) } }
+    package static var place: OperatorPlace { .join { StreamJoinReader(step: $0).read($1) } }
 
     package static func otherInputs(of step: MappingReader) -> [OtherInput] {
         guard OperatorReader.joinKind(step) == .stream else { return [] }

@@ -15,7 +15,7 @@ package struct LagSpec: RunnableOperator {
     package var within: Int64?
     package var fieldCount: Int
 
-    package static var place: OperatorPlace { .step(key: "lag") { $0.readLag($1) } }
+    package static var place: OperatorPlace { .step(key: "lag") { LagReader(step: $0).read($1) } }
     package static let reference = """
         **`lag: { fields: [F, …], count: N }`.** Every record of a key makes a row once event time has passed it: its own fields, and those of `fields` of the N records
         of the key before it, as `lag1.F` (of the one just before), `lag2.F` and so on up to N (1 where it is left out, at most 100). Where there are fewer, they are

@@ -63,7 +63,7 @@ package struct LevelsSpec: RunnableOperator {
     /// The level of keys that are on none of those declared.
     package static let none = "none"
 
-    package static var place: OperatorPlace { .step(key: "levels") { $0.readLevels($1) } }
+    package static var place: OperatorPlace { .step(key: "levels") { LevelsReader(step: $0).read($1) } }
 
     /// The step that control records come from.
     package static func otherInputs(of step: MappingReader) -> [OtherInput] {

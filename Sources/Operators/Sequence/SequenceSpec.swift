@@ -39,7 +39,7 @@ package struct SequenceSpec: RunnableOperator {
     package var byNames: [String]
     package var fieldCount: Int
 
-    package static var place: OperatorPlace { .step(key: "sequence") { $0.readSequence($1) } }
+    package static var place: OperatorPlace { .step(key: "sequence") { SequenceReader(step: $0).read($1) } }
     package static let reference = """
         **`sequence: { repeat: C, times: N, within: W }`.** A *run* is consecutive records of a key for which C holds. A record for which it does not hold, or
         is null, ends it, and so does a distance between neighbours of more than `gap`, or, without `gap`, of more than W. The record with which the last N

@@ -24,7 +24,7 @@ package struct SessionSpec: RunnableOperator {
     /// The aggregates, for people to compare.
     package var aggregateText: String
 
-    package static var place: OperatorPlace { .gap { $0.addSession($1) } }
+    package static var place: OperatorPlace { .gap { SessionReader(step: $0).add($1) } }
     package static let reference = """
         **`window: { gap: G, max: M }`.** A session: a window of a key's records that come less than G apart. Records are taken in event-time order, so a key has one
         open session. It ends when no record came for G, or M after its first record: one that comes then, or later, begins the next. Aggregates are those of other

@@ -15,7 +15,7 @@ package struct TopSpec: RunnableOperator {
     package var isLeast: Bool
     package var fieldCount: Int
 
-    package static var place: OperatorPlace { .step(key: "top") { $0.readTop($1) } }
+    package static var place: OperatorPlace { .step(key: "top") { TopReader(step: $0).read($1) } }
     package static let reference = """
         **`top: { count: N, by: F }`.** Of the records of one key and one event time (such as windows that close together make), the N with the greatest values of F
         (`order: least`: the least), once event time has passed them, as rows with their `rank` from 1. Of equal values the first by content. Records whose F is null

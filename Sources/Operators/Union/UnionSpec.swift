@@ -6,7 +6,7 @@ package struct UnionSpec: RunnableOperator {
     /// For each input, the columns of its schema that become those of the union, in their order.
     package var columns: [[Int]]
 
-    package static var place: OperatorPlace { .several { $0.readUnion() } }
+    package static var place: OperatorPlace { .several { UnionReader(step: $0).read() } }
     package static let reference = """
         **`from: [a, b]`.** The rows of all inputs, as they come, under the fields of the first: each input needs all of them, by name and type, and its event
         time under the same name. A field that is optional in one is optional in the union.

@@ -34,78 +34,40 @@ import Records
 ///
 /// Used by one thread.
 package final class FundFlowStore {
-    struct Row {
-        /// All clean money of the account.
-        var clean: Int64
-        /// Newest event time of an operation.
-        var touched: Int64
-        /// Index of its lots plus 1; 0: nothing tainted.
-        var book: Int32 = 0
-        var isDirty = false
-        /// What was drained last is not a removal.
-        var isStored = false
-    }
-
-    struct Lot {
+    private struct Transfer {
+        var source: UnsafeBufferPointer<UInt8>
+        var target: UnsafeBufferPointer<UInt8>
         var amount: Int64
-        var disbursed: Int64
-        /// `clean`: no loan.
-        var loan: UInt32
-        var hop: Int32
-        var path: FundPath
-
-        static let clean = UInt32.max
-        var isClean: Bool { loan == Self.clean }
-
-        static func clean(_ amount: Int64) -> Lot {
-            Lot(amount: amount, disbursed: 0, loan: clean, hop: 0, path: FundPath(bytes: []))
-        }
-    }
-
-    /// The lots of an account that has tainted ones. Clean lots are among them under `fifo` only.
-    final class Book {
-        var lots: ContiguousArray<Lot> = []
-        /// Lots before this one are gone.
-        var head = 0
-        var tainted: Int64 = 0
-        /// No lot expires before this time has passed.
-        var end = Int64.max
-
-        var count: Int { lots.count - head }
+        var time: Int64
+        var toOutside: Bool
     }
 
     package let rules: FundRules
-    let accounts = KeyTable(rowsMax: 1)
-    var rows: UnsafeMutablePointer<Row>
-    var rowsCapacity = 512
-    var books: ContiguousArray<Book> = []
-    var freeBooks: [Int32] = []
-    let loans = FundLoans()
-    let scratch = Arena(capacity: 2 * Limits.fundPathBytesMax)
-    var dirty: [UInt32] = []
-    var sweepDue: Int64?
-    var lotCount = 0
-    var pathBytes = 0
+    private let accounts = FundAccounts()
+    private let loans = FundLoans()
+    private let room: FundRoom
+    private let entries: FundEntries
+    private let scratch = Arena(capacity: 2 * Limits.fundPathBytesMax)
+    private var sweepDue: Int64?
 
     /// Lots that were merged with another since the start, that left since no room could be made, and paths that lost
     /// their middle.
-    package internal(set) var merged = 0
-    package internal(set) var displaced = 0
-    package internal(set) var shortened = 0
+    package var merged: Int { room.merged }
+    package var displaced: Int { room.displaced }
+    package private(set) var shortened = 0
 
     package init(rules: FundRules) {
         self.rules = rules
-        rows = .allocate(capacity: rowsCapacity)
+        room = FundRoom(rules, accounts, loans)
+        entries = FundEntries(rules, accounts, loans)
     }
 
-    deinit { rows.deallocate() }
-
     package var accountCount: Int { accounts.count }
-    package var taintedCount: Int { books.count - freeBooks.count }
+    package var taintedCount: Int { accounts.taintedCount }
 
     package var memoryBytes: Int {
-        accounts.memoryBytes + rowsCapacity * MemoryLayout<Row>.stride + loans.memoryBytes + dirty.capacity * 4
-            + books.count * 128 + lotCount * (MemoryLayout<Lot>.stride + 32) + pathBytes
+        accounts.memoryBytes + loans.memoryBytes + loans.lotCount * (MemoryLayout<FundLot>.stride + 32)
+            + loans.pathBytes
     }
 
     /// A loan is paid out to an account.
@@ -114,13 +76,13 @@ package final class FundFlowStore {
     ) -> FundStatus {
         guard Self.isName(account), Self.isName(loan) else { return .malformed }
         guard amount > 0 else { return .notPositive }
-        let id = open(account)
+        let id = accounts.open(account, opening: rules.opening)
         touch(id, time)
         let loan = loans.intern(loan)
         loans.noteDirty(loan)
         loans.rows[Int(loan)].ledger.disbursed += Int128(amount)
         let path = FundPath(start: account, scratch: scratch)
-        add(Lot(amount: amount, disbursed: time, loan: loan, hop: 0, path: path), to: id, at: time)
+        add(FundLot(amount: amount, disbursed: time, loan: loan, hop: 0, path: path), to: id, at: time)
         return .done
     }
 
@@ -141,9 +103,9 @@ package final class FundFlowStore {
             return result
         }
         touch(id, time)
-        if rows[id].book == 0 {
-            let taken = min(amount, rows[id].clean)
-            rows[id].clean -= taken
+        if accounts.rows[id].book == 0 {
+            let taken = min(amount, accounts.rows[id].clean)
+            accounts.rows[id].clean -= taken
             result.unknown = amount - taken
         } else {
             take(
@@ -161,14 +123,14 @@ package final class FundFlowStore {
         guard Self.isName(account) else { return .malformed }
         for part in parts where !part.isPlausible { return .malformed }
         guard clean > 0 || clean == 0 && !parts.isEmpty else { return .notPositive }
-        let id = open(account)
+        let id = accounts.open(account, opening: rules.opening)
         touch(id, time)
         for part in parts where part.fate == .carried {
             let loan = loans.intern(part.loan)
             loans.noteDirty(loan)
             loans.rows[Int(loan)].ledger.received += Int128(part.amount)
             add(
-                Lot(
+                FundLot(
                     amount: part.amount, disbursed: part.disbursed, loan: loan, hop: Int32(part.hop), path: part.path),
                 to: id, at: time)
         }
@@ -186,25 +148,20 @@ package final class FundFlowStore {
         guard watermark >= due else { return }
         let (next, overflow) = watermark.addingReportingOverflow(max(rules.within / 16, 1))
         sweepDue = overflow ? .max : next
-        accounts.forEach { id in
-            let row = rows[Int(id)]
-            guard row.book != 0 ? books[Int(row.book) - 1].end < watermark : rules.end(of: row.touched) < watermark
+        accounts.names.forEach { id in
+            let row = accounts.rows[Int(id)]
+            guard row.book != 0 ? accounts.book(row).end < watermark : rules.end(of: row.touched) < watermark
             else { return }
-            noteDirty(Int(id))
-            settle(Int(id), at: watermark)
+            accounts.noteDirty(Int(id))
+            room.settle(Int(id), at: watermark)
         }
         loans.close(before: watermark, rules: rules)
     }
 
     package func removeAll() {
-        accounts.forEach { accounts.remove($0) }
-        loans.names.forEach { loans.names.remove($0) }
+        accounts.removeAll()
         loans.removeAll()
-        books = []
-        freeBooks = []
-        dirty = []
         sweepDue = nil
-        (lotCount, pathBytes) = (0, 0)
     }
 
     // MARK: Rows
@@ -220,42 +177,226 @@ package final class FundFlowStore {
         return memcmp(first, second, left.count) == 0
     }
 
-    func open(_ account: UnsafeBufferPointer<UInt8>) -> Int {
-        guard let start = account.baseAddress else { unreachable("an account without a name") }
-        let known = accounts.count
-        let id = Int(accounts.intern(start, account.count))
-        if accounts.count > known {
-            if id >= rowsCapacity { growRows() }
-            rows[id] = Row(clean: rules.opening, touched: .min)
-        }
-        return id
-    }
-
     /// Nil for an account of which there is nothing to take.
     private func known(_ account: UnsafeBufferPointer<UInt8>) -> Int? {
-        guard rules.opening == 0, let start = account.baseAddress else { return open(account) }
-        return accounts.find(start, account.count).map { Int($0) }
+        guard rules.opening == 0, let start = account.baseAddress else { return accounts.open(account, opening: rules.opening) }
+        return accounts.names.find(start, account.count).map { Int($0) }
     }
 
     @inline(__always)
     private func touch(_ id: Int, _ time: Int64) {
-        noteDirty(id)
-        settle(id, at: time)
-        if time > rows[id].touched { rows[id].touched = time }
+        accounts.noteDirty(id)
+        room.settle(id, at: time)
+        if time > accounts.rows[id].touched { accounts.rows[id].touched = time }
     }
 
-    @inline(__always)
-    func noteDirty(_ id: Int) {
-        if rows[id].isDirty { return }
-        rows[id].isDirty = true
-        dirty.append(UInt32(id))
+    // MARK: Taking
+
+    private func take(_ transfer: Transfer, from id: Int, into send: inout FundSend) {
+        let book = accounts.book(id)
+        switch rules.method {
+        case .fifo: takeOldest(transfer, book, id, into: &send)
+        case .proRata: takeShares(transfer, book, id, into: &send)
+        }
+        if book.tainted == 0 { accounts.close(id, loans) }
     }
 
-    private func growRows() {
-        let larger = UnsafeMutablePointer<Row>.allocate(capacity: rowsCapacity * 2)
-        larger.update(from: rows, count: rowsCapacity)
-        rows.deallocate()
-        rows = larger
-        rowsCapacity *= 2
+    private func takeOldest(_ transfer: Transfer, _ book: FundBook, _ id: Int, into send: inout FundSend) {
+        var rest = transfer.amount
+        while rest > 0, book.head < book.lots.count {
+            let lot = book.lots[book.head]
+            let taken = min(rest, lot.amount)
+            rest -= taken
+            if lot.isClean {
+                accounts.rows[id].clean -= taken
+            } else {
+                book.tainted -= taken
+                carry(lot, taken, transfer, into: &send)
+            }
+            if taken < lot.amount {
+                book.lots[book.head].amount -= taken
+            } else {
+                loans.drop(lot)
+                book.lots[book.head] = .clean(0)
+                book.head += 1
+            }
+        }
+        send.unknown = rest
+        if book.head > 16, book.head * 2 > book.lots.count {
+            book.lots.removeFirst(book.head)
+            book.head = 0
+        }
     }
+
+    private func takeShares(_ transfer: Transfer, _ book: FundBook, _ id: Int, into send: inout FundSend) {
+        let balance = UInt64(accounts.rows[id].clean) + UInt64(book.tainted)
+        let amount = min(UInt64(transfer.amount), balance)
+        send.unknown = transfer.amount - Int64(amount)
+        /// amount x sum / balance. Neither factor is above the balance, nor then is the quotient.
+        func share(_ sum: UInt64) -> UInt64 {
+            balance.dividingFullWidth(amount.multipliedFullWidth(by: sum)).quotient
+        }
+        var sum = UInt64(accounts.rows[id].clean)
+        var given = share(sum)
+        accounts.rows[id].clean -= Int64(given)
+        var kept = 0
+        for index in book.lots.indices {
+            let lot = book.lots[index]
+            sum += UInt64(lot.amount)
+            let givenNow = share(sum)
+            let taken = Int64(givenNow - given)
+            given = givenNow
+            if taken > 0 {
+                book.tainted -= taken
+                carry(lot, taken, transfer, into: &send)
+            }
+            if taken == lot.amount {
+                loans.drop(lot)
+                continue
+            }
+            if taken > 0 || kept < index {
+                book.lots[kept] = lot
+                book.lots[kept].amount -= taken
+            }
+            kept += 1
+        }
+        book.lots.removeLast(book.lots.count - kept)
+    }
+
+    /// A tainted part goes with a transfer.
+    private func carry(_ lot: FundLot, _ amount: Int64, _ transfer: Transfer, into send: inout FundSend) {
+        loans.noteDirty(lot.loan)
+        let hop = Int(lot.hop) + 1
+        let fate: FundFate =
+            transfer.toOutside ? .outside : hop > rules.hops ? .hops : amount < rules.least ? .small : .carried
+        if fate == .carried {
+            loans.rows[Int(lot.loan)].ledger.sent += Int128(amount)
+            send.clean -= amount
+        } else {
+            loans.rows[Int(lot.loan)].ledger.left += Int128(amount)
+            send.left += amount
+        }
+        let path = lot.path.moved(
+            amount, at: transfer.time, from: transfer.source, to: transfer.target, scratch: scratch,
+            shortened: &shortened)
+        send.parts.append(
+            FundPart(
+                loan: loans.name(of: lot.loan), amount: amount, disbursed: lot.disbursed, hop: hop, fate: fate,
+                path: path))
+    }
+
+    // MARK: Coming
+
+    /// Tainted money comes to an account.
+    private func add(_ lot: FundLot, to id: Int, at time: Int64) {
+        let loan = Int(lot.loan)
+        loans.rows[loan].newest = max(loans.rows[loan].newest, lot.disbursed)
+        guard rules.end(of: lot.disbursed) >= time else {
+            loans.rows[loan].ledger.expired += Int128(lot.amount)
+            return addClean(lot.amount, to: id)
+        }
+        let book = openBook(of: id)
+        guard book.tainted <= Int64.max - lot.amount else {
+            room.overflow(lot)
+            return addClean(lot.amount, to: id)
+        }
+        book.tainted += lot.amount
+        book.end = min(book.end, rules.end(of: lot.disbursed))
+        if let last = book.lots.last, book.count > 0, last.loan == lot.loan, last.disbursed == lot.disbursed,
+            last.hop == lot.hop, last.path == lot.path
+        {
+            book.lots[book.lots.count - 1].amount += lot.amount
+        } else {
+            loans.keep(lot)
+            book.lots.append(lot)
+            if book.count > rules.lots { room.makeRoom(book, id) }
+        }
+    }
+
+    private func addClean(_ amount: Int64, to id: Int) {
+        let added = min(amount, Int64.max - accounts.rows[id].clean)
+        accounts.rows[id].clean += added
+        guard rules.method == .fifo, accounts.rows[id].book != 0, added > 0 else { return }
+        let book = accounts.book(id)
+        if let last = book.lots.last, book.count > 0, last.isClean {
+            book.lots[book.lots.count - 1].amount += added
+        } else {
+            loans.keep(.clean(added))
+            book.lots.append(.clean(added))
+            if book.count > rules.lots { room.makeRoom(book, id) }
+        }
+    }
+
+    private func openBook(of id: Int) -> FundBook {
+        if accounts.rows[id].book != 0 { return accounts.book(id) }
+        let book = accounts.newBook(of: id)
+        if rules.method == .fifo, accounts.rows[id].clean > 0 {
+            loans.keep(.clean(accounts.rows[id].clean))
+            book.lots.append(.clean(accounts.rows[id].clean))
+        }
+        return book
+    }
+
+    // MARK: What is on the accounts
+
+    /// The account's lots as of its last operation, the oldest first; none if it has no money that is known.
+    package func holdings(of account: UnsafeBufferPointer<UInt8>) -> [FundHolding] {
+        guard let start = account.baseAddress, let id = accounts.names.find(start, account.count) else {
+            return rules.opening > 0 ? [Self.clean(rules.opening)] : []
+        }
+        let row = accounts.rows[Int(id)]
+        guard row.book != 0 else { return row.clean > 0 ? [Self.clean(row.clean)] : [] }
+        let book = accounts.book(row)
+        let lots = book.lots[book.head...].map { lot in
+            FundHolding(
+                loan: lot.isClean ? nil : loans.name(of: lot.loan), amount: lot.amount, disbursed: lot.disbursed,
+                hop: Int(lot.hop), path: lot.path)
+        }
+        return rules.method == .proRata && row.clean > 0 ? [Self.clean(row.clean)] + lots : lots
+    }
+
+    private static func clean(_ amount: Int64) -> FundHolding {
+        FundHolding(loan: nil, amount: amount, disbursed: 0, hop: 0, path: FundPath(bytes: []))
+    }
+
+    /// What this task saw of a loan. Kept until the loan is on no account here and `within` has passed since its
+    /// newest disbursement, then part of `total` only.
+    package func ledger(of loan: UnsafeBufferPointer<UInt8>) -> FundLedger {
+        guard let start = loan.baseAddress, let id = loans.names.find(start, loan.count) else { return FundLedger() }
+        return loans.rows[Int(id)].ledger
+    }
+
+    /// Of all loans that this task ever saw.
+    package var total: FundLedger {
+        var sum = loans.closed
+        loans.names.forEach { sum += loans.rows[Int($0)].ledger }
+        return sum
+    }
+
+    /// Counts every lot and compares: per loan with `held` of its ledger, per account with its sums. Nil, or what
+    /// does not agree.
+    package func verify() -> String? { FundProof.mistake(in: accounts, loans, rules) }
+
+    // MARK: Entries
+
+    package var hasChanges: Bool { entries.hasChanges }
+
+    /// What changed since the last call, as `FundEntries` writes it. What is gone is forgotten here.
+    package func drainChanges(into bytes: Arena, _ body: (_ key: Range<Int>, _ value: Range<Int>?) -> Void) {
+        entries.drainChanges(into: bytes, body)
+    }
+
+    /// All entries. Only while nothing has changed since it was drained.
+    package func forEachEntry(into bytes: Arena, _ body: (_ key: Range<Int>, _ value: Range<Int>) -> Void) {
+        entries.forEach(into: bytes, body)
+    }
+
+    /// Puts an entry back, or takes one back (`value` nil), into a store without operations of its own. False if the
+    /// bytes are not of a store with these rules.
+    package func restore(_ key: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>?) -> Bool {
+        entries.restore(key, value)
+    }
+
+    /// After the last entry.
+    package func finishRestore() { loans.removeUnused() }
 }

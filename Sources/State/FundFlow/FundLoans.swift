@@ -22,6 +22,9 @@ final class FundLoans {
     private(set) var dirty: [UInt32] = []
     var closed = FundLedger()
     var closedIsDirty = false
+    /// Lots on the accounts, clean ones too, and bytes of their paths.
+    private(set) var lotCount = 0
+    private(set) var pathBytes = 0
 
     var memoryBytes: Int { names.memoryBytes + rows.capacity * MemoryLayout<Row>.stride }
 
@@ -40,6 +43,19 @@ final class FundLoans {
     }
 
     func name(of id: UInt32) -> [UInt8] { Array(names.key(of: id)) }
+
+    /// A lot is on an account now, or is no more.
+    func keep(_ lot: FundLot) {
+        lotCount += 1
+        pathBytes += lot.path.bytes.count
+        if !lot.isClean { rows[Int(lot.loan)].lots += 1 }
+    }
+
+    func drop(_ lot: FundLot) {
+        lotCount -= 1
+        pathBytes -= lot.path.bytes.count
+        if !lot.isClean { rows[Int(lot.loan)].lots -= 1 }
+    }
 
     /// To be called before the ledger of a loan changes.
     @inline(__always)
@@ -81,6 +97,7 @@ final class FundLoans {
         dirty.removeAll()
         closed = FundLedger()
         closedIsDirty = false
+        (lotCount, pathBytes) = (0, 0)
     }
 
     /// Forgets the loans that no lot and no ledger speaks of.

@@ -383,10 +383,10 @@ package struct StepReader {
             guard let expression else { continue }
             outputs.append(DerivedField(name: entry.key, expression: expression, isOptional: true))
         }
-        if checker.aggregates.count > Limits.columnsMax || outputs.count > Limits.columnsMax {
+        if checker.aggregates.calls.count > Limits.columnsMax || outputs.count > Limits.columnsMax {
             context.error(mapping.keyPosition("aggregate"), "more than \(Limits.columnsMax) aggregates")
         }
-        let exact = checker.aggregates.reduce(0) { sum, call in
+        let exact = checker.aggregates.calls.reduce(0) { sum, call in
             if case .distinct(let exact) = call.function { sum + exact } else { sum }
         }
         if exact > Limits.distinctExactOfStepMax {
@@ -395,6 +395,6 @@ package struct StepReader {
                 "\(mapping.what) would count \(exact) different values of a key exactly, more than "
                     + "\(Limits.distinctExactOfStepMax) in all; lower exact, or give it another step")
         }
-        return (checker.aggregates, outputs)
+        return (checker.aggregates.calls, outputs)
     }
 }
