@@ -264,7 +264,7 @@ extension Pipeline {
         body(ids, bench)
     }
 
-    /// The closed window of every key that has records in it, as JSON records and as rows of the step's stream, which go
+    /// The closed window of every key that has records in it, as records and as rows of the step's stream, which go
     /// through the steps that read it when a batch of them is written.
     private func emit(
         _ step: StepPlan,
@@ -277,7 +277,6 @@ extension Pipeline {
         let stream = step.stream.flatMap { sources[$0].buffer }
         stream?.setRoot(reaching: end, in: step.source)
         let bounds = store.bounds(at: store.closedAnchor)
-        let keyFields = step.spec.key.map { step.spec.schema.fields[$0] }
         let keys = task.groups[keyPlan.group].keys
         var ids = store.live.filter { store.hasRecords($0, .closed) }
         putInOrder(&ids, keyPlan.columns, keys)
@@ -292,12 +291,14 @@ extension Pipeline {
                 let key = keys.key(of: id)
                 KeyCoding.decode(key, into: keyColumns, row: 0, arena: bench.arena)
                 if let stream { makeRow(stream, keyColumns, window, row, bounds, task, bench) }
-                if window.emissionSinks.isEmpty { continue }
-                writeResult(step, keyFields, keyColumns, window, bounds, row, bench)
+                guard let results = window.results else { continue }
+                bench.value.removeAll()
+                results.encode(
+                    keyColumns, bounds, window.outputColumns, row, arena: bench.arena, into: bench.value)
                 for sink in window.emissionSinks {
                     var record = outbox.begin(.sink(sink), timestamp: bounds.end)
                     outbox.setKey(key.baseAddress, key.count, of: &record)
-                    outbox.setValue(bench.json.bytes.base, bench.json.bytes.count, of: &record)
+                    outbox.setValue(bench.value.base, bench.value.count, of: &record)
                     outbox.end(record)
                 }
                 counters.results += 1
@@ -305,30 +306,6 @@ extension Pipeline {
         } between: {
             if let stream = step.stream { drain(stream, task, &outbox) }
         }
-    }
-
-    private func writeResult(
-        _ step: StepPlan,
-        _ keyFields: [Field],
-        _ keyColumns: [Column],
-        _ window: WindowPlan,
-        _ bounds: (start: Int64, end: Int64),
-        _ row: Int,
-        _ bench: Workbench
-    ) {
-        bench.json.removeAll()
-        bench.json.beginObject()
-        bench.json.member("topology", spec.name)
-        bench.json.member("step", step.spec.name)
-        bench.json.name("key")
-        bench.json.beginObject()
-        for (field, column) in zip(keyFields, keyColumns) {
-            bench.json.name(field.name)
-            bench.json.value(column.values[0], valid: true, column.type, arena: bench.arena, exactly: true)
-        }
-        bench.json.endObject()
-        bench.writeValues(window, bounds, row: row)
-        bench.json.endObject()
     }
 
     /// Keys leave that have no records in any window and no alert that is raised.

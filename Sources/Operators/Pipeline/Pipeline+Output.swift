@@ -12,18 +12,12 @@ extension Pipeline {
     ) {
         for output in recordSinks[source] {
             let rows = output.step.selection.selection
+            let (encoder, columns) = (output.step.encoder, output.step.columns)
             for index in 0..<rows.count {
                 let row = rows[index]
                 outbox.order = order(of: row, plan)
-                bench.json.removeAll()
-                bench.json.beginObject()
-                for (field, column) in zip(output.step.spec.schema.fields, output.step.columns) {
-                    bench.json.name(field.name)
-                    bench.json.value(
-                        column.values[row], valid: column.valid[row] == 1, column.type,
-                        arena: plan.batch.arena, exactly: true)
-                }
-                bench.json.endObject()
+                bench.value.removeAll()
+                encoder.encode(row, of: columns, arena: plan.batch.arena, into: bench.value)
                 var record = outbox.begin(
                     .sink(output.sink), timestamp: plan.batch.times[row], causedAt: origin(plan, source, task, row).appended)
                 if let key = output.step.key, key.encoded.valid[row] == 1 {
@@ -32,7 +26,7 @@ extension Pipeline {
                 } else if plan.stream == nil, let key = plan.batch.raw.keys[row] {
                     outbox.setKey(key, Int(plan.batch.raw.keyCounts[row]), of: &record)
                 }
-                outbox.setValue(bench.json.bytes.base, bench.json.bytes.count, of: &record)
+                outbox.setValue(bench.value.base, bench.value.count, of: &record)
                 outbox.end(record)
                 counters.results += 1
             }
@@ -67,7 +61,7 @@ extension Pipeline {
         if plan.stream != nil {
             var record = outbox.begin(destination, timestamp: max(0, plan.batch.times[row]), causedAt: -1)
             writeFields(plan, row, bench)
-            outbox.setValue(bench.json.bytes.base, bench.json.bytes.count, of: &record)
+            outbox.setValue(bench.value.base, bench.value.count, of: &record)
             return record
         }
         let raw = plan.batch.raw
@@ -75,7 +69,7 @@ extension Pipeline {
         outbox.setKey(raw.keys[row], Int(raw.keyCounts[row]), of: &record)
         if asFields {
             writeFields(plan, row, bench)
-            outbox.setValue(bench.json.bytes.base, bench.json.bytes.count, of: &record)
+            outbox.setValue(bench.value.base, bench.value.count, of: &record)
             return record
         }
         // An oversized record cannot be passed on whole; its first part tells what it was.

@@ -155,16 +155,9 @@ extension Pipeline {
             watermark: plan.watermarks[row])
     }
 
-    /// The fields of a repartitioned row as JSON, since its value is for millrace alone to read.
+    /// The fields of a row whose record is for millrace alone to read, or that never was one.
     func writeFields(_ plan: SourcePlan, _ row: Int, _ bench: Workbench) {
-        bench.json.removeAll()
-        bench.json.beginObject()
-        for (field, column) in zip(plan.spec.schema.fields, plan.columns) {
-            bench.json.name(field.name)
-            bench.json.value(
-                column.values[row], valid: column.valid[row] == 1, column.type, arena: plan.batch.arena,
-                exactly: true)
-        }
-        bench.json.endObject()
+        bench.value.removeAll()
+        plan.encoder.encode(row, of: plan.columns, arena: plan.batch.arena, into: bench.value)
     }
 }

@@ -116,6 +116,8 @@ package final class Pipeline {
         /// Of `spec.schema`.
         let columns: [Column]
         let derived: [(program: Program, field: DerivedField)]
+        /// Writes `columns`.
+        let encoder: any RowEncoder
         let good: SelectionBuffer
         /// The watermark of the source after each row.
         let watermarks: UnsafeMutablePointer<Int64>
@@ -165,6 +167,7 @@ package final class Pipeline {
             }
             self.columns = columns
             self.derived = derived
+            encoder = rowEncoder(RowMember.columns(spec.schema.fields))
             table = spec.table.map { TablePlan($0, spec.schema, columns: columns, capacity: capacity) }
             good = SelectionBuffer(capacity: capacity)
             rows = SelectionBuffer(capacity: capacity)
@@ -426,6 +429,7 @@ package final class Pipeline {
             )
             plan.emissionSinks = emission
             plan.metricsSinks = metrics
+            if !emission.isEmpty { plan.results = ResultRow(topology: spec.name, step: step, plan.outputFields) }
             return plan
         }
 

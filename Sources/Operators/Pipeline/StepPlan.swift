@@ -1,4 +1,5 @@
 import Base
+import Dataflow
 import Records
 import State
 import Topology
@@ -22,6 +23,8 @@ final class StepPlan {
     let source: Int
     /// The columns of `spec.schema`.
     let columns: [Column]
+    /// Writes `columns`.
+    let encoder: any RowEncoder
     let join: TableJoinPlan?
     let condition: Program?
     let derived: [(program: Program, field: DerivedField)]
@@ -52,6 +55,7 @@ final class StepPlan {
         self.source = source
         self.capacity = capacity
         self.join = join
+        encoder = rowEncoder(RowMember.columns(spec.schema.fields))
         condition = spec.condition.map { Program($0, capacity: capacity, zones: zones) }
         var columns = inputColumns
         var derived: [(Program, DerivedField)] = []
@@ -218,6 +222,8 @@ final class WindowPlan {
     let anchors: UnsafeMutablePointer<Int64>
     var metricsSinks: [MetricsPlan] = []
     var emissionSinks: [Int] = []
+    /// What those sinks get; nil: there are none.
+    var results: ResultRow?
 
     init(
         _ spec: StepSpec, source: SourceSpec, keepsClosed: Bool, keepsRunning: Bool, tracksChanges: Bool,

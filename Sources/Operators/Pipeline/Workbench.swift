@@ -11,6 +11,8 @@ final class Workbench {
     /// Text of values that are gathered from windows, by key instead of by record.
     let arena = Arena(capacity: 1 << 16)
     var json = JsonWriter()
+    /// The value of a record under way, as an encoder writes it.
+    let value = Arena(capacity: 1024)
     /// Alerts of a stretch, written when its rules are through.
     var pending: [PendingAlert] = []
     /// The same for windows that a row out of order changes.

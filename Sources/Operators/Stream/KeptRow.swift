@@ -1,16 +1,17 @@
 import Base
+import Dataflow
 import Formats
 import Records
 
 /// One row that an operator has kept as bytes, in columns again.
 final class KeptRow {
-    let fields: [Field]
+    let encoder: any RowEncoder
     let batch: Batch
     let decoder: RepartitionDecoder
     private let storage = RawRecordStorage(capacity: 1)
 
     init(_ schema: Schema) {
-        fields = schema.fields
+        encoder = rowEncoder(RowMember.columns(schema.fields))
         batch = Batch(schema: schema, capacity: 1)
         decoder = RepartitionDecoder(schema.fields, partitions: Int(Int32.max), capacity: 1)
     }

@@ -5,7 +5,7 @@ import Records
 import State
 import Topology
 
-/// Rows that an operator does not take or cannot say anything about: each is a dead letter, as JSON of its fields.
+/// Rows that an operator does not take or cannot say anything about: each is a dead letter, of its fields.
 extension RowBuffer {
     /// What the pipeline counts once the operator is done.
     enum Letter {
@@ -28,20 +28,20 @@ extension RowBuffer {
         note(limit, input.key(of: row))
         let raised = limit.entry.raisedBy.map { "; \($0) raises that" } ?? ""
         writeDead(
-            input.fields, input.columns, input.arena, row, status, "\(why), the limit \(limit.rawValue)\(raised)",
+            input.step.encoder, input.columns, input.arena, row, status, "\(why), the limit \(limit.rawValue)\(raised)",
             input.origin(of: row), at: input.times[row])
     }
 
     /// A row that the operator can do nothing with.
     func refuse(_ input: OperatorInput, _ row: Int, _ status: RowStatus, _ why: String) {
         writeDead(
-            input.fields, input.columns, input.arena, row, status, why, input.origin(of: row), at: input.times[row])
+            input.step.encoder, input.columns, input.arena, row, status, why, input.origin(of: row), at: input.times[row])
     }
 
     /// A row was kept, and whether it has a partner cannot be told.
     func refuse(_ kept: KeptRow, at time: Int64) {
         writeDead(
-            kept.fields, kept.batch.columns, kept.batch.arena, 0, .partnerUnknown,
+            kept.encoder, kept.batch.columns, kept.batch.arena, 0, .partnerUnknown,
             "whether it has a partner is not known, since one of its key may be among the rows that a limit kept out",
             kept.decoder.origins[0], at: time)
     }
@@ -51,20 +51,15 @@ extension RowBuffer {
     }
 
     private func writeDead(
-        _ fields: [Field], _ columns: [Column], _ arena: Arena, _ row: Int, _ status: RowStatus, _ why: String,
+        _ encoder: any RowEncoder, _ columns: [Column], _ arena: Arena, _ row: Int, _ status: RowStatus, _ why: String,
         _ origin: RepartitionOrigin, at time: Int64
     ) {
         letters.append(.dead(status))
         letterCount += 1
-        var json = JsonWriter()
-        json.beginObject()
-        for (field, column) in zip(fields, columns) {
-            json.name(field.name)
-            json.value(column.values[row], valid: column.valid[row] == 1, column.type, arena: arena, exactly: true)
-        }
-        json.endObject()
+        let value = Arena(capacity: 1024)
+        encoder.encode(row, of: columns, arena: arena, into: value)
         var record = outbox.begin(.deadLetter, timestamp: max(0, time), causedAt: -1)
-        outbox.setValue(json.bytes.base, min(json.bytes.count, Limits.deadLetterBytesMax), of: &record)
+        outbox.setValue(value.base, min(value.count, Limits.deadLetterBytesMax), of: &record)
         outbox.addHeader("__streams.errors.exception", "millrace.\(status.name)", to: &record)
         outbox.addHeader("__streams.errors.message", "step \(step): \(why)", to: &record)
         outbox.addHeader("__streams.errors.topic", topics[Int(origin.source)], to: &record)

@@ -5,6 +5,9 @@ package struct JsonWriter {
 
     package init(capacity: Int = 1024) { bytes = Arena(capacity: capacity) }
 
+    /// Appends to what stands in `bytes`.
+    package init(into bytes: Arena) { self.bytes = bytes }
+
     package mutating func removeAll() {
         bytes.removeAll()
         needsComma = false
