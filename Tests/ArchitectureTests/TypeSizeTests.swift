@@ -8,7 +8,7 @@ import Testing
 
     /// Types that are longer, and how long they are. They may only shrink.
     static let ceilings = [
-        "Operators.Pipeline": 3282,
+        "Operators.Pipeline": 3012,
         "State.WindowStore": 1917,
         "Topology.SourceReader": 690,
     ]

@@ -35,12 +35,12 @@ final class RootRows {
     }
 
     /// nil: event time goes on without records.
-    private var plan: Pipeline.SourcePlan?
+    private var plan: SourcePlan?
 
-    func begin(_ plan: Pipeline.SourcePlan) { self.plan = plan }
+    func begin(_ plan: SourcePlan) { self.plan = plan }
     func end() { plan = nil }
 
-    func isRoot(_ plan: Pipeline.SourcePlan) -> Bool { plan === self.plan }
+    func isRoot(_ plan: SourcePlan) -> Bool { plan === self.plan }
 
     /// The first row after which event time of a source, or of a stream that is made of the batch, has reached `watermark`.
     func first(reaching watermark: Int64, in source: Int) -> Int32 {

@@ -41,7 +41,7 @@ package final class RowBuffer {
     /// Records for other tasks, and dead letters, that an operator writes along with its rows.
     var outbox = Outbox()
 
-    init(_ plan: Pipeline.SourcePlan, roots: RootRows, step: String, topics: [String]) {
+    init(_ plan: SourcePlan, roots: RootRows, step: String, topics: [String]) {
         (self.step, self.topics, stage) = (step, topics, plan.index)
         guard let rows = plan.stream else { unreachable("source \(plan.spec.name) is no stream") }
         schema = plan.spec.schema

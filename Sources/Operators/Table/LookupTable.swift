@@ -56,7 +56,7 @@ final class LookupTable {
     /// next call. `plan`, whose batch is free, and `table` are those of the source.
     func find(
         _ column: Column, in arena: Arena, rows input: Selection, now: Int64, places: UnsafeMutablePointer<Int>,
-        _ plan: Pipeline.SourcePlan, _ table: TablePlan
+        _ plan: SourcePlan, _ table: TablePlan
     ) {
         if keys.count > Limits.redisRowsRemembered { forgetAll() }
         var count = 0
@@ -97,7 +97,7 @@ final class LookupTable {
         garbage = 0
     }
 
-    private func ask(_ now: Int64, _ plan: Pipeline.SourcePlan, _ table: TablePlan) {
+    private func ask(_ now: Int64, _ plan: SourcePlan, _ table: TablePlan) {
         redisKeyBytes.removeAll()
         redisKeys.removeAll(keepingCapacity: true)
         let schema = plan.spec.schema
@@ -136,7 +136,7 @@ final class LookupTable {
     }
 
     /// Puts the answers' texts into rows.
-    private func keep(_ plan: Pipeline.SourcePlan, _ table: TablePlan) {
+    private func keep(_ plan: SourcePlan, _ table: TablePlan) {
         let batch = plan.batch
         if rows.count > 1 << 16, garbage > rows.count / 2 { compact() }
         decoder.decode(answered.count, into: batch)
