@@ -92,8 +92,14 @@ package final class RepartitionDecoder: RecordDecoder {
     /// The part that rows and marks have in common; nil where it is not what this version writes.
     private func readHead(_ reader: inout Reader, _ row: Int) -> UInt8? {
         let start = reader.at
-        guard reader.skip(6), start[0] == RepartitionFormat.version else { return nil }
-        let flags = start[1]
+        guard reader.skip(6) else { return nil }
+        var flags = start[1]
+        if start[0] == RepartitionFormat.formerVersion {
+            guard flags < 2 * RepartitionFormat.formerClaim else { return nil }
+            flags &= ~RepartitionFormat.formerClaim
+        } else if start[0] != RepartitionFormat.version {
+            return nil
+        }
         var print: UInt32 = 0
         for byte in 0..<4 { print |= UInt32(start[2 + byte]) &<< UInt32(8 * byte) }
         guard flags & ~RepartitionFormat.Flags.all == 0, print == fingerprint,

@@ -11,6 +11,9 @@ import Records
 /// row: it tells every partition of the topic how far event time has come upstream.
 enum RepartitionFormat {
     static let version: UInt8 = 3
+    /// What the build before wrote, whose rows are the same. Its marks say less, and one thing that nobody asks any more.
+    static let formerVersion: UInt8 = 2
+    static let formerClaim: UInt8 = 8
     static let varintBytesMax = 10
 
     enum Flags {

@@ -248,13 +248,13 @@ import Topology
     @Test func anOlderFormatIsRefused() throws {
         let pipeline = Self.pipeline(Self.spec(window: "{ size: 60s }", outOfOrder: "0s"), [])
         let task = pipeline.makeTask(partition: 0)
-        let (key, value): ([UInt8], [UInt8]) = ([ChangeKind.definitions], [StateIdentities.format - 1, 1, 0])
+        let (key, value): ([UInt8], [UInt8]) = ([ChangeKind.definitions], [FormerState.format - 1, 1, 0])
         let fault = #expect(throws: Fault.self) {
             try key.withUnsafeBufferPointer { key in
                 try value.withUnsafeBufferPointer { try pipeline.restore(key: key, value: $0, task: task) }
             }
         }
-        #expect(fault?.detail.hasPrefix("the state's format is \(StateIdentities.format - 1), and this program reads") == true)
+        #expect(fault?.detail.hasPrefix("the state's format is \(FormerState.format - 1), and this program reads") == true)
     }
 
     /// Goal: a snapshot that lost or changed any byte is never mistaken for a whole one without a crash of the

@@ -2,6 +2,7 @@ import Base
 import Connectors
 import Dataflow
 import Glibc
+import Operators
 import Synchronization
 
 /// Looks every few seconds whether the cluster still is what the worker was planned for: the partitions of its topics, the
@@ -19,6 +20,8 @@ final class ClusterWatch: Sendable {
     private let kafka: KafkaSettings
     private let topics: [Topic]
     private let tag: MemberTag
+    /// Of the build before, which reads nothing that this one writes.
+    private let formerLayout: String
     private let instanceId: String?
     private let everyMilliseconds: Int64
     private let stopping: StopSignal
@@ -28,12 +31,13 @@ final class ClusterWatch: Sendable {
 
     /// `onFault`: the worker must not go on.
     init(
-        _ kafka: KafkaSettings, topics: [Topic], tag: MemberTag, instanceId: String?, everyMilliseconds: Int64,
+        _ kafka: KafkaSettings, topics: [Topic], tag: MemberTag, formerLayout: String, instanceId: String?, everyMilliseconds: Int64,
         stopping: StopSignal, statuses: @escaping @Sendable () -> [LaneStatus], onFault: @escaping @Sendable (Fault) -> Void
     ) {
         self.kafka = kafka
         self.topics = topics
         self.tag = tag
+        self.formerLayout = formerLayout
         self.instanceId = instanceId
         self.everyMilliseconds = everyMilliseconds
         self.stopping = stopping
@@ -49,11 +53,11 @@ final class ClusterWatch: Sendable {
     /// A worker that was killed is a member until its session ends, which is no reason to refuse.
     private static let sessionMilliseconds: Int64 = 10_000
 
-    /// Throws if the group has members that run something else.
+    /// Throws if the group has members that run something else, or do not say what they run.
     func admit() throws(Fault) {
         guard let watch = try? KafkaWatch(kafka) else { return }
         let begin = monotonicNanoseconds()
-        while let stranger = view(watch)?.strangers.first {
+        while let view = view(watch), let stranger = view.strangers.first ?? view.unknown.first {
             if stopping.isSet { throw .stopped }
             guard (monotonicNanoseconds() - begin) / 1_000_000 < Self.sessionMilliseconds else { throw refusal(stranger) }
             usleep(200_000)
@@ -61,7 +65,21 @@ final class ClusterWatch: Sendable {
     }
 
     private func refusal(_ stranger: KafkaWatch.Member) -> Fault {
-        Fault(
+        guard let theirs = MemberTag(clientId: stranger.clientId) else {
+            return Fault(
+                .user,
+                "group '\(kafka.group)' has a member that does not say what it runs, and takes partitions: \(GroupView.name(stranger)): "
+                    + "a worker of an older build, whose state this one cannot read, or no worker at all. Use another --group, or "
+                    + "stop it first")
+        }
+        if theirs.layout == formerLayout {
+            return Fault(
+                .user,
+                "group '\(kafka.group)' has a member of an older build, whose state has format \(Pipeline.formerFormat): "
+                    + "\(GroupView.name(stranger)). It cannot read format \(Pipeline.format), in which this build goes on with that state. "
+                    + "Stop all workers of the older build, then start this one: it takes over what they kept")
+        }
+        return Fault(
             .user,
             "group '\(kafka.group)' has a member that runs another topology, or one whose state has another layout: "
                 + "\(GroupView.name(stranger)); this one has layout \(tag.layout), logic \(tag.logic). They would share the partitions, "

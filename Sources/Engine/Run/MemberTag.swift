@@ -20,6 +20,9 @@ package struct MemberTag: Equatable, Sendable {
         logic = Self.short(spec.logic)
     }
 
+    /// Of the build before, with the same topology.
+    static func formerLayout(_ pipeline: Pipeline) -> String { short(pipeline.formerLayout) }
+
     private static func short(_ hash: String) -> String { String((hash.split(separator: ":").last ?? "").prefix(12)) }
 
     /// At the end of a client id.

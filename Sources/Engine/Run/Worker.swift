@@ -260,7 +260,7 @@ package final class Worker: Sendable {
         let (pipeline, _) = try Planner(spec).pipeline(
             Pipeline.Options(clock: SystemClock(), tracksChanges: keepsState, partitions: partitionCount))
         return ClusterWatch(
-            options.kafka, topics: watched, tag: MemberTag(pipeline, spec),
+            options.kafka, topics: watched, tag: MemberTag(pipeline, spec), formerLayout: MemberTag.formerLayout(pipeline),
             instanceId: folder?.instanceId ?? options.kafka.instanceId, everyMilliseconds: options.watchMilliseconds,
             stopping: stopping, statuses: { [board] in board.lanes },
             onFault: { [self] fault in

@@ -58,6 +58,9 @@ package final class TaskState {
     var lastMeta: [UInt8] = []
     /// The definitions under which the state was kept, as far as the changelog knows.
     var definitions: [UInt8] = []
+    /// The format in which those were kept, and whether the keys of the changelog have the identities of `FormerState`.
+    var keptFormat = StateIdentities.format
+    var hasFormerIdentities = false
     /// What the changelog knows of rules, by their identity.
     var keptRules: [UInt32: KeptRule] = [:]
     /// During a restore: what rules that the topology does not have remember of keys, by the rule's identity.

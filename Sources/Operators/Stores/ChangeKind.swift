@@ -18,4 +18,7 @@ enum ChangeKind {
     static let rule: UInt8 = 8
     /// step, page, key -> panes that lie ahead of what the key's ring reaches.
     static let panesAhead: UInt8 = 7
+
+    /// Those whose keys name a step or a table.
+    static let ofStores: Set<UInt8> = [panes, operatorState, buffered, panesAhead]
 }

@@ -33,7 +33,9 @@ struct StateIdentities {
     static let format: UInt8 = 7
     /// Of snapshots: what is written, and what is read. One of another format is as none, and the changelog is read instead.
     static let snapshotFormat: UInt8 = 8
-    static let snapshotFormats: [UInt8] = [7, 8]
+    static let snapshotFormats: [UInt8] = [6, 7, 8]
+    /// Goes into the hashes. It is the format of the first build that had these; another number would lose what was kept.
+    private static let idNumber: UInt8 = 7
 
     init(_ spec: TopologySpec, steps: [StepPlan], rules: [RulePlan], partitionCount: Int) {
         self.steps = steps.map { step in
@@ -74,8 +76,9 @@ struct StateIdentities {
         require(Set(ids).count == ids.count, "two steps or rules whose names have one hash")
     }
 
-    /// State in another format has other ids, so that nothing of it is read before `check` says what is wrong.
-    private static func id(_ name: String, _ definition: String) -> UInt32 { hash("\(name)\n\(definition)\n\(format)") }
+    static func id(_ name: String, _ definition: String, _ number: UInt8 = idNumber) -> UInt32 {
+        hash("\(name)\n\(definition)\n\(number)")
+    }
 
     static func hash(_ text: String) -> UInt32 {
         var text = text
@@ -133,11 +136,11 @@ struct StateIdentities {
 
     /// Throws if definitions were kept in another format, and with them the state.
     static func checkFormat(_ kept: UnsafeBufferPointer<UInt8>) throws(Fault) {
-        guard let first = kept.first, first != format else { return }
+        guard let first = kept.first, first != format, first != FormerState.format else { return }
         throw Fault(
             .user,
-            "the state's format is \(first), and this program reads format \(format): go on with the version that wrote it, or begin "
-                + "anew under another --group")
+            "the state's format is \(first), and this program reads formats \(FormerState.format) and \(format): go on with the "
+                + "version that wrote it, or begin anew under another --group")
     }
 
     /// Throws if state that was kept under `kept` cannot be gone on with. `place`: where it was found.

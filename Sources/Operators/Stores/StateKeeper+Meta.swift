@@ -45,7 +45,16 @@ extension StateKeeper {
             reached: task.watermarks[source] + spec.sources[source].outOfOrder, appended: appended > 0 ? appended : nil)
     }
 
-    func restoreMeta(_ reader: inout BinaryReader, _ task: TaskState) {
+    /// Takes what `meta` once said. False: it is nothing of the kind.
+    func restoreMeta(_ kept: UnsafeBufferPointer<UInt8>, _ task: TaskState) -> Bool {
+        former.meta(kept, task).withUnsafeBufferPointer { bytes in
+            var reader = BinaryReader(bytes)
+            restoreMeta(&reader, task)
+            return reader.isValid
+        }
+    }
+
+    private func restoreMeta(_ reader: inout BinaryReader, _ task: TaskState) {
         let incarnation = reader.word64()
         if task.isDoubtful, reader.isValid {
             task.isDoubtful = false

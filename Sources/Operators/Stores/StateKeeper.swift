@@ -8,6 +8,7 @@ import Topology
 final class StateKeeper {
     let spec: TopologySpec
     let identities: StateIdentities
+    let former: FormerState
     let rules: [RulePlan]
     let options: Pipeline.Options
     /// Names of the key fields of each key group.
@@ -16,6 +17,7 @@ final class StateKeeper {
     init(_ spec: TopologySpec, steps: [StepPlan], rules: [RulePlan], groups: [[String]], options: Pipeline.Options) {
         (self.spec, self.rules, self.groups, self.options) = (spec, rules, groups, options)
         identities = StateIdentities(spec, steps: steps, rules: rules, partitionCount: options.partitions)
+        former = FormerState(identities)
     }
 
     // MARK: Changes
@@ -31,12 +33,13 @@ final class StateKeeper {
         for (source, offsets) in written where offsets.count == task.written[source].count { task.written[source] = offsets }
         for (source, position) in positions { task.positions[source] = position }
         if task.incarnation == 0 { task.incarnation = options.newIncarnation() }
-        if task.definitions != identities.bytes {
+        if task.definitions != identities.bytes || task.keptFormat != StateIdentities.format {
             task.definitions = identities.bytes
+            task.keptFormat = StateIdentities.format
             let start = outbox.bytes.count
             outbox.bytes.appendByte(ChangeKind.definitions)
             let value = outbox.bytes.count
-            for byte in identities.bytes { outbox.bytes.appendByte(byte) }
+            for byte in former.kept(identities.bytes, task) { outbox.bytes.appendByte(byte) }
             outbox.add(.changelog, partition: task.partition, key: start..<value, value: value..<outbox.bytes.count)
         }
         collectRules(task, &outbox)
@@ -56,6 +59,7 @@ final class StateKeeper {
             for byte in meta { outbox.bytes.appendByte(byte) }
             outbox.add(.changelog, partition: task.partition, key: start..<value, value: value..<outbox.bytes.count)
         }
+        if task.hasFormerIdentities { former.rename(&outbox, from: before) }
         return outbox.records.count - before
     }
 
@@ -106,18 +110,19 @@ final class StateKeeper {
         switch change {
         case ChangeKind.meta:
             task.sequence = reader.varint()
-            restoreMeta(&reader, task)
+            let isRead = restoreMeta(reader.bytes(reader.left), task)
             if task.isContradicted { return }
-            if value != nil, !reader.isValid { keyReader.fail() }
+            if value != nil, !isRead { keyReader.fail() }
         case ChangeKind.definitions:
             if let value { try StateIdentities.checkFormat(value) }
-            task.definitions = value.map { Array($0) } ?? []
+            task.definitions = value.map { former.definitions($0, task) } ?? []
         case ChangeKind.rule:
             if !restoreRule(keyReader.word32(), value, task) { keyReader.fail() }
         case ChangeKind.panes, ChangeKind.panesAhead, ChangeKind.edge, ChangeKind.seen, ChangeKind.operatorState,
             ChangeKind.buffered:
-            let id = keyReader.word32()
+            let kept = keyReader.word32()
             guard keyReader.isValid else { break }
+            let id = ChangeKind.ofStores.contains(change) ? former.identity(kept, task) : kept
             if let store = task.store(id) {
                 if !store.restore(change, &keyReader, value) { keyReader.fail() }
             } else if change == ChangeKind.edge {
@@ -138,7 +143,7 @@ final class StateKeeper {
             return true
         }
         guard let rule = KeptRule(value) else { return false }
-        task.keptRules[identity] = rule
+        task.keptRules[identity] = former.rule(rule)
         return true
     }
 
@@ -205,7 +210,7 @@ final class StateKeeper {
     /// Appends the task's whole state to `bytes`. Only right after `collectChanges`, with nothing in between.
     func writeSnapshot(_ task: TaskState, to bytes: Arena) {
         bytes.appendByte(StateIdentities.snapshotFormat)
-        identities.bytes.withUnsafeBufferPointer { bytes.appendBlob($0) }
+        former.kept(identities.bytes, task).withUnsafeBufferPointer { bytes.appendBlob($0) }
         bytes.appendVarint(task.sequence)
         task.lastMeta.withUnsafeBufferPointer { bytes.appendBlob($0) }
         bytes.appendVarint(UInt64(task.keptRules.count))
@@ -231,7 +236,8 @@ final class StateKeeper {
 
     private static func partitionCount(ofDefinitions bytes: UnsafeBufferPointer<UInt8>) -> Int? {
         var reader = BinaryReader(bytes)
-        guard reader.byte() == StateIdentities.format else { return nil }
+        let format = reader.byte()
+        guard format == StateIdentities.format || format == FormerState.format else { return nil }
         let count = reader.count(below: Int(Int32.max))
         return reader.isValid ? count : nil
     }
@@ -244,16 +250,14 @@ final class StateKeeper {
         guard StateIdentities.snapshotFormats.contains(format) else { return false }
         let definitions = reader.blob()
         guard Self.partitionCount(ofDefinitions: definitions) == options.partitions else { return false }
-        task.definitions = Array(definitions)
+        task.definitions = former.definitions(definitions, task)
         task.sequence = reader.varint()
         let meta = reader.blob()
         let isRead =
             format == StateIdentities.snapshotFormat ? readSections(&reader, task) : readInOrder(&reader, task)
-        guard isRead, reader.isValid else { return false }
-        var metaReader = BinaryReader(meta)
-        restoreMeta(&metaReader, task)
+        guard isRead, reader.isValid, restoreMeta(meta, task) else { return false }
         task.isDoubtful = true
-        return metaReader.isValid
+        return true
     }
 
     private func readSections(_ reader: inout BinaryReader, _ task: TaskState) -> Bool {
@@ -276,7 +280,7 @@ final class StateKeeper {
         return true
     }
 
-    /// Format 7: stores had no names, and came in the order of the topology, rules but for.
+    /// Formats 6 and 7: stores had no names, and came in the order of the topology, rules but for.
     private func readInOrder(_ reader: inout BinaryReader, _ task: TaskState) -> Bool {
         guard identities.isSameStructure(task.definitions), let snapshot = SnapshotReader(&reader, keyGroups(task)) else {
             return false

@@ -1,3 +1,4 @@
+import Base
 import Foundation
 import Testing
 
@@ -21,8 +22,8 @@ import Testing
         #expect(StateFixture.all.contains { $0.topology == topology && $0.formats == formats }, "\(formats)")
     }
 
-    @Test(arguments: StateFixture.all.indices, [false, true]) func isRestored(index: Int, fromSnapshot: Bool) throws {
-        let fixture = StateFixture.all[index]
+    @Test(arguments: StateFixture.read.indices, [false, true]) func isRestored(index: Int, fromSnapshot: Bool) throws {
+        let fixture = StateFixture.read[index]
         let rest = StateFixture.parts(fixture.topology).rest
         let straight = try StateFixture.run(fixture.topology)
         let before = straight.outputs.count
@@ -40,6 +41,15 @@ import Testing
         Self.compare(again.description(), run.description(), "\(fixture), restored once more")
         run.finish(at: StateFixtureInput.end)
         Self.compare(run.outputs, wanted, "\(fixture), gone on with")
+    }
+
+    /// Goal: what cannot be gone on with is refused by name, before anything is taken.
+    @Test(arguments: StateFixture.refused.indices) func isRefused(index: Int) throws {
+        let fixture = StateFixture.refused[index]
+        let fault = #expect(throws: Fault.self) { try fixture.begin().restore(fixture.changelogs(), nil) }
+        #expect(fault?.domain == .user)
+        #expect(fault?.detail.contains("step 'flow' was kept as fund flow fifo") == true, "\(fault?.detail ?? "")")
+        #expect(fault?.detail.contains("now says fund flow in one task") == true, "\(fault?.detail ?? "")")
     }
 
     static func compare(_ found: [String], _ wanted: [String], _ what: String) {
