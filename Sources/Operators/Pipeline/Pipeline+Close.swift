@@ -71,9 +71,8 @@ extension Pipeline {
     /// True if a raised alert waits for the step's next close, in whose window its key has no records. The key may have been
     /// forgotten by now: a store that was restored knows nothing of the pane that leaves then.
     private func clearsEmpty(_ step: StepPlan, _ store: WindowStore, _ task: TaskState) -> Bool {
-        rules.contains { rule in
-            rule.hasWindow && rule.spec.at == .close && rule.spec.on[0] == step.index
-                && task.rules[rule.index].raisedIds.contains { !store.hasRecords($0, .closed) }
+        rulesAtClose[step.index].contains { rule in
+            task.rules[rule.index].raisedIds.contains { !store.hasRecords($0, .closed) }
         }
     }
 

@@ -36,7 +36,7 @@ extension Pipeline {
     func processInParts(
         _ plan: SourcePlan, _ source: Int, _ task: TaskState, _ bench: Workbench, _ outbox: inout Outbox
     ) {
-        let own = steps.filter { $0.source == source }
+        let own = stepsOfSource[source]
         let whole = copy(plan.rows, to: plan.stretch)
         for step in own { step.stretch.count = copy(step.selection, to: step.stretch).count }
         // By step: rows of the stretch that have had their turn, and those of them that are still selected.

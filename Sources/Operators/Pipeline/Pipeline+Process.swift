@@ -136,7 +136,7 @@ extension Pipeline {
     package func endOfTime(source: Int, task: TaskState) -> Int64 {
         var end = task.times[source]
         guard end != .min, sources[source].table == nil else { return .min }
-        for step in steps where step.source == source {
+        for step in stepsOfSource[source] {
             guard let store = task.stores[step.index] else { continue }
             let anchor = store.anchor(at: task.times[source])
             end = max(end, store.closesAt(anchor + Int64(store.options.span) + 1))
@@ -244,7 +244,7 @@ extension Pipeline {
         }
         plan.rows.count = count
         if count > 0 {
-            for step in steps where step.source == source { select(step, plan, task) }
+            for step in stepsOfSource[source] { select(step, plan, task) }
             if hasStreams { for operation in operatorsOfSource[source] { refuse(operation, source, plan) } }
             stages?.lap(.selecting)
             findKeys(plan, source, task)
@@ -262,7 +262,7 @@ extension Pipeline {
             if !recordSinks[source].isEmpty { writeRecords(plan, source, task, bench, &outbox) }
             if !repartitionsOfSource[source].isEmpty { writeRepartitioned(plan, source, task, &outbox) }
         } else if hasStreams {
-            for step in steps where step.source == source { step.selection.count = 0 }
+            for step in stepsOfSource[source] { step.selection.count = 0 }
         }
         writeRefused(plan, source, task, from: start, to: end, bench, &outbox)
         stages?.lap(.writing)
@@ -304,16 +304,9 @@ extension Pipeline {
     /// Encodes and looks up the keys of every step; its rows have one.
     private func findKeys(_ plan: SourcePlan, _ source: Int, _ task: TaskState) {
         let batch = plan.batch
-        for key in keyPlans where steps[key.steps[0]].source == source {
+        for (key, own, windows) in keysOfSource[source] {
             // The union of the steps' rows: rows of several steps are looked up once.
-            let rows: Selection
-            if key.steps.count == 1 {
-                rows = steps[key.steps[0]].selection.selection
-            } else {
-                rows = union(key.steps.map { steps[$0] }, plan)
-            }
-            key.encode(rows, arena: batch.arena)
-            let windows = key.steps.map { steps[$0] }.filter { $0.window != nil }
+            key.encode(own.count == 1 ? own[0].selection.selection : union(own, plan), arena: batch.arena)
             guard !windows.isEmpty else { continue }
             let known = windows.count == 1 ? windows[0].selection.selection : union(windows, plan)
             task.groups[key.group].keys.intern(key.encoded.values, in: batch.arena, rows: known, ids: key.ids)

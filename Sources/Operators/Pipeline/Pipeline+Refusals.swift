@@ -179,7 +179,7 @@ extension Pipeline {
     /// A row that no window took may have brought in a key that none holds. Where no step took the row, its id is one
     /// from before and may be any key's; one that no window holds may go all the same.
     private func forgetUnused(_ row: Int, _ source: Int, _ task: TaskState) {
-        for key in keyPlans where steps[key.steps[0]].source == source {
+        for (key, _, _) in keysOfSource[source] {
             let group = task.groups[key.group]
             let id = key.ids[row]
             if !group.isUsed(id), group.keys.hasKey(id) { group.keys.remove(id) }

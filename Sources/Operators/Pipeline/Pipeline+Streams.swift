@@ -81,7 +81,7 @@ extension Pipeline {
     /// Every row of a source up to event time `watermark` has gone through its steps: what they make follows.
     func settle(_ source: Int, _ watermark: Int64, _ task: TaskState, _ outbox: inout Outbox) {
         task.settled[source] = watermark
-        for step in steps where step.source == source && step.window != nil {
+        for step in ownWindows[source] {
             guard let stream = step.stream else { continue }
             // The next closed window may end before it closes.
             let next = watermark == Upstream.idle ? .max : task.stores[step.index]?.nextEnd ?? .max

@@ -55,13 +55,17 @@ package final class Pipeline {
     let sources: [SourcePlan]
     let steps: [StepPlan]
     let rules: [RulePlan]
-    let keyPlans: [KeyPlan]
     /// Names of the key fields of each group.
     let groups: [[String]]
-    /// For each source, the windows that its rows reach, those of them that are its own, and the rules that they can fire.
+    /// For each source, its steps, the windows that its rows reach, those of them that are its own, and the rules that they can fire.
+    let stepsOfSource: [[StepPlan]]
+    /// For each source, the keys of its steps, those that have each, and those of them with a window.
+    let keysOfSource: [[(key: KeyPlan, steps: [StepPlan], windows: [StepPlan])]]
     let windowPasses: [[WindowPass]]
     let ownWindows: [[StepPlan]]
     let rulesOfSource: [[RulePlan]]
+    /// By step: rules that wait for the ends of its windows.
+    let rulesAtClose: [[RulePlan]]
     /// True for sources whose rows a rule looks at one by one where they come out of order.
     let watchesOrder: [Bool]
     let recordSinks: [[RecordSink]]
@@ -113,7 +117,6 @@ package final class Pipeline {
             mayLeap: options.clock != nil, aheadBytesMax: options.aheadBytesMax)
         builder.build(sources: sources)
         steps = builder.steps
-        keyPlans = builder.keyPlans
         groups = builder.groups
         let steps = builder.steps
         rules = spec.rules.enumerated().map { index, rule in
@@ -121,10 +124,21 @@ package final class Pipeline {
         }
         let rules = self.rules
         windowPasses = spec.sources.indices.map { builder.passes(source: $0) }
-        ownWindows = spec.sources.indices.map { source in steps.filter { $0.source == source && $0.window != nil } }
+        stepsOfSource = spec.sources.indices.map { source in steps.filter { $0.source == source } }
+        let keyPlans = builder.keyPlans
+        keysOfSource = spec.sources.indices.map { source in
+            keyPlans.filter { steps[$0.steps[0]].source == source }.map { key in
+                let own = key.steps.map { steps[$0] }
+                return (key, own, own.filter { $0.window != nil })
+            }
+        }
+        ownWindows = stepsOfSource.map { $0.filter { $0.window != nil } }
         watchesOrder = windowPasses.map { $0.contains { $0.window.isRead } }
         rulesOfSource = spec.sources.indices.map { source in
             rules.filter { $0.spec.on.contains { steps[$0].source == source } }
+        }
+        rulesAtClose = steps.map { step in
+            rules.filter { $0.hasWindow && $0.spec.at == .close && $0.spec.on[0] == step.index }
         }
         recordSinks = spec.sources.indices.map { source in
             spec.sinks.enumerated().flatMap { sink, sinkSpec -> [RecordSink] in
@@ -160,7 +174,7 @@ package final class Pipeline {
             guard let window = step.window else { continue }
             // A window that did not change says what it said, unless time or another window has a say.
             window.closesEach = !window.emissionSinks.isEmpty || step.stream != nil
-                || rules.contains { $0.spec.at == .close && $0.spec.on[0] == step.index && !$0.readsOneWindow }
+                || rulesAtClose[step.index].contains { !$0.readsOneWindow }
         }
     }
 
