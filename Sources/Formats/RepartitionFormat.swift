@@ -70,6 +70,9 @@ package struct RepartitionOrigin {
 
 /// Writes rows and marks of one repartition topic, one at a time, to `bytes`.
 package final class RepartitionEncoder {
+    /// Of the records that it writes. Workers that write others do not belong into one group.
+    package static let version = RepartitionFormat.version
+
     /// The value written last.
     package let bytes = Arena(capacity: 1024)
     /// Where in `bytes` what comes from the columns begins; before it stands where the row comes from.

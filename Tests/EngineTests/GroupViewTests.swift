@@ -23,12 +23,13 @@ import Testing
         let sister = member("risk-1\(tag.text)", "worker-b-1-xyz")
         let changed = member("risk-0\(MemberTag(layout: tag.layout, logic: "ff").text)", "worker-c-0-xyz")
         let stranger = member("risk-0\(MemberTag(layout: "ee", logic: tag.logic).text)", "worker-d-0-xyz")
-        let former = member("risk-0\(MemberTag(layout: "dd", logic: "dd").text)", "worker-a-1-old")
+        let former = member("risk-0\(MemberTag(layout: tag.layout, logic: "dd").text)", "worker-a-1-xyz")
+        let namesake = member("risk-0\(MemberTag(layout: "dd", logic: "dd").text)", "worker-a-1-old")
         let tool = member("console-consumer")
-        let view = GroupView([own, sister, changed, stranger, former, tool], tag: tag, instanceId: "worker-a")
-        #expect(view.strangers == [stranger] && view.others == [changed] && view.unknown == [tool])
+        let view = GroupView([own, sister, changed, stranger, former, namesake, tool], tag: tag, instanceId: "worker-a")
+        #expect(view.strangers == [stranger, namesake] && view.others == [changed] && view.unknown == [tool])
         // Without a name of its own nothing is its own.
-        #expect(GroupView([former], tag: tag, instanceId: nil).strangers == [former])
+        #expect(GroupView([former], tag: tag, instanceId: nil).others == [former])
         #expect(GroupView.name(stranger) == "'worker-d-0-xyz' at /10.0.0.7 (layout ee, logic 001122334455)")
         #expect(GroupView.name(tool) == "'console-consumer' at /10.0.0.7")
     }

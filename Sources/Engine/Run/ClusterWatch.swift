@@ -75,8 +75,8 @@ final class ClusterWatch: Sendable {
         if theirs.layout == formerLayout {
             return Fault(
                 .user,
-                "group '\(kafka.group)' has a member of an older build, whose state has format \(Pipeline.formerFormat): "
-                    + "\(GroupView.name(stranger)). It cannot read format \(Pipeline.format), in which this build goes on with that state. "
+                "group '\(kafka.group)' has a member of an older build, whose state has format \(StateFormat.former): "
+                    + "\(GroupView.name(stranger)). It cannot read format \(StateFormat.written), in which this build goes on with that state. "
                     + "Stop all workers of the older build, then start this one: it takes over what they kept")
         }
         return Fault(

@@ -110,7 +110,7 @@ package struct LaneFactory {
         settings.memberTag = tag.text
         settings.clientId = "\(spec.name)-\(number)"
         let name = instanceId.map { "\($0)-\(number)" }
-        let mark = Self.mark(of: topics)
+        let mark = Self.mark(of: topics, tag.layout)
         settings.instanceId = name.map { "\($0)-\(mark)" }
         settings.laneInstanceIds = instanceId.map { worker in (0..<laneCount).map { "\(worker)-\($0)-\(mark)" } } ?? []
         settings.prefetchBytes = kafka.prefetchBytes / laneCount
@@ -121,10 +121,10 @@ package struct LaneFactory {
         return settings
     }
 
-    /// A member that comes back under its name gets its former partitions without a look at what it subscribes to now, so
-    /// the topics are part of the name.
-    private static func mark(of topics: [KafkaSourceTopic]) -> String {
-        var text = topics.map(\.topic).sorted().joined(separator: "\n")
+    /// A member that comes back under its name gets its former partitions without a look at what it subscribes to now, and
+    /// the broker goes on to tell its former client id, so the topics and the layout are part of the name.
+    private static func mark(of topics: [KafkaSourceTopic], _ layout: String) -> String {
+        var text = (topics.map(\.topic).sorted() + [layout]).joined(separator: "\n")
         let hash = text.withUTF8 { bytes in bytes.baseAddress.map { hashBytes($0, bytes.count) } ?? 0 }
         return String(hash & 0xFFFF_FFFF, radix: 36)
     }

@@ -47,11 +47,14 @@ package struct GroupView: Equatable, Sendable {
     /// Members that do not say what they run: older workers, or no workers at all.
     package var unknown: [KafkaWatch.Member] = []
 
-    /// `instanceId`: of this worker, whose own members, and those that it left behind when it was killed, do not count.
+    /// `instanceId`: of this worker, whose own members, and those that it left behind when it was killed, do not count, unless
+    /// they had another layout: those have other names, and may be of somebody who lives.
     package init(_ members: [KafkaWatch.Member], tag: MemberTag, instanceId: String?) {
         for member in members {
-            if let instanceId, member.instanceId?.hasPrefix("\(instanceId)-") == true { continue }
-            guard let theirs = MemberTag(clientId: member.clientId) else {
+            let theirs = MemberTag(clientId: member.clientId)
+            let isOwn = instanceId.map { member.instanceId?.hasPrefix("\($0)-") == true } ?? false
+            if isOwn, theirs == nil || theirs?.layout == tag.layout { continue }
+            guard let theirs else {
                 unknown.append(member)
                 continue
             }

@@ -75,27 +75,10 @@ extension Pipeline {
         task.definitions.isEmpty ? nil : keeper.identities.changes(since: task.definitions)
     }
 
-    /// Of changelogs: what is written, and what is read beside that.
-    package static var format: UInt8 { StateIdentities.format }
-    package static var formerFormat: UInt8 { FormerState.format }
-
     /// A hash of all that gives the state, and the records of repartition topics, their meaning.
-    package var layout: String { layout(of: Array(keeper.identities.bytes.prefix(keeper.identities.structureCount))) }
-
+    package var layout: String { keeper.layout }
     /// What the build before says of the same topology. Its state is read; what this build writes, it does not read.
-    package var formerLayout: String { layout(of: keeper.former.structure) }
-
-    private func layout(of structure: [UInt8]) -> String {
-        var bytes = structure
-        let notes = StateNotes(spec)
-        bytes += Array(notes.topology.utf8)
-        for topic in notes.topics { bytes += Array("\n\(topic.source) \(topic.topic)".utf8) }
-        for repartition in spec.repartitions {
-            let fields = spec.sources[repartition.source].schema.fields.map { "\($0.name): \($0.type)" }
-            bytes += Array("\n\(repartition.topic) \(fields)".utf8)
-        }
-        return Sha256.hex(bytes)
-    }
+    package var formerLayout: String { keeper.formerLayout }
 
     // MARK: Where the records came from
 

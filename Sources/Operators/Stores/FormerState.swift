@@ -2,11 +2,13 @@ import Base
 import Dataflow
 import Records
 
-/// Reads what the build before kept of a topology, format 6 of changelog and snapshot, as what this one would have kept.
+/// Reads what the build before kept of a topology, format 6 of changelog and snapshot, as what this one would
+/// have kept.
 ///
-/// Only the records of definitions and of the task as a whole were others. But the identities of steps and tables were
-/// made with another number, and stand in the keys of all the others: a task that began under those goes on with them in its
-/// changelog, where a new record has to replace the old one of its key, and knows them by those of today in memory.
+/// Only the records of definitions and of the task as a whole were others. But the identities of steps and
+/// tables were made with another number, and stand in the keys of all the others: a task that began under
+/// those goes on with them in its changelog, where a new record has to replace the old one of its key, and
+/// knows them by those of today in memory.
 struct FormerState {
     static let format: UInt8 = 6
 
@@ -26,7 +28,9 @@ struct FormerState {
         former = Dictionary(pairs.map { ($0.now, $0.then) }, uniquingKeysWith: { first, _ in first })
         let then = former
         let structure = identities.bytes.prefix(identities.structureCount)
-        self.structure = structure.withUnsafeBufferPointer { Self.rewritten($0, format: Self.format) { then[$0] ?? $0 } } ?? []
+        self.structure =
+            structure.withUnsafeBufferPointer { Self.rewritten($0, format: Self.format) { then[$0] ?? $0 } }
+            ?? []
     }
 
     // MARK: Identities
@@ -40,7 +44,8 @@ struct FormerState {
 
     /// Gives the keys of a changelog's records, from `start` on, the identities under which the task began.
     func rename(_ outbox: inout Outbox, from start: Int) {
-        for record in outbox.records[start...] where record.destination == .changelog && record.keyCount >= 5 {
+        for record in outbox.records[start...] where record.destination == .changelog && record.keyCount >= 5
+        {
             let key = outbox.bytes.base + record.keyOffset
             guard ChangeKind.ofStores.contains(key[0]) else { continue }
             var reader = BinaryReader(UnsafeBufferPointer(start: key + 1, count: 4))
@@ -57,7 +62,8 @@ struct FormerState {
 
     // MARK: Definitions
 
-    /// Definitions as today's build would have kept them; notes whether they were kept under the identities of then.
+    /// Definitions as today's build would have kept them; notes whether they were kept under the identities
+    /// of then.
     func definitions(_ kept: UnsafeBufferPointer<UInt8>, _ task: TaskState) -> [UInt8] {
         task.keptFormat = kept.first ?? StateIdentities.format
         return Self.rewritten(kept) { identity($0, task) } ?? Array(kept)
@@ -70,7 +76,9 @@ struct FormerState {
     }
 
     private static func rewritten(
-        _ kept: UnsafeBufferPointer<UInt8>, format: UInt8 = StateIdentities.format, _ identity: (UInt32) -> UInt32
+        _ kept: UnsafeBufferPointer<UInt8>,
+        format: UInt8 = StateIdentities.format,
+        _ identity: (UInt32) -> UInt32
     ) -> [UInt8]? {
         var reader = BinaryReader(kept)
         let arena = Arena(capacity: kept.count + 64)
@@ -93,8 +101,8 @@ struct FormerState {
 
     // MARK: The task as a whole
 
-    /// A task's own record as today's build would have kept it. Where nothing has said yet which build wrote it, its length
-    /// does.
+    /// A task's own record as today's build would have kept it. Where nothing has said yet which build wrote
+    /// it, its length does.
     func meta(_ kept: UnsafeBufferPointer<UInt8>, _ task: TaskState) -> [UInt8] {
         let isFormer =
             task.keptFormat == Self.format

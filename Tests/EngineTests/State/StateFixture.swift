@@ -4,8 +4,8 @@ import Foundation
 import Records
 import Testing
 
-/// State as a build has once kept it, in a folder of `Fixtures`: for each task the records of its changelog and a snapshot, and
-/// what it held.
+/// State as a build has once kept it, in a folder of `Fixtures`: for each task the records of its changelog
+/// and a snapshot, and what it held.
 struct StateFixture {
     /// A folder of `Fixtures`, with its topology.
     var topology: String
@@ -13,7 +13,9 @@ struct StateFixture {
     var formats: String
 
     static let topologies = ["everything", "flow", "repartitioned"]
-    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures")
+    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+        "Fixtures"
+    )
 
     static func text(_ topology: String) throws -> String {
         try String(contentsOf: folder.appendingPathComponent("\(topology)/topology.yaml"), encoding: .utf8)
@@ -23,8 +25,13 @@ struct StateFixture {
 
     /// Every one that is kept.
     static let all: [StateFixture] = topologies.flatMap { topology in
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.appendingPathComponent(topology).path)) ?? []
-        return names.filter { $0.hasPrefix("changelog-") }.sorted().map { StateFixture(topology: topology, formats: $0) }
+        let names =
+            (try? FileManager.default.contentsOfDirectory(
+                atPath: folder.appendingPathComponent(topology).path
+            )) ?? []
+        return names.filter { $0.hasPrefix("changelog-") }.sorted().map {
+            StateFixture(topology: topology, formats: $0)
+        }
     }
 
     static let read = all.filter { !$0.isRefused }
@@ -35,7 +42,10 @@ struct StateFixture {
     private var place: URL { Self.folder.appendingPathComponent("\(topology)/\(formats)") }
 
     /// How much of the input it has taken, and how much of that after the snapshot was written.
-    static func parts(_ topology: String) -> (before: ArraySlice<StateFixtureInput>, tail: ArraySlice<StateFixtureInput>, rest: ArraySlice<StateFixtureInput>) {
+    static func parts(_ topology: String) -> (
+        before: ArraySlice<StateFixtureInput>, tail: ArraySlice<StateFixtureInput>,
+        rest: ArraySlice<StateFixtureInput>
+    ) {
         let records = StateFixtureInput.records(topology)
         return (records[..<220], records[220..<264], records[264...])
     }
@@ -69,7 +79,10 @@ struct StateFixture {
 
     private var files: SnapshotFiles {
         SnapshotFiles(
-            folder: place.path, owner: SnapshotFiles.Owner(cluster: "c", group: "g", topology: topology), clock: FixedClock())
+            folder: place.path,
+            owner: SnapshotFiles.Owner(cluster: "c", group: "g", topology: topology),
+            clock: FixedClock()
+        )
     }
 
     func write(_ run: StateFixtureRun) throws {
@@ -77,7 +90,9 @@ struct StateFixture {
         for task in 0..<run.partitions {
             var data = Data()
             for change in run.changelogs[task] {
-                func append(_ number: Int64) { withUnsafeBytes(of: number.littleEndian) { data.append(contentsOf: $0) } }
+                func append(_ number: Int64) {
+                    withUnsafeBytes(of: number.littleEndian) { data.append(contentsOf: $0) }
+                }
                 append(change.offset)
                 append(Int64(change.key.count))
                 append(Int64(change.value?.count ?? -1))
@@ -106,7 +121,9 @@ struct StateFixture {
                 let (keyCount, valueCount) = (Int(number()), Int(number()))
                 let valueStart = at + keyCount
                 let value = valueCount < 0 ? nil : Array(data[valueStart..<valueStart + valueCount])
-                changes.append(StateFixtureRun.Change(offset: offset, key: Array(data[at..<valueStart]), value: value))
+                changes.append(
+                    StateFixtureRun.Change(offset: offset, key: Array(data[at..<valueStart]), value: value)
+                )
                 at = valueStart + max(0, valueCount)
             }
             return changes
@@ -117,12 +134,15 @@ struct StateFixture {
         try (0..<Self.partitions(topology)).map { task in
             let snapshot = try SnapshotFiles.read(SnapshotFiles.path(place.path, Int32(task)))
             return (
-                Array(UnsafeBufferPointer(start: snapshot.bytes.base, count: snapshot.bytes.count)), snapshot.changelogEnd
+                Array(UnsafeBufferPointer(start: snapshot.bytes.base, count: snapshot.bytes.count)),
+                snapshot.changelogEnd
             )
         }
     }
 
     func state() throws -> [String] {
-        try String(contentsOf: place.appendingPathComponent("state.jsonl"), encoding: .utf8).split(separator: "\n").map(String.init)
+        try String(contentsOf: place.appendingPathComponent("state.jsonl"), encoding: .utf8).split(
+            separator: "\n"
+        ).map(String.init)
     }
 }

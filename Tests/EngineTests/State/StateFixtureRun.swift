@@ -8,8 +8,8 @@ import Records
 import Testing
 import Topology
 
-/// A topology on all its tasks in memory, with what a broker and a disk would keep of them. What is read and committed when
-/// depends on the input alone.
+/// A topology on all its tasks in memory, with what a broker and a disk would keep of them. What is read and
+/// committed when depends on the input alone.
 final class StateFixtureRun {
     struct Change {
         var offset: Int64
@@ -52,7 +52,12 @@ final class StateFixtureRun {
         let whole = try #require(read, "\(diagnostics)")
         spec = partitions > 1 ? whole.repartitioned() : whole
         self.partitions = partitions
-        var options = Pipeline.Options(rowsMax: Self.rowsMax, clock: nil, tracksChanges: true, partitions: partitions)
+        var options = Pipeline.Options(
+            rowsMax: Self.rowsMax,
+            clock: nil,
+            tracksChanges: true,
+            partitions: partitions
+        )
         var lives: UInt64 = 0
         options.newIncarnation = {
             lives += 1
@@ -71,13 +76,17 @@ final class StateFixtureRun {
     // MARK: Running
 
     private func partition(of key: [UInt8]) -> Int {
-        key.isEmpty ? 0 : key.withUnsafeBufferPointer { Int(hashBytes($0.baseAddress!, $0.count) % UInt64(partitions)) }
+        key.isEmpty
+            ? 0
+            : key.withUnsafeBufferPointer { Int(hashBytes($0.baseAddress!, $0.count) % UInt64(partitions)) }
     }
 
     /// Takes records one after the other, with a commit after every `rows`.
     func take(_ records: ArraySlice<StateFixtureInput>, commitEvery rows: Int = 11) throws {
         for (index, record) in records.enumerated() {
-            let source = try #require(spec.sources.firstIndex { $0.name == record.source && !$0.origin.isStream })
+            let source = try #require(
+                spec.sources.firstIndex { $0.name == record.source && !$0.origin.isStream }
+            )
             let key = Array(record.key.utf8)
             let place = Place(source: source, task: partition(of: key))
             topics[place, default: Topic()].records.append(Record(key: key, value: Array(record.json.utf8)))
@@ -136,8 +145,11 @@ final class StateFixtureRun {
                 storage.timestamps[row] = 1
             }
             pipeline.process(
-                RawRecords(at: storage, from: 0, count: records.count), source: place.source, task: tasks[place.task],
-                outbox: &outboxes[place.task])
+                RawRecords(at: storage, from: 0, count: records.count),
+                source: place.source,
+                task: tasks[place.task],
+                outbox: &outboxes[place.task]
+            )
         }
         topics[place]?.read += records.count
     }
@@ -150,7 +162,8 @@ final class StateFixtureRun {
             let key = outboxes[task].key(of: record).map { Array($0) }
             let value = outboxes[task].value(of: record).map { Array($0) } ?? []
             switch record.destination {
-            case .sink(let sink): outputs.append("\(spec.sinks[sink].name) \(String(decoding: value, as: UTF8.self))")
+            case .sink(let sink):
+                outputs.append("\(spec.sinks[sink].name) \(String(decoding: value, as: UTF8.self))")
             case .repartition(let index):
                 let to = record.partition >= 0 ? Int(record.partition) : partition(of: key ?? [])
                 topics[Place(source: spec.repartitions[index].source, task: to), default: Topic()].records
@@ -169,7 +182,9 @@ final class StateFixtureRun {
         for record in outboxes[task].records {
             let key = outboxes[task].key(of: record).map { Array($0) } ?? []
             let value = outboxes[task].value(of: record).map { Array($0) }
-            changelogs[task].append(Change(offset: (changelogs[task].last?.offset ?? -1) + 1, key: key, value: value))
+            changelogs[task].append(
+                Change(offset: (changelogs[task].last?.offset ?? -1) + 1, key: key, value: value)
+            )
         }
         outboxes[task].removeAll()
     }
@@ -180,7 +195,9 @@ final class StateFixtureRun {
             let bytes = Arena(capacity: 1024)
             pipeline.writeSnapshot(tasks[task], to: bytes)
             snapshots[task] = (
-                Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count)), (changelogs[task].last?.offset ?? -1) + 1)
+                Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count)),
+                (changelogs[task].last?.offset ?? -1) + 1
+            )
         }
     }
 
@@ -209,8 +226,12 @@ final class StateFixtureRun {
             }
             for change in changelogs[index] where change.offset >= from {
                 try change.key.withUnsafeBufferPointer { key in
-                    guard let value = change.value else { return try pipeline.restore(key: key, value: nil, task: task) }
-                    try value.withUnsafeBufferPointer { try pipeline.restore(key: key, value: $0, task: task) }
+                    guard let value = change.value else {
+                        return try pipeline.restore(key: key, value: nil, task: task)
+                    }
+                    try value.withUnsafeBufferPointer {
+                        try pipeline.restore(key: key, value: $0, task: task)
+                    }
                 }
             }
             #expect(!task.isContradicted && !task.isDoubtful)
@@ -232,14 +253,17 @@ final class StateFixtureRun {
             lines += entries.sorted()
             for store in pipeline.summaries(task) {
                 lines.append(
-                    number + "\"store\":\"\(store.store)\",\"keys\":\(store.keys),\"waiting\":\(store.waiting),"
-                        + "\"closed\":\(store.closedUntil.map(String.init) ?? "null")}")
+                    number
+                        + "\"store\":\"\(store.store)\",\"keys\":\(store.keys),\"waiting\":\(store.waiting),"
+                        + "\"closed\":\(store.closedUntil.map(String.init) ?? "null")}"
+                )
             }
             for (index, source) in spec.sources.enumerated() {
                 let mark = task.marks[index].map { "[\($0.offset),\($0.timestamp),\($0.hash)]" } ?? "null"
                 lines.append(
                     number + "\"source\":\"\(source.name)\",\"position\":\(task.positions[index]),"
-                        + "\"watermark\":\(task.watermarks[index]),\"mark\":\(mark)}")
+                        + "\"watermark\":\(task.watermarks[index]),\"mark\":\(mark)}"
+                )
             }
             lines.append(number + "\"late\":\(task.lateCount),\"life\":\(task.incarnation)}")
         }
