@@ -69,33 +69,20 @@ package struct RedisSinkPart: RunnableSink, SinkPart {
     private static func keyParts(
         _ pattern: ScalarText, _ drafts: [StepDraft], _ context: ReadingContext
     ) -> [KeyPart]? {
-        let parts: [ScalarText.TemplatePart]
-        switch pattern.templateParts() {
-        case .failure(let mistake):
-            context.report(mistake, pattern)
-            return nil
-        case .success(let found): parts = found
-        }
-        var result: [KeyPart] = []
         var named: Set<String> = []
-        for part in parts {
-            switch part {
-            case .text(let text): result.append(.text(text))
-            case .expression(let text):
-                let quoted = text.text.count > 2 && text.text.hasPrefix("`") && text.text.hasSuffix("`")
-                let name = quoted ? String(text.text.dropFirst().dropLast()) : text.text
-                for draft in drafts {
-                    guard let key = draft.key, !key.contains(name) else { continue }
-                    context.error(
-                        text.position,
-                        "step \(draft.name) has no key field "
-                            + "'\(text.shown)'\(NearestName.hint(name, among: key))")
-                    return nil
-                }
-                named.insert(name)
-                result.append(.field(name))
+        let result = context.keyParts(pattern) { name, text in
+            for draft in drafts {
+                guard let key = draft.key, !key.contains(name) else { continue }
+                context.error(
+                    text.position,
+                    "step \(draft.name) has no key field "
+                        + "'\(text.shown)'\(NearestName.hint(name, among: key))")
+                return false
             }
+            named.insert(name)
+            return true
         }
+        guard let result else { return nil }
         for draft in drafts {
             guard let missing = draft.key?.first(where: { !named.contains($0) }) else { continue }
             context.error(

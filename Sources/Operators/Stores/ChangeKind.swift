@@ -1,3 +1,6 @@
+import Dataflow
+import Records
+
 /// The kinds of records in a changelog; the first byte of their keys.
 enum ChangeKind {
     /// The task as a whole: positions, watermarks, what was closed. One record, the last of each commit.
@@ -21,4 +24,15 @@ enum ChangeKind {
 
     /// Those whose keys name a step or a table.
     static let ofStores: Set<UInt8> = [panes, operatorState, buffered, panesAhead]
+}
+
+extension Outbox {
+    /// Appends what the store `id` keeps under a key; both stand in `bytes`. nil: it keeps nothing any more.
+    mutating func addState(_ id: UInt32, _ key: Range<Int>, _ value: Range<Int>?, partition: Int32) {
+        let start = bytes.count
+        bytes.appendByte(ChangeKind.operatorState)
+        bytes.appendWord(id)
+        bytes.append(key)
+        add(.changelog, partition: partition, key: start..<bytes.count, value: value)
+    }
 }

@@ -43,13 +43,7 @@ class OperatorTask: TaskStore {
 
     func drainChanges(into outbox: inout Outbox) {
         let bytes = outbox.bytes
-        state.drainChanges(into: bytes) { key, value in
-            let start = bytes.count
-            bytes.appendByte(ChangeKind.operatorState)
-            bytes.appendWord(id)
-            bytes.append(key)
-            outbox.add(.changelog, partition: partition, key: start..<bytes.count, value: value)
-        }
+        state.drainChanges(into: bytes) { outbox.addState(id, $0, $1, partition: partition) }
         buffer.drainChanges(into: bytes) { sequence, value in
             let start = bytes.count
             bytes.appendByte(ChangeKind.buffered)

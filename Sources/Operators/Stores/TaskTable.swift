@@ -24,14 +24,7 @@ final class TaskTable: TaskStore {
     }
 
     func drainChanges(into outbox: inout Outbox) {
-        let bytes = outbox.bytes
-        table.drainChanges(into: bytes) { key, value in
-            let start = bytes.count
-            bytes.appendByte(ChangeKind.operatorState)
-            bytes.appendWord(id)
-            bytes.append(key)
-            outbox.add(.changelog, partition: partition, key: start..<bytes.count, value: value)
-        }
+        table.drainChanges(into: outbox.bytes) { outbox.addState(id, $0, $1, partition: partition) }
     }
 
     func restore(_ change: UInt8, _ key: inout BinaryReader, _ value: UnsafeBufferPointer<UInt8>?) -> Bool {

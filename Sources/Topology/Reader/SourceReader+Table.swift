@@ -112,28 +112,13 @@ extension SourceReader {
 
     /// `names`: the fields of the table's key; nil: not known.
     private func keyParts(_ pattern: ScalarText, _ names: [String]?) -> [KeyPart]? {
-        let parts: [ScalarText.TemplatePart]
-        switch pattern.templateParts() {
-        case .failure(let mistake):
-            context.report(mistake, pattern)
-            return nil
-        case .success(let found): parts = found
+        let result = context.keyParts(pattern) { name, text in
+            guard let names, !names.contains(name) else { return true }
+            context.error(
+                text.position, "the table has no key field '\(text.shown)'\(NearestName.hint(name, among: names))")
+            return false
         }
-        var result: [KeyPart] = []
-        for part in parts {
-            switch part {
-            case .text(let text): result.append(.text(text))
-            case .expression(let text):
-                let isQuoted = text.text.count > 2 && text.text.hasPrefix("`") && text.text.hasSuffix("`")
-                let name = isQuoted ? String(text.text.dropFirst().dropLast()) : text.text
-                if let names, !names.contains(name) {
-                    context.error(
-                        text.position, "the table has no key field '\(text.shown)'\(NearestName.hint(name, among: names))")
-                    return nil
-                }
-                result.append(.field(name))
-            }
-        }
+        guard let result else { return nil }
         if let missing = names?.first(where: { !result.contains(.field($0)) }) {
             context.error(
                 pattern.position, "the key leaves out '\(missing)', so different keys would share one entry; write {\(missing)} in it")
