@@ -28,12 +28,7 @@ struct LagReader {
             ?? 1
         let within = reader["within"].map { context.duration($0, "within", least: 1) }
         let limits = step.readLimits(reader, [.memory])
-        if draft.key == [], !step.mapping.isGiven("key") {
-            context.error(
-                step.mapping.position,
-                "\(step.mapping.what) needs 'key', of which the records before are looked at; write key: merchant_id"
-            )
-        }
+        step.checkKey(draft, ", of which the records before are looked at", example: "merchant_id")
         guard context.diagnostics.count == before, draft.spec != nil, let key = draft.key, let columns,
             let count, let limits,
             let time = draft.timeField

@@ -39,7 +39,7 @@ package final class LagState: OperatorState {
     func forEach(before time: Int64, of key: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
         guard let id = keys.find(key) else { return }
         let count = entries[Int(id)].records.count
-        for back in 1...max(count, 1) where back <= count {
+        for back in stride(from: 1, through: count, by: 1) {
             let place = (entries[Int(id)].first + count - back) % count
             if let within, time - entries[Int(id)].records[place].time > within { return }
             entries[Int(id)].records[place].bytes.withUnsafeBufferPointer(body)

@@ -257,7 +257,7 @@ extension Pipeline {
                 for rule in rulesOfSource[source] { fire(rule, plan, source, task, bench) }
                 stages?.lap(.rules)
             }
-            if hasStreams { take(plan, source, task) }
+            if hasStreams { take(plan, source, task, &outbox) }
             if !bench.pending.isEmpty { writePending(plan, source, task, bench, &outbox) }
             if !recordSinks[source].isEmpty { writeRecords(plan, source, task, bench, &outbox) }
             if !repartitionsOfSource[source].isEmpty { writeRepartitioned(plan, source, task, &outbox) }

@@ -107,17 +107,19 @@ extension Pipeline {
 
     /// Hands the rows of a stretch to the operators that take them: those of event-time order have them put into their
     /// buffers, where those that event time has passed are late.
-    func take(_ plan: SourcePlan, _ source: Int, _ task: TaskState) {
+    func take(_ plan: SourcePlan, _ source: Int, _ task: TaskState, _ outbox: inout Outbox) {
         for operation in operatorsOfSource[source] {
             switch operation.order {
-            case .asTheyCome: pass(plan, source, operation, task)
+            case .asTheyCome: pass(plan, source, operation, task, &outbox)
             case .eventTime: buffer(plan, source, operation, task)
             }
         }
     }
 
     /// By row, then by input.
-    private func pass(_ plan: SourcePlan, _ source: Int, _ operation: OperatorPlan, _ task: TaskState) {
+    private func pass(
+        _ plan: SourcePlan, _ source: Int, _ operation: OperatorPlan, _ task: TaskState, _ outbox: inout Outbox
+    ) {
         guard let state = task.operators[operation.step.index] else { return }
         let own = operation.inputs.filter { $0.step.source == source }
         let others = operation.intakes.reduce(Int64.max) { $1.source == source ? $0 : min($0, task.settled[$1.source]) }
@@ -140,6 +142,7 @@ extension Pipeline {
         }
         if operation.taken.isEmpty { return }
         count(of: operation) { state.pass(operation, of: source) }
+        takeLetters(operation.rows, &outbox)
     }
 
     private func buffer(_ plan: SourcePlan, _ source: Int, _ operation: OperatorPlan, _ task: TaskState) {

@@ -38,12 +38,7 @@ struct SequenceReader {
         let pattern = readPattern(reader, draft)
         // The records of a run are not kept, only their times.
         let limits = step.readLimits(reader, reader.isGiven("repeat") ? [.memory] : [.memory, .rowsPerKey])
-        if draft.key == [], !step.mapping.isGiven("key") {
-            context.error(
-                step.mapping.position,
-                "\(step.mapping.what) needs 'key', by which the records of a sequence go together; write key: merchant_id"
-            )
-        }
+        step.checkKey(draft, ", by which the records of a sequence go together", example: "merchant_id")
         guard context.diagnostics.count == before, draft.spec != nil, let key = draft.key, let within, let by,
             let pattern,
             let limits

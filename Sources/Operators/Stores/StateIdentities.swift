@@ -73,7 +73,8 @@ struct StateIdentities {
         StateNotes(spec).append(to: arena)
         bytes = Array(UnsafeBufferPointer(start: arena.base, count: arena.count))
         let ids = kept.map(\.id) + self.rules
-        require(Set(ids).count == ids.count, "two steps or rules whose names have one hash")
+        // 0 is the id of what is not kept.
+        require(Set(ids).count == ids.count && !ids.contains(0), "two steps or rules whose names have one hash, or one that has none")
     }
 
     static func id(_ name: String, _ definition: String, _ number: UInt8 = idNumber) -> UInt32 {

@@ -70,7 +70,7 @@ final class SnapshotWriter {
         bytes.appendWord(UInt64(0))
         store.write(to: self)
         let length = UInt64(bytes.count - place - 8).littleEndian
-        withUnsafeBytes(of: length) { bytes.base.advanced(by: place).update(from: $0.bindMemory(to: UInt8.self).baseAddress!, count: 8) }
+        UnsafeMutableRawPointer(bytes.base + place).storeBytes(of: length, as: UInt64.self)
     }
 }
 

@@ -44,12 +44,7 @@ struct TopReader {
         guard let fields = step.adding([Field(name: "rank", type: .int)], to: draft, "top") else {
             return step.addMistake()
         }
-        if draft.key == [], !step.mapping.isGiven("key") {
-            context.error(
-                step.mapping.position,
-                "\(step.mapping.what) needs 'key': among which records it looks for the greatest; write key: category"
-            )
-        }
+        step.checkKey(draft, ": among which records it looks for the greatest", example: "category")
         guard context.diagnostics.count == before, draft.spec != nil, let key = draft.key, let count,
             let order, let by,
             let limits, let time = draft.timeField

@@ -247,6 +247,12 @@ package struct OperatorReader {
 
     // MARK: What operators read
 
+    /// A mistake where the step has no key and its input none either; `why` stands behind the word.
+    package func checkKey(_ draft: StepDraft, _ why: String, example: String) {
+        guard draft.key == [], !mapping.isGiven("key") else { return }
+        context.error(mapping.position, "\(mapping.what) needs 'key'\(why); write key: \(example)")
+    }
+
     /// The position of a field of the input; a mistake where it has none of that name.
     package func fieldIndex(_ name: ScalarText, _ input: StepReader.Input) -> Int? {
         if let place = input.fields.firstIndex(where: { $0.name == name.text }) { return place }
