@@ -75,7 +75,7 @@ let package = Package(
         library(
             "Engine",
             uses: [
-                "Base", "Records", "State", "Topology", "Dataflow", "Formats", "Operators",
+                "Base", "Records", "State", "Topology", "Dataflow", "Formats", "Models", "Operators",
                 "Connectors", "Runtime",
             ],
             c: ["CMicrohttpd"]

@@ -204,6 +204,13 @@ extension Limits {
             "latencyPathsListed", "paths_listed", number(latencyPathsListed), "paths to one rule that `lint` lists",
             "of each source only the longest is listed", .place("`lint`")),
         entry(
+            "ruleSetBytesMax", "rule_set_bytes", bytes(ruleSetBytesMax), "a topology that is deployed while it runs",
+            "it is refused", .command),
+        entry(
+            "ruleSetsRemembered", "rule_sets_remembered", number(ruleSetsRemembered),
+            "epochs after which it is known which rules a task that was away has seen",
+            "every rule judges the task's keys once", .nowhere),
+        entry(
             "modelBytesMax", "model_bytes", bytes(modelBytesMax), "a model's file", "it is refused", .command),
         entry("modelDepthMax", "model_depth", number(modelDepthMax), "the nesting in it", "it is refused", .command),
         entry(

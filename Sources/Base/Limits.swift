@@ -109,6 +109,10 @@ package enum Limits {
     /// Levels of one step, and the items that a row of it lists.
     package static let levelsMax = 32
     package static let levelItemsListed = 64
+    /// Bytes of a topology's text that is deployed while it runs.
+    package static let ruleSetBytesMax = 900 << 10
+    /// Epochs of rules by which a task that was away may have been judged last, for which it is known which rules changed.
+    package static let ruleSetsRemembered = 20
     /// Bytes of a model's file, the nesting in it, the features and outputs of a model, and the nodes of a tree.
     package static let modelBytesMax = 512 << 20
     package static let modelDepthMax = 64

@@ -126,11 +126,27 @@ package protocol LaneSink: AnyObject {
     func changelogEnd(of task: Int32) -> Int64?
     /// So much waits for the next commit that it should be made now.
     var needsCommit: Bool { get }
+    /// From the next record on the topology's sinks are these; nothing sent before waits for its commit. Throws if one
+    /// cannot be had.
+    func route(_ sinks: [SinkRoute]) throws(Fault)
     func close()
 }
 
 extension LaneSink {
     package var needsCommit: Bool { false }
+    package func route(_ sinks: [SinkRoute]) throws(Fault) {}
+}
+
+/// Where records of a sink go from now on.
+package struct SinkRoute: Equatable, Sendable {
+    /// nil: it is not Kafka's.
+    package var topic: String?
+    /// Its index so far; nil: it is new.
+    package var former: Int?
+
+    package init(topic: String?, former: Int?) {
+        (self.topic, self.former) = (topic, former)
+    }
 }
 
 /// The changelogs of tasks. Used by one thread.
@@ -201,8 +217,10 @@ package protocol LaneGraph: AnyObject {
     func carryWatermarks(quiet: Set<SourcePartition>, atEnd: Set<SourcePartition>, into outbox: inout Outbox)
     /// The last record that was read of a partition, as of the commit that is under way.
     func note(_ mark: LogMark, of partition: SourcePartition)
-    /// Appends what must go out with this commit and comes of no record: alerts that a restored task cannot go on with.
-    func collectOutputs(task: Int32, into outbox: inout Outbox)
+    /// Appends what must go out with this commit and comes of no record: alerts that a restored task cannot go on with,
+    /// what other rules say of what is there already, and that the task goes on with those. True: the commit is to say who
+    /// makes it, though nothing was read.
+    func collectOutputs(task: Int32, into outbox: inout Outbox) -> Bool
     /// Appends what changed in a task since the last call, `positions` (by source) included, and of repartition topics
     /// `written`, the next offset of each writer.
     func collectChanges(task: Int32, positions: [Int: Int64], written: [Int: [Int64]], into changes: inout Outbox)
@@ -210,6 +228,9 @@ package protocol LaneGraph: AnyObject {
     func warnings() -> [String]
     /// Everything sent before is durable: caches may be brought up to date, and must be if it is the last time.
     func committed(isLast: Bool)
+    /// Right after a commit: takes over a changed topology, if one waits. Every task goes on with what it still has of
+    /// their state. Returns where its sinks go then; nil: nothing changed.
+    func change() throws(Fault) -> [SinkRoute]?
     /// Sets what the graph has counted since it was made; called after commits.
     func count(into status: inout LaneStatus)
     /// Adds what else the graph knows to a status.

@@ -11,6 +11,8 @@ package enum Destination: Equatable, Sendable {
     case changelog
     /// A repartition topic of the topology, by index.
     case repartition(Int)
+    /// Which rules the record's partition goes on with, and from where.
+    case acknowledgement
 }
 
 /// Output records of one lane between two commits, flat: tasks append, sinks read, the commit empties.

@@ -10,7 +10,7 @@ package final class FollowedSink: LaneSink {
     private let base: any LaneSink
     private let followers: [any RecordsSink]
     /// By sink: its place in `followers`.
-    private let places: [Int: Int]
+    private var places: [Int: Int]
     /// By follower.
     private var held: [Outbox]
     private let heldBytesMax: Int
@@ -51,6 +51,16 @@ package final class FollowedSink: LaneSink {
 
     package var needsCommit: Bool {
         base.needsCommit || held.reduce(0) { $0 + $1.bytes.count } > heldBytesMax
+    }
+
+    /// Followers stay those that they are; which sink each belongs to may change.
+    package func route(_ sinks: [SinkRoute]) throws(Fault) {
+        try base.route(sinks)
+        var moved: [Int: Int] = [:]
+        for (sink, route) in sinks.enumerated() {
+            if let place = route.former.flatMap({ places[$0] }) { moved[sink] = place }
+        }
+        places = moved
     }
 
     package func close() { base.close() }

@@ -223,6 +223,9 @@ package final class Lane {
         if cycle.isDue(at: now(), lag: { partitions.keys.reduce(0) { $0 + (source.lag(of: $1) ?? 0) } }) {
             try commit(isLast: false)
             held.saveNext(options)
+            // Behind the snapshot, which holds what was committed and nothing else; and not between two assignments, when
+            // tasks in memory may be others' by now.
+            if restore != nil, status.isReady, let routes = try graph.change() { try sink.route(routes) }
             if now() - publishedAt >= Self.publishMilliseconds {
                 publishedAt = now()
                 for warning in graph.warnings() { Log.warning(warning) }
@@ -361,7 +364,12 @@ package final class Lane {
         let ended = ended
         graph.carryWatermarks(quiet: ended.quiet, atEnd: ended.all, into: &outbox)
         let tasks = ownTasks
-        if restore != nil { for task in tasks { graph.collectOutputs(task: task, into: &outbox) } }
+        if restore != nil {
+            for task in tasks where graph.collectOutputs(task: task, into: &outbox) {
+                // Its positions carry the generation by which the broker knows whether the task is ours.
+                for partition in partitions.keys where partition.partition == task { partitions[partition]?.hasMoved = true }
+            }
+        }
         try sendOutputs()
         var positions: [SourcePartition: Int64] = [:]
         // A partition that was not begun has no position, so that whoever comes next reads the tables first too.

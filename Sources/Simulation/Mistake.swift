@@ -35,6 +35,13 @@ package enum Mistake: String, CaseIterable, Sendable {
     case sourceUncommitted
     /// A partition is said to be read to its end before it is.
     case endTold
+    // Rules that change.
+    /// A task does not always say that it goes on with other rules.
+    case acknowledgementLost
+    /// It says so before that is certain.
+    case acknowledgementOutside
+    /// What is kept of rules, so that alerts of those that go are cleared, is not written.
+    case rulesUnwritten
     /// Nobody says behind a repartition topic how far event time has come.
     case marksUnsent
 
@@ -46,6 +53,7 @@ package enum Mistake: String, CaseIterable, Sendable {
         case (.edgesUnwritten, 2): !isRemoval
         case (.stateUnwritten, Self.operatorState): !isRemoval
         case (.stateLeft, Self.operatorState): isRemoval
+        case (.rulesUnwritten, Self.rule): !isRemoval
         case (.rowsUnwritten, Self.buffered): !isRemoval
         case (.rowsLeft, Self.buffered): isRemoval
         default: false
@@ -54,4 +62,5 @@ package enum Mistake: String, CaseIterable, Sendable {
 
     private static let operatorState: UInt8 = 5
     private static let buffered: UInt8 = 6
+    private static let rule: UInt8 = 8
 }

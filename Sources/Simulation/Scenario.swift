@@ -14,6 +14,8 @@ struct Scenario {
 
     var name: String
     var topology: String
+    /// Texts that become the rules while the feed lasts, one after the other.
+    var variants: [String] = []
     var partitions: Int32
     /// In the order in which they are published.
     var feed: [Fed]
@@ -34,7 +36,7 @@ struct Scenario {
 
     static let all: [(name: String, make: Maker)] = [
         ("windows", windows), ("operators", operators), ("repartition", repartition), ("tables", tables),
-        ("fundFlow", fundFlow),
+        ("fundFlow", fundFlow), ("rules", rules),
     ]
 
     static func partition(of key: String, _ partitions: Int32) -> Int32 {
@@ -56,7 +58,7 @@ struct Scenario {
     }
 
     /// Windows and rules of one source, with records that are out of order, late, or none.
-    @Sendable private static func windows(_ random: inout SplitMix64) -> Scenario {
+    @Sendable static func windows(_ random: inout SplitMix64) -> Scenario {
         let partitions = Int32(1 + pick(4, &random))
         let shops = 1 + pick(6, &random)
         var feed: [Fed] = []

@@ -59,9 +59,19 @@ package struct Schedule {
         let calm = self.calm
         calm.troubles.crash = [0, 40, 150, 400][Int(random.next() & 3)]
         calm.troubles.doubt = [0, 200, 800, 2000][Int(random.next() & 3)]
+        var ruleSets: [TopologySpec] = []
+        if !scenario.variants.isEmpty {
+            for (epoch, text) in ([scenario.topology] + scenario.variants).enumerated() {
+                var variant = try Self.read(text).repartitioned()
+                variant.epoch = Int64(epoch)
+                ruleSets.append(variant)
+            }
+        }
         deployment = SimulatedDeployment(
             broker: broker, planner: try Planner(split), partitions: scenario.partitions,
-            rowsMax: [1, 7, 32][Int(random.next() % 3)], troubles: { calm.isOn ? .init() : calm.troubles }, mistake: mistake)
+            rowsMax: [1, 7, 32][Int(random.next() % 3)], troubles: { calm.isOn ? .init() : calm.troubles }, mistake: mistake,
+            ruleSets: ruleSets)
+        if let topic = deployment.acknowledgements { broker.create(topic, partitions: scenario.partitions) }
         for index in spec.sinks.indices {
             if let topic = deployment.topic(ofSink: index) { broker.create(topic, partitions: scenario.partitions) }
         }
@@ -100,6 +110,12 @@ package struct Schedule {
                 broker.clock.nowMilliseconds += isOver ? 20 + Int64(broker.random.next() % 200) : Int64(broker.random.next() % 40)
                 broker.settle()
                 if !isOver { makeTrouble() }
+                let share = (scenario.feed.count + 1) / (scenario.variants.count + 1)
+                let isDue = scenario.variants.count > deployment.activated.epoch && next > share * (deployment.activated.epoch + 1)
+                if isDue, chance(8) {
+                    deployment.activated.epoch += 1
+                    note("epoch \(deployment.activated.epoch) is activated")
+                }
                 try workers[Int(broker.random.next() % UInt64(workers.count))].step()
                 guard isOver else { continue }
                 if !calm.isOn, chance(64) {
@@ -209,8 +225,20 @@ package struct Schedule {
         }
     }
 
+    /// By task, what it has acknowledged, in its order.
+    private func switches() throws(Fault) -> [Int32: [Expectation.Switch]] {
+        guard let topic = deployment.acknowledgements else { return [:] }
+        var switches: [Int32: [Expectation.Switch]] = [:]
+        for partition in 0..<scenario.partitions {
+            for record in broker.read(.init(topic: topic, partition: partition), from: 0, atMost: .max).records {
+                switches[partition, default: []].append(try Expectation.Switch(record.value ?? []))
+            }
+        }
+        return switches
+    }
+
     private func compare() throws(Fault) -> String? {
-        let expected = try Expectation(scenario, deployment).outputs()
+        let expected = try Expectation(scenario, deployment, switches: try switches()).outputs()
         let isAtomic = deployment.spec.guarantee == .exactlyOnce
         for topic in outputTopics {
             // By key, in their order.

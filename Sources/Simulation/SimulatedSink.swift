@@ -11,6 +11,7 @@ final class SimulatedSink: LaneSink {
         var late: String
         var changelog: String
         var repartitions: [String]
+        var acknowledgements: String?
     }
 
     private struct Message {
@@ -59,6 +60,7 @@ final class SimulatedSink: LaneSink {
                 if mistake?.drops(key: key, isRemoval: record.valueCount < 0) == true { continue }
                 if mistake == .taskUnwritten, key?.first == 0, broker.random.next() & 3 == 0 { continue }
             }
+            if mistake == .acknowledgementLost, topic == topics.acknowledgements, broker.random.next() & 3 == 0 { continue }
             if mistake == .marksUnsent, key == nil, case .repartition = record.destination { continue }
             let partition =
                 record.partition >= 0 ? record.partition : Self.partition(of: key, among: broker.partitionCount(of: topic))
@@ -76,6 +78,7 @@ final class SimulatedSink: LaneSink {
         if let name { transaction = try broker.transaction(name, epoch: epoch) }
         for message in queue.prefix(count) {
             let isOutside = mistake == .outputsOutside && isOutput(message.place.topic)
+                || mistake == .acknowledgementOutside && message.place.topic == topics.acknowledgements
             let offset = broker.append(
                 message.place, key: message.key, value: message.value, timestamp: message.timestamp,
                 transaction: isOutside ? -1 : transaction)
@@ -170,6 +173,7 @@ final class SimulatedSink: LaneSink {
         case .late: topics.late
         case .changelog: topics.changelog
         case .repartition(let index): topics.repartitions[index]
+        case .acknowledgement: topics.acknowledgements
         }
     }
 

@@ -18,12 +18,29 @@ struct SimulatedDeployment {
     let troubles: () -> SimulatedLife.Troubles
     /// Made on purpose.
     let mistake: Mistake?
+    /// By epoch, where rules change: the first is the one that workers are started with.
+    let ruleSets: [TopologySpec]
+    /// Epochs that were activated so far.
+    let activated = Activated()
+
+    final class Activated { var epoch = 0 }
+
+    var acknowledgements: String? { ruleSets.isEmpty ? nil : "group-ruleset-acks" }
     static let changelog = "group-state-changelog"
 
     func topic(ofSink index: Int) -> String? { spec.sinks[index].topic }
 
     var deadLetter: String { "\(spec.name)-dead-letter" }
     var late: String { "\(spec.name)-late" }
+}
+
+extension SimulatedDeployment {
+    /// What a process knows that has read all activations up to an epoch.
+    func board(at epoch: Int) -> RuleSetBoard {
+        let board = RuleSetBoard(epoch: 0, ruleSets[0])
+        if epoch > 0 { for next in 1...epoch { board.activate(epoch: Int64(next), ruleSets[next]) } }
+        return board
+    }
 }
 
 /// A process with its lanes and its disk.
@@ -33,6 +50,8 @@ final class SimulatedWorker {
     let disk = SimulatedDisk()
     private var life: SimulatedLife
     private var lanes: [Lane?]
+    /// The rules as far as the process has read their topic.
+    private var board: RuleSetBoard?
     /// Not before this time is it run: it was stopped, or is started again.
     var sleepsUntil: Int64 = .min
     private(set) var isRetired = false
@@ -52,6 +71,7 @@ final class SimulatedWorker {
     func step() throws(Fault) {
         guard !isRetired, deployment.broker.clock.nowMilliseconds >= sleepsUntil else { return }
         if life.isOver { life = SimulatedLife(deployment.broker, troubles: deployment.troubles) }
+        readRules()
         let index = Int(deployment.broker.random.next() % UInt64(lanes.count))
         do throws(Fault) {
             if lanes[index] == nil { lanes[index] = try makeLane(index) }
@@ -66,6 +86,18 @@ final class SimulatedWorker {
         }
     }
 
+    /// A process that begins reads all activations; one that runs, each some time after it was made.
+    private func readRules() {
+        guard !deployment.ruleSets.isEmpty else { return }
+        let newest = deployment.activated.epoch
+        guard let board else {
+            board = deployment.board(at: newest)
+            return
+        }
+        guard board.epochNow < newest, deployment.broker.random.next() & 3 == 0 else { return }
+        for epoch in (Int(board.epochNow) + 1)...newest { board.activate(epoch: Int64(epoch), deployment.ruleSets[epoch]) }
+    }
+
     func kill() {
         guard isAlive else { return }
         life.end()
@@ -74,6 +106,7 @@ final class SimulatedWorker {
 
     private func die() {
         kills += 1
+        board = nil
         lanes = Array(repeating: nil, count: lanes.count)
         let broker = deployment.broker
         sleepsUntil = broker.clock.nowMilliseconds + Int64(broker.random.next() % 9000)
@@ -94,12 +127,13 @@ final class SimulatedWorker {
 
     private func makeLane(_ number: Int) throws(Fault) -> Lane {
         let broker = deployment.broker
-        let spec = deployment.spec
+        let spec = board?.specNow ?? deployment.spec
         var options = Pipeline.Options(
             rowsMax: deployment.rowsMax, clock: broker.clock, requiresKeys: deployment.partitions > 1, tracksChanges: true,
             partitions: Int(deployment.partitions))
         options.newIncarnation = { broker.random.next() | 1 }
-        let (pipeline, _) = try deployment.planner.pipeline(options)
+        let chosen = options
+        let pipeline = try Planner(spec).pipeline(chosen).pipeline
         var topics: [SimulatedSource.Topic] = []
         var broadcasts: [Lane.Broadcast] = []
         for (index, source) in spec.sources.enumerated() {
@@ -121,8 +155,9 @@ final class SimulatedWorker {
         let sink = try SimulatedSink(
             broker, life, transactionalId: isAtomic ? instance : nil, group: source,
             topics: SimulatedSink.Topics(
-                sinks: spec.sinks.indices.map(deployment.topic), deadLetter: deployment.deadLetter, late: deployment.late,
-                changelog: SimulatedDeployment.changelog, repartitions: spec.repartitions.map(\.topic)),
+                sinks: spec.sinks.map(\.topic), deadLetter: deployment.deadLetter, late: deployment.late,
+                changelog: SimulatedDeployment.changelog, repartitions: spec.repartitions.map(\.topic),
+                acknowledgements: deployment.acknowledgements),
             mistake: deployment.mistake)
         let lane = LaneFactory.lane(
             spec, pipeline, source: source, sink: sink,
@@ -131,6 +166,7 @@ final class SimulatedWorker {
                     broker, life, topic: SimulatedDeployment.changelog, mistake: deployment.mistake),
                 snapshots: SimulatedSnapshots(broker, life, disk, mistake: deployment.mistake), isAtomic: isAtomic),
             broadcasts: broadcasts,
+            ruleSets: board, makePipeline: { (spec) throws(Fault) in try Planner(spec).pipeline(chosen).pipeline },
             options: Lane.Options(snapshotRecords: 60, snapshotMilliseconds: 1500),
             now: { broker.clock.nowMilliseconds })
         try lane.open { false }

@@ -19,6 +19,10 @@ enum Logic {
         return ([head] + lines.sorted()).joined(separator: "\n") + "\n"
     }
 
+    /// What a rule computes, in the same words.
+    static func text(of rule: RuleSpec, in spec: TopologySpec) -> String { Plan(spec).rule(rule) }
+    static func text(ofStep step: Int, in spec: TopologySpec) -> String { Plan(spec).step(step) }
+
     private struct Plan {
         let spec: TopologySpec
         /// Names by place. Several steps of one operator have one name, and are told apart by their order.
@@ -138,4 +142,10 @@ enum Logic {
         private func list(_ parts: [String]) -> String { LogicText.list(parts) }
         private func dump(_ value: Any) -> String { LogicText.dump(value) { _, _ in nil } }
     }
+}
+
+extension TopologySpec {
+    /// What one of its rules computes, however the file looks: equal for rules that are the same.
+    package func logic(of rule: RuleSpec) -> String { Logic.text(of: rule, in: self) }
+    package func logic(ofStep step: Int) -> String { Logic.text(ofStep: step, in: self) }
 }

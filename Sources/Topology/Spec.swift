@@ -52,6 +52,9 @@ package struct TopologySpec: Sendable {
     package var ruleset: String
     /// `sha256:…` of what it computes, whatever the file looks like.
     package var logic = ""
+    /// Which activation of the topology's rules this is: 0, the file that a worker was started with; nil, it does not run
+    /// in a worker.
+    package var epoch: Int64?
     /// Keys per task that the state bounds are computed for.
     package var keys: Int
     /// Topics that records go through to another partition; empty until `repartitioned()`.
@@ -64,6 +67,7 @@ package struct TopologySpec: Sendable {
         case "dead-letter": return "dead letters"
         case "late": return "late records"
         case "state-changelog": return "state"
+        case "rulesets", "ruleset-acks": return "rules that change while they run"
         case let rest: return rest.hasSuffix("-repartition") ? "repartitioned records" : nil
         }
     }

@@ -58,10 +58,10 @@ struct Arguments {
     }
 
     /// `--set name=value`, any number of times.
-    func parameters() throws(Fault) -> [String: String] {
+    func parameters(_ option: String = "--set") throws(Fault) -> [String: String] {
         var parameters: [String: String] = [:]
-        for text in all("--set") {
-            guard let equals = text.firstIndex(of: "=") else { throw Fault(.user, "--set takes name=value, not '\(text)'") }
+        for text in all(option) {
+            guard let equals = text.firstIndex(of: "=") else { throw Fault(.user, "\(option) takes name=value, not '\(text)'") }
             parameters[String(text[..<equals])] = String(text[text.index(after: equals)...])
         }
         return parameters

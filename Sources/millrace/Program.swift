@@ -4,6 +4,8 @@ import Base
 enum Program {
     private static let commands: [any Command.Type] = [
         RunCommand.self,
+        DeployCommand.self,
+        PlanCommand.self,
         ReplayCommand.self,
         LintCommand.self,
         ExplainCommand.self,

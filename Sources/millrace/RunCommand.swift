@@ -79,6 +79,7 @@ enum RunCommand: Command {
             if arguments.has("--dry-run") { return ExitCode.done }
         }
         var options = Worker.Options(kafka: settings)
+        options.text = RuleSetText(file: path, text: try TopologyFile.text(path), parameters: try arguments.parameters())
         if let url = arguments.value("--redis") { options.redis = try RedisAddress(url) }
         options.stateDirectory = arguments.value("--state") ?? environment("STATE_DIRECTORY") ?? "millrace-state"
         options.snapshotMilliseconds = Int64(try arguments.integer("--snapshot-interval", in: 1...86_400) ?? 30) * 1000

@@ -224,7 +224,7 @@ final class RepartitionBroker {
                         text: String(decoding: value, as: UTF8.self), causedAt: record.causedAt))
             case .late: late.append((headers(record), String(decoding: value, as: UTF8.self)))
             case .deadLetter: dead.append((headers(record), String(decoding: value, as: UTF8.self)))
-            case .changelog: Issue.record("a delta that nobody asked for")
+            case .changelog, .acknowledgement: Issue.record("a delta that nobody asked for")
             }
         }
         outbox.removeAll()

@@ -262,7 +262,7 @@ import Topology
                 }
                 output.results.append(result)
             case .late: output.late += 1
-            case .deadLetter, .changelog, .repartition: Issue.record("neither result nor alert: \(text)")
+            case .deadLetter, .changelog, .repartition, .acknowledgement: Issue.record("neither result nor alert: \(text)")
             }
         }
     }

@@ -28,6 +28,9 @@ package final class KafkaSink: LaneSink {
     private var lateTopic: OpaquePointer?
     private var changelogTopic: OpaquePointer?
     private var repartitionTopics: [OpaquePointer?] = []
+    private var acknowledgementTopic: OpaquePointer?
+    /// Of sinks that are no more; messages to them may be under way.
+    private var formerTopics: [OpaquePointer?] = []
     /// The member of the group whose positions are committed with the results.
     private let group: KafkaSource?
     private let isTransactional: Bool
@@ -49,11 +52,13 @@ package final class KafkaSink: LaneSink {
         package var late: String?
         package var changelog: String?
         package var repartitions: [String]
+        package var acknowledgements: String?
 
         package init(
             sinks: [String?], deadLetter: String? = nil, late: String? = nil, changelog: String? = nil,
-            repartitions: [String] = []
+            repartitions: [String] = [], acknowledgements: String? = nil
         ) {
+            self.acknowledgements = acknowledgements
             self.sinks = sinks
             self.deadLetter = deadLetter
             self.late = late
@@ -84,7 +89,8 @@ package final class KafkaSink: LaneSink {
         if let onDelivery, !isTransactional {
             client.reports.pointee.onDelivery = { onDelivery(clock.nowMilliseconds - $0) }
         }
-        let names = topics.sinks + [topics.deadLetter, topics.late, topics.changelog] + topics.repartitions
+        let names = topics.sinks + [topics.deadLetter, topics.late, topics.changelog, topics.acknowledgements]
+            + topics.repartitions
         for topic in Set(names.compactMap { $0 }) {
             let count = try client.partitionCount(of: topic, deadlineMilliseconds: deadlineMilliseconds)
             if count == nil { throw client.missing(topic) }
@@ -97,6 +103,7 @@ package final class KafkaSink: LaneSink {
         lateTopic = handle(topics.late)
         changelogTopic = handle(topics.changelog)
         repartitionTopics = topics.repartitions.map(handle)
+        acknowledgementTopic = handle(topics.acknowledgements)
         client.reports.pointee.watched = changelogTopic
         if isTransactional {
             try openTransactions(Int64(deadlineMilliseconds))
@@ -264,13 +271,24 @@ package final class KafkaSink: LaneSink {
         rd_kafka_purge(client.handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
         rd_kafka_flush(client.handle, 1000)
         client.reports.pointee.onDelivery = nil
-        let topics = sinkTopics + [deadLetterTopic, lateTopic, changelogTopic] + repartitionTopics
+        let topics = sinkTopics + [deadLetterTopic, lateTopic, changelogTopic, acknowledgementTopic] + repartitionTopics
+            + formerTopics
         for case let topic? in topics { rd_kafka_topic_destroy(topic) }
         sinkTopics = []
         deadLetterTopic = nil
         lateTopic = nil
         changelogTopic = nil
+        acknowledgementTopic = nil
         repartitionTopics = []
+        formerTopics = []
+    }
+
+    package func route(_ sinks: [SinkRoute]) throws(Fault) {
+        for case let topic? in sinks.map(\.topic) {
+            guard try client.partitionCount(of: topic, deadlineMilliseconds: 30_000) != nil else { throw client.missing(topic) }
+        }
+        formerTopics += sinkTopics
+        sinkTopics = sinks.map { sink in sink.topic.flatMap { rd_kafka_topic_new(client.handle, $0, nil) } }
     }
 
     private func topic(of destination: Destination) -> OpaquePointer? {
@@ -280,6 +298,7 @@ package final class KafkaSink: LaneSink {
         case .late: lateTopic
         case .changelog: changelogTopic
         case .repartition(let index): index < repartitionTopics.count ? repartitionTopics[index] : nil
+        case .acknowledgement: acknowledgementTopic
         }
     }
 

@@ -37,7 +37,7 @@ package final class ReplayOutput {
                 if folder != nil { try writeLine(refused(record, outbox), &deadLetters, name: "dead-letter") }
             case .late: if folder != nil { try writeLine(refused(record, outbox), &late, name: "late") }
             // A replay has one task, which nothing has to survive.
-            case .changelog, .repartition: break
+            case .changelog, .repartition, .acknowledgement: break
             }
         }
     }

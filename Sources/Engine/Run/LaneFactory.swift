@@ -31,6 +31,8 @@ package struct LaneFactory {
     package var redis: RedisAddress?
     package var generator: SourceGenerator?
     package var lane = Lane.Options()
+    /// Rules that change while the lane runs; nil: they do not.
+    var ruleSets: RuleSetBoard?
 
     package init(
         spec: TopologySpec, kafka: KafkaSettings, topics: [KafkaSourceTopic], partitionCount: Int, keepsState: Bool
@@ -50,13 +52,7 @@ package struct LaneFactory {
     package func make(
         _ number: Int, phase: LanePhase = LanePhase(), publish: @escaping (LaneStatus) -> Void
     ) throws(Fault) -> (lane: Lane, pipeline: Pipeline) {
-        let (pipeline, _) = try Planner(spec).pipeline(
-            Pipeline.Options(
-                clock: SystemClock(),
-                requiresKeys: partitionCount > 1,
-                tracksChanges: keepsState,
-                partitions: partitionCount),
-            lookups: try lookups())
+        let pipeline = try makePipeline(spec)
         let settings = settings(number, MemberTag(pipeline, spec))
         let isAligned = !pipeline.alignedInputs.isEmpty
         let group = topics.isEmpty
@@ -70,7 +66,8 @@ package struct LaneFactory {
                 deadLetter: "\(spec.name)-dead-letter",
                 late: "\(spec.name)-late",
                 changelog: keepsState ? Self.changelogTopic(group: kafka.group) : nil,
-                repartitions: spec.repartitions.map(\.topic)),
+                repartitions: spec.repartitions.map(\.topic),
+                acknowledgements: ruleSets.map { _ in RuleSetTopics.acknowledgements(kafka.group) }),
             group: group,
             clock: SystemClock(),
             onDelivery: { latencies.lane?.recordAlertLatency(milliseconds: $0) }
@@ -78,8 +75,12 @@ package struct LaneFactory {
         let sink: any LaneSink = sinks.records.isEmpty ? kafkaSink : FollowedSink(kafkaSink, followers: sinks.records)
         let source: any LaneSource
         if let group { source = group } else { source = try generated() }
+        let changes = ruleSets.map { board in
+            PipelineGraph.RuleChanges(board: board, worker: settings.clientId) { (spec) throws(Fault) in try makePipeline(spec) }
+        }
         let graph = PipelineGraph(
-            spec, pipeline: pipeline, metricsMilliseconds: metricsMilliseconds, metrics: sinks.metrics, onChanges: onChanges)
+            spec, pipeline: pipeline, metricsMilliseconds: metricsMilliseconds, metrics: sinks.metrics, changes: changes,
+            onChanges: onChanges)
         let lane = Lane(
             source: source,
             sink: sink,
@@ -94,15 +95,23 @@ package struct LaneFactory {
         return (lane, pipeline)
     }
 
+    private func makePipeline(_ spec: TopologySpec) throws(Fault) -> Pipeline {
+        let options = Pipeline.Options(
+            clock: SystemClock(), requiresKeys: partitionCount > 1, tracksChanges: keepsState, partitions: partitionCount)
+        return try Planner(spec).pipeline(options, lookups: lookups(of: spec)).pipeline
+    }
+
     /// A lane over connectors that are given, by a clock that is given; nothing goes to caches.
     package static func lane(
         _ spec: TopologySpec, _ pipeline: Pipeline, source: any LaneSource, sink: any LaneSink, storage: Lane.Storage?,
-        broadcasts: [Lane.Broadcast], options: Lane.Options, now: @escaping () -> Int64
+        broadcasts: [Lane.Broadcast], ruleSets: RuleSetBoard? = nil,
+        makePipeline: @escaping (TopologySpec) throws(Fault) -> Pipeline, options: Lane.Options, now: @escaping () -> Int64
     ) -> Lane {
-        Lane(
+        let changes = ruleSets.map { PipelineGraph.RuleChanges(board: $0, worker: "", makePipeline: makePipeline) }
+        return Lane(
             source: source, sink: sink,
-            graph: PipelineGraph(spec, pipeline: pipeline, metricsMilliseconds: .max, metrics: [:]), storage: storage,
-            broadcasts: broadcasts, options: options, now: now, publish: { _ in })
+            graph: PipelineGraph(spec, pipeline: pipeline, metricsMilliseconds: .max, metrics: [:], changes: changes),
+            storage: storage, broadcasts: broadcasts, options: options, now: now, publish: { _ in })
     }
 
     private func settings(_ number: Int, _ tag: MemberTag) -> KafkaSettings {
@@ -148,7 +157,7 @@ package struct LaneFactory {
         throw Fault(.defect, "a lane without a source")
     }
 
-    private func lookups() throws(Fault) -> [Int: any TableLookup] {
+    private func lookups(of spec: TopologySpec) throws(Fault) -> [Int: any TableLookup] {
         var lookups: [Int: any TableLookup] = [:]
         for (index, source) in spec.sources.enumerated() {
             guard let table = source.redisTable else { continue }

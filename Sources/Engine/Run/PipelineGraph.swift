@@ -6,25 +6,42 @@ import Topology
 
 /// A topology's tasks within one lane: partition p of every source belongs to task p.
 final class PipelineGraph: LaneGraph {
-    private let spec: TopologySpec
-    private let pipeline: Pipeline
+    private var spec: TopologySpec
+    private var pipeline: Pipeline
     /// By sink.
-    private let metrics: [Int: any MetricsSink]
+    private var metrics: [Int: any MetricsSink]
     private let metricsMilliseconds: Int64
     private let onChanges: (StateChanges) -> Void
     private var tasks: [Int32: TaskState] = [:]
     /// Tasks that got state which is not whole yet.
     private var restoring: Set<Int32> = []
     private var metricsAt: Int64 = 0
+    /// Rules that change while they run; nil: they do not.
+    private let changes: RuleChanges?
+    /// By task: what its switch to other rules has given, until it takes a record or a commit comes.
+    private var switches: [Int32: Outbox] = [:]
+    /// Tasks whose next commit makes their switch certain.
+    private var switched: Set<Int32> = []
+    /// What pipelines before this one have counted.
+    private var past = LaneStatus()
     let inputs: [AlignedInput]
+
+    /// Where changed rules come from, and how a topology becomes a pipeline of this lane.
+    struct RuleChanges {
+        var board: RuleSetBoard
+        var worker: String
+        var makePipeline: (TopologySpec) throws(Fault) -> Pipeline
+    }
 
     init(
         _ spec: TopologySpec,
         pipeline: Pipeline,
         metricsMilliseconds: Int64,
         metrics: [Int: any MetricsSink],
+        changes: RuleChanges? = nil,
         onChanges: @escaping (StateChanges) -> Void = { _ in }
     ) {
+        self.changes = changes
         self.spec = spec
         self.pipeline = pipeline
         self.metricsMilliseconds = metricsMilliseconds
@@ -42,6 +59,8 @@ final class PipelineGraph: LaneGraph {
     func drop(task: Int32) {
         tasks[task] = nil
         restoring.remove(task)
+        switches[task] = nil
+        switched.remove(task)
     }
 
     func look(at raw: RawRecords, of partition: SourcePartition) -> InputRows {
@@ -55,6 +74,7 @@ final class PipelineGraph: LaneGraph {
 
     func process(_ partition: SourcePartition, _ raw: RawRecords, into outbox: inout Outbox) {
         guard let task = tasks[partition.partition] else { return }
+        handOver(partition.partition, &outbox)
         pipeline.process(raw, source: partition.source, task: task, outbox: &outbox)
     }
 
@@ -68,6 +88,7 @@ final class PipelineGraph: LaneGraph {
 
     func idle(_ partition: SourcePartition, forMilliseconds milliseconds: Int64, into outbox: inout Outbox) {
         guard let task = tasks[partition.partition] else { return }
+        handOver(partition.partition, &outbox)
         pipeline.idle(source: partition.source, forMilliseconds: milliseconds, task: task, outbox: &outbox)
     }
 
@@ -87,8 +108,13 @@ final class PipelineGraph: LaneGraph {
         pipeline.note(mark, of: partition.source, task)
     }
 
-    func collectOutputs(task: Int32, into outbox: inout Outbox) {
-        if let task = tasks[task] { pipeline.clearAbandoned(task, into: &outbox) }
+    func collectOutputs(task number: Int32, into outbox: inout Outbox) -> Bool {
+        guard let task = tasks[number] else { return false }
+        // One that began empty was never judged by others.
+        activate(task, judges: false)
+        handOver(number, &outbox)
+        pipeline.clearAbandoned(task, into: &outbox)
+        return switched.remove(number) != nil
     }
 
     func collectChanges(task: Int32, positions: [Int: Int64], written: [Int: [Int64]], into changes: inout Outbox) {
@@ -127,6 +153,15 @@ final class PipelineGraph: LaneGraph {
     func finishRestore(task: Int32, place: String) throws(Fault) {
         guard let state = tasks[task], restoring.remove(task) != nil else { return }
         try pipeline.finishRestore(state, place: place)
+        if state.epoch > spec.epoch ?? 0 {
+            // Another worker has read it already. A lane made anew begins with it.
+            throw Fault(
+                .external,
+                "\(place) is judged by epoch \(state.epoch) of the rules, and topic '\(RuleSetTopics.ruleSets(spec.name))' has "
+                    + "come to \(spec.epoch ?? 0) so far",
+                retry: .withBackoff)
+        }
+        activate(state)
         if let changes = pipeline.changes(state) { onChanges(changes) }
     }
 
@@ -167,6 +202,51 @@ final class PipelineGraph: LaneGraph {
         return bytes
     }
 
+    // MARK: Rules that change
+
+    /// A task that comes under other rules says so, and what they make of what it holds, before it takes another record.
+    private func activate(_ task: TaskState, judges: Bool = true) {
+        guard let changes, let epoch = spec.epoch, epoch != task.epoch else { return }
+        var outbox = Outbox()
+        let isChanged = judges ? changes.board.changed(from: task.epoch, to: epoch) : { _ in false }
+        guard let activation = RuleSwitch(pipeline).activate(task, rules: isChanged, into: &outbox) else { return }
+        RuleSetAcknowledgement(activation, task: task.partition, spec, worker: changes.worker).add(to: &outbox)
+        switches[task.partition] = outbox
+        switched.insert(task.partition)
+    }
+
+    private func handOver(_ task: Int32, _ outbox: inout Outbox) {
+        if switches.isEmpty { return }
+        if let made = switches.removeValue(forKey: task) { outbox.add(made) }
+    }
+
+    func change() throws(Fault) -> [SinkRoute]? {
+        // What was restored in advance is not whole yet.
+        guard restoring.isEmpty, let changes, let next = changes.board.newest(after: spec.epoch ?? 0) else { return nil }
+        let start = monotonicNanoseconds()
+        let made = try changes.makePipeline(next.spec)
+        let rules = RuleSwitch(made)
+        rules.adopt(pipeline)
+        var moved: [Int32: TaskState] = [:]
+        for (number, task) in tasks { moved[number] = try rules.takeOver(task, of: pipeline) }
+        var counted = LaneStatus()
+        count(into: &counted)
+        past = counted
+        let former = spec.sinks.map(\.name)
+        let routes = next.spec.sinks.map { sink in
+            SinkRoute(topic: sink.topic, former: former.firstIndex(of: sink.name))
+        }
+        let metrics = self.metrics
+        self.metrics = [:]
+        for (sink, route) in routes.enumerated() { self.metrics[sink] = route.former.flatMap { metrics[$0] } }
+        (spec, pipeline, tasks) = (next.spec, made, moved)
+        for task in moved.values { activate(task) }
+        Log.info(
+            "epoch \(next.epoch) of the rules: \(moved.count) tasks go on with it, after "
+                + "\((monotonicNanoseconds() - start) / 1_000_000) ms")
+        return routes
+    }
+
     // MARK: After commits
 
     /// About 20 ms of work.
@@ -182,7 +262,17 @@ final class PipelineGraph: LaneGraph {
     }
 
     func count(into status: inout LaneStatus) {
-        status.overflows = [:]
+        var counts = LaneStatus()
+        countOwn(into: &counts)
+        counts.addCounts(of: past)
+        // What the lane counts by itself stays.
+        (status.records, status.alerts, status.results) = (counts.records, counts.alerts, counts.results)
+        (status.late, status.tombstones, status.reads) = (counts.late, counts.tombstones, counts.reads)
+        (status.dead, status.unmatched, status.overflows) = (counts.dead, counts.unmatched, counts.overflows)
+        (status.lookups, status.limits) = (counts.lookups, counts.limits)
+    }
+
+    private func countOwn(into status: inout LaneStatus) {
         let counters = pipeline.counters
         status.records = counters.records
         for (source, reads) in zip(spec.sources, counters.reads) where reads.records > 0 { status.reads[source.name] = reads }

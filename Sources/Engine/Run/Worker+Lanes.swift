@@ -66,8 +66,9 @@ extension Worker {
 
     private func makeLane(_ number: Int, _ topics: [KafkaSourceTopic], _ phase: LanePhase) throws(Fault) -> Lane {
         var factory = LaneFactory(
-            spec: spec, kafka: options.kafka, topics: topics, partitionCount: partitionCount, keepsState: keepsState)
+            spec: follower?.board.current.spec ?? spec, kafka: options.kafka, topics: topics, partitionCount: partitionCount, keepsState: keepsState)
         factory.laneCount = laneCount
+        factory.ruleSets = follower?.board
         factory.instanceId = folder?.instanceId ?? options.kafka.instanceId
         let owner = SnapshotFiles.Owner(cluster: cluster, group: options.kafka.group, topology: spec.name)
         factory.snapshots = folder.map { SnapshotFiles(folder: $0.path, owner: owner, clock: SystemClock()) }

@@ -42,6 +42,8 @@ package final class Worker: Sendable {
         package var readyMilliseconds: Int64 = 10_000
         /// How long it may take to drain, commit and leave after it was asked to stop; then it ends as it is.
         package var graceMilliseconds: Int64 = 25_000
+        /// The file of the topology, whose rules may then be changed while it runs; nil: they may not.
+        package var text: RuleSetText?
         /// For topologies whose source generates.
         package var generator: SourceGenerator?
 
@@ -61,6 +63,8 @@ package final class Worker: Sendable {
     nonisolated(unsafe) var partitionCount = 1
     nonisolated(unsafe) var folder: StateFolder?
     nonisolated(unsafe) var cluster = ""
+    /// Rules that change; nil: they do not.
+    nonisolated(unsafe) var follower: RuleSetFollower?
     /// Of the topics of tables that every lane has all of.
     nonisolated(unsafe) private var broadcastPartitions: [String: Int] = [:]
     let phases = Mutex<[Int: LanePhase]>([:])
@@ -212,6 +216,8 @@ package final class Worker: Sendable {
                     + "source belongs to one task, so all must have as many; make one of them anew")
         }
         partitionCount = partitions
+        if changesRules { try admin.create(RuleSetTopics.plans(options.kafka.group, partitions: partitions)) }
+        try followRules()
         let plans = try plan(partitions: partitions)
         topics = try sourceTopics()
         try admin.create(plans)
@@ -238,12 +244,37 @@ package final class Worker: Sendable {
         let watching = [
             Background { () throws(Fault) in watchdog.run() },
             Background { [watch] () throws(Fault) in watch?.run() },
+            Background { [follower] () throws(Fault) in follower?.run() },
         ]
         runLanes(topics)
         watchdog.stop()
         stop()
         for thread in watching { _ = thread.join() }
         if let fault = faults.withLock({ $0.first }) { throw fault }
+    }
+
+    /// The rules that count now.
+    private func followRules() throws(Fault) {
+        guard changesRules, let text = options.text else { return }
+        let opened = try RuleSetFollower.open(
+            options.kafka, own: text, spec: spec, partitions: partitionCount, worker: name, stopping: stopping,
+            statuses: { [board] in board.lanes },
+            onFault: { [self] fault in
+                faults.withLock { $0.append(fault) }
+                stop()
+            })
+        (follower, spec) = (opened.follower, opened.spec)
+    }
+
+    /// State and rules are kept in the cluster.
+    private var changesRules: Bool { keepsState && options.text != nil }
+
+    /// What it calls itself in acknowledgements.
+    private var name: String {
+        var host = [CChar](repeating: 0, count: 256)
+        gethostname(&host, host.count - 1)
+        let id = options.kafka.instanceId ?? "\(getpid())"
+        return "\(String(decoding: host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))/\(id)"
     }
 
     private func clusterWatch(_ topics: [KafkaSourceTopic]) throws(Fault) -> ClusterWatch {

@@ -130,7 +130,7 @@ private struct CaseRun {
             switch record.destination {
             case .deadLetter: dead += 1
             case .late: late += 1
-            case .changelog, .repartition: break
+            case .changelog, .repartition, .acknowledgement: break
             case .sink(let sink):
                 guard let value = outbox.value(of: record) else { continue }
                 outputs[sink].append(TestOutput(String(decoding: value, as: UTF8.self)))

@@ -33,6 +33,7 @@ extension Pipeline {
         bench.json.member("topology", spec.name)
         bench.json.member("ruleset", spec.ruleset)
         bench.json.member("logic", spec.logic)
+        if let epoch = spec.epoch { bench.json.member("epoch", epoch) }
         bench.json.member("rule", alert.rule.name)
         bench.json.member("risk", alert.rule.risk)
         bench.json.member("severity", alert.rule.severity)

@@ -114,7 +114,9 @@ extension Pipeline {
         var due: [UInt32] = []
         if rule.spec.at == .close, let store = task.stores[rule.spec.on[0]] {
             // A window that did not change has the truth that it had, unless another window is compared with it.
-            let ids = store.closedKeys(among: rule.readsOneWindow ? nil : store.live)
+            let hasTruth = rule.readsOneWindow && !task.rules[rule.index].judgesAll
+            let ids = store.closedKeys(among: hasTruth ? nil : store.live)
+            task.rules[rule.index].judgesAll = false
             test(rule, ids, closing, at: end, source, task) { note($0, $1, $2) }
             // A window without a record of the key clears, whether the key has records in later ones already or not.
             turning += task.rules[rule.index].raisedIds.filter { !store.hasRecords($0, .closed) }
@@ -143,7 +145,7 @@ extension Pipeline {
 
     /// Sorts keys by their fields: which id a key has, and when it came first, depends on how the input was cut and on
     /// restarts.
-    private func putInOrder(_ ids: inout [UInt32], _ columns: [Column], _ keys: KeyTable) {
+    func putInOrder(_ ids: inout [UInt32], _ columns: [Column], _ keys: KeyTable) {
         if columns.count == 1, columns[0].type == .text { return keyOrder.sort(&ids, of: keys) }
         keyOrder.sort(&ids, of: keys) { KeyCoding.appendOrdered($0, columns, to: $1) }
     }
@@ -157,7 +159,7 @@ extension Pipeline {
 
     /// Evaluates a rule for keys as of the end of a window and calls `body` with those for which it may have changed:
     /// whether the condition is true and whether it is cleared.
-    private func test(
+    func test(
         _ rule: RulePlan,
         _ ids: [UInt32],
         _ closing: [StepPlan],
@@ -174,7 +176,7 @@ extension Pipeline {
     }
 
     /// Fills the rule's columns with what its windows are for these keys as of the end of a window, a row each.
-    private func gather(
+    func gather(
         _ rule: RulePlan,
         _ ids: UnsafePointer<UInt32>,
         count: Int,
@@ -224,7 +226,7 @@ extension Pipeline {
         task.groups[group].keys.remove(id)
     }
 
-    private func context(
+    func context(
         _ rule: RulePlan,
         _ id: UInt32,
         _ row: Int,
@@ -242,7 +244,7 @@ extension Pipeline {
     }
 
     /// Calls `body` with a batch of keys at a time, and `between` after each, when the workbench is free again.
-    private func inChunks(
+    func inChunks(
         of ids: [UInt32], _ body: (UnsafeBufferPointer<UInt32>, Workbench) -> Void, between: () -> Void = {}
     ) {
         ids.withUnsafeBufferPointer { ids in

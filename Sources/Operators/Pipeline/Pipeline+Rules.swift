@@ -238,6 +238,8 @@ extension Pipeline {
         var watermark: Int64
         /// Source, partition, offset and append time of the record that caused it; nil when time did.
         var cause: RepartitionOrigin?
+        /// The rule was changed, and is true of what is there already.
+        var isOfActivation = false
     }
 
     /// One alert, as the design's section 5 fixes it.
@@ -257,6 +259,7 @@ extension Pipeline {
         bench.json.fragment(rule.head)
         bench.json.member("state", edge.isRaised ? "raised" : "cleared")
         bench.json.member("revision", edge.isRaised ? 1 : 2)
+        if context.isOfActivation { bench.json.member("reason", "activation") }
         bench.json.name("key")
         bench.json.beginObject()
         for (name, column) in zip(rule.keyNames, rule.keyColumns) {

@@ -80,6 +80,7 @@ final class RulePlan {
         json.member("topology", topology.name)
         json.member("ruleset", topology.ruleset)
         json.member("logic", topology.logic)
+        if let epoch = topology.epoch { json.member("epoch", epoch) }
         json.member("rule", spec.name)
         json.member("risk", spec.risk)
         json.member("severity", spec.severity.rawValue)

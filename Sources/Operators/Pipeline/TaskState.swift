@@ -63,6 +63,8 @@ package final class TaskState {
     var hasFormerIdentities = false
     /// What the changelog knows of rules, by their identity.
     var keptRules: [UInt32: KeptRule] = [:]
+    /// The activation whose rules judge the task's records, as its state says; 0: those of a file.
+    package internal(set) var epoch: Int64 = 0
     /// During a restore: what rules that the topology does not have remember of keys, by the rule's identity.
     var strangers: [UInt32: [[UInt8]: AlertEdge]] = [:]
     /// Raised alerts that the next commit clears, since no rule goes on with them.

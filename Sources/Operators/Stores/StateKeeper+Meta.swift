@@ -35,6 +35,8 @@ extension StateKeeper {
             bytes.appendZigzag(windows.store.closing.closed)
             bytes.appendZigzag(windows.store.closing.sweepDue)
         }
+        // Where rules are never changed while they run, nothing is said of it.
+        if task.epoch != 0 { bytes.appendVarint(UInt64(task.epoch)) }
         return Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count))
     }
 
@@ -91,6 +93,7 @@ extension StateKeeper {
             let closing = (closed: reader.zigzag(), sweepDue: reader.zigzag())
             task.windows.first { $0?.id == id }??.store.closing = closing
         }
+        task.epoch = reader.isAtEnd ? 0 : Int64(reader.count(below: Int.max))
         task.lastMeta = meta(task)
     }
 }

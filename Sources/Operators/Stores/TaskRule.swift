@@ -13,6 +13,8 @@ final class TaskRule: TaskStore {
     var timers: [RaisedTimers]
     /// Alerts of a rule on records: how many a key has had at an event time.
     private(set) var seen: [UInt64: (time: Int64, count: Int)] = [:]
+    /// The rule has another condition than the one by which its keys were judged last.
+    var judgesAll = false
     /// So many are kept before those behind the watermark are looked for, of which those before this time are forgotten.
     private(set) var seenMax = Limits.recordAlertsRemembered
     private(set) var forgottenBefore = Int64.min

@@ -14,7 +14,7 @@ final class TablePlan {
     let deleted: Column
     let row: TableRow
     /// Set if every lane has all of it; otherwise each task has its own.
-    let shared: Shared?
+    private(set) var shared: Shared?
 
     /// The table of a lane that needs all of it.
     final class Shared {
@@ -31,6 +31,9 @@ final class TablePlan {
         row = TableRow(width: values.count)
         shared = spec.isBroadcast ? Shared() : nil
     }
+
+    /// Goes on with what the lane has of the same table.
+    func adopt(_ former: TablePlan) { shared = former.shared }
 
     /// Event time up to which only the newest version of a key is kept.
     func bound(_ watermark: Int64) -> Int64 { watermark == .min ? .min : watermark - spec.versions }

@@ -25,6 +25,20 @@ package struct JsonWriter {
         needsComma = true
     }
 
+    /// A list, each of whose values `body` writes.
+    package mutating func list<Values: Sequence>(_ values: Values, _ body: (inout JsonWriter, Values.Element) -> Void) {
+        put(0x5B)
+        var isFirst = true
+        for value in values {
+            if !isFirst { put(0x2C) }
+            isFirst = false
+            needsComma = false
+            body(&self, value)
+        }
+        put(0x5D)
+        needsComma = true
+    }
+
     /// The name of a member; its value follows with one of the functions below or `beginObject`.
     package mutating func name(_ name: String) {
         var name = name

@@ -41,7 +41,7 @@ struct ReplayRun {
                         outputs[names[sink], default: []].append("\(key) \(text)")
                     case .late: outputs["late", default: []].append(text)
                     case .deadLetter: outputs["dead-letter", default: []].append(text)
-                    case .changelog, .repartition: break
+                    case .changelog, .repartition, .acknowledgement: break
                     }
                 }
             }, progress: { _, _, _ in })

@@ -161,7 +161,7 @@ final class TaskCluster {
                         headers["__streams.errors.exception"] ?? "", headers["millrace.errors.step"] ?? "",
                         String(decoding: value, as: UTF8.self)
                     ))
-            case .changelog: break
+            case .changelog, .acknowledgement: break
             }
         }
         pending[task].removeAll()

@@ -136,7 +136,7 @@ struct CrashComparison {
             case .sink:
                 (kind, key, text) = ("result", ownKey, value)
                 time = CrashComparison.time("end", in: value)
-            case .deadLetter, .late, .changelog, .repartition:
+            case .deadLetter, .late, .changelog, .repartition, .acknowledgement:
                 kind = record.destination == .late ? "late" : "dead"
                 (key, text) = CrashComparison.refused(value: value, headers, partition: partition)
                 time = 0

@@ -1,0 +1,179 @@
+import Base
+import Connectors
+import Glibc
+import Models
+import Records
+
+/// Changes the rules of a topology that runs, from outside of its workers: proposes a text, waits for what every task says
+/// of it, activates it, and waits until every task goes on with it.
+package struct RuleSetDeployment {
+    /// What a task says of a proposal.
+    package struct Answer: Sendable {
+        package var task: Int32
+        package var isPrepared: Bool
+        package var worker: String
+        /// The rules that the worker goes by.
+        package var former: String
+        package var reasons: [String]
+    }
+
+    /// That a task goes on with an epoch.
+    package struct Acknowledgement: Sendable {
+        package var task: Int32
+        package var epoch: Int64
+        /// By topic, the offset of the first record that is judged by it.
+        package var first: [(topic: String, offset: Int64)]
+        package var watermark: String?
+        package var raised: Int
+        package var cleared: Int
+        package var ruleset: String
+        package var worker: String
+    }
+
+    private let kafka: KafkaSettings
+    /// Tasks of the topology: partitions of its sources.
+    package let tasks: Int
+    package private(set) var history = RuleSetHistory()
+    /// By key, the newest value.
+    private var acknowledgements: [String: String] = [:]
+    private let reader: KafkaReader
+
+    /// Reads what there is. `kafka.group`: the group of the topology's workers.
+    package init(_ kafka: KafkaSettings) throws(Fault) {
+        self.kafka = kafka
+        let admin = try KafkaAdmin(kafka)
+        try admin.checkReachable()
+        let topic = RuleSetTopics.acknowledgements(kafka.group)
+        guard let tasks = try admin.partitionCount(of: topic), try admin.partitionCount(of: RuleSetTopics.ruleSets(kafka.group)) != nil
+        else {
+            throw Fault(
+                .user,
+                "no worker of group '\(kafka.group)' has run on \(kafka.bootstrapServers) that can change its rules; begin with "
+                    + "`millrace run FILE`")
+        }
+        self.tasks = tasks
+        reader = try KafkaReader(kafka, topic: topic)
+        try refresh()
+    }
+
+    private static func readAll(_ reader: KafkaReader, _ body: (KafkaReader.Record) -> Void) throws(Fault) {
+        let deadline = monotonicNanoseconds() + 30_000_000_000
+        repeat {
+            try reader.poll(timeoutMilliseconds: 50, body)
+            if monotonicNanoseconds() > deadline { throw Fault(.external, "the topic was not read within 30 s") }
+        } while !reader.isAtEnd
+    }
+
+    /// Reads what there is by now.
+    package mutating func refresh() throws(Fault) {
+        var history = RuleSetHistory()
+        try Self.readAll(KafkaReader(kafka, topic: RuleSetTopics.ruleSets(kafka.group))) { record in
+            if let key = record.keyText { _ = history.take(key: key, value: record.value) }
+        }
+        self.history = history
+        try takeAcknowledgements()
+    }
+
+    private mutating func takeAcknowledgements() throws(Fault) {
+        var found: [(String, String?)] = []
+        try Self.readAll(reader) { record in if let key = record.keyText { found.append((key, record.valueText)) } }
+        for (key, value) in found { acknowledgements[key] = value }
+    }
+
+    // MARK: Proposing
+
+    /// Writes the text; returns the offset of its record, which answers name.
+    private func propose(_ text: RuleSetText, _ ruleset: String) throws(Fault) -> Int64 {
+        if text.json.utf8.count > Limits.ruleSetBytesMax {
+            throw Fault(.user, "\(text.file): a topology that is deployed has at most \(Limits.ruleSetBytesMax) bytes")
+        }
+        let key = RuleSetText.key(ruleset)
+        let feeder = try KafkaFeeder(kafka)
+        try feeder.send(to: feeder.topic(RuleSetTopics.ruleSets(kafka.group)), key: key, value: text.json)
+        try feeder.flush()
+        var offset: Int64 = -1
+        try Self.readAll(KafkaReader(kafka, topic: RuleSetTopics.ruleSets(kafka.group))) { record in
+            if record.keyText == key { offset = record.offset }
+        }
+        if offset < 0 { throw Fault(.external, "the text that was just written cannot be read") }
+        return offset
+    }
+
+    /// Proposes a text and waits until every task has answered; those that have not by then are missing.
+    package mutating func prepare(
+        _ text: RuleSetText, _ ruleset: String, milliseconds: Int64
+    ) throws(Fault) -> [Answer] {
+        let offset = try propose(text, ruleset)
+        let hash = ruleset.split(separator: ":").last ?? ""
+        let deadline = monotonicNanoseconds() + milliseconds * 1_000_000
+        while true {
+            try takeAcknowledgements()
+            var answers: [Answer] = []
+            for task in 0..<Int32(tasks) {
+                guard let json = acknowledgements["prepared/\(hash)/\(task)"] else { continue }
+                let node = DocumentNode(try JsonDocument.read(Array(json.utf8)))
+                guard Int64(try node["text"].integer) == offset else { continue }
+                answers.append(
+                    Answer(
+                        task: task, isPrepared: try node["state"].text == "prepared", worker: try node["worker"].text,
+                        former: try node["former"].text, reasons: try node.optional("reasons")?.texts ?? []))
+            }
+            if answers.count == tasks || monotonicNanoseconds() > deadline { return answers }
+            usleep(20_000)
+        }
+    }
+
+    // MARK: Activating
+
+    /// Makes a text the next epoch, if the newest one still is `previous`. `former`: the rules of epoch 0, if that is it.
+    package mutating func activate(
+        _ ruleset: String, logic: String, after previous: Int64, former: String?, author: String, reason: String, at: Int64
+    ) throws(Fault) -> Int64 {
+        // Who opens the publisher last is the only one who can write, and reads what was written before.
+        let publisher = try KafkaPublisher(kafka, name: "\(kafka.group)-rulesets")
+        try refresh()
+        guard history.epoch == previous else {
+            let other = history.activations.last
+            throw Fault(
+                .external,
+                "somebody else was first: \(other?.author ?? "") has activated epoch \(history.epoch) (\(other?.reason ?? "")); look at "
+                    + "it, and deploy again")
+        }
+        let activation = RuleSetActivation(
+            epoch: previous + 1, previous: previous, ruleset: ruleset, logic: logic, former: previous == 0 ? former : nil,
+            author: author, reason: reason, at: CivilTime.string(at))
+        try publisher.publish([
+            KafkaPublisher.Record(
+                topic: RuleSetTopics.ruleSets(kafka.group), partition: 0, key: activation.key, value: activation.json)
+        ])
+        return activation.epoch
+    }
+
+    /// What tasks have said of an epoch, by task.
+    package func acknowledgements(of epoch: Int64) throws(Fault) -> [Acknowledgement] {
+        var found: [Acknowledgement] = []
+        for task in 0..<Int32(tasks) {
+            guard let json = acknowledgements["\(epoch)/\(task)"] else { continue }
+            let node = DocumentNode(try JsonDocument.read(Array(json.utf8)))
+            var first: [(topic: String, offset: Int64)] = []
+            for (topic, offset) in try node["first"].members { first.append((topic, Int64(try offset.integer))) }
+            found.append(
+                Acknowledgement(
+                    task: task, epoch: epoch, first: first, watermark: try node.optional("watermark")?.text,
+                    raised: try node["raised"].integer, cleared: try node["cleared"].integer, ruleset: try node["ruleset"].text,
+                    worker: try node["worker"].text))
+        }
+        return found
+    }
+
+    /// Waits until every task goes on with an epoch, or a later one.
+    package mutating func wait(for epoch: Int64, milliseconds: Int64) throws(Fault) -> [Acknowledgement] {
+        let deadline = monotonicNanoseconds() + milliseconds * 1_000_000
+        while true {
+            try takeAcknowledgements()
+            let found = try acknowledgements(of: epoch)
+            if found.count == tasks || monotonicNanoseconds() > deadline { return found }
+            usleep(20_000)
+        }
+    }
+}

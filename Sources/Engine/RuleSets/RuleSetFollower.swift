@@ -1,0 +1,227 @@
+import Base
+import Connectors
+import Dataflow
+import Glibc
+import Records
+import Synchronization
+import Topology
+
+/// Follows a group's topic of rule sets for one worker: answers each text that is proposed, for every task that the worker
+/// has, and hands on to the lanes what was activated.
+final class RuleSetFollower: Sendable {
+    let board: RuleSetBoard
+    private let kafka: KafkaSettings
+    private let partitions: Int
+    private let worker: String
+    private let stopping: StopSignal
+    private let statuses: @Sendable () -> [LaneStatus]
+    private let onFault: @Sendable (Fault) -> Void
+    /// Of the thread that runs.
+    private let state: Mutex<State>
+
+    private struct State: ~Copyable {
+        var reader: KafkaReader
+        var history: RuleSetHistory
+        /// The rules that lanes go by, as they were read.
+        var current: TopologySpec
+        /// The last text that was proposed, its offset, what is to be said of it, and the tasks that it was said for.
+        var proposal: (offset: Int64, ruleset: String, answer: String, told: Set<Int32>)?
+        var feeder: KafkaFeeder
+        var topic: KafkaFeeder.Topic
+    }
+
+    /// Reads the topic to its end. `own`: the file that the worker was started with, whose rules count where nothing was
+    /// activated.
+    ///
+    /// - Returns: the follower, and the topology as it is to run, before it is partitioned.
+    static func open(
+        _ kafka: KafkaSettings, own: RuleSetText, spec: TopologySpec, partitions: Int, worker: String, stopping: StopSignal,
+        statuses: @escaping @Sendable () -> [LaneStatus], onFault: @escaping @Sendable (Fault) -> Void
+    ) throws(Fault) -> (follower: RuleSetFollower, spec: TopologySpec) {
+        let reader = try KafkaReader(kafka, topic: RuleSetTopics.ruleSets(kafka.group))
+        var history = RuleSetHistory()
+        let deadline = monotonicNanoseconds() + 30_000_000_000
+        while !reader.isAtEnd {
+            if stopping.isSet { throw .stopped }
+            if monotonicNanoseconds() > deadline {
+                throw Fault(.external, "topic '\(RuleSetTopics.ruleSets(kafka.group))' was not read within 30 s", retry: .withBackoff)
+            }
+            try reader.poll(timeoutMilliseconds: 100) { record in
+                guard let key = record.keyText else { return }
+                if case .void(let reason) = history.take(key: key, value: record.value) { Log.warning("rules: \(reason)") }
+            }
+        }
+        var current = spec
+        current.epoch = 0
+        if history.epoch > 0 {
+            current = try read(history, history.epoch)
+            if current.ruleset != spec.ruleset {
+                Log.warning(
+                    "the rules are those of epoch \(history.epoch) (\(current.ruleset)), which were deployed, and not those of "
+                        + "\(own.file) (\(spec.ruleset)); `millrace deploy \(own.file)` makes them the next epoch")
+            }
+        }
+        let feeder = try KafkaFeeder(kafka)
+        let texts = try feeder.topic(RuleSetTopics.ruleSets(kafka.group))
+        if history.epoch == 0, history.texts[spec.ruleset] == nil, own.json.utf8.count <= Limits.ruleSetBytesMax {
+            // So that a rollback finds what there was before the first activation.
+            try feeder.send(to: texts, key: RuleSetText.key(spec.ruleset), value: own.json)
+            try feeder.flush()
+        }
+        let board = RuleSetBoard(RuleSet(epoch: history.epoch, spec: running(current, partitions, kafka.group)))
+        // Tasks that others have had may be at an epoch before.
+        for activation in history.activations.suffix(Limits.ruleSetsRemembered).dropLast() {
+            guard let past = try? read(history, activation.epoch) else { continue }
+            board.remember(RuleSet(epoch: activation.epoch, spec: running(past, partitions, kafka.group)))
+        }
+        if history.epoch > 0, var first = history.text(ofEpoch: 0)?.read().spec {
+            first.epoch = 0
+            board.remember(RuleSet(epoch: 0, spec: running(first, partitions, kafka.group)))
+        }
+        let acknowledgements = try feeder.topic(RuleSetTopics.acknowledgements(kafka.group))
+        let state = State(reader: reader, history: history, current: current, feeder: feeder, topic: acknowledgements)
+        let follower = RuleSetFollower(
+            board, kafka, partitions, worker, stopping, statuses, onFault, state)
+        return (follower, current)
+    }
+
+    private init(
+        _ board: RuleSetBoard, _ kafka: KafkaSettings, _ partitions: Int, _ worker: String, _ stopping: StopSignal,
+        _ statuses: @escaping @Sendable () -> [LaneStatus], _ onFault: @escaping @Sendable (Fault) -> Void,
+        _ state: consuming sending State
+    ) {
+        (self.board, self.kafka, self.partitions, self.worker, self.stopping) = (board, kafka, partitions, worker, stopping)
+        (self.statuses, self.onFault) = (statuses, onFault)
+        self.state = Mutex(state)
+    }
+
+    private static func read(_ history: RuleSetHistory, _ epoch: Int64) throws(Fault) -> TopologySpec {
+        guard let text = history.text(ofEpoch: epoch) else {
+            throw Fault(.user, "the text of epoch \(epoch) of the rules is not in their topic any more")
+        }
+        let (spec, diagnostics) = text.read()
+        guard var spec else {
+            let mistake = diagnostics.first.map { "\($0)" } ?? ""
+            throw Fault(.user, "epoch \(epoch) of the rules cannot be read by this version: \(mistake)")
+        }
+        spec.epoch = epoch
+        return spec
+    }
+
+    private static func running(_ spec: TopologySpec, _ partitions: Int, _ group: String) -> TopologySpec {
+        partitions > 1 ? spec.repartitioned(prefix: group) : spec
+    }
+
+    /// Runs until the worker stops.
+    func run() {
+        while !stopping.isSet {
+            do throws(Fault) {
+                try state.withLock { (state) throws(Fault) in try step(&state) }
+            } catch {
+                if error == .stopped { return }
+                guard error.retry == .withBackoff else { return onFault(error) }
+                Log.warning("rules: \(error.detail)")
+                usleep(1_000_000)
+            }
+        }
+    }
+
+    private func step(_ state: inout State) throws(Fault) {
+        var events: [(Int64, RuleSetHistory.Event)] = []
+        var history = state.history
+        try state.reader.poll(timeoutMilliseconds: 50) { record in
+            guard let key = record.keyText else { return }
+            events.append((record.offset, history.take(key: key, value: record.value)))
+        }
+        state.history = history
+        for (offset, event) in events {
+            switch event {
+            case .void(let reason): Log.warning("rules: \(reason)")
+            case .text(let ruleset): prepare(ruleset, offset, &state)
+            case .activation(let activation): try activate(activation, &state)
+            }
+        }
+        try answer(&state)
+        state.feeder.poll()
+    }
+
+    // MARK: Proposals
+
+    private func prepare(_ ruleset: String, _ offset: Int64, _ state: inout State) {
+        var json = JsonWriter()
+        json.beginObject()
+        json.member("ruleset", ruleset)
+        json.member("text", offset)
+        json.member("epoch", state.history.epoch)
+        json.member("former", state.current.ruleset)
+        json.member("worker", worker)
+        do throws(Fault) {
+            let plan = try check(ruleset, state)
+            let isPossible = plan.changeClass <= .mixed
+            json.member("state", isPossible ? "prepared" : "refused")
+            json.member("class", plan.changeClass.rawValue)
+            json.name("reasons")
+            json.list(plan.elements.filter { $0.changeClass > .mixed }) { json, element in
+                json.text("\(element.element): \(element.changeClass.rawValue): \(element.reason)")
+            }
+        } catch {
+            json.member("state", "refused")
+            json.name("reasons")
+            json.list(error.detail.split(separator: "\n")) { $0.text(String($1)) }
+        }
+        json.endObject()
+        state.proposal = (offset, ruleset, json.string, [])
+    }
+
+    private func check(_ ruleset: String, _ state: borrowing State) throws(Fault) -> ChangePlan {
+        guard let text = state.history.texts[ruleset] else { throw Fault(.defect, "a text that is not known") }
+        let (spec, diagnostics) = text.read()
+        guard let spec else { throw Fault(.user, diagnostics.map { "\($0)" }.joined(separator: "\n")) }
+        if spec.ruleset != ruleset { throw Fault(.user, "the text is \(spec.ruleset), and its record says \(ruleset)") }
+        if let refusal = Worker.refusals(of: spec).first {
+            throw Fault(.user, "\(Diagnostic(file: text.file, at: refusal.position, refusal.message))")
+        }
+        let plan = try ChangePlan(from: state.current, to: spec, group: kafka.group)
+        if plan.changeClass <= .mixed { try makeTopics(of: spec, beside: state.current) }
+        return plan
+    }
+
+    /// The topics of sinks that are new.
+    private func makeTopics(of spec: TopologySpec, beside current: TopologySpec) throws(Fault) {
+        let known = Set(current.sinks.compactMap(\.topic))
+        let plans = Set(spec.sinks.compactMap(\.topic)).subtracting(known).sorted().map {
+            KafkaTopicPlan(name: $0, partitions: partitions)
+        }
+        if !plans.isEmpty { try KafkaAdmin(kafka).create(plans) }
+    }
+
+    /// Says what is to be said of the proposal for each task that the worker has by now.
+    private func answer(_ state: inout State) throws(Fault) {
+        guard let proposal = state.proposal else { return }
+        let tasks = Set(statuses().flatMap { $0.partitions.map(\.partition) }).subtracting(proposal.told)
+        for task in tasks.sorted() {
+            let hash = proposal.ruleset.split(separator: ":").last ?? ""
+            try state.feeder.send(
+                to: state.topic, key: "prepared/\(hash)/\(task)", value: proposal.answer, partition: task)
+        }
+        state.proposal?.told.formUnion(tasks)
+    }
+
+    // MARK: Activations
+
+    private func activate(_ activation: RuleSetActivation, _ state: inout State) throws(Fault) {
+        let spec = try Self.read(state.history, activation.epoch)
+        let plan = try ChangePlan(from: state.current, to: spec, group: kafka.group)
+        guard plan.changeClass <= .mixed else {
+            let reasons = plan.elements.filter { $0.changeClass > .mixed }.map { "\($0.element): \($0.reason)" }
+            throw Fault(
+                .external,
+                "epoch \(activation.epoch) of the rules asks for a restart, and with it this worker goes on: "
+                    + reasons.joined(separator: "; "))
+        }
+        Log.info("epoch \(activation.epoch) of the rules, by \(activation.author): \(activation.reason)")
+        state.current = spec
+        state.proposal = nil
+        board.activate(RuleSet(epoch: activation.epoch, spec: Self.running(spec, partitions, kafka.group)))
+    }
+}

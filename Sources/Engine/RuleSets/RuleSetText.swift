@@ -1,0 +1,96 @@
+import Base
+import Models
+import Records
+import Topology
+
+/// A topology file as it was deployed, with the parameters that were given beside it: all that its rules come from.
+package struct RuleSetText: Equatable, Sendable {
+    /// What mistakes call it.
+    package var file: String
+    package var text: String
+    package var parameters: [String: String]
+
+    package init(file: String, text: String, parameters: [String: String]) {
+        (self.file, self.text, self.parameters) = (file, text, parameters)
+    }
+
+    /// The spec; nil: the diagnostics say why not.
+    package func read() -> (spec: TopologySpec?, diagnostics: [Diagnostic]) {
+        TopologyReader.read(text, file: file, parameters: parameters)
+    }
+
+    package static func key(_ ruleset: String) -> String { "text/\(ruleset.split(separator: ":").last ?? "")" }
+
+    package var json: String {
+        var json = JsonWriter()
+        json.beginObject()
+        json.member("file", file)
+        json.name("parameters")
+        json.beginObject()
+        for (name, value) in parameters.sorted(by: { $0.key < $1.key }) { json.member(name, value) }
+        json.endObject()
+        json.member("text", text)
+        json.endObject()
+        return json.string
+    }
+
+    init(_ value: UnsafeBufferPointer<UInt8>) throws(Fault) {
+        let node = DocumentNode(try JsonDocument.read(Array(value)))
+        file = try node["file"].text
+        text = try node["text"].text
+        parameters = [:]
+        for (name, node) in try node["parameters"].members { parameters[name] = try node.text }
+    }
+}
+
+/// That a text becomes the rules, as of an epoch.
+package struct RuleSetActivation: Equatable, Sendable {
+    package var epoch: Int64
+    /// The epoch before, which its author saw.
+    package var previous: Int64
+    package var ruleset: String
+    package var logic: String
+    /// Of epoch 0, the file that the workers were started with; in the first activation only.
+    package var former: String?
+    package var author: String
+    package var reason: String
+    /// ISO 8601.
+    package var at: String
+
+    package init(
+        epoch: Int64, previous: Int64, ruleset: String, logic: String, former: String? = nil, author: String, reason: String,
+        at: String
+    ) {
+        (self.epoch, self.previous, self.ruleset, self.logic, self.former) = (epoch, previous, ruleset, logic, former)
+        (self.author, self.reason, self.at) = (author, reason, at)
+    }
+
+    package var key: String { "activation/\(epoch)" }
+
+    package var json: String {
+        var json = JsonWriter()
+        json.beginObject()
+        json.member("epoch", epoch)
+        json.member("previous", previous)
+        json.member("ruleset", ruleset)
+        json.member("logic", logic)
+        if let former { json.member("former", former) }
+        json.member("author", author)
+        json.member("reason", reason)
+        json.member("at", at)
+        json.endObject()
+        return json.string
+    }
+
+    init(_ value: UnsafeBufferPointer<UInt8>) throws(Fault) {
+        let node = DocumentNode(try JsonDocument.read(Array(value)))
+        epoch = Int64(try node["epoch"].integer)
+        previous = Int64(try node["previous"].integer)
+        ruleset = try node["ruleset"].text
+        logic = try node["logic"].text
+        former = try node.optional("former")?.text
+        author = try node["author"].text
+        reason = try node["reason"].text
+        at = try node["at"].text
+    }
+}

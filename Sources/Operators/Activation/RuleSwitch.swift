@@ -1,0 +1,118 @@
+import Base
+import Dataflow
+import Records
+import State
+import Topology
+
+/// What a task says when it goes on with other rules, in the transaction that makes it so.
+package struct Activation {
+    package var epoch: Int64
+    /// Of the rules before.
+    package var former: Int64
+    /// By source, the offset of the first record that is judged by the new rules; 0: every one.
+    package var first: [Int64]
+    /// The event time up to which windows were judged by the rules before, milliseconds; nil: nowhere yet.
+    package var watermark: Int64?
+    /// Alerts that the change itself has raised and cleared.
+    package var raised = 0
+    package var cleared = 0
+}
+
+/// Rules that change while they run: tasks of one pipeline go on in this one.
+package struct RuleSwitch {
+    private let pipeline: Pipeline
+
+    package init(_ pipeline: Pipeline) { self.pipeline = pipeline }
+
+    /// The task with what this pipeline still has of its state. To be called right after a commit, with nothing in between.
+    /// Throws if a step of the same name has another meaning.
+    package func takeOver(_ task: TaskState, of former: Pipeline) throws(Fault) -> TaskState {
+        let bytes = Arena(capacity: 1 << 16)
+        former.writeSnapshot(task, to: bytes)
+        let own = pipeline.makeTask(partition: task.partition)
+        guard pipeline.readSnapshot(UnsafeBufferPointer(start: bytes.base, count: bytes.count), task: own) else {
+            throw Fault(.defect, "task \(task.partition) cannot read what it wrote")
+        }
+        // It was never away: there is no changelog to be compared with.
+        own.isDoubtful = false
+        try pipeline.finishRestore(own, place: "task \(task.partition)")
+        if own.crowds.count == task.crowds.count { own.crowds = task.crowds }
+        return own
+    }
+
+    /// What a lane has of tables that each lane has all of, and whoever takes its outputs, from the pipeline before.
+    package func adopt(_ former: Pipeline) {
+        for source in pipeline.sources {
+            guard let table = source.table, table.shared != nil,
+                let before = former.sources.first(where: { $0.spec.name == source.spec.name })?.table
+            else { continue }
+            table.adopt(before)
+        }
+        (pipeline.spill, pipeline.stages) = (former.spill, former.stages)
+    }
+
+    /// Ends what the task's former rules have left, and judges the keys of its live windows once by those `rules`, by name, that
+    /// are new or changed. What becomes of it goes out with the commit that is under way, and so does the task's epoch. nil:
+    /// the task goes on with the rules that it had.
+    package func activate(_ task: TaskState, rules: (String) -> Bool, into outbox: inout Outbox) -> Activation? {
+        guard let epoch = pipeline.spec.epoch, epoch != task.epoch else { return nil }
+        var activation = Activation(
+            epoch: epoch, former: task.epoch, first: task.positions.map { max(0, $0) }, cleared: task.abandoned.count)
+        let firstOutput = outbox.records.count
+        let watermark = greatestWatermark(task.watermarks)
+        activation.watermark = watermark == .min ? nil : watermark
+        pipeline.clearAbandoned(task, into: &outbox)
+        outbox.order = 0
+        for rule in pipeline.rules where rule.hasWindow && rules(rule.spec.name) {
+            if rule.spec.at == .record { sweep(rule, task, &activation, &outbox) } else { task.rules[rule.index].judgesAll = true }
+        }
+        task.lateCount = outbox.settle(from: firstOutput, late: task.lateCount)
+        task.epoch = epoch
+        return activation
+    }
+
+    /// What of the topology remembers something, by name: the definition that gives it its meaning, and for steps the rows
+    /// that it takes in.
+    package var kept: [String: (definition: String, intake: String)] {
+        let intakes = StateNotes(pipeline.spec).intakes
+        var kept: [String: (definition: String, intake: String)] = [:]
+        let identities = pipeline.keeper.identities
+        for step in (identities.steps + identities.tables).compactMap({ $0 }) {
+            kept[step.name] = (step.definition, intakes[step.name] ?? "")
+        }
+        return kept
+    }
+
+    private func greatestWatermark(_ watermarks: [Int64]) -> Int64 {
+        pipeline.sources.indices.reduce(.min) { pipeline.sources[$1].table == nil ? max($0, watermarks[$1]) : $0 }
+    }
+
+    /// Judges every key that has records in one of the rule's windows, or a raised alert, as of now.
+    private func sweep(_ rule: RulePlan, _ task: TaskState, _ activation: inout Activation, _ outbox: inout Outbox) {
+        let source = pipeline.steps[rule.spec.on[0]].source
+        let time = task.watermarks[source]
+        if time == .min { return }
+        let keys = task.groups[rule.group].keys
+        var known = Set(task.rules[rule.index].raisedIds)
+        for step in rule.spec.on { known.formUnion(task.stores[step]?.heldIds ?? []) }
+        var turning: [UInt32] = []
+        pipeline.test(rule, known.sorted(), [], at: time, source, task) { id, isTrue, isCleared in
+            if task.rules[rule.index].isRaised(id) ? isCleared : isTrue { turning.append(id) }
+        }
+        pipeline.putInOrder(&turning, rule.keyColumns, keys)
+        pipeline.inChunks(of: turning) { ids, bench in
+            guard let start = ids.baseAddress else { return }
+            pipeline.gather(rule, start, count: ids.count, [], at: time, source, task, bench)
+            for (row, id) in ids.enumerated() {
+                let isRaised = task.rules[rule.index].isRaised(id)
+                guard let edge = pipeline.edge(rule, id, !isRaised, isRaised, at: time, task, bench) else { continue }
+                KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: bench.arena)
+                var context = pipeline.context(rule, id, row, time, source, task)
+                context.isOfActivation = true
+                pipeline.write(rule, edge, context, arena: bench.arena, bench, &outbox)
+                pipeline.hold(rule, edge, id, task)
+                if edge.isRaised { activation.raised += 1 } else { activation.cleared += 1 }
+            }
+        }
+    }
+}
