@@ -250,6 +250,8 @@ package protocol LaneGraph: AnyObject {
     /// False if the changelog's records did not go on from the snapshot, or from what was in memory: they are of another
     /// life, that of a topic that was made anew. The task is then to be dropped.
     func isContinued(task: Int32) -> Bool
+    /// The task was whole in memory, and is gone on with as it is.
+    func keep(task: Int32)
     /// Throws if the state was kept under other definitions; `place`: where it was.
     func finishRestore(task: Int32, place: String) throws(Fault)
     /// The task's positions by source, as of its last record; nil if it was never committed.

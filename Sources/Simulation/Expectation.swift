@@ -10,21 +10,9 @@ struct Expectation {
     private let scenario: Scenario
     private let deployment: SimulatedDeployment
 
-    private let switches: [Int32: [Switch]]
+    private let switches: [Int32: [SwitchedReplay.Switch]]
 
-    /// That a task went on with other rules, as it has acknowledged.
-    struct Switch {
-        var epoch: Int64
-        var former: Int64
-        /// By topic, the offset of the first record that is judged by them.
-        var first: [String: Int64] = [:]
-
-        init(_ json: [UInt8]) throws(Fault) {
-            (epoch, former, first) = try RuleSetAcknowledgements.read(json)
-        }
-    }
-
-    init(_ scenario: Scenario, _ deployment: SimulatedDeployment, switches: [Int32: [Switch]]) {
+    init(_ scenario: Scenario, _ deployment: SimulatedDeployment, switches: [Int32: [SwitchedReplay.Switch]]) {
         self.scenario = scenario
         self.deployment = deployment
         self.switches = switches
@@ -39,15 +27,11 @@ struct Expectation {
     }
 
     private func replay(_ partition: Int32, into outputs: inout [String: [String: [String]]]) throws(Fault) {
-        var spec = try Schedule.read(scenario.topology)
-        let isChanging = !deployment.ruleSets.isEmpty
-        if isChanging { spec.epoch = 0 }
-        let options = Pipeline.Options(
-            rowsMax: 4, clock: nil, requiresKeys: scenario.partitions > 1, tracksChanges: isChanging,
-            partitions: isChanging ? Int(scenario.partitions) : 1)
-        var pipeline = try Planner(spec).pipeline(options).pipeline
-        var task = pipeline.makeTask(partition: partition)
-        var left = switches[partition] ?? []
+        if !deployment.ruleSets.isEmpty { return try replayChanging(partition, into: &outputs) }
+        let spec = try Schedule.read(scenario.topology)
+        let (pipeline, _) = try Planner(spec).pipeline(
+            Pipeline.Options(rowsMax: 4, clock: nil, requiresKeys: scenario.partitions > 1))
+        let task = pipeline.makeTask(partition: partition)
         var outbox = Outbox()
         var offsets: [String: [Int32: Int64]] = [:]
         for row in scenario.tables where spec.sources.first(where: { $0.name == row.source })?.isBroadcast == true {
@@ -62,33 +46,28 @@ struct Expectation {
             guard !spec.sources[source].isBroadcast, row.partition == partition || !scenario.isSeparate else { continue }
             records.append((source, record(row, offset)))
         }
-        func goOn() throws(Fault) {
-            // As at a commit: what changed is told before anything is taken over.
-            var changes = Outbox()
-            pipeline.collectChanges(task, positions: [:], into: &changes)
-            let next = left.removeFirst()
-            guard next.former == task.epoch else {
-                throw Fault(.external, "task \(partition) went from epoch \(next.former) to \(next.epoch), and was at \(task.epoch)")
-            }
-            let made = try Planner(deployment.ruleSets[Int(next.epoch)]).pipeline(options).pipeline
-            let rules = RuleSwitch(made)
-            rules.adopt(pipeline)
-            let moved = try rules.takeOver(task, of: pipeline)
-            let isChanged = deployment.board(at: Int(next.epoch)).changed(from: next.former, to: next.epoch)
-            _ = rules.activate(moved, rules: isChanged, into: &outbox)
-            (pipeline, task) = (made, moved)
-        }
-        for (source, record) in records + (isChanging ? [(-1, self.record(scenario.feed[0], .max))] : []) {
-            let topic = source < 0 ? scenario.feed[0].source : spec.sources[source].name
-            while let next = left.first, record.offset >= next.first[topic] ?? 0 { try goOn() }
-            if source < 0 {
-                add(&outbox, to: &outputs)
-                break
-            }
+        for (source, record) in records {
             let held = SimulatedRecords([record])
             withExtendedLifetime(held) { pipeline.process(held.raw, source: source, task: task, outbox: &outbox) }
             add(&outbox, to: &outputs)
         }
+    }
+
+    /// The same of rules that change, for a source that has no other beside it.
+    private func replayChanging(_ partition: Int32, into outputs: inout [String: [String: [String]]]) throws(Fault) {
+        let replay = try SwitchedReplay(
+            deployment.board(at: deployment.activated.epoch), switches[partition] ?? [], partition: partition,
+            partitions: Int(scenario.partitions), rowsMax: 4)
+        var outbox = Outbox()
+        var offset: Int64 = 0
+        for row in scenario.feed where row.partition == partition {
+            let held = SimulatedRecords([record(row, offset)])
+            try replay.process(held.raw, source: 0, topic: row.source, into: &outbox)
+            offset += 1
+            add(&outbox, to: &outputs)
+        }
+        try replay.finish(into: &outbox)
+        add(&outbox, to: &outputs)
     }
 
     private func add(_ outbox: inout Outbox, to outputs: inout [String: [String: [String]]]) {

@@ -316,6 +316,8 @@ package struct WindowSpec: Hashable, Sendable {
 
 package struct RuleSpec: Sendable {
     package var name: String
+    /// The name that the ids of its alerts are made of; nil: its own. Of rules that are compared in one run, the one they share.
+    package var alertName: String?
     /// Indices of steps. Either all have windows and equal key names, or there is one without a window.
     package var on: [Int]
     /// Scope of the expressions: for window steps, for each in turn its key fields (once, from the first

@@ -12,15 +12,22 @@ enum DeployCommand: Command {
         usage: millrace deploy FILE --bootstrap-server HOST:PORT [OPTIONS]
                millrace deploy --status TOPOLOGY --bootstrap-server HOST:PORT
                millrace deploy --rollback [EPOCH] TOPOLOGY --bootstrap-server HOST:PORT
+               millrace deploy --undeploy TOPOLOGY --bootstrap-server HOST:PORT
 
-        Checks the file, proposes it to every worker of the topology, and, if every task is prepared to go on with it, makes
+        A topology that nobody runs yet is started by the workers of a pool (`millrace worker`). Of one that runs it
+        checks the file, proposes it to every worker of the topology, and, if every task is prepared to go on with it, makes
         it the next epoch: each task switches at its next commit, and says in the same transaction from which offsets on.
         Waits for all of them, and prints them. Where a worker refuses, or does not answer in time, nothing changes.
         Exit code 0: every task goes on with it; 1: not; 2: the file has a mistake.
 
           --status             which epoch counts, and what each task says of it
           --rollback [EPOCH]   the rules of an earlier epoch, the one before if none is given, become the next one
+          --undeploy           workers that run what is deployed (`millrace worker`) run it no more
+          --pool NAME          the workers that are to run it, where nobody does yet; default "default"
           --dry-run            say what would change, and change nothing
+          --begin-empty        agree that windows which are new know nothing of what was before
+          --restart            agree that every worker ends and begins anew with the file, where that is what it takes; whoever
+                               started them must start them again (systemd, Kubernetes, `millrace worker`)
           --reason TEXT        why, for those who look at it later
           --author NAME        who; default: $USER
           --group NAME         the workers' consumer group instead of the topology's name
@@ -33,20 +40,26 @@ enum DeployCommand: Command {
                    --reason "fewer false alarms" --bootstrap-server 127.0.0.1:9092
         """
     static let options: [String: Arguments.Kind] = [
-        "--bootstrap-server": .value, "--status": .flag, "--rollback": .flag, "--dry-run": .flag, "--reason": .value,
+        "--bootstrap-server": .value, "--status": .flag, "--rollback": .flag, "--dry-run": .flag, "--undeploy": .flag, "--pool": .value, "--begin-empty": .flag, "--restart": .flag, "--reason": .value,
         "--author": .value, "--group": .value, "--timeout": .value, "--set": .values, "--json": .flag,
     ].merging(KafkaArguments.options) { $1 }
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
         if arguments.has("--status") { return try status(arguments) }
         if arguments.has("--rollback") { return try rollBack(arguments) }
+        if arguments.has("--undeploy") { return try undeploy(arguments) }
         let path = try arguments.file()
         guard let spec = try arguments.topology(path) else { return ExitCode.usage }
         let refusals = Worker.refusals(of: spec)
         for refusal in refusals { say("\(Diagnostic(file: path, at: refusal.position, refusal.message))") }
         if !refusals.isEmpty { return ExitCode.usage }
         let text = RuleSetText(file: path, text: try TopologyFile.text(path), parameters: try arguments.parameters())
-        var deployment = try connect(arguments, topology: spec.name, spec.kafka)
+        let settings = try settings(arguments, topology: spec.name, spec.kafka)
+        let deployments = try Deployment.all(settings)
+        if arguments.has("--dry-run") == false, let deployments, deployments[spec.name]?.isWanted != true {
+            if let started = try begin(text, spec, settings, arguments) { return started }
+        }
+        var deployment = try RuleSetDeployment(settings)
         let current = deployment.history.text(ofEpoch: deployment.history.epoch)?.read().spec
         if let current {
             if current.logic == spec.logic, current.ruleset == spec.ruleset {
@@ -63,7 +76,56 @@ enum DeployCommand: Command {
             throw Fault(
                 .user, "nothing was deployed yet, so it is not known here what the workers run: compare the files with `millrace plan`")
         }
-        return try deploy(text, spec, &deployment, arguments)
+        let code = try deploy(text, spec, &deployment, arguments)
+        if code == ExitCode.done, var known = deployments?[spec.name], known.isWanted {
+            // What a worker begins with that has nothing yet.
+            known.text = text
+            try known.publish(settings)
+        }
+        return code
+    }
+
+    /// The first time that workers are to run it; nil: somebody runs it by hand already.
+    private static func begin(
+        _ text: RuleSetText, _ spec: TopologySpec, _ settings: KafkaSettings, _ arguments: Arguments
+    ) throws(Fault) -> Int32? {
+        let pool = arguments.value("--pool") ?? Deployment.defaultPool
+        if arguments.value("--pool") == nil, try KafkaWatch(settings).members(deadlineMilliseconds: 10_000).isEmpty == false { return nil }
+        try Deployment(topology: spec.name, pool: pool, text: text).publish(settings)
+        say("\(spec.name) is deployed to pool '\(pool)'; its workers start it")
+        let deadline = monotonicNanoseconds() + Int64(try arguments.integer("--timeout", in: 1...3600) ?? 60) * 1_000_000_000
+        func wait(_ fault: Fault) throws(Fault) {
+            guard monotonicNanoseconds() < deadline else {
+                throw Fault(
+                    .external, "\(fault.detail). It stays deployed: look at the log of a worker of pool '\(pool)', or take it back "
+                        + "with `millrace deploy --undeploy \(spec.name)`")
+            }
+            usleep(200_000)
+        }
+        while true {
+            var deployment: RuleSetDeployment
+            do throws(Fault) { deployment = try RuleSetDeployment(settings) } catch {
+                try wait(error)
+                continue
+            }
+            // Of a topology that was here before, other rules may count.
+            do throws(Fault) { return try deploy(text, spec, &deployment, arguments) } catch {
+                if error.domain == .user { throw error }
+                try wait(error)
+            }
+        }
+    }
+
+    private static func undeploy(_ arguments: Arguments) throws(Fault) -> Int32 {
+        let name = try topologyName(arguments)
+        let settings = try settings(arguments, topology: name)
+        guard var known = try Deployment.all(settings)?[name], known.isWanted else {
+            throw Fault(.user, "\(name) is not deployed to any pool on \(settings.bootstrapServers)")
+        }
+        known.isWanted = false
+        try known.publish(settings)
+        put("\(name) runs no more in pool '\(known.pool)'; its state and its rules stay, and `millrace deploy` goes on with them")
+        return ExitCode.done
     }
 
     private static func deploy(
@@ -81,6 +143,14 @@ enum DeployCommand: Command {
             }
             throw Fault(.user, "\(refused.count) of \(deployment.tasks) tasks refuse it; nothing was changed")
         }
+        let way = answers.map(\.way).max() ?? .hot
+        let consent = way == .restart ? "--restart" : "--begin-empty"
+        if way > .hot, !arguments.has(consent), !(way == .empty && arguments.has("--restart")) {
+            var told: Set<String> = []
+            for reason in answers.flatMap(\.reasons) where told.insert(reason).inserted { say(reason) }
+            let what = way == .restart ? "every worker must begin anew" : "what is new begins empty"
+            throw Fault(.user, "\(what): \(consent) agrees to it; nothing was changed")
+        }
         if answers.count < deployment.tasks {
             let missing = (0..<Int32(deployment.tasks)).filter { task in !answers.contains { $0.task == task } }
             throw Fault(
@@ -96,7 +166,7 @@ enum DeployCommand: Command {
             spec.ruleset, logic: spec.logic, after: previous, former: former.first,
             author: arguments.value("--author") ?? getenv("USER").map { String(cString: $0) } ?? "unknown",
             reason: arguments.value("--reason") ?? "", at: SystemClock().nowMilliseconds)
-        let acknowledgements = try deployment.wait(for: epoch, milliseconds: timeout)
+        let acknowledgements = try deployment.wait(for: epoch, milliseconds: way == .restart ? max(timeout, 60_000) : timeout)
         try deployment.refresh()
         return report(
             spec.name, deployment, acknowledgements, arguments, after: Double(monotonicNanoseconds() - start) / 1e9)
@@ -145,13 +215,19 @@ enum DeployCommand: Command {
     private static func connect(
         _ arguments: Arguments, topology: String, _ kafka: [String: String] = [:]
     ) throws(Fault) -> RuleSetDeployment {
+        try RuleSetDeployment(settings(arguments, topology: topology, kafka))
+    }
+
+    private static func settings(
+        _ arguments: Arguments, topology: String, _ kafka: [String: String] = [:]
+    ) throws(Fault) -> KafkaSettings {
         guard let servers = arguments.value("--bootstrap-server") else {
             throw Fault(.user, "--bootstrap-server is missing, like --bootstrap-server 127.0.0.1:9092")
         }
         var settings = KafkaSettings(bootstrapServers: servers, group: arguments.value("--group") ?? topology)
         try KafkaArguments.add(kafka, arguments, to: &settings)
         try settings.check()
-        return try RuleSetDeployment(settings)
+        return settings
     }
 
     /// Prints what tasks say of the newest epoch. `after`: seconds that a deployment took.

@@ -4,8 +4,10 @@ import Base
 enum Program {
     private static let commands: [any Command.Type] = [
         RunCommand.self,
+        WorkerCommand.self,
         DeployCommand.self,
         PlanCommand.self,
+        BacktestCommand.self,
         ReplayCommand.self,
         LintCommand.self,
         ExplainCommand.self,

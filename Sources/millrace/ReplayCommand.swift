@@ -73,7 +73,7 @@ enum ReplayCommand: Command {
     }
 
     /// `--input NAME=PATH PATH…`, any number of times.
-    private static func inputs(_ arguments: Arguments) throws(Fault) -> [(source: String, paths: [String])] {
+    static func inputs(_ arguments: Arguments) throws(Fault) -> [(source: String, paths: [String])] {
         var inputs: [(source: String, paths: [String])] = []
         for word in arguments.all("--input") {
             if let equals = word.firstIndex(of: "=") {

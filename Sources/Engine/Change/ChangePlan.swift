@@ -10,6 +10,39 @@ package struct ChangePlan: Sendable {
         package var element: String
         package var changeClass: ChangeClass
         package var reason: String
+        /// State was kept under its name as something else: no worker goes on with that.
+        package var contradictsState = false
+    }
+
+    /// How workers get from one to the other.
+    package enum Way: String, Sendable, Comparable {
+        case hot
+        /// Without a stop, but what is new begins empty.
+        case empty
+        /// Every worker begins anew, with its state.
+        case restart
+        /// Not under this group, or not under these names.
+        case none
+
+        package static func < (a: Way, b: Way) -> Bool { a.weight < b.weight }
+
+        private var weight: Int {
+            switch self {
+            case .hot: 0
+            case .empty: 1
+            case .restart: 2
+            case .none: 3
+            }
+        }
+    }
+
+    package var way: Way {
+        if elements.contains(where: { $0.contradictsState || $0.changeClass == .newGroup }) { return .none }
+        switch changeClass {
+        case .hot, .mixed: return .hot
+        case .warmStart: return .empty
+        case .restart, .newGroup: return .restart
+        }
     }
 
     /// The heaviest first.
@@ -54,8 +87,11 @@ package struct ChangePlan: Sendable {
         func step(_ name: String) -> Int? { spec.steps.firstIndex { $0.name == name } }
     }
 
-    private mutating func add(_ element: String, _ changeClass: ChangeClass, _ reason: String) {
-        elements.append(Element(element: element, changeClass: changeClass, reason: reason))
+    private mutating func add(
+        _ element: String, _ changeClass: ChangeClass, _ reason: String, contradictsState: Bool = false
+    ) {
+        elements.append(
+            Element(element: element, changeClass: changeClass, reason: reason, contradictsState: contradictsState))
     }
 
     // MARK: The topology as a whole
@@ -176,7 +212,7 @@ package struct ChangePlan: Sendable {
                 if after.step(name) == nil {
                     add(element, .newGroup, "\(definitions): what was kept as one cannot be read as the other")
                 } else {
-                    add(element, .warmStart, "\(definitions): it must be filled anew, under another name")
+                    add(element, .warmStart, "\(definitions): give it another name, under which it begins", contradictsState: true)
                 }
             } else if old.intake != kept.intake {
                 add(element, .mixed, "it takes in \(kept.intake); what it holds was taken in as \(old.intake)")

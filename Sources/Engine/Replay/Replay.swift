@@ -28,6 +28,8 @@ package struct Replay {
         package var limits: [String] = []
         /// The greatest event time that was read; what comes of later times comes of the end of the input.
         package var lastEventTime = Int64.min
+        /// That of the first record that was read.
+        package var firstEventTime = Int64.min
         package var inputs: [InputSummary] = []
         /// Most frequent first.
         package var refusals: [Refusal] = []
@@ -174,12 +176,15 @@ package struct Replay {
         }
         defer { pipeline.spill = nil }
         var most = (keys: 0, bytes: 0)
+        var first = Int64.min
         while let next = nextSlice() {
-            let (input, count) = next
+            // The first record by itself, so that its time is known.
+            let (input, count) = (next.0, first == .min ? 1 : next.1)
             pipeline.process(
                 input.records.slice(from: input.position, count: count), source: input.source, task: task,
                 outbox: &outbox)
             input.position += count
+            if first == .min { first = pipeline.greatestEventTime(task) }
             if let spillFault { throw spillFault }
             try hand(take)
             if input.position == input.records.count {
@@ -204,6 +209,7 @@ package struct Replay {
         (summary.keysMost, summary.stateBytes) = most
         summary.limits = pipeline.counters.limits.lines(now: nil)
         summary.lastEventTime = last
+        summary.firstEventTime = first
         summary.inputs = inputs.map { InputSummary($0.name, $0.file, unread: $0.unread) }
         summary.refusals = tally.refusals.sorted { $0.count > $1.count }
         return summary

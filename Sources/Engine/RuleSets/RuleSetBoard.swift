@@ -49,6 +49,11 @@ package final class RuleSetBoard: Sendable {
         }
     }
 
+    /// The rules of an epoch; nil: they are not known.
+    package func set(_ epoch: Int64) -> TopologySpec? {
+        state.withLock { state in state.sets.first { $0.epoch == epoch }?.spec }
+    }
+
     func newest(after epoch: Int64) -> RuleSet? {
         self.epoch.load(ordering: .acquiring) > epoch ? current : nil
     }

@@ -11,6 +11,8 @@ package struct RuleSetDeployment {
     package struct Answer: Sendable {
         package var task: Int32
         package var isPrepared: Bool
+        /// How it would go on with it.
+        package var way: ChangePlan.Way
         package var worker: String
         /// The rules that the worker goes by.
         package var former: String
@@ -49,7 +51,7 @@ package struct RuleSetDeployment {
             throw Fault(
                 .user,
                 "no worker of group '\(kafka.group)' has run on \(kafka.bootstrapServers) that can change its rules; begin with "
-                    + "`millrace run FILE`")
+                    + "`millrace run FILE`, or deploy it to a `millrace worker`")
         }
         self.tasks = tasks
         reader = try KafkaReader(kafka, topic: topic)
@@ -112,10 +114,13 @@ package struct RuleSetDeployment {
             for task in 0..<Int32(tasks) {
                 guard let json = acknowledgements["prepared/\(hash)/\(task)"] else { continue }
                 let node = DocumentNode(try JsonDocument.read(Array(json.utf8)))
-                guard Int64(try node["text"].integer) == offset else { continue }
+                // Somebody may have proposed the same since.
+                guard Int64(try node["text"].integer) >= offset else { continue }
                 answers.append(
                     Answer(
-                        task: task, isPrepared: try node["state"].text == "prepared", worker: try node["worker"].text,
+                        task: task, isPrepared: try node["state"].text == "prepared",
+                        way: try node.optional("way").flatMap { (way) throws(Fault) in ChangePlan.Way(rawValue: try way.text) } ?? .none,
+                        worker: try node["worker"].text,
                         former: try node["former"].text, reasons: try node.optional("reasons")?.texts ?? []))
             }
             if answers.count == tasks || monotonicNanoseconds() > deadline { return answers }

@@ -24,11 +24,22 @@ final class RuleSetFollower: Sendable {
         var history: RuleSetHistory
         /// The rules that lanes go by, as they were read.
         var current: TopologySpec
-        /// The last text that was proposed, its offset, what is to be said of it, and the tasks that it was said for.
-        var proposal: (offset: Int64, ruleset: String, answer: String, told: Set<Int32>)?
+        /// Texts that were proposed and not activated, the newest last.
+        var proposals: [Proposal] = []
         var feeder: KafkaFeeder
         var topic: KafkaFeeder.Topic
     }
+
+    private struct Proposal {
+        /// Of its record.
+        var offset: Int64
+        var ruleset: String
+        /// What is to be said of it, and the tasks that it was said for.
+        var answer = ""
+        var told: Set<Int32> = []
+    }
+
+    private static let proposalsMax = 8
 
     /// Reads the topic to its end. `own`: the file that the worker was started with, whose rules count where nothing was
     /// activated.
@@ -40,6 +51,8 @@ final class RuleSetFollower: Sendable {
     ) throws(Fault) -> (follower: RuleSetFollower, spec: TopologySpec) {
         let reader = try KafkaReader(kafka, topic: RuleSetTopics.ruleSets(kafka.group))
         var history = RuleSetHistory()
+        // What was proposed while nobody was there to answer.
+        var open: (offset: Int64, ruleset: String)?
         let deadline = monotonicNanoseconds() + 30_000_000_000
         while !reader.isAtEnd {
             if stopping.isSet { throw .stopped }
@@ -48,7 +61,11 @@ final class RuleSetFollower: Sendable {
             }
             try reader.poll(timeoutMilliseconds: 100) { record in
                 guard let key = record.keyText else { return }
-                if case .void(let reason) = history.take(key: key, value: record.value) { Log.warning("rules: \(reason)") }
+                switch history.take(key: key, value: record.value) {
+                case .void(let reason): Log.warning("rules: \(reason)")
+                case .text(let ruleset): open = (record.offset, ruleset)
+                case .activation: open = nil
+                }
             }
         }
         var current = spec
@@ -79,7 +96,8 @@ final class RuleSetFollower: Sendable {
             board.remember(RuleSet(epoch: 0, spec: running(first, partitions, kafka.group)))
         }
         let acknowledgements = try feeder.topic(RuleSetTopics.acknowledgements(kafka.group))
-        let state = State(reader: reader, history: history, current: current, feeder: feeder, topic: acknowledgements)
+        var state = State(reader: reader, history: history, current: current, feeder: feeder, topic: acknowledgements)
+        if let open { state.proposals = [Proposal(offset: open.offset, ruleset: open.ruleset)] }
         let follower = RuleSetFollower(
             board, kafka, partitions, worker, stopping, statuses, onFault, state)
         return (follower, current)
@@ -114,6 +132,7 @@ final class RuleSetFollower: Sendable {
 
     /// Runs until the worker stops.
     func run() {
+        state.withLock { state in prepareAgain(&state) }
         while !stopping.isSet {
             do throws(Fault) {
                 try state.withLock { (state) throws(Fault) in try step(&state) }
@@ -137,17 +156,30 @@ final class RuleSetFollower: Sendable {
         for (offset, event) in events {
             switch event {
             case .void(let reason): Log.warning("rules: \(reason)")
-            case .text(let ruleset): prepare(ruleset, offset, &state)
+            case .text(let ruleset):
+                state.proposals.removeAll { $0.ruleset == ruleset }
+                if state.proposals.count == Self.proposalsMax { state.proposals.removeFirst() }
+                let answer = self.answer(to: ruleset, offset, state)
+                state.proposals.append(Proposal(offset: offset, ruleset: ruleset, answer: answer))
             case .activation(let activation): try activate(activation, &state)
             }
         }
-        try answer(&state)
+        try tell(&state)
         state.feeder.poll()
     }
 
     // MARK: Proposals
 
-    private func prepare(_ ruleset: String, _ offset: Int64, _ state: inout State) {
+    /// What is to be said of proposals depends on the rules that they would follow on.
+    private func prepareAgain(_ state: inout State) {
+        for place in state.proposals.indices {
+            let proposal = state.proposals[place]
+            state.proposals[place].answer = answer(to: proposal.ruleset, proposal.offset, state)
+            state.proposals[place].told = []
+        }
+    }
+
+    private func answer(to ruleset: String, _ offset: Int64, _ state: borrowing State) -> String {
         var json = JsonWriter()
         json.beginObject()
         json.member("ruleset", ruleset)
@@ -157,9 +189,9 @@ final class RuleSetFollower: Sendable {
         json.member("worker", worker)
         do throws(Fault) {
             let plan = try check(ruleset, state)
-            let isPossible = plan.changeClass <= .mixed
-            json.member("state", isPossible ? "prepared" : "refused")
+            json.member("state", plan.way == .none ? "refused" : "prepared")
             json.member("class", plan.changeClass.rawValue)
+            json.member("way", plan.way.rawValue)
             json.name("reasons")
             json.list(plan.elements.filter { $0.changeClass > .mixed }) { json, element in
                 json.text("\(element.element): \(element.changeClass.rawValue): \(element.reason)")
@@ -170,7 +202,7 @@ final class RuleSetFollower: Sendable {
             json.list(error.detail.split(separator: "\n")) { $0.text(String($1)) }
         }
         json.endObject()
-        state.proposal = (offset, ruleset, json.string, [])
+        return json.string
     }
 
     private func check(_ ruleset: String, _ state: borrowing State) throws(Fault) -> ChangePlan {
@@ -182,7 +214,7 @@ final class RuleSetFollower: Sendable {
             throw Fault(.user, "\(Diagnostic(file: text.file, at: refusal.position, refusal.message))")
         }
         let plan = try ChangePlan(from: state.current, to: spec, group: kafka.group)
-        if plan.changeClass <= .mixed { try makeTopics(of: spec, beside: state.current) }
+        if plan.way != .none { try makeTopics(of: spec, beside: state.current) }
         return plan
     }
 
@@ -195,16 +227,19 @@ final class RuleSetFollower: Sendable {
         if !plans.isEmpty { try KafkaAdmin(kafka).create(plans) }
     }
 
-    /// Says what is to be said of the proposal for each task that the worker has by now.
-    private func answer(_ state: inout State) throws(Fault) {
-        guard let proposal = state.proposal else { return }
-        let tasks = Set(statuses().flatMap { $0.partitions.map(\.partition) }).subtracting(proposal.told)
-        for task in tasks.sorted() {
+    /// Says what is to be said of proposals for each task that the worker has by now.
+    private func tell(_ state: inout State) throws(Fault) {
+        if state.proposals.isEmpty { return }
+        let tasks = Set(statuses().flatMap { $0.partitions.map(\.partition) })
+        for place in state.proposals.indices {
+            let proposal = state.proposals[place]
             let hash = proposal.ruleset.split(separator: ":").last ?? ""
-            try state.feeder.send(
-                to: state.topic, key: "prepared/\(hash)/\(task)", value: proposal.answer, partition: task)
+            for task in tasks.subtracting(proposal.told).sorted() {
+                try state.feeder.send(
+                    to: state.topic, key: "prepared/\(hash)/\(task)", value: proposal.answer, partition: task)
+            }
+            state.proposals[place].told.formUnion(tasks)
         }
-        state.proposal?.told.formUnion(tasks)
     }
 
     // MARK: Activations
@@ -212,16 +247,17 @@ final class RuleSetFollower: Sendable {
     private func activate(_ activation: RuleSetActivation, _ state: inout State) throws(Fault) {
         let spec = try Self.read(state.history, activation.epoch)
         let plan = try ChangePlan(from: state.current, to: spec, group: kafka.group)
-        guard plan.changeClass <= .mixed else {
-            let reasons = plan.elements.filter { $0.changeClass > .mixed }.map { "\($0.element): \($0.reason)" }
+        guard plan.way <= .empty else {
+            let reasons = plan.elements.filter { $0.changeClass >= .restart || $0.contradictsState }
             throw Fault(
                 .external,
-                "epoch \(activation.epoch) of the rules asks for a restart, and with it this worker goes on: "
-                    + reasons.joined(separator: "; "))
+                "epoch \(activation.epoch) of the rules, by \(activation.author), asks for a restart, with which this worker goes on: "
+                    + reasons.map { "\($0.element): \($0.reason)" }.joined(separator: "; "))
         }
         Log.info("epoch \(activation.epoch) of the rules, by \(activation.author): \(activation.reason)")
         state.current = spec
-        state.proposal = nil
+        state.proposals.removeAll { $0.ruleset == activation.ruleset }
+        prepareAgain(&state)
         board.activate(RuleSet(epoch: activation.epoch, spec: Self.running(spec, partitions, kafka.group)))
     }
 }

@@ -35,7 +35,10 @@ package struct RuleSetText: Equatable, Sendable {
     }
 
     init(_ value: UnsafeBufferPointer<UInt8>) throws(Fault) {
-        let node = DocumentNode(try JsonDocument.read(Array(value)))
+        try self.init(DocumentNode(try JsonDocument.read(Array(value))))
+    }
+
+    init(_ node: DocumentNode) throws(Fault) {
         file = try node["file"].text
         text = try node["text"].text
         parameters = [:]

@@ -165,6 +165,8 @@ final class PipelineGraph: LaneGraph {
         if let changes = pipeline.changes(state) { onChanges(changes) }
     }
 
+    func keep(task: Int32) { restoring.remove(task) }
+
     func positions(task: Int32) -> [Int: Int64]? {
         guard let state = tasks[task], state.isKept else { return nil }
         return Dictionary(uniqueKeysWithValues: state.positions.enumerated().map { ($0.offset, $0.element) })

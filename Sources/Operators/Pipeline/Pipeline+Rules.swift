@@ -181,7 +181,7 @@ extension Pipeline {
         bench.json.removeAll()
         bench.json.raw(spec.name)
         bench.json.raw("\u{0}")
-        bench.json.raw(rule.spec.name)
+        bench.json.raw(rule.spec.alertName ?? rule.spec.name)
         bench.json.raw("\u{0}\(time)\u{0}\(ordinal)\u{0}")
         if let start = key.baseAddress { _ = bench.json.bytes.append(start, key.count) }
         let (start, count) = (bench.json.bytes.base, bench.json.bytes.count)

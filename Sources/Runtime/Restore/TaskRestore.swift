@@ -153,6 +153,7 @@ struct TaskRestore {
             try graph.finishRestore(task: task, place: changelog.place(of: task))
             held.note(isWarm: false, task)
         }
+        for task in whole { graph.keep(task: task) }
         let begun = try logs.compare(assigned, positions)
         for task in tasks.sorted() {
             let known = assigned.filter { $0.partition == task && !begun.contains($0) }

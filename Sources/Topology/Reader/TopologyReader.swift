@@ -4,19 +4,32 @@ import Records
 /// Reads a topology file strictly: everything in it is known, typed and bounded, or it is a mistake with its
 /// place. All mistakes are found in one go; what follows only from another mistake is not reported.
 package enum TopologyReader {
-    /// `parameters` are those of the command line. The spec is there exactly if no diagnostic is an error.
+    /// Rules of another text of the topology that are read beside its own, and named apart. The text has no mistake by itself.
+    package struct Variant: Sendable {
+        package var prefix: String
+        package var text: String
+        package var parameters: [String: String]
+
+        package init(prefix: String, text: String, parameters: [String: String]) {
+            (self.prefix, self.text, self.parameters) = (prefix, text, parameters)
+        }
+    }
+
+    /// `parameters` are those of the command line. The spec is there exactly if no diagnostic is an error. Rules of `variants`
+    /// are behind its own, and no sink takes them.
     package static func read(
         _ text: String,
         file: String,
         catalogue: Catalogue,
         parameters: [String: String] = [:],
+        variants: [Variant] = [],
         environment: Environment = .system
     ) -> (spec: TopologySpec?, diagnostics: [Diagnostic]) {
         let yaml = YamlReader.read(text, file: file)
         guard let root = yaml.root else { return (nil, yaml.diagnostics) }
         let context = ReadingContext(file: file, catalogue: catalogue, environment: environment)
         for diagnostic in yaml.diagnostics { context.error(diagnostic.position, diagnostic.message) }
-        let spec = FileReader(context: context, text: text).read(root, parameters)
+        let spec = FileReader(context: context, text: text, variants: variants).read(root, parameters)
         return (context.hasErrors ? nil : spec, context.sortedDiagnostics())
     }
 }
@@ -29,6 +42,7 @@ private struct FileReader {
 
     let context: ReadingContext
     let text: String
+    let variants: [TopologyReader.Variant]
 
     private var start: Position { Position(line: 1, column: 1) }
 
@@ -257,5 +271,22 @@ private struct FileReader {
         let example = "sinks: { alerts: \(SinkReader.example(context.catalogue)) }"
         spec.sinks = entries(mapping, "sinks", example: example).compactMap { sinks.read($0) }
         SinkReader.checkFiles(spec.sinks, spec.sources, context)
+        for variant in variants { spec.rules += readRules(variant, rules) }
+    }
+
+    private func readRules(_ variant: TopologyReader.Variant, _ reader: RuleReader) -> [RuleSpec] {
+        let own = (context.parameters, context.hasParameters)
+        defer { (context.parameters, context.hasParameters) = own }
+        (context.parameters, context.hasParameters) = ([:], false)
+        guard let root = YamlReader.read(variant.text, file: context.file).root,
+            let mapping = MappingReader(root, "the topology", keys: Self.keys, at: start, context, example: "topology: merchant-risk")
+        else { return [] }
+        readParameters(mapping, variant.parameters)
+        return entries(mapping, "rules", example: "rules: { big: \(RuleReader.example) }").compactMap { entry in
+            guard var rule = reader.read(entry) else { return nil }
+            rule.alertName = rule.name
+            rule.name = variant.prefix + rule.name
+            return rule
+        }
     }
 }
