@@ -24,6 +24,8 @@ extension Catalogue {
         LevelsSpec.self,
         SessionSpec.self,
         LagSpec.self,
+        SequenceOfSpec.self,
+        ScoreSpec.self,
     ]
 
     private static let sinks: [any SinkPart.Type] = [
