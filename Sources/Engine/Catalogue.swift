@@ -24,6 +24,7 @@ extension Catalogue {
         LevelsSpec.self,
         SessionSpec.self,
         LagSpec.self,
+        FeaturesSpec.self,
         SequenceOfSpec.self,
         ScoreSpec.self,
     ]
