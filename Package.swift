@@ -59,12 +59,12 @@ let package = Package(
         library("Records", uses: ["Base"]),
         // Layer 2: contracts and pure logic.
         library("State", uses: ["Base", "Records"], c: ["CPrefetch"]),
-        library("Topology", uses: ["Base", "Records"], c: ["CYaml"]),
+        library("Models", uses: ["Base"], c: ["CKernels"]),
+        library("Topology", uses: ["Base", "Records", "Models"], c: ["CYaml"]),
         library("Dataflow", uses: ["Base", "Records"]),
         library("Formats", uses: ["Base", "Records", "Topology", "Dataflow"], c: ["CSimdjson"]),
-        library("Models", uses: ["Base"], c: ["CKernels"]),
         // Layer 3: implementations.
-        library("Operators", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Formats"]),
+        library("Operators", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Formats", "Models"]),
         library(
             "Connectors",
             uses: ["Base", "Records", "Topology", "Dataflow"],
@@ -118,9 +118,9 @@ let package = Package(
         tests(
             "EngineTests",
             uses: [
-                "Base", "Records", "Topology", "Dataflow", "Formats", "Connectors", "Engine", "Marketplace",
+                "Base", "Records", "Topology", "Dataflow", "Formats", "Models", "Connectors", "Engine", "Marketplace",
             ],
-            exclude: ["State/Fixtures"]),
+            exclude: ["State/Fixtures", "Models"]),
         tests(
             "IntegrationTests",
             uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Marketplace", "millrace"],

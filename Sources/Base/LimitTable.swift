@@ -228,6 +228,9 @@ extension Limits {
             "modelUnitsMax", "model_units", number(modelUnitsMax), "units of a network's layer", "it is refused",
             .command),
         entry(
+            "sequenceValuesMax", "sequence_values", number(sequenceValuesMax), "values of a `sequence_of`: steps times fields",
+            "the file is refused", .place("`lint`, at its place")),
+        entry(
             "rowsPerBatchMax", "batch_rows", number(rowsPerBatchMax), "records taken at a time",
             "the rest is the next batch", .nowhere),
         entry(

@@ -122,6 +122,8 @@ package enum Limits {
     /// Steps of a sequence that a network takes, and units of one layer.
     package static let modelStepsMax = 10_000
     package static let modelUnitsMax = 4096
+    /// Values of a `sequence_of`, which is a text.
+    package static let sequenceValuesMax = 3000
     /// How long a record waits for an input of its task that was read to its end and is not idle yet, unless
     /// `--max-task-idle` says otherwise; and for one round of fetches.
     package static let taskIdleMilliseconds: Int64 = 100

@@ -24,6 +24,9 @@ extension Catalogue {
         LevelsSpec.self,
         SessionSpec.self,
         LagSpec.self,
+        FeaturesSpec.self,
+        SequenceOfSpec.self,
+        ScoreSpec.self,
     ]
 
     private static let sinks: [any SinkPart.Type] = [

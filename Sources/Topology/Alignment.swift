@@ -41,7 +41,7 @@ extension TopologySpec {
         }
         var meetings = rules.map { all($0.on) }
         for (index, step) in steps.enumerated() {
-            if let operation = step.operation { meetings.append(all(operation.inputs)) }
+            if let operation = step.operation { meetings.append(all(operation.inputs + operation.views)) }
             if let join = step.join { meetings.append(all([index]).union([join.table])) }
         }
         return meetings

@@ -97,7 +97,8 @@ enum Logic {
 
         private func operation(_ operation: OperatorSpec) -> String {
             let text = LogicText(inputs: operation.inputs.map { LogicText.names(of: spec.steps[$0].schema) })
-            return "\(operation.part.name) of \(operation.inputs.map { steps[$0] }) makes "
+            let views = operation.views.isEmpty ? "" : " with \(operation.views.map { steps[$0] })"
+            return "\(operation.part.name) of \(operation.inputs.map { steps[$0] })\(views) makes "
                 + "\(list(operation.schema.fields.map { self.text($0) })) \(operation.part.logic(text))"
         }
 

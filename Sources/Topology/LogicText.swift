@@ -21,6 +21,11 @@ package struct LogicText {
         Self.results(outputs, of: calls, inputs[input])
     }
 
+    /// Fields over the columns of an input and others behind them, in an order of their own.
+    package func fields(_ fields: [DerivedField], input: Int, more: [String]) -> String {
+        Self.list(fields.map { Self.derived($0, inputs[input] + more.map { JsonText.quoted($0) }) })
+    }
+
     /// Columns of an input, in an order of their own.
     package func list(_ columns: [Int], input: Int) -> String { Self.list(columns.map { inputs[input][$0] }) }
 

@@ -22,6 +22,8 @@ package protocol OperatorPart: Sendable {
     /// `fund flow`, for people.
     var name: String { get }
     var order: RowOrder { get }
+    /// Of an operator that takes rows as they come: rows behind event time are late records, and no rows of its own.
+    var dropsLate: Bool { get }
     /// All that gives its state a meaning beside its inputs' fields and keys, for a person to compare; nil: it
     /// remembers nothing.
     var definition: String? { get }
@@ -44,6 +46,7 @@ package protocol OperatorPart: Sendable {
 extension OperatorPart {
     package static func otherInputs(of step: MappingReader) -> [OtherInput] { [] }
     package var isWhole: Bool { false }
+    package var dropsLate: Bool { false }
     package var expressions: [Expression] { [] }
     package var computed: [(input: Int, name: String, expression: Expression)] { [] }
     package var results: (aggregates: [AggregateCall], outputs: [DerivedField])? { nil }
@@ -89,6 +92,8 @@ package struct OtherInput {
 package struct OperatorSpec: Sendable {
     /// Steps whose rows it takes; each has the key that the operator works by, or none if it needs none.
     package var inputs: [Int]
+    /// Steps with a window, all of the first input's key, which it looks at as of the rows of that.
+    package var views: [Int] = []
     package var part: any OperatorPart
     /// The rows that it makes.
     package var schema: Schema

@@ -127,7 +127,10 @@ extension TopologySpec {
             }
             for intake in order { result.split(groups[intake] ?? [], prefix: prefix ?? name) }
         }
-        for step in steps { result.align(step.operation?.inputs ?? [], prefix: prefix ?? name) }
+        for step in steps {
+            guard let operation = step.operation else { continue }
+            result.align(operation.inputs + operation.views, prefix: prefix ?? name)
+        }
         return result
     }
 

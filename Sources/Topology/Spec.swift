@@ -57,6 +57,8 @@ package struct TopologySpec: Sendable {
     package var epoch: Int64?
     /// Keys per task that the state bounds are computed for.
     package var keys: Int
+    /// What steps score with.
+    package var models: [ModelSpec] = []
     /// Topics that records go through to another partition; empty until `repartitioned()`.
     package var repartitions: [RepartitionSpec] = []
 

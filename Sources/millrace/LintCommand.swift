@@ -52,6 +52,11 @@ enum LintCommand: Command {
         put("\(path): \(hasErrors ? "the bounds do not hold" : "no errors")")
         put("  ruleset \(spec.ruleset)")
         put("  logic \(spec.logic)")
+        for model in spec.models {
+            put(
+                "  model \(model.name): \(model.text), sha256 \(model.card.sha256), \(model.card.samples.count) samples agree; about "
+                    + "\(StateBound.grouped(model.rowsPerSecond)) rows a second take up a core")
+        }
         let paths = LatencyProof.paths(spec)
         for (index, rule) in spec.rules.enumerated() {
             for path in paths where path.rule == index {

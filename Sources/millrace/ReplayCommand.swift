@@ -17,6 +17,12 @@ enum ReplayCommand: Command {
           --input NAME=PATH   the records of source NAME; several paths may follow
           --output DIR        write files there
           --as-written        take records in the order of the files, but for those of tables; some may come late
+          --as-known          the same for tables too: as it became known, so that a table's late corrections and late
+                              records take no part; the files have records in the order in which they came
+          --features STEP     the rows that the step makes, as serving would see them: a CSV to DIR/STEP.csv (beside
+                              STEP.json with names, types and hashes), or to standard output
+          --at LABELS.csv     of these, for each row of a CSV with the step's key and `as_of`, the last that was known
+                              then
           --sort-memory MIB   memory in which inputs are sorted, default 256; what is longer and not in order goes
                               to a temporary file (TMPDIR says where)
           --batch ROWS        rows of a batch, 1 to 2048; the result does not depend on it
@@ -26,7 +32,8 @@ enum ReplayCommand: Command {
                    --input invoices=Topologies/merchant-watch/sample --output /tmp/out
         """
     static let options: [String: Arguments.Kind] = [
-        "--input": .values, "--output": .value, "--as-written": .flag, "--sort-memory": .value, "--batch": .value,
+        "--input": .values, "--output": .value, "--as-written": .flag, "--as-known": .flag,
+        "--features": .value, "--at": .value, "--sort-memory": .value, "--batch": .value,
         "--set": .values,
     ]
 
@@ -36,17 +43,24 @@ enum ReplayCommand: Command {
         let inputs = try inputs(arguments)
         let rows = try arguments.integer("--batch", in: 1...Limits.rowsPerBatchMax) ?? Limits.rowsPerBatchMax
         let memory = try arguments.integer("--sort-memory", in: 1...1 << 20).map { $0 << 20 }
-        if memory != nil, arguments.has("--as-written") {
-            throw Fault(.user, "--as-written sorts nothing, so --sort-memory does not go with it")
+        for order in ["--as-written", "--as-known"] where memory != nil && arguments.has(order) {
+            throw Fault(.user, "\(order) sorts nothing, so --sort-memory does not go with it")
         }
+        if arguments.has("--as-written"), arguments.has("--as-known") { throw Fault(.user, "--as-known says more than --as-written; give one of them") }
         let order: Replay.Order =
-            arguments.has("--as-written") ? .asWritten : .byTime(bufferBytes: memory ?? Limits.replayBufferBytes)
+            arguments.has("--as-known") ? .asKnown
+            : arguments.has("--as-written") ? .asWritten : .byTime(bufferBytes: memory ?? Limits.replayBufferBytes)
         let folder = arguments.value("--output")
-        var replay = try Replay(spec, inputs: inputs, rowsMax: rows, keepsResults: folder != nil, order: order)
-        let names = replay.sinkNames
+        if arguments.has("--at"), arguments.value("--features") == nil { throw Fault(.user, "--at needs --features STEP, whose rows it looks for") }
+        let features = try arguments.value("--features").map { name throws(Fault) in
+            try FeatureExport(spec, step: name, labels: arguments.value("--at"), folder: folder)
+        }
+        var replay = try Replay(
+            spec, inputs: inputs, rowsMax: rows, keepsResults: folder != nil, order: order, features: features?.step)
+        let names = features == nil ? replay.sinkNames : Array(replay.sinkNames.dropLast())
         let output = try ReplayOutput(
             folder: folder, names: names, takesAlerts: names.indices.map { replay.takesAlerts($0) },
-            inputs: replay.inputPaths + [path])
+            inputs: replay.inputPaths + [path], features: features)
         let progress = Progress()
         let summary = try replay.run(
             output: { outbox throws(Fault) in try output.write(outbox) },
@@ -57,6 +71,7 @@ enum ReplayCommand: Command {
         )
         try output.close()
         progress.finish()
+        for line in try features?.close() ?? [] { Log.info(line) }
         for line in summary.limits { Log.warning(line) }
         return report(summary)
     }

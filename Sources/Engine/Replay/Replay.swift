@@ -41,6 +41,9 @@ package struct Replay {
     package enum Order: Sendable {
         /// As the files have them, so that a record may come late.
         case asWritten
+        /// The same, tables too: as all of it became known, where the files have it in the order in which it came. A version of a
+        /// table with an old event time is not known before the versions that stand before it.
+        case asKnown
         /// By event time; those of one time as they are written. `bufferBytes`: what all inputs together may keep in
         /// memory for that; the rest goes to a temporary file.
         case byTime(bufferBytes: Int)
@@ -86,13 +89,15 @@ package struct Replay {
     /// - Parameters:
     ///   - inputs: source name to paths.
     ///   - rowsMax: rows of a batch; the result does not depend on it.
+    ///   - features: a step whose rows are taken by a sink of their own, the last one.
     ///   - keepsResults: sinks that take the results of steps are served (by whoever reads the output).
     package init(
         _ spec: TopologySpec,
         inputs: [(source: String, paths: [String])],
         rowsMax: Int = Limits.rowsPerBatchMax,
         keepsResults: Bool,
-        order: Order = .asWritten
+        order: Order = .asWritten,
+        features: Int? = nil
     ) throws(Fault) {
         var spec = spec
         // Files stand in for every sink.
@@ -101,6 +106,12 @@ package struct Replay {
             if case .steps = sink.input, !keepsResults { return nil }
             sink.target = CapturedRecords()
             return sink
+        }
+        if let features {
+            spec.sinks.append(
+                SinkSpec(
+                    name: spec.steps[features].name, target: CapturedRecords(), input: .steps([features]),
+                    position: spec.steps[features].position))
         }
         // Files are made UTF-8 as they are read, before they are cut into records.
         for index in spec.sources.indices { spec.sources[index].isConverted = true }
@@ -219,6 +230,7 @@ package struct Replay {
     private func bufferBytes(_ input: Input) -> Int? {
         switch order {
         case .byTime(let bytes): max(1, bytes / inputs.count)
+        case .asKnown: nil
         case .asWritten: input.isTable ? Limits.replayBufferBytes / inputs.count : nil
         }
     }

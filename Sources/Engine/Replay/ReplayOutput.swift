@@ -8,6 +8,8 @@ import Records
 package final class ReplayOutput {
     private let folder: String?
     private let names: [String]
+    /// Takes what comes for the sink behind those of `names`.
+    private let features: FeatureExport?
     private let takesAlerts: [Bool]
     /// By sink. A file is made when its first record comes.
     private var sinks: [FileWriter?]
@@ -19,7 +21,8 @@ package final class ReplayOutput {
 
     /// Files of an earlier run, of this topology or another, are taken out of the folder. `inputs`: paths that the run
     /// reads, none of which may be written over.
-    package init(folder: String?, names: [String], takesAlerts: [Bool], inputs: [String] = []) throws(Fault) {
+    package init(folder: String?, names: [String], takesAlerts: [Bool], inputs: [String] = [], features: FeatureExport? = nil) throws(Fault) {
+        self.features = features
         self.folder = folder
         self.names = names
         self.takesAlerts = takesAlerts
@@ -30,8 +33,11 @@ package final class ReplayOutput {
     package func write(_ outbox: borrowing Outbox) throws(Fault) {
         for record in outbox.records {
             switch record.destination {
+            case .sink(names.count):
+                if let value = outbox.value(of: record) { try features?.write(value) }
             case .sink(let sink):
-                guard folder != nil || takesAlerts[sink], let value = outbox.value(of: record) else { continue }
+                // Rows of features have standard output for themselves.
+                guard folder != nil || takesAlerts[sink] && features == nil, let value = outbox.value(of: record) else { continue }
                 try writeLine(value, &sinks[sink], name: names[sink])
             case .deadLetter:
                 if folder != nil { try writeLine(refused(record, outbox), &deadLetters, name: "dead-letter") }

@@ -29,6 +29,7 @@ extension ModelCard {
             card.format = format
             card.features = try features(model, rows, stated, units: draft?.features ?? [])
         }
+        card.scores = nil
         card.samples = []
         let unchecked = try LoadedModel(card: card, file: bytes)
         let places = try rows.places(of: unchecked.columnNames)
@@ -48,7 +49,13 @@ extension ModelCard {
             card.samples.append(Sample(features: texts, margins: margins))
         }
         // It must agree with what was stated before it is written.
-        _ = try LoadedModel(card: card, file: bytes)
+        let checked = try LoadedModel(card: card, file: bytes)
+        if outputs == 1 {
+            var scores: [Double] = []
+            // As a stream has them, so that one that is on an edge stays on its side.
+            try RowScoring(checked).score(rows) { scores.append(($2[0] * 1e6).rounded(.toNearestOrEven) / 1e6) }
+            card.scores = Histogram(scores, bins: bins)
+        }
         return card
     }
 
@@ -83,13 +90,18 @@ extension ModelCard {
 }
 
 extension ModelCard.Histogram {
-    /// Bins that hold as many values each, as far as equal values allow; NaN is missing.
+    /// Bins that hold as many values each, as far as equal values allow: a value that fills a bin alone has one of its own.
+    /// NaN is missing.
     package init(_ values: [Double], bins: Int) {
         let sorted = values.filter { !$0.isNaN }.sorted()
         var edges: [Double] = []
+        func add(_ edge: Double) { if edge > edges.last ?? sorted[0] { edges.append(edge) } }
+        var cut = sorted.first
         for bin in 1..<bins where !sorted.isEmpty {
-            let edge = sorted[sorted.count * bin / bins]
-            if edge > sorted[0], edges.last.map({ edge > $0 }) ?? true { edges.append(edge) }
+            let next = sorted[sorted.count * bin / bins]
+            // The value before is in every place from one cut to the next.
+            if next == cut, let above = sorted.first(where: { $0 > next }) { add(above) } else { add(next) }
+            cut = next
         }
         self.edges = edges
         counts = Array(repeating: 0, count: edges.count + 1)

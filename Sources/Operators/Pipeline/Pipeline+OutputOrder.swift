@@ -99,7 +99,7 @@ extension Pipeline {
             }
             func meets(_ met: [Int]) -> Bool { Set(met.map { steps[$0].source }).intersection(reached).count > 1 }
             return spec.rules.contains { meets($0.on) }
-                || spec.steps.contains { step in step.operation.map { $0.part.order == .asTheyCome && meets($0.inputs) } ?? false }
+                || spec.steps.compactMap(\.operation).contains { $0.part.order == .asTheyCome && (meets($0.inputs) || $0.looks(reached, steps)) }
         }
     }
 }

@@ -295,6 +295,7 @@ extension Pipeline {
         bench.json.endObject()
         bench.json.fragment(rule.tail)
         bench.json.member("message", message(rule, row, bench.only(row), arena))
+        rule.model?.write(rule.columns, row, arena, into: &bench.json)
         let lateAt = writeCause(context, bench)
         bench.json.endObject()
         let key = customerKey(rule, row, arena)

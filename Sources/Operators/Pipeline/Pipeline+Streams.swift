@@ -136,11 +136,13 @@ extension Pipeline {
             guard let place = first else { break }
             let row = own[place].rows[next[place]]
             next[place] += 1
+            if operation.spec.part.dropsLate, plan.isLate(row) { continue }
             own[place].pass(row, from: origin(plan, source, task, row))
             operation.taken.append((own[place].index, row))
             operation.roots.append((plan.stream?.roots[row] ?? Int32(row), min(plan.watermarks[row], others)))
         }
         if operation.taken.isEmpty { return }
+        operation.views?.use(task, source: source)
         count(of: operation) { state.pass(operation, of: source) }
         takeLetters(operation.rows, &outbox)
     }

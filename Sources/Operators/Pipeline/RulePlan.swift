@@ -32,6 +32,8 @@ final class RulePlan {
     /// `"rule":…` to `"severity":…`, and the condition and measure, ready to be copied.
     let head: String
     let tail: String
+    /// What has scored its rows; nil: nothing.
+    let model: AlertModel?
 
     init(
         _ spec: RuleSpec,
@@ -43,6 +45,7 @@ final class RulePlan {
     ) {
         self.spec = spec
         self.index = index
+        model = steps[spec.on[0]].window == nil ? AlertModel(of: spec.on[0], topology) : nil
         let first = steps[spec.on[0]]
         hasWindow = first.window != nil
         looksAgain = hasWindow && spec.at == .record

@@ -15,6 +15,8 @@ final class OperatorPlan {
     let rows: RowBuffer
     /// What it computes of the rows of its inputs and may not fit in 64 bits.
     let bounded: [(step: StepPlan, field: String, program: Program)]
+    /// Windows that it looks at; nil: none.
+    let views: WindowViews?
     /// Bytes of a row in the buffer, at most, without its texts.
     let rowBytesMost: Int
     private let operation: any StreamOperator
@@ -46,10 +48,11 @@ final class OperatorPlan {
             OperatorInput(
                 step, index: index, of: order == .eventTime ? nil : pipeline.sources[step.source].batch, capacity: capacity)
         }
+        views = spec.views.isEmpty ? nil : WindowViews(spec.views.map { pipeline.steps[$0] }, zones: zones)
         operation = part.makeOperator(
             OperatorContext(
                 inputs: intakes.map { OperatorContext.Input(schema: $0.spec.schema, key: $0.spec.key) }, result: spec.schema,
-                limits: spec.limits, capacity: capacity, zones: zones))
+                limits: spec.limits, capacity: capacity, zones: zones, views: views))
     }
 
     /// `id`: under which its state is kept; nil: it remembers nothing.

@@ -66,4 +66,6 @@ package struct OperatorContext {
     /// Rows that it is given at a time, at most.
     package var capacity: Int
     package var zones: ZoneTables
+    /// Windows that it looks at as of rows of its input; nil: none.
+    var views: WindowViews?
 }

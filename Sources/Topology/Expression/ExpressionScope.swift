@@ -3,9 +3,11 @@ import Records
 /// What the names of an expression may stand for.
 package struct ExpressionScope {
     package struct Column: Hashable {
-        var name: String
+        package var name: String
         /// nil: a mistake elsewhere keeps it from being known, which is no second mistake here.
-        var type: ValueType?
+        package var type: ValueType?
+
+        package init(name: String, type: ValueType?) { (self.name, self.type) = (name, type) }
     }
 
     /// The index is that of `Expression.Node.column`.

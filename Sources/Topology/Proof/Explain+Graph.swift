@@ -30,6 +30,7 @@ extension Explain {
                 lines.append(bound.bytesMax.map { "at most \(StateBound.size($0))" } ?? "grows with its keys")
             }
             graph.nodes.append(("step\(index)", step.window == nil ? .step : .window, lines))
+            for view in step.operation?.views ?? [] { graph.edges.append(("step\(view)", "step\(index)")) }
             if let join = step.join { graph.edges.append(("source\(join.table)", "step\(index)")) }
             switch step.input {
             case .source(let input): graph.edges.append(("source\(input)", "step\(index)"))

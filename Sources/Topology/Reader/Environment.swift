@@ -1,3 +1,4 @@
+import Base
 import Glibc
 
 /// What reading a topology takes from the machine, as closures so that a test needs none of it.
@@ -7,15 +8,27 @@ package struct Environment: Sendable {
     /// The text of a small file; nil if it cannot be read.
     package var fileText: @Sendable (String) -> String?
     package var zones: ZoneNames
+    /// The bytes of a model's file, at most so many.
+    package var fileBytes: @Sendable (String, Int) -> Result<[UInt8], Fault>
 
     package init(
         variable: @escaping @Sendable (String) -> String?,
         fileText: @escaping @Sendable (String) -> String?,
-        zones: ZoneNames
+        zones: ZoneNames,
+        fileBytes: @escaping @Sendable (String, Int) -> Result<[UInt8], Fault> = { readBytes($0, $1) }
     ) {
         self.variable = variable
         self.fileText = fileText
         self.zones = zones
+        self.fileBytes = fileBytes
+    }
+
+    package static func readBytes(_ path: String, _ bytesMax: Int) -> Result<[UInt8], Fault> {
+        do throws(Fault) {
+            return .success(try FileText.bytes(of: path, bytesMax: bytesMax))
+        } catch {
+            return .failure(error)
+        }
     }
 
     package static let system = Environment(

@@ -15,6 +15,7 @@ enum Pruning {
         for rule in spec.rules { usedSteps.formUnion(rule.on) }
         for (index, step) in spec.steps.enumerated() where step.operation != nil { usedSteps.insert(index) }
         usedSteps.formUnion(spec.operatorInputs)
+        usedSteps.formUnion(spec.steps.flatMap { $0.operation?.views ?? [] })
         for source in spec.sources { if case .stream(let step) = source.origin { usedSteps.insert(step) } }
         var heardRules: Set<Int> = []
         for sink in spec.sinks {

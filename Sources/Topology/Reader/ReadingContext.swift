@@ -11,6 +11,16 @@ package final class ReadingContext {
     /// False while the parameters themselves are read, which cannot refer to each other.
     package var hasParameters = false
 
+    /// By name, of `models:`.
+    package var models: [String: DeclaredModel] = [:]
+
+    package struct DeclaredModel {
+        /// nil: a mistake in it was reported.
+        var model: ModelSpec?
+        var position: Position
+        var isUsed = false
+    }
+
     package struct Parameter {
         /// nil: a mistake in it was reported.
         var value: ScalarText?

@@ -129,6 +129,25 @@ package final class StepGraph {
         return input
     }
 
+    /// The operators that a step's rows have come through, each with one input, the last first.
+    package func operations(before step: StepSpec) -> [any OperatorPart] {
+        var found: [any OperatorPart] = []
+        var input = step.input
+        while true {
+            switch input {
+            case .step(let before):
+                guard let spec = drafts[before].spec else { return found }
+                input = spec.input
+            case .source(let source):
+                guard source >= sources.count, case .stream(let maker) = streams[source - sources.count].origin,
+                    let spec = drafts[maker].spec, let operation = spec.operation, operation.inputs.count == 1
+                else { return found }
+                found.append(operation.part)
+                input = spec.input
+            }
+        }
+    }
+
     /// The closed windows of a step as records.
     private func readStream(of step: Int, into input: inout StepReader.Input) {
         let draft = drafts[step]

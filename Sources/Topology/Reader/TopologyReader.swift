@@ -36,8 +36,8 @@ package enum TopologyReader {
 
 private struct FileReader {
     static let keys = [
-        "topology", "guarantee", "latency", "zone", "keys", "parameters", "kafka", "sources", "steps",
-        "rules", "sinks",
+        "topology", "guarantee", "latency", "zone", "keys", "parameters", "kafka", "models", "sources",
+        "steps", "rules", "sinks",
     ]
 
     let context: ReadingContext
@@ -83,6 +83,9 @@ private struct FileReader {
         readNodes(mapping, zone: zone, isZoneKnown: mapping["zone"] == nil || zone != nil, into: &spec)
         guard !context.hasErrors else { return nil }
         warnOfUnusedParameters()
+        for (name, model) in context.models.sorted(by: { $0.key < $1.key }) where !model.isUsed {
+            context.warn(model.position, "no step scores with the model '\(name)'")
+        }
         if spec.steps.isEmpty {
             context.warn(start, "the topology has no steps; write steps: { paid: \(StepReader.example) }")
         }
@@ -234,6 +237,7 @@ private struct FileReader {
         }
         let areSourcesGood = sources.allSatisfy { $0.spec != nil }
         spec.sources = sources.compactMap(\.spec)
+        spec.models = ModelReader(context: context).read(entries(mapping, "models", example: ModelReader.example))
         let stepEntries = entries(mapping, "steps", example: "steps: { paid: \(StepReader.example) }")
         let stepNames = stepEntries.map(\.key)
         let graph = StepGraph(context: context, zone: zone, sources: sources, entries: stepEntries)

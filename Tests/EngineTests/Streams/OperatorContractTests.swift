@@ -40,6 +40,9 @@ import Topology
             step: "{ from: a, key: city, levels: { item: shop, active: kind != \"x\", weight: amount, expire: 20s, "
                 + "steps: { watch: { at: 20, below: 10, hold: 2s }, act: { at: 40, below: 25 } } } }"),
         Case(name: "lag", step: "{ from: a, key: city, lag: { fields: [amount, kind], count: 2, within: 6s } }"),
+        Case(name: "features", step: "{ from: a, key: shop, features: { every: 2s, fields: { n: amount * 2, kind: kind } } }"),
+        Case(name: "sequence of", step: "{ from: a, key: city, sequence_of: { fields: [amount, id], steps: 3, least: 2 } }"),
+        Case(name: "score", step: "{ from: a, key: shop, score: { model: amounts } }", isUnordered: true),
     ]
 
     /// Goal: an operator that is added is here.
@@ -70,6 +73,7 @@ import Topology
         return """
             topology: t
             latency: 1d
+            models: { amounts: \(ScoreTests.models)/amounts }
             sources:
               a: \(source.replacing("NAME", with: "a"))
               b: \(source.replacing("NAME", with: "b"))
