@@ -9,7 +9,11 @@ package struct Fault: Error, Equatable, CustomStringConvertible {
         case defect
     }
 
-    package enum Retry: Sendable { case never, withBackoff }
+    package enum Retry: Sendable {
+        case never, withBackoff
+        /// If nobody else turns out to have this one's name.
+        case withoutRival
+    }
 
     package var domain: Domain
     package var retry: Retry

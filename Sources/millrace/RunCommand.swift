@@ -69,7 +69,9 @@ enum RunCommand: Command {
             let tell = arguments.has("--dry-run") ? put : say
             tell("topics that must exist or are made (partitions as the sources have):")
             // As on several partitions, where windows of another key need a topic of their own.
-            for plan in Worker.topics(of: spec, group: settings.group, partitions: 2) {
+            let plans = Worker.topics(of: spec, group: settings.group, partitions: 2)
+                + RuleSetTopics.plans(settings.group, partitions: 2)
+            for plan in plans {
                 let settings = plan.configuration.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
                 tell("  \(plan.name)\(settings.isEmpty ? "" : "  (\(settings.joined(separator: ", ")))")")
             }

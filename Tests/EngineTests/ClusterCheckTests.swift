@@ -249,6 +249,7 @@ import Topology
             "topic orders Read Describe", "topic refunds Read Describe", "group joined Read",
             "topic risk-alerts Write Describe", "topic joined-dead-letter Write Describe",
             "topic joined-late Write Describe", "topic joined-state-changelog Read Write Describe",
+            "topic joined-rulesets Read Write Describe", "topic joined-ruleset-acks Write Describe",
         ]
         #expect(
             try rights(Self.sound(), "exactly-once") == common + ["transactional-id joined-* Write Describe"]

@@ -86,7 +86,8 @@ final class KafkaClient {
             Fault(
                 .user,
                 "another worker runs under the same name\(instanceId.map { " ('\($0)')" } ?? "") and has taken its place: give each its own, by "
-                    + "--instance-id or a state folder that is not a copy")
+                    + "--instance-id or a state folder that is not a copy",
+                retry: .withoutRival)
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
             Fault(
                 .user,

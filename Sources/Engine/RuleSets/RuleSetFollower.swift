@@ -82,8 +82,13 @@ final class RuleSetFollower: Sendable {
         let texts = try feeder.topic(RuleSetTopics.ruleSets(kafka.group))
         if history.epoch == 0, history.texts[spec.ruleset] == nil, own.json.utf8.count <= Limits.ruleSetBytesMax {
             // So that a rollback finds what there was before the first activation.
-            try feeder.send(to: texts, key: RuleSetText.key(spec.ruleset), value: own.json)
-            try feeder.flush()
+            do throws(Fault) {
+                try feeder.send(to: texts, key: RuleSetText.key(spec.ruleset), value: own.json)
+                try feeder.flush()
+            } catch {
+                if error == .stopped { throw error }
+                Log.warning("rules: the text of \(own.file) cannot be noted, so no rollback leads back to it: \(error.detail)")
+            }
         }
         let board = RuleSetBoard(RuleSet(epoch: history.epoch, spec: running(current, partitions, kafka.group)))
         // Tasks that others have had may be at an epoch before.

@@ -42,7 +42,8 @@ extension Worker {
                 let since = failingSince ?? now
                 failingSince = since
                 board.lose(lane: number)
-                guard error != .stopped, keepsState, error.retry == .withBackoff else { throw error }
+                guard error != .stopped, keepsState, error.retry == .withBackoff || error.retry == .withoutRival && isAlone(error)
+                else { throw error }
                 guard !stopping.isSet, now - since < options.recoveryMilliseconds else {
                     // A restart may mend what could be mended until now.
                     throw Fault(.external, error.detail, retry: .withBackoff)
@@ -60,6 +61,27 @@ extension Worker {
         }
     }
 
+    /// A request to join that came to the broker twice, since its first answer was late, takes the place of the member that made
+    /// it: nobody is behind it, and it is gone after its session. Whoever else has the name stays.
+    private func isAlone(_ fault: Fault) -> Bool {
+        guard let watch = try? KafkaWatch(options.kafka) else { return false }
+        Log.warning("\(fault.detail); this one looks whether that is so")
+        let name = folder?.instanceId ?? options.kafka.instanceId
+        let until = monotonicNanoseconds() / 1_000_000 + Self.rivalMilliseconds
+        while !stopping.isSet, monotonicNanoseconds() / 1_000_000 < until {
+            usleep(500_000)
+            guard let members = try? watch.members(deadlineMilliseconds: 5000) else { continue }
+            // Its other lanes are members too, and go on.
+            let others = members.filter { member in
+                name.map { member.instanceId?.hasPrefix("\($0)-") == true && fault.detail.contains("'\(member.instanceId ?? "")'") } ?? true
+            }
+            if others.isEmpty { return true }
+        }
+        return false
+    }
+
+    /// Twice the session of a member that is not heard of any more, and more.
+    private static let rivalMilliseconds: Int64 = 15_000
     private static let tellMilliseconds: Int64 = 60_000
 
     private func commits(of lane: Int) -> Int64 { board.lane(lane)?.commits ?? 0 }

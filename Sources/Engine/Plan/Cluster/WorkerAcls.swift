@@ -41,6 +41,14 @@ extension KafkaAcl {
                 )
             )
         }
+        acls.append(
+            KafkaAcl(
+                resource: .topic, name: RuleSetTopics.ruleSets(topics.group), operations: ["Read", "Write", "Describe"],
+                purpose: "rules that change while they run; Write for the text of the worker's file"))
+        acls.append(
+            KafkaAcl(
+                resource: .topic, name: RuleSetTopics.acknowledgements(topics.group), operations: ["Write", "Describe"],
+                purpose: "which task goes by which rules"))
         for prefix in Set([topics.spec.name, topics.group]).sorted()
         where topics.written.contains(where: { $0.hasPrefix("\(prefix)-") && topics.facts.topics[$0] == nil })
         {
