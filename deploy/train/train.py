@@ -95,7 +95,7 @@ def train_trees():
     data = data.sort_values("_time", kind="stable").reset_index(drop=True)
     y = data[args.label].astype(int).to_numpy()
     if set(y) != {0, 1}:
-        fail(f"{args.label} is to be 0 and 1, and is {sorted(set(y))}")
+        fail(f"{args.label} is to be 0 and 1, and is {sorted(set(y.tolist()))}")
     left_out = {args.label, args.key, args.time, "_time", "features_at", *args.leave_out.split(",")}
     names = [c for c in data.columns if c not in left_out and data[c].dtype.kind in "ifb"]
     X = data[names].astype(float)
