@@ -90,7 +90,7 @@ let package = Package(
         library(
             "Bench",
             uses: [
-                "Base", "Records", "State", "Topology", "Dataflow", "Formats", "Operators",
+                "Base", "Records", "State", "Topology", "Dataflow", "Formats", "Models", "Operators",
                 "Connectors", "Runtime", "Engine", "Marketplace", "Simulation",
             ]
         ),

@@ -27,6 +27,7 @@ extension Catalogue {
         FeaturesSpec.self,
         SequenceOfSpec.self,
         ScoreSpec.self,
+        DriftSpec.self,
     ]
 
     private static let sinks: [any SinkPart.Type] = [

@@ -7,7 +7,7 @@ package enum TestSuiteReader {
     static let alertMembers = [
         "alert_id", "topology", "ruleset", "rule", "risk", "severity", "state", "revision", "key", "customer",
         "event_time", "detected_at", "window", "values", "condition", "measure", "message", "cause",
-        "completeness",
+        "completeness", "epoch", "logic", "model", "score", "reasons",
     ]
 
     /// The suite is there exactly if no diagnostic is an error.
@@ -214,7 +214,7 @@ private struct CaseReader {
             )
         }
         for entry in entries {
-            let isMapping = ["key", "values", "window", "cause", "completeness"].contains(entry.key)
+            let isMapping = ["key", "values", "window", "cause", "completeness", "model"].contains(entry.key)
             guard known.contains(entry.key), isMapping != (entry.value.mapping != nil) else { continue }
             let wanted = isMapping ? "a mapping, like \(entry.key): { merchant_id: M1 }" : "a value"
             context.error(entry.value.position, "\(entry.key) needs \(wanted)")

@@ -34,6 +34,8 @@ enum BenchCommand: Command {
           planned       the longest silence while workers are added, restarted in turn and taken away under a load
                         (--bootstrap-server, --rate)
           allocations   of memory, per record at steady state
+          score         boosted trees (300 of depth 6, 10 features), their reasons, and an LSTM (128 and 64 units, 60
+                        steps), of made-up weights (--records)
           redis         hot metrics of merchants per second
           library       every rule of Topologies over a generated month: found, missed, false, and the cost
                         (--topologies DIR, --seed, or --data DIR with a month that is there)
@@ -67,7 +69,7 @@ enum BenchCommand: Command {
         return ExitCode.done
     }
 
-    private static let benches = "operators, tables, decode, kafka, profile, shapes, latency, peers, restart, planned, allocations, redis, "
+    private static let benches = "operators, tables, decode, kafka, profile, shapes, latency, peers, restart, planned, allocations, score, redis, "
         + "library, catchup, simulation"
 
     /// 1 if an answer was wrong.
@@ -216,6 +218,7 @@ enum BenchCommand: Command {
                 try servers(name, arguments), rate: try arguments.integer("--rate", in: 500...100_000) ?? 5000,
                 program: "/proc/self/exe")
         case "allocations": return try BenchAllocations.run(records: records ?? 2_000_000)
+        case "score": return try BenchScore.run(records: records ?? 200_000)
         case "redis": return try BenchRedis.run(keys: records ?? 100_000)
         default: throw Fault(.user, "unknown bench '\(name)'; there is \(benches)")
         }

@@ -1,3 +1,5 @@
+// Optimised, the module that names the kinds of sockets is seen through this one only.
+import CMicrohttpd
 import Glibc
 
 /// Just enough HTTP/1.0 to ask a child of this process how it is.

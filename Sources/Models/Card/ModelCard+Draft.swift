@@ -82,7 +82,7 @@ extension ModelCard {
             }
             let known = values.filter { !$0.isNaN }
             (feature.least, feature.greatest) = (known.min(), known.max())
-            if !feature.isCategory, !known.isEmpty { feature.histogram = Histogram(values, bins: bins) }
+            if !known.isEmpty { feature.histogram = feature.isCategory ? Histogram(codes: values) : Histogram(values, bins: bins) }
             features.append(feature)
         }
         return features
@@ -90,6 +90,15 @@ extension ModelCard {
 }
 
 extension ModelCard.Histogram {
+    /// A bin for each code up to the greatest; the last has what is beyond.
+    init(codes: [Double]) {
+        let known = codes.filter { !$0.isNaN }
+        edges = (1...64).map(Double.init).filter { $0 <= known.max() ?? 0 }
+        counts = Array(repeating: 0, count: edges.count + 1)
+        missing = codes.count - known.count
+        for code in known { counts[edges.firstIndex { code < $0 } ?? edges.count] += 1 }
+    }
+
     /// Bins that hold as many values each, as far as equal values allow: a value that fills a bin alone has one of its own.
     /// NaN is missing.
     package init(_ values: [Double], bins: Int) {

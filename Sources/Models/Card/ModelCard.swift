@@ -41,6 +41,8 @@ package struct ModelCard: Sendable, Equatable {
         package var name: String
         package var mean: Double
         package var deviation: Double
+
+        package init(name: String, mean: Double, deviation: Double) { (self.name, self.mean, self.deviation) = (name, mean, deviation) }
     }
 
     package struct Network: Sendable, Equatable {

@@ -9,6 +9,10 @@ package struct DecisionTree<Input: TreeScalar, Sum: TreeScalar>: Sendable {
         package var values: [Sum] = []
         /// Weight of the training rows that came by.
         package var cover: Double = 0
+
+        package init(test: Test? = nil, values: [Sum] = [], cover: Double = 0) {
+            (self.test, self.values, self.cover) = (test, values, cover)
+        }
     }
 
     package struct Test: Sendable {
@@ -19,11 +23,18 @@ package struct DecisionTree<Input: TreeScalar, Sum: TreeScalar>: Sendable {
         package var missingGoesLeft: Bool
         package var left: Int
         package var right: Int
+
+        package init(feature: Int, split: Input, categories: CategoryTest? = nil, missingGoesLeft: Bool, left: Int, right: Int) {
+            (self.feature, self.split, self.categories) = (feature, split, categories)
+            (self.missingGoesLeft, self.left, self.right) = (missingGoesLeft, left, right)
+        }
     }
 
     package var nodes: [Node]
     /// Which output the leaves' values are added to; with several values: the first.
     package var output: Int
+
+    package init(nodes: [Node], output: Int) { (self.nodes, self.output) = (nodes, output) }
 }
 
 /// A number that trees compare or add up.

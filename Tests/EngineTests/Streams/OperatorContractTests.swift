@@ -42,6 +42,7 @@ import Topology
         Case(name: "lag", step: "{ from: a, key: city, lag: { fields: [amount, kind], count: 2, within: 6s } }"),
         Case(name: "features", step: "{ from: a, key: shop, features: { every: 2s, fields: { n: amount * 2, kind: kind } } }"),
         Case(name: "sequence of", step: "{ from: a, key: city, sequence_of: { fields: [amount, id], steps: 3, least: 2 } }"),
+        Case(name: "drift", step: "{ from: a, drift: { model: amounts, size: 20s } }", least: 10),
         Case(name: "score", step: "{ from: a, key: shop, score: { model: amounts } }", isUnordered: true),
     ]
 
@@ -69,7 +70,7 @@ import Topology
               third: { from: o, window: { size: 1m }, key: shop, aggregate: { n: count() } }
             """
         // Not every operator's rows have a shop.
-        let hasShop = !step.contains("levels")
+        let hasShop = !step.contains("levels") && !step.contains("drift")
         return """
             topology: t
             latency: 1d
