@@ -7,11 +7,14 @@ struct ColumnReader {
     let column: WireColumn
     let index: Int
     private let nulls: [[UInt8]]
+    /// What reads timestamps of declared patterns.
+    private let times: TimeProgram?
 
     init(column: WireColumn, index: Int) {
         self.column = column
         self.index = index
         nulls = column.reading.nulls.map { Array($0.utf8) }
+        times = column.reading.patterns.isEmpty ? nil : TimeProgram(column.reading.patterns)
     }
 
     /// Reads the tokens `stride` apart from `tokens` on into `batch`. A row that is bad already is skipped; a
@@ -35,7 +38,9 @@ struct ColumnReader {
                 default: .failure(.wrongType)
                 }
             }
-        case .timestamp: forEach(tokens, stride, batch, output) { timestamp($0) }
+        case .timestamp:
+            if let times { return forEach(tokens, stride, batch, output) { written($0, times) } }
+            forEach(tokens, stride, batch, output) { timestamp($0) }
         }
     }
 
@@ -217,6 +222,19 @@ struct ColumnReader {
         return .success(zone.utc(local: parsed.milliseconds))
     }
 
+    /// A timestamp in a declared pattern, or a number of a declared unit. What is read as a number in JSON is a text too.
+    private func written(_ token: Token, _ times: TimeProgram) -> Result<Int64, RowFailure> {
+        guard let start = token.start,
+            token.kind == Token.Kind.string.rawValue || token.kind == Token.Kind.number.rawValue
+        else { return .failure(.wrongType) }
+        guard let parsed = times.parse(start, Int(token.count)) else {
+            return column.reading.unit == nil ? .failure(.wrongType) : epoch(token, start)
+        }
+        if parsed.hasZone { return .success(parsed.milliseconds) }
+        guard let zone = column.zone else { return .failure(.wrongType) }
+        return .success(zone.utc(local: parsed.milliseconds))
+    }
+
     private func epoch(_ token: Token, _ start: UnsafePointer<UInt8>) -> Result<Int64, RowFailure> {
         if column.reading.unit == nil, let value = plainDecimal(start, Int(token.count), scale: 0, factor: 1),
             EpochTime.plausible.contains(value)
@@ -224,7 +242,14 @@ struct ColumnReader {
             return .success(value)
         }
         if hasWrongZero(token) { return .failure(.wrongType) }
-        switch EpochTime.parse(start, Int(token.count), unit: column.reading.unit) {
+        let reading = column.reading
+        let parsed =
+            if let unit = reading.unit, let origin = reading.origin {
+                EpochTime.parse(start, Int(token.count), unit: unit, since: origin, zone: column.zone)
+            } else {
+                EpochTime.parse(start, Int(token.count), unit: reading.unit)
+            }
+        switch parsed {
         case .success(let time): return .success(time)
         case .failure(.notANumber): return .failure(.wrongType)
         case .failure: return .failure(.outOfRange)

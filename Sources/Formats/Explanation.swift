@@ -122,16 +122,36 @@ struct Explanation {
     private func timestampHint(
         _ column: WireColumn, _ start: UnsafePointer<UInt8>, _ count: Int, _ status: RowStatus
     ) -> String? {
-        guard status == .outOfRange else {
-            let parsed = CivilTime.parse(start, count)
-            return parsed.map { $0.hasZone } == false ? "it has no zone; say zone: Asia/Shanghai" : nil
-        }
+        let text = String(decoding: UnsafeBufferPointer(start: start, count: min(count, 65)), as: UTF8.self)
+        let reading = column.reading
+        let program = reading.patterns.isEmpty ? nil : TimeProgram(reading.patterns)
+        let parsed = program.map { $0.parse(start, count) } ?? CivilTime.parse(start, count)
+        if let parsed, !parsed.hasZone, column.zone == nil { return "it has no zone; say zone: Asia/Shanghai" }
+        if program != nil, CivilTime.parse(start, count) != nil { return "say format: [iso, …] to read it as well" }
+        let patterns = TimeGuess.patterns(of: [text])
+        let formats = patterns.map { "format: \"\($0.text)\"" }.joined(separator: " or ")
+        let isDays = reading.unit == nil && Self.isSpreadsheetDay(start, count)
+        if isDays { return "looks like the days of a spreadsheet; say unit: d, since: 1899-12-30 (of time: from)" }
+        guard status == .outOfRange else { return patterns.isEmpty ? nil : "say \(formats)" }
         if let unit = EpochTime.likelyUnit(start, count, not: column.reading.unit) {
             return "looks like \(unit.name); say unit: \(unit.rawValue)"
         }
+        if !patterns.isEmpty, reading.unit == nil { return "as milliseconds it lies before 1990 or after 2200; say \(formats)" }
         return column.reading.unit == nil
             ? "as milliseconds it lies before 1990 or after 2200; if it does, say unit: ms"
             : "it lies outside of the years 1 to 9999"
+    }
+
+    /// 1990 to 2063 as days since 1899-12-30.
+    private static func isSpreadsheetDay(_ start: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+        guard case .success(let days) = Decimal.parseCut(start, count, scale: 0) else { return false }
+        return days >= 32_874 && days < 60_000
+    }
+
+    private static func written(_ reading: FieldReading) -> String {
+        let samples = reading.patterns.prefix(3).map { "\"\($0.string(1_294_222_500_000, offset: 0))\"" }
+        let unit = reading.unit.map { ", or a number of \($0.name)" } ?? ""
+        return "a timestamp like \(samples.joined(separator: " or "))\(unit)"
     }
 
     static func expectation(of column: WireColumn) -> String {
@@ -143,7 +163,9 @@ struct Explanation {
         case .bool: return "true or false"
         case .duration: return "a whole number of milliseconds"
         case .timestamp:
-            let number = "epoch \((column.reading.unit ?? .ms).name)"
+            if !column.reading.patterns.isEmpty { return Self.written(column.reading) }
+            let since = column.reading.origin == nil ? "epoch " : ""
+            let number = "\(since)\((column.reading.unit ?? .ms).name)"
             return column.zone == nil
                 ? "a timestamp with a zone, like 2011-01-05T10:15:00Z, or \(number)"
                 : "a timestamp like 2011-01-05 10:15:00, or \(number)"

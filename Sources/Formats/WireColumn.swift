@@ -11,10 +11,14 @@ package struct WireColumn {
     /// More places than the scale are rounded half to even instead of refused.
     package var isRounded: Bool
     package var reading: FieldReading
+    /// What it is of the record that is not in its value.
+    package var part: RecordPart?
 
     package init(
-        path: [String], field: Field, zone: TimeZoneTable?, isRounded: Bool, reading: FieldReading = FieldReading()
+        path: [String], field: Field, zone: TimeZoneTable?, isRounded: Bool, reading: FieldReading = FieldReading(),
+        part: RecordPart? = nil
     ) {
+        self.part = part
         self.path = path
         self.field = field
         self.zone = zone

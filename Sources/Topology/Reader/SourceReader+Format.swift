@@ -55,10 +55,6 @@ extension SourceReader {
         return nil
     }
 
-    package func readUnit(_ node: YamlNode) -> EpochTime.Unit? {
-        context.choice(node, "unit", EpochTime.Unit.allCases.map(\.rawValue)).flatMap(EpochTime.Unit.init)
-    }
-
     /// A text or a list of them, which may be empty texts and what YAML itself takes as null.
     package func readNulls(_ node: YamlNode) -> [String] {
         (node.sequence ?? [node]).compactMap { node in
@@ -74,7 +70,7 @@ extension SourceReader {
     // MARK: Fields
 
     /// How the text of a field is read.
-    package func readOptions(_ mapping: MappingReader, _ field: inout FieldDraft) {
+    package func readOptions(_ mapping: MappingReader, _ zone: String?, _ field: inout FieldDraft) {
         if let node = mapping["round"] {
             field.isRounded = context.choice(node, "round", ["true", "false"]) == "true"
             if let type = field.type?.type, !type.isNumber {
@@ -88,10 +84,10 @@ extension SourceReader {
             field.zone = context.zone(node)
             checkOption("zone", mapping, field, is: "timestamps") { $0 == .timestamp }
         }
-        if let node = mapping["unit"] {
-            field.reading.unit = readUnit(node)
-            checkOption("unit", mapping, field, is: "timestamps") { $0 == .timestamp }
+        for key in ["unit", "since", "format"] where mapping[key] != nil {
+            checkOption(key, mapping, field, is: "timestamps") { $0 == .timestamp }
         }
+        field.reading.take(TimeStyle.read(mapping, origin: "since", zone: field.zone ?? zone, context))
         if let node = mapping["encoding"] {
             field.reading.isBase64 = context.choice(node, "encoding", ["base64"]) != nil
             checkOption("encoding", mapping, field, is: "numbers") { $0.isNumber }
