@@ -94,6 +94,10 @@ struct Explanation {
 
     private func hint(_ column: WireColumn, _ token: Token, _ status: RowStatus) -> String? {
         let isString = token.kind == Token.Kind.string.rawValue
+        let isTruth = token.kind == Token.Kind.true.rawValue || token.kind == Token.Kind.false.rawValue
+        if isTruth, column.field.type == .text, !column.reading.takesNumbers {
+            return "numbers: true takes numbers and booleans as they are written"
+        }
         if isString, token.count == 0 { return "null: [\"\"] takes it as none" }
         let isNumber = token.kind == Token.Kind.number.rawValue
         guard isString || isNumber, let start = token.start else { return nil }
@@ -101,7 +105,9 @@ struct Explanation {
         switch column.field.type {
         case .text:
             let isOption = isNumber && !column.reading.takesNumbers
-            return isOption ? "numbers: true takes numbers as they are written" : nil
+            return isOption ? "numbers: true takes numbers and booleans as they are written" : nil
+        case .bool:
+            return "say which texts are meant: true: [\"1\", Y], false: [\"0\", N]"
         case .timestamp: return timestampHint(column, start, count, status)
         case .int, .decimal:
             if column.reading.isBase64 { return nil }
@@ -112,12 +118,25 @@ struct Explanation {
                 let ids = scale == 0 ? "; an id can be read as { type: text, numbers: true }" : ""
                 return "it does not fit in 64 bits\(ids)"
             }
+            let text = String(decoding: UnsafeBufferPointer(start: start, count: min(count, 64)), as: UTF8.self)
+            if isString, let hint = numberHint(text) { return hint }
             guard isString, count % 4 == 0, case .success = Base64.number(start, count) else { return nil }
             return "a decimal that is written as base64 of its bytes needs encoding: base64, without which "
                 + "texts of digits are numbers"
         default: return nil
         }
     }
+
+    /// How the text would have to be read to be a number, or none.
+    private func numberHint(_ text: String) -> String? {
+        if Self.nulls.contains(text.lowercased()) { return "null: [\"\(text)\"] takes it as none" }
+        let options = NumeralGuess.options(of: [text]).prefix(2).map(\.option)
+        if !options.isEmpty { return "say \(options.joined(separator: " or "))" }
+        let isBlank = text.first == " " || text.first == "\t" || text.last == " " || text.last == "\t"
+        return isBlank && notation.hasPrefix(CsvFields.notation) ? "it has blanks around it; format: { type: csv, trim: true } takes them off" : nil
+    }
+
+    private static let nulls: Set<String> = ["-", "--", "null", "n/a", "na", "nan", "none", "\\n", "#n/a", "inf", "-inf"]
 
     private func timestampHint(
         _ column: WireColumn, _ start: UnsafePointer<UInt8>, _ count: Int, _ status: RowStatus
@@ -159,8 +178,11 @@ struct Explanation {
         switch column.field.type {
         case .text: return "a text of at most \(Limits.textBytesMax) bytes"
         case .int: return "a whole number"
-        case .decimal(let scale): return "a number with at most \(scale) places"
-        case .bool: return "true or false"
+        case .decimal(let scale):
+            return "a number with at most \(scale) places\(column.reading.numerals?.isPercent == true ? " and %" : "")"
+        case .bool:
+            let listed = column.reading.trues + column.reading.falses
+            return listed.isEmpty ? "true or false" : "one of true, false, \(listed.joined(separator: ", "))"
         case .duration: return "a whole number of milliseconds"
         case .timestamp:
             if !column.reading.patterns.isEmpty { return Self.written(column.reading) }

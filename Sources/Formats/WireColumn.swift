@@ -26,8 +26,8 @@ package struct WireColumn {
         self.reading = reading
     }
 
-    /// `customer.id`, in CSV a column's name.
-    var name: String { path.joined(separator: ".") }
+    /// `customer.id`, in CSV a column's name; `items[0].price`.
+    var name: String { path.joined(separator: ".").replacing(".[", with: "[") }
 }
 
 /// A member of a record before its type is looked at. The same layout as the shim's `mr_token`.

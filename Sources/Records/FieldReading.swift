@@ -11,6 +11,13 @@ package struct FieldReading: Hashable, Sendable {
     /// A number is written as base64 of its bytes: an integer in two's complement, the highest byte first, in
     /// units of 10^-scale. So Kafka Connect's JSON has decimals.
     package var isBase64 = false
+    /// How numbers are written; nil: as JSON has them.
+    package var numerals: Numerals?
+    /// Texts before or behind a text that are no part of it.
+    package var strips: [String] = []
+    /// Texts that are true, and false; where there are none, `true` and `false` are.
+    package var trues: [String] = []
+    package var falses: [String] = []
     /// A text may be written as a JSON number, and is then what is written.
     package var takesNumbers = false
 

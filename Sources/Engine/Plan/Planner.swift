@@ -49,9 +49,13 @@ package struct Planner {
                     return transcoder.map { EncodedDecoder(decoder, $0, capacity: rowsMax) } ?? decoder
                 }
             }
-            guard let table = source.table else { return decoder(columns) }
-            return TableDecoder(
-                columns, key: table.key, deleted: table.deleted, capacity: rowsMax, inner: decoder)
+            let rows: any RecordDecoder =
+                if let table = source.table {
+                    TableDecoder(columns, key: table.key, deleted: table.deleted, capacity: rowsMax, inner: decoder)
+                } else {
+                    decoder(columns)
+                }
+            return format.makeShaper().map { ShapedDecoder(rows, $0, rowsMax: rowsMax) } ?? rows
         }
     }
 

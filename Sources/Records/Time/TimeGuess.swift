@@ -32,7 +32,12 @@ package enum TimeGuess {
             let offsets = candidate.pattern.text.contains("%z") ? ["+00:00", "+0000", "-00:00", "-0000", "+00", "Z", "UTC"] : [""]
             let head = text.dropLast(text.hasSuffix("+00:00") ? 6 : 0)
             var known: Set<[UInt8]> = []
-            for offset in offsets { known.insert(shape(Array((head + (head.count < text.count ? offset : "")).utf8))) }
+            for offset in offsets {
+                let sample = String(head) + (head.count < text.count ? offset : "")
+                known.insert(shape(Array(sample.utf8)))
+                guard candidate.pattern.steps.contains(.half) else { continue }
+                for half in ["上午", "下午", "a.m.", "p.m."] { known.insert(shape(Array(sample.replacing("AM", with: half).utf8))) }
+            }
             for shape in known { shapes[shape, default: []].append(index) }
         }
         return shapes

@@ -9,6 +9,7 @@ extension SourceReader {
         var encoding: TextEncoding?
         /// Texts that are null in every field.
         var nulls: [String] = []
+        var style = ValueStyle()
         /// What stands beside the name.
         var options: MappingReader?
     }
@@ -36,6 +37,7 @@ extension SourceReader {
         var draft = FormatDraft(options: options)
         if let node = options[FormatOption.encoding] { draft.encoding = readEncoding(node) }
         if let node = options[FormatOption.null] { draft.nulls = readNulls(node) }
+        draft.style = ValueStyle.read(options, context)
         guard let format = named(type, "type") else { return draft }
         for option in known where options[option] != nil && !format.options.contains(option) {
             let others = formats.filter { $0.options.contains(option) }.map { $0.key }
@@ -96,9 +98,27 @@ extension SourceReader {
             field.reading.takesNumbers = context.choice(node, "numbers", ["true", "false"]) == "true"
             checkOption("numbers", mapping, field, is: "texts") { $0 == .text }
         }
+        readStyle(mapping, &field)
         if let node = mapping["null"] {
             field.reading.nulls = readNulls(node)
             checkOption("null", mapping, field, is: "fields") { _ in true }
+        }
+    }
+
+    private func readStyle(_ mapping: MappingReader, _ field: inout FieldDraft) {
+        for key in ["decimal", "thousands", "negative", "percent"] where mapping[key] != nil {
+            checkOption(key, mapping, field, is: "numbers") { $0.isNumber || $0 == .duration }
+        }
+        for key in ["true", "false"] where mapping[key] != nil { checkOption(key, mapping, field, is: "booleans") { $0 == .bool } }
+        if mapping["strip"] != nil {
+            checkOption("strip", mapping, field, is: "texts and numbers") { $0 == .text || $0.isNumber || $0 == .duration }
+        }
+        let style = ValueStyle.read(mapping, context)
+        (field.reading.trues, field.reading.falses) = (style.trues, style.falses)
+        if field.type?.type == .text {
+            field.reading.strips = style.numerals?.strips ?? []
+        } else {
+            field.reading.numerals = style.numerals
         }
     }
 

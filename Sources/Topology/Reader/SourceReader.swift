@@ -18,7 +18,8 @@ package struct SourceReader {
     package static let keys = ["kafka", "file", "generate", "redis", "format", "time", "key", "schema", "table"]
     package static let fieldKeys = [
         "type", "from", "record", "zone", "round", "unit", "since", "format", "null", "encoding", "numbers",
-    ]
+        "percent",
+    ] + ValueStyle.keys
     package static let schemaExample = "schema: { order_id: text, amount: decimal(2), event_time: timestamp }"
 
     package let context: ReadingContext
@@ -43,7 +44,7 @@ package struct SourceReader {
         let isTable = mapping.isGiven("table")
         let hasTime = !mapping.isGiven("redis") || mapping["time"] != nil
         let time = hasTime ? SourceTime.read(mapping, zone: zone, context) : SourceTime()
-        var schema = readSchema(mapping, zone: time?.zone ?? zone, time, nulls: format.nulls)
+        var schema = readSchema(mapping, zone: time?.zone ?? zone, time, format)
         let declared = schema.wire.filter { $0.part == nil }
         RecordPartReader(context: context).checkParts(mapping, schema)
         if schema.isComplete, let options = format.options { format.part?.check(declared, options, context) }
@@ -253,7 +254,7 @@ package struct SourceReader {
     }
 
     private func readSchema(
-        _ mapping: MappingReader, zone: String?, _ time: SourceTime?, nulls: [String]
+        _ mapping: MappingReader, zone: String?, _ time: SourceTime?, _ format: FormatDraft
     ) -> SchemaDraft {
         guard let node = mapping.required("schema", example: Self.schemaExample) else { return SchemaDraft() }
         let entries = context.named(node, "schema", example: Self.schemaExample)
@@ -285,7 +286,8 @@ package struct SourceReader {
             guard let type = field.type else { continue }
             var reading = field.reading
             if type.type == .timestamp { reading.take(time?.style ?? TimeStyle()) }
-            reading.nulls += nulls.filter { !reading.nulls.contains($0) }
+            reading.take(format.style, for: type.type)
+            reading.nulls += format.nulls.filter { !reading.nulls.contains($0) }
             schema.wire.append(
                 WireField(
                     path: path,
@@ -402,6 +404,10 @@ package struct SourceReader {
 
     /// True for a name in the record, false for an expression, nil for a mistake.
     private func readFrom(_ text: ScalarText, _ declared: Set<String>, _ field: inout FieldDraft) -> Bool? {
+        if let path = JsonPath.withPlaces(text.text) {
+            field.path = checked(path, text.position)
+            return true
+        }
         do {
             let syntax = try ExpressionParser.parse(text.text)
             if case .name(let parts) = syntax.node {

@@ -18,8 +18,10 @@ struct DialectRun: Equatable {
         (self.rows, self.refusals, self.fault) = (rows, refusals, fault)
     }
 
-    /// `source`: the lines below the source's name but for its topic. `steps`: the file's `steps`, of which `w` goes out.
-    init(source: String, steps: String = "w: { from: s }", input: [UInt8], rowsMax: Int = 2048) {
+    /// `table`: a second source with an input of its own. `source`: the lines below the source's name but for its topic. `steps`: the file's `steps`, of which `w` goes out.
+    init(source: String, steps: String = "w: { from: s }", input: [UInt8], rowsMax: Int = 2048,
+        table: (name: String, source: String, input: [UInt8])? = nil
+    ) {
         let indented = source.split(separator: "\n").map { "    \($0)\n" }.joined()
         let text = """
             topology: t
@@ -27,7 +29,7 @@ struct DialectRun: Equatable {
             sources:
               s:
                 kafka: { topic: s }
-            \(indented)steps:
+            \(indented)\(Self.text(table))steps:
               \(steps.replacing("\n", with: "\n  "))
             sinks:
               out: { kafka: { topic: o }, from: w }
@@ -41,7 +43,13 @@ struct DialectRun: Equatable {
         defer { try? FileManager.default.removeItem(atPath: path) }
         do {
             try Data(input).write(to: URL(fileURLWithPath: path))
-            try run(spec, path, rowsMax)
+            var inputs = [("s", [path])]
+            if let table {
+                try Data(table.input).write(to: URL(fileURLWithPath: path + "-table"))
+                inputs.append((table.name, [path + "-table"]))
+            }
+            defer { try? FileManager.default.removeItem(atPath: path + "-table") }
+            try run(spec, inputs, rowsMax)
         } catch let error as Fault {
             fault = error.detail.replacing(path, with: "FILE")
         } catch {
@@ -53,8 +61,8 @@ struct DialectRun: Equatable {
         self.init(source: source, steps: steps, input: Array(input.utf8), rowsMax: rowsMax)
     }
 
-    private mutating func run(_ spec: TopologySpec, _ path: String, _ rowsMax: Int) throws {
-        var replay = try Replay(spec, inputs: [("s", [path])], rowsMax: rowsMax, keepsResults: true)
+    private mutating func run(_ spec: TopologySpec, _ inputs: [(String, [String])], _ rowsMax: Int) throws {
+        var replay = try Replay(spec, inputs: inputs, rowsMax: rowsMax, keepsResults: true)
         var (rows, refusals): ([String], [String]) = ([], [])
         _ = try replay.run(
             output: { outbox throws(Fault) in
@@ -70,6 +78,12 @@ struct DialectRun: Equatable {
                 }
             }, progress: { _, _, _ in })
         (self.rows, self.refusals) = (rows, refusals)
+    }
+
+    private static func text(_ table: (name: String, source: String, input: [UInt8])?) -> String {
+        guard let table else { return "" }
+        let lines = table.source.split(separator: "\n").map { "    \($0)\n" }.joined()
+        return "  \(table.name):\n    kafka: { topic: \(table.name) }\n\(lines)"
     }
 
     /// The same for batches of one record and of many.
