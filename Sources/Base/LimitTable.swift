@@ -69,6 +69,9 @@ extension Limits {
             "deadLetterBytesMax", "dead_letter_bytes", bytes(deadLetterBytesMax), "what a dead letter has of its record",
             "the rest is left out", .place("its size")),
         entry(
+            "explodedBytesMax", "exploded_bytes", bytes(explodedBytesMax), "the rows that `explode` makes of a record",
+            "it goes to the dead letters (`RecordTooLarge`)", .place("the dead letter")),
+        entry(
             "textBytesMax", "text_bytes", bytes(textBytesMax), "a text",
             "the record goes to the dead letters (`TextTooLong`)", .counted),
         entry(
@@ -191,6 +194,9 @@ extension Limits {
 
     private static let inside: [LimitEntry] = [
         entry(
+            "headerLinesMax", "header_lines", number(headerLinesMax), "lines among which `header: TEXT` looks for the header",
+            "the file is refused", .place("the command")),
+        entry(
             "csvRecordBytesHeld", "csv_record_bytes_held", bytes(csvRecordBytesHeld),
             "a CSV record of a file whose quoted field does not end",
             "its quote is taken as never closed, and its line is refused by itself", .place("the dead letter")),
@@ -232,6 +238,9 @@ extension Limits {
             "the file is refused", .place("`lint`, at its place")),
         entry(
             "rowsPerBatchMax", "batch_rows", number(rowsPerBatchMax), "records taken at a time",
+            "the rest is the next batch", .nowhere),
+        entry(
+            "shapedBytesAtOnce", "shaped_bytes", bytes(shapedBytesAtOnce), "rows that are made of records at a time",
             "the rest is the next batch", .nowhere),
         entry(
             "releasedBytesMax", "released_bytes", bytes(releasedBytesMax), "rows that an operator takes at a time",

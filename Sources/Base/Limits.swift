@@ -9,6 +9,12 @@ package enum Limits {
     /// Bytes of a CSV record of a file that are held while the end of a quoted field is looked for; behind them the
     /// quote is taken as one that is never closed, and its line is refused by itself.
     package static let csvRecordBytesHeld = 16 << 20
+    /// Bytes of the rows that one record may make.
+    package static let explodedBytesMax = 64 << 20
+    /// Bytes of rows that are made of records at a time, and those of the last of them.
+    package static let shapedBytesAtOnce = 16 << 20
+    /// Lines among which the header of a file is looked for.
+    package static let headerLinesMax = 1000
     /// Bytes that a record of ours may have beside a value of that size: key, headers.
     package static let recordHeadBytes = 64 << 10
     /// Bytes of one text value.

@@ -4,8 +4,11 @@ package struct FileLayout: Sendable {
     package var format: String
     /// nil: each line is a record, and an empty one is none.
     package var fields: Fields?
+    /// Records are JSON values over any number of lines, or the elements of one array.
+    package var hasDocuments = false
 
-    package init(format: String, fields: Fields? = nil) {
+    package init(format: String, fields: Fields? = nil, hasDocuments: Bool = false) {
+        self.hasDocuments = hasDocuments
         self.format = format
         self.fields = fields
     }
@@ -22,6 +25,10 @@ package struct FileLayout: Sendable {
         /// Lines before the header, or before the first record.
         package var skippedLines: Int
         package var columns: Columns
+        /// The header is the first line that has it; nil: the first that is not empty.
+        package var headerText: [UInt8]?
+        /// Where a line begins with one of these, in quotes or not, the file's records are over.
+        package var footers: [[UInt8]] = []
 
         package init(
             delimiter: UInt8, quote: UInt8? = nil, escape: UInt8? = nil, isTrimmed: Bool = false,

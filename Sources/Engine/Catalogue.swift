@@ -12,6 +12,11 @@ extension Catalogue {
         JsonFormat.self,
         CsvFormat.self,
         TsvFormat.self,
+        DebeziumFormat.self,
+        CanalFormat.self,
+        MaxwellFormat.self,
+        ConnectFormat.self,
+        CloudEventsFormat.self,
     ]
 
     private static let operators: [any RunnableOperator.Type] = [

@@ -7,11 +7,23 @@ struct ColumnReader {
     let column: WireColumn
     let index: Int
     private let nulls: [[UInt8]]
+    /// What reads timestamps of declared patterns.
+    private let times: TimeProgram?
+    /// What reads numbers that are not written as JSON has them.
+    private let numerals: NumeralReader?
+    /// The same for texts that JSON's grammar does not know.
+    private let lax: NumeralReader
+    private let (strips, trues, falses): ([[UInt8]], [[UInt8]], [[UInt8]])
 
     init(column: WireColumn, index: Int) {
         self.column = column
         self.index = index
         nulls = column.reading.nulls.map { Array($0.utf8) }
+        lax = NumeralReader(Numerals())
+        numerals = column.reading.numerals.map { NumeralReader($0) }
+        let lists = [column.reading.strips, column.reading.trues, column.reading.falses].map { $0.map { Array($0.utf8) } }
+        (strips, trues, falses) = (lists[0], lists[1], lists[2])
+        times = column.reading.patterns.isEmpty ? nil : TimeProgram(column.reading.patterns)
     }
 
     /// Reads the tokens `stride` apart from `tokens` on into `batch`. A row that is bad already is skipped; a
@@ -19,10 +31,15 @@ struct ColumnReader {
     func read(_ tokens: UnsafeMutablePointer<Token>, stride: Int, into batch: Batch) {
         let output = batch.columns[index]
         if !nulls.isEmpty { findNulls(tokens, stride, batch) }
+        if !strips.isEmpty { strip(tokens, stride, batch) }
         let tokens = UnsafePointer(tokens)
         switch column.field.type {
         case .int where column.reading.isBase64, .decimal where column.reading.isBase64:
             forEach(tokens, stride, batch, output) { base64Number($0) }
+        case .int where numerals != nil, .duration where numerals != nil, .decimal where numerals != nil:
+            forEach(tokens, stride, batch, output) { styledNumber($0) }
+        case .bool where !trues.isEmpty || !falses.isEmpty:
+            forEach(tokens, stride, batch, output) { listedTruth($0) }
         case .text: texts(tokens, stride, batch, output)
         case .int, .duration: numbers(scale: 0, tokens, stride, batch, output)
         case .decimal(let scale): numbers(scale: scale, tokens, stride, batch, output)
@@ -35,7 +52,9 @@ struct ColumnReader {
                 default: .failure(.wrongType)
                 }
             }
-        case .timestamp: forEach(tokens, stride, batch, output) { timestamp($0) }
+        case .timestamp:
+            if let times { return forEach(tokens, stride, batch, output) { written($0, times) } }
+            forEach(tokens, stride, batch, output) { timestamp($0) }
         }
     }
 
@@ -50,6 +69,26 @@ struct ColumnReader {
                 tokens[row &* stride].kind = Token.Kind.null.rawValue
                 break
             }
+        }
+    }
+
+    /// Takes off what is declared to stand around texts, once before and once behind.
+    private func strip(_ tokens: UnsafeMutablePointer<Token>, _ stride: Int, _ batch: Batch) {
+        for row in 0..<batch.count where batch.status[row] == 0 {
+            let token = tokens[row &* stride]
+            guard token.kind == Token.Kind.string.rawValue, var start = token.start else { continue }
+            var count = Int(token.count)
+            for part in strips where part.count <= count && memcmp(start, part, part.count) == 0 {
+                start += part.count
+                count -= part.count
+                break
+            }
+            for part in strips where part.count <= count && memcmp(start + count - part.count, part, part.count) == 0 {
+                count -= part.count
+                break
+            }
+            tokens[row &* stride].start = start
+            tokens[row &* stride].count = UInt32(count)
         }
     }
 
@@ -166,8 +205,45 @@ struct ColumnReader {
             ? Decimal.parseRounded(start, count, scale: scale) : Decimal.parse(start, count, scale: scale)
         switch parsed {
         case .success(let value): return .success(value)
-        case .failure(.notANumber): return .failure(.wrongType)
+        case .failure(.notANumber):
+            return token.kind == Token.Kind.string.rawValue ? laxNumber(start, count, scale) : .failure(.wrongType)
         case .failure: return .failure(.outOfRange)
+        }
+    }
+
+    /// What texts have besides JSON's grammar and can mean one thing only: `+60`, `.5`, `60.`.
+    private func laxNumber(_ start: UnsafePointer<UInt8>, _ count: Int, _ scale: Int) -> Result<Int64, RowFailure> {
+        guard count > 0, start[0] != 0x20, start[0] != 0x09, start[count - 1] != 0x20, start[count - 1] != 0x09 else {
+            return .failure(.wrongType)
+        }
+        return Self.result(lax.parse(start, count, scale: scale, isRounded: column.isRounded))
+    }
+
+    private func styledNumber(_ token: Token) -> Result<Int64, RowFailure> {
+        guard let numerals, let start = token.start else { return .failure(.wrongType) }
+        let scale = column.field.type.scale
+        if token.kind == Token.Kind.number.rawValue, column.reading.numerals?.isPercent == false { return number(token, start, scale: scale) }
+        guard token.kind == Token.Kind.string.rawValue else { return .failure(.wrongType) }
+        return Self.result(numerals.parse(start, Int(token.count), scale: scale, isRounded: column.isRounded))
+    }
+
+    private static func result(_ parsed: Result<Int64, Decimal.ParseFailure>) -> Result<Int64, RowFailure> {
+        switch parsed {
+        case .success(let value): .success(value)
+        case .failure(.notANumber): .failure(.wrongType)
+        case .failure: .failure(.outOfRange)
+        }
+    }
+
+    private func listedTruth(_ token: Token) -> Result<Int64, RowFailure> {
+        switch token.kind {
+        case Token.Kind.true.rawValue: return .success(1)
+        case Token.Kind.false.rawValue: return .success(0)
+        case Token.Kind.string.rawValue, Token.Kind.number.rawValue:
+            let text = UnsafeBufferPointer(start: token.start, count: Int(token.count))
+            if trues.contains(where: { $0.elementsEqual(text) }) { return .success(1) }
+            return falses.contains(where: { $0.elementsEqual(text) }) ? .success(0) : .failure(.wrongType)
+        default: return .failure(.wrongType)
         }
     }
 
@@ -180,9 +256,9 @@ struct ColumnReader {
 
     @inline(never)
     private func isNumberAsText(_ token: Token) -> Bool {
-        guard column.reading.takesNumbers, token.kind == Token.Kind.number.rawValue, let start = token.start,
-            !hasWrongZero(token)
-        else { return false }
+        guard column.reading.takesNumbers, let start = token.start else { return false }
+        if token.kind == Token.Kind.true.rawValue || token.kind == Token.Kind.false.rawValue { return true }
+        guard token.kind == Token.Kind.number.rawValue, !hasWrongZero(token) else { return false }
         if case .failure(.notANumber) = Decimal.parse(start, Int(token.count), scale: 0) { return false }
         return true
     }
@@ -200,8 +276,8 @@ struct ColumnReader {
 
     private func truth(_ token: Token) -> Result<Int64, RowFailure> {
         let text = UnsafeBufferPointer(start: token.start, count: Int(token.count))
-        if text.elementsEqual("true".utf8) { return .success(1) }
-        if text.elementsEqual("false".utf8) { return .success(0) }
+        if text.lazy.map({ $0 | 0x20 }).elementsEqual("true".utf8) { return .success(1) }
+        if text.lazy.map({ $0 | 0x20 }).elementsEqual("false".utf8) { return .success(0) }
         return .failure(.wrongType)
     }
 
@@ -217,6 +293,19 @@ struct ColumnReader {
         return .success(zone.utc(local: parsed.milliseconds))
     }
 
+    /// A timestamp in a declared pattern, or a number of a declared unit. What is read as a number in JSON is a text too.
+    private func written(_ token: Token, _ times: TimeProgram) -> Result<Int64, RowFailure> {
+        guard let start = token.start,
+            token.kind == Token.Kind.string.rawValue || token.kind == Token.Kind.number.rawValue
+        else { return .failure(.wrongType) }
+        guard let parsed = times.parse(start, Int(token.count)) else {
+            return column.reading.unit == nil ? .failure(.wrongType) : epoch(token, start)
+        }
+        if parsed.hasZone { return .success(parsed.milliseconds) }
+        guard let zone = column.zone else { return .failure(.wrongType) }
+        return .success(zone.utc(local: parsed.milliseconds))
+    }
+
     private func epoch(_ token: Token, _ start: UnsafePointer<UInt8>) -> Result<Int64, RowFailure> {
         if column.reading.unit == nil, let value = plainDecimal(start, Int(token.count), scale: 0, factor: 1),
             EpochTime.plausible.contains(value)
@@ -224,7 +313,14 @@ struct ColumnReader {
             return .success(value)
         }
         if hasWrongZero(token) { return .failure(.wrongType) }
-        switch EpochTime.parse(start, Int(token.count), unit: column.reading.unit) {
+        let reading = column.reading
+        let parsed =
+            if let unit = reading.unit, let origin = reading.origin {
+                EpochTime.parse(start, Int(token.count), unit: unit, since: origin, zone: column.zone)
+            } else {
+                EpochTime.parse(start, Int(token.count), unit: reading.unit)
+            }
+        switch parsed {
         case .success(let time): return .success(time)
         case .failure(.notANumber): return .failure(.wrongType)
         case .failure: return .failure(.outOfRange)

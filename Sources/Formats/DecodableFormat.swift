@@ -8,8 +8,14 @@ package protocol DecodableFormat: FormatPart {
     func makeDecoder(_ columns: [WireColumn], of records: RecordShape) -> any RecordDecoder
     /// How its files are cut into records.
     func fileLayout(of records: RecordShape) -> FileLayout
+    /// What makes the rows of its records; nil: each record is one.
+    func makeShaper() -> (any RecordShaper)?
     /// The record, in UTF-8, that has these values.
     func record(_ values: [GivenValue], of records: RecordShape) -> String
+}
+
+extension DecodableFormat {
+    package func makeShaper() -> (any RecordShaper)? { nil }
 }
 
 /// What the records of a source are like, beside the columns that are wanted of them.

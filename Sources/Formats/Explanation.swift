@@ -94,6 +94,10 @@ struct Explanation {
 
     private func hint(_ column: WireColumn, _ token: Token, _ status: RowStatus) -> String? {
         let isString = token.kind == Token.Kind.string.rawValue
+        let isTruth = token.kind == Token.Kind.true.rawValue || token.kind == Token.Kind.false.rawValue
+        if isTruth, column.field.type == .text, !column.reading.takesNumbers {
+            return "numbers: true takes numbers and booleans as they are written"
+        }
         if isString, token.count == 0 { return "null: [\"\"] takes it as none" }
         let isNumber = token.kind == Token.Kind.number.rawValue
         guard isString || isNumber, let start = token.start else { return nil }
@@ -101,7 +105,9 @@ struct Explanation {
         switch column.field.type {
         case .text:
             let isOption = isNumber && !column.reading.takesNumbers
-            return isOption ? "numbers: true takes numbers as they are written" : nil
+            return isOption ? "numbers: true takes numbers and booleans as they are written" : nil
+        case .bool:
+            return "say which texts are meant: true: [\"1\", Y], false: [\"0\", N]"
         case .timestamp: return timestampHint(column, start, count, status)
         case .int, .decimal:
             if column.reading.isBase64 { return nil }
@@ -112,6 +118,8 @@ struct Explanation {
                 let ids = scale == 0 ? "; an id can be read as { type: text, numbers: true }" : ""
                 return "it does not fit in 64 bits\(ids)"
             }
+            let text = String(decoding: UnsafeBufferPointer(start: start, count: min(count, 64)), as: UTF8.self)
+            if isString, let hint = numberHint(text) { return hint }
             guard isString, count % 4 == 0, case .success = Base64.number(start, count) else { return nil }
             return "a decimal that is written as base64 of its bytes needs encoding: base64, without which "
                 + "texts of digits are numbers"
@@ -119,19 +127,50 @@ struct Explanation {
         }
     }
 
+    /// How the text would have to be read to be a number, or none.
+    private func numberHint(_ text: String) -> String? {
+        if Self.nulls.contains(text.lowercased()) { return "null: [\"\(text)\"] takes it as none" }
+        let options = NumeralGuess.options(of: [text]).prefix(2).map(\.option)
+        if !options.isEmpty { return "say \(options.joined(separator: " or "))" }
+        let isBlank = text.first == " " || text.first == "\t" || text.last == " " || text.last == "\t"
+        return isBlank && notation.hasPrefix(CsvFields.notation) ? "it has blanks around it; format: { type: csv, trim: true } takes them off" : nil
+    }
+
+    private static let nulls: Set<String> = ["-", "--", "null", "n/a", "na", "nan", "none", "\\n", "#n/a", "inf", "-inf"]
+
     private func timestampHint(
         _ column: WireColumn, _ start: UnsafePointer<UInt8>, _ count: Int, _ status: RowStatus
     ) -> String? {
-        guard status == .outOfRange else {
-            let parsed = CivilTime.parse(start, count)
-            return parsed.map { $0.hasZone } == false ? "it has no zone; say zone: Asia/Shanghai" : nil
-        }
+        let text = String(decoding: UnsafeBufferPointer(start: start, count: min(count, 65)), as: UTF8.self)
+        let reading = column.reading
+        let program = reading.patterns.isEmpty ? nil : TimeProgram(reading.patterns)
+        let parsed = program.map { $0.parse(start, count) } ?? CivilTime.parse(start, count)
+        if let parsed, !parsed.hasZone, column.zone == nil { return "it has no zone; say zone: Asia/Shanghai" }
+        if program != nil, CivilTime.parse(start, count) != nil { return "say format: [iso, …] to read it as well" }
+        let patterns = TimeGuess.patterns(of: [text])
+        let formats = patterns.map { "format: \"\($0.text)\"" }.joined(separator: " or ")
+        let isDays = reading.unit == nil && Self.isSpreadsheetDay(start, count)
+        if isDays { return "looks like the days of a spreadsheet; say unit: d, since: 1899-12-30 (of time: from)" }
+        guard status == .outOfRange else { return patterns.isEmpty ? nil : "say \(formats)" }
         if let unit = EpochTime.likelyUnit(start, count, not: column.reading.unit) {
             return "looks like \(unit.name); say unit: \(unit.rawValue)"
         }
+        if !patterns.isEmpty, reading.unit == nil { return "as milliseconds it lies before 1990 or after 2200; say \(formats)" }
         return column.reading.unit == nil
             ? "as milliseconds it lies before 1990 or after 2200; if it does, say unit: ms"
             : "it lies outside of the years 1 to 9999"
+    }
+
+    /// 1990 to 2063 as days since 1899-12-30.
+    private static func isSpreadsheetDay(_ start: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+        guard case .success(let days) = Decimal.parseCut(start, count, scale: 0) else { return false }
+        return days >= 32_874 && days < 60_000
+    }
+
+    private static func written(_ reading: FieldReading) -> String {
+        let samples = reading.patterns.prefix(3).map { "\"\($0.string(1_294_222_500_000, offset: 0))\"" }
+        let unit = reading.unit.map { ", or a number of \($0.name)" } ?? ""
+        return "a timestamp like \(samples.joined(separator: " or "))\(unit)"
     }
 
     static func expectation(of column: WireColumn) -> String {
@@ -139,11 +178,16 @@ struct Explanation {
         switch column.field.type {
         case .text: return "a text of at most \(Limits.textBytesMax) bytes"
         case .int: return "a whole number"
-        case .decimal(let scale): return "a number with at most \(scale) places"
-        case .bool: return "true or false"
+        case .decimal(let scale):
+            return "a number with at most \(scale) places\(column.reading.numerals?.isPercent == true ? " and %" : "")"
+        case .bool:
+            let listed = column.reading.trues + column.reading.falses
+            return listed.isEmpty ? "true or false" : "one of true, false, \(listed.joined(separator: ", "))"
         case .duration: return "a whole number of milliseconds"
         case .timestamp:
-            let number = "epoch \((column.reading.unit ?? .ms).name)"
+            if !column.reading.patterns.isEmpty { return Self.written(column.reading) }
+            let since = column.reading.origin == nil ? "epoch " : ""
+            let number = "\(since)\((column.reading.unit ?? .ms).name)"
             return column.zone == nil
                 ? "a timestamp with a zone, like 2011-01-05T10:15:00Z, or \(number)"
                 : "a timestamp like 2011-01-05 10:15:00, or \(number)"

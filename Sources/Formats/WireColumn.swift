@@ -11,10 +11,14 @@ package struct WireColumn {
     /// More places than the scale are rounded half to even instead of refused.
     package var isRounded: Bool
     package var reading: FieldReading
+    /// What it is of the record that is not in its value.
+    package var part: RecordPart?
 
     package init(
-        path: [String], field: Field, zone: TimeZoneTable?, isRounded: Bool, reading: FieldReading = FieldReading()
+        path: [String], field: Field, zone: TimeZoneTable?, isRounded: Bool, reading: FieldReading = FieldReading(),
+        part: RecordPart? = nil
     ) {
+        self.part = part
         self.path = path
         self.field = field
         self.zone = zone
@@ -22,8 +26,8 @@ package struct WireColumn {
         self.reading = reading
     }
 
-    /// `customer.id`, in CSV a column's name.
-    var name: String { path.joined(separator: ".") }
+    /// `customer.id`, in CSV a column's name; `items[0].price`.
+    var name: String { path.joined(separator: ".").replacing(".[", with: "[") }
 }
 
 /// A member of a record before its type is looked at. The same layout as the shim's `mr_token`.

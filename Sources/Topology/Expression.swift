@@ -55,6 +55,11 @@ package enum Function: Hashable, Sendable {
     case text
     /// Text to number at this scale; null where the text is no such number.
     case number(scale: Int)
+    /// Text to timestamp by patterns (ISO 8601 where there are none), in a zone where the text has none; null where it is no
+    /// such time.
+    case timestamp(patterns: [TimePattern], zone: String?)
+    /// A timestamp as the clocks of a zone show it.
+    case timeText(TimePattern, zone: String)
     /// Parts of a timestamp in a zone (an IANA name): hour 0-23, minute 0-59, weekday 1 (Monday)-7,
     /// day 1-31, month 1-12, year; `date` as text, `2011-01-05`; `startOfDay` as timestamp.
     case hour(zone: String), minute(zone: String), weekday(zone: String), day(zone: String)

@@ -10,11 +10,14 @@ package protocol FormatPart: Sendable {
     static var options: [String] { get }
     /// Reads its options (nil: its name stands alone); mistakes go into the context.
     static func read(_ options: MappingReader?, _ context: ReadingContext) -> Self
+    /// What its options change in what a topology computes, where two values of it read the same records as different rows.
+    var logic: String { get }
     /// Compares what `read` has read with the fields that the schema takes from the records.
     func check(_ declared: [WireField], _ options: MappingReader, _ context: ReadingContext)
 }
 
 extension FormatPart {
+    package var logic: String { "" }
     package func check(_ declared: [WireField], _ options: MappingReader, _ context: ReadingContext) {}
 }
 
@@ -24,4 +27,6 @@ package enum FormatOption {
     package static let encoding = "encoding"
     /// Texts that are null in every field: a part of each field's reading.
     package static let null = "null"
+    /// What every format has.
+    package static let all = [encoding, null] + ValueStyle.keys
 }

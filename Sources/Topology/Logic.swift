@@ -55,8 +55,11 @@ enum Logic {
                 default: dump(source.origin)
                 }
             var parts = [origin, source.format.name, dump(source.key)]
+            if case .published(let part) = source.format, !part.logic.isEmpty { parts.append(part.logic) }
             parts.append(list(source.wire.map { field in
                 "\(dump(field.path)) \(text(field.field)) \(field.zone ?? "") \(field.isRounded)"
+                    + (field.reading == FieldReading() ? "" : " \(dump(field.reading))")
+                    + (field.part.map { " \(dump($0))" } ?? "")
             }))
             parts.append(list(source.derived.map { derived($0, names) }))
             parts.append(source.timeField >= 0 ? names[source.timeField] : "timeless")

@@ -34,6 +34,8 @@ extension Expression {
             case .hour(let zone), .minute(let zone), .weekday(let zone), .day(let zone), .month(let zone),
                 .year(let zone), .date(let zone), .startOfDay(let zone):
                 zones.insert(zone)
+            case .timestamp(_, let zone): if let zone { zones.insert(zone) }
+            case .timeText(_, let zone): zones.insert(zone)
             default: break
             }
         }

@@ -212,10 +212,14 @@ package struct WireField: Hashable, Sendable {
     /// Numbers with more places than the scale are rounded half to even instead of refused.
     package var isRounded: Bool
     package var reading: FieldReading
+    /// What it is of the record that is not in its value; nil: it is in its value.
+    package var part: RecordPart?
 
     package init(
-        path: [String], field: Field, zone: String? = nil, isRounded: Bool = false, reading: FieldReading = FieldReading()
+        path: [String], field: Field, zone: String? = nil, isRounded: Bool = false, reading: FieldReading = FieldReading(),
+        part: RecordPart? = nil
     ) {
+        self.part = part
         self.path = path
         self.field = field
         self.zone = zone

@@ -9,6 +9,7 @@ enum Program {
         PlanCommand.self,
         BacktestCommand.self,
         ReplayCommand.self,
+        GuessCommand.self,
         LintCommand.self,
         ExplainCommand.self,
         TestCommand.self,

@@ -101,7 +101,7 @@ import Topology
         ("json", "t: timestamp, a.b: int?", "{\"t\":1514764800000,\"a\":[{\"b\":1}]}", "field 'a.b' lies behind an array, 'a'; a path leads through objects only"),
         ("csv", "t: timestamp, k: text", "k\na\n", "field 't' is missing; a timestamp like 2011-01-05 10:15:00, or epoch milliseconds was expected; there is no such column"),
         ("csv", "t: timestamp, k: text", "t,k\n2018-01-01,\"a\n", "not a well-formed CSV record of 2 fields: 2018-01-01,\"a; a quote is opened and not closed (field 2)"),
-        ("tsv", "t: timestamp, k: text", "t\tk\n2018-01-01\ta\tb\n", "not a well-formed TSV record of 2 fields: 2018-01-01\\u{9}a\\u{9}b; it has 3"),
+        ("tsv", "t: timestamp, k: text", "t\tk\n2018-01-01\ta\tb\n", "not a well-formed TSV record of 2 fields: 2018-01-01\\u{9}a\\u{9}b; it has 3; long: cut passes over what is too much"),
         ("tsv", "t: timestamp, k: text", "k\tt\na\\qb\t2018-01-01\n", "not a well-formed TSV record of 2 fields: a\\qb\\u{9}2018-01-01; a backslash stands before what it means nothing with; escape: none takes it as a letter (field 1)"),
         ("tsv", "t: timestamp, k: text", "k\tt\n\\N\t2018-01-01\n", "field 'k' is missing; a text of at most 65536 bytes was expected"),
     ])
@@ -223,8 +223,8 @@ import Topology
             #expect(
                 try decode(spec, [record, "x,7,1514764800000", "x,1514764800000", record + ","])
                     == [
-                        expected, "not a well-formed CSV record of 4 fields: x,7,1514764800000; it has 3",
-                        "not a well-formed CSV record of 4 fields: x,1514764800000; it has 2", "not a well-formed CSV record of 4 fields: x,7,1514764800000,y,; it has 5",
+                        expected, "not a well-formed CSV record of 4 fields: x,7,1514764800000; it has 3; short: fill takes what is missing as null",
+                        "not a well-formed CSV record of 4 fields: x,1514764800000; it has 2; short: fill takes what is missing as null", "not a well-formed CSV record of 4 fields: x,7,1514764800000,y,; it has 5; long: cut passes over what is too much",
                     ])
         }
     }

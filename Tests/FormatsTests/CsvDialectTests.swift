@@ -50,7 +50,7 @@ import Testing
         let harness = Harness(CsvDecoder(Self.columns, header: names, capacity: 4), Self.columns)
         #expect(harness.decode("a,\"p,q\",1,,b") == Row(status: .good, values: ["a", "1.00", "b"]))
         #expect(harness.decode("a,1,b") == Row(status: .malformed))
-        #expect(harness.explain() == "not a well-formed CSV record of 5 fields: a,1,b; it has 3")
+        #expect(harness.explain() == "not a well-formed CSV record of 5 fields: a,1,b; it has 3; short: fill takes what is missing as null")
         let few = [WireColumn("amount", .int)]
         let one = Harness(CsvDecoder(few, header: names, capacity: 4), few)
         #expect(one.decode("a,p,1,,b") == Row(status: .good, values: ["1"]))
@@ -66,7 +66,7 @@ import Testing
         #expect(harness.decode("a,1,") == Row(status: .good, values: ["a", nil]))
         #expect(harness.decode("a") == Row(status: .malformed))
         #expect(harness.decode("a,1,true,2") == Row(status: .malformed))
-        #expect(harness.explain() == "not a well-formed CSV record of 2 fields: a,1,true,2; it has 4")
+        #expect(harness.explain() == "not a well-formed CSV record of 2 fields: a,1,true,2; it has 4; long: cut passes over what is too much")
     }
 
     /// Bytes that are no UTF-8 are refused wherever in the record they stand, as in JSON.

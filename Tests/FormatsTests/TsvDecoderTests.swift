@@ -40,8 +40,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("a\t1", RowStatus.malformed, -1, "not a well-formed TSV record of 3 fields: a\\u{9}1; it has 2"),
-        ("a\t1\tb\t", .malformed, -1, "; it has 4"), ("", .malformed, -1, "; it has 1"),
+        ("a\t1", RowStatus.malformed, -1, "not a well-formed TSV record of 3 fields: a\\u{9}1; it has 2; short: fill takes what is missing as null"),
+        ("a\t1\tb\t", .malformed, -1, "; it has 4; long: cut passes over what is too much"), ("", .malformed, -1, "; it has 1"),
         ("a\t1\tb\\q", .malformed, -1, "; a backslash stands before what it means nothing with; escape: none takes it as a letter (field 3)"),
         ("a\t1\\\t\tb\\", .malformed, -1, "a letter (field 3)"), ("\\x41\t1\tb", .malformed, -1, "(field 1)"), ("\\101\t1\tb", .malformed, -1, "(field 1)"),
         ("a\tx\\N\tb", .malformed, -1, "; \\N stands in a field that has more than it (field 2)"), ("\\NULL\t1\tb", .malformed, -1, "(field 1)"),

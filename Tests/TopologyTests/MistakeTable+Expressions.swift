@@ -154,7 +154,7 @@ let conditionMistakes = #"""
     20:12: no function 'lenght'; did you mean length(t)?
 
     + foo(kind) > 1
-    20:12: no function 'foo'; known: abs, least, greatest, round, floor, ceil, coalesce, length, lower, upper, trim, starts_with, and 18 more
+    20:12: no function 'foo'; known: abs, least, greatest, round, floor, ceil, coalesce, length, lower, upper, trim, starts_with, and 19 more
 
     + hour(at) > 5
     20:12: hour needs a time zone; write hour(at, "Asia/Shanghai"), or zone: Asia/Shanghai at the top of the file
@@ -250,7 +250,7 @@ let aggregateMistakes = #"""
     28:14: days() is for windows of days, like { size: 30d, slide: 1d, zone: Asia/Shanghai }
 
     + totl(amount)
-    28:14: no function 'totl'; known: abs, least, greatest, round, floor, ceil, coalesce, length, lower, upper, trim, starts_with, and 31 more
+    28:14: no function 'totl'; known: abs, least, greatest, round, floor, ceil, coalesce, length, lower, upper, trim, starts_with, and 32 more
 
     + max(kind)
     28:18: max takes numbers, timestamps or durations, not text

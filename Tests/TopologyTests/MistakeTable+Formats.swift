@@ -27,7 +27,7 @@ let formatBase = #"""
 let formatMistakes = #"""
     - type: csv, delimiter
     + type: xml, delimiter
-    5:21: type must be json, csv or tsv, not 'xml'
+    5:21: type must be json, csv, tsv, debezium, canal, maxwell, connect or cloudevents, not 'xml'
 
     - type: csv, delimiter
     + tipe: csv, delimiter
@@ -137,11 +137,11 @@ let formatMistakes = #"""
 
     - unit: s }
     + unit: sec }
-    10:36: unit must be s, ms, us or ns, not 'sec'
+    10:36: unit must be s, ms, us, ns, min, h or d, not 'sec'
 
     - unit: ms }
     + unit: m }
-    15:30: unit must be s, ms, us or ns, not 'm'
+    15:30: unit must be s, ms, us, ns, min, h or d, not 'm'
 
     - note: text?
     + note: { type: text?, from: "concat(id, 'x')", null: x }

@@ -30,7 +30,7 @@ import Testing
     /// Every option that a format reads is in its text, or is one of every format.
     @Test func optionsAreExplained() {
         for format in Catalogue.standard.formats {
-            for option in format.options where option != FormatOption.encoding && option != FormatOption.null {
+            for option in format.options where !FormatOption.all.contains(option) {
                 #expect(format.reference.contains("`\(option)`"), "\(format.key) does not explain \(option)")
             }
         }

@@ -47,6 +47,8 @@ package final class FileSource {
     private var line = 1
     /// Of that record; nil: it is the line.
     private var recordEnd: RecordEnd?
+    /// Of that value, where records are values over any number of lines.
+    private var documentEnd: DocumentEnd?
     /// Where it ends, once that was found.
     private var end: Int?
     /// The header of the file being read, and the one that the last block with a header gave.
@@ -104,6 +106,9 @@ package final class FileSource {
         if names.isEmpty { throw Fault(.user, "\(path): the folder is empty") }
         return names.sorted().map { "\(path)/\($0)" }
     }
+
+    /// The file, or the first one of a folder.
+    package static func first(of path: String) throws(Fault) -> String { try files(at: path)[0] }
 
     private static func size(of path: String) -> Int64 {
         var status = stat()
@@ -187,8 +192,10 @@ package final class FileSource {
         if text.starts(with: [0xEF, 0xBB, 0xBF]) { start = 3 }
         lineEnd = FileKind.lineEnd(text)
         recordEnd = layout.fields.map { RecordEnd($0, lineEnd: lineEnd) }
+        documentEnd = layout.hasDocuments ? DocumentEnd() : nil
         end = nil
         for _ in 0..<(layout.fields?.skippedLines ?? 0) { try skipLine() }
+        if let text = layout.fields?.headerText { try findHeader(text) }
         needsHeader = if case .header = layout.fields?.columns { true } else { false }
     }
 
@@ -204,6 +211,48 @@ package final class FileSource {
             if isAtEnd { return }
             try read()
         }
+    }
+
+    /// Skips lines up to the first one that has `text`.
+    private func findHeader(_ text: [UInt8]) throws(Fault) {
+        for _ in 0..<Limits.headerLinesMax {
+            while memchr(buffer.base + start, Int32(lineEnd), buffer.count - start) == nil, !isAtEnd { try read() }
+            let rest = buffer.count - start
+            let end = memchr(buffer.base + start, Int32(lineEnd), rest).map { UnsafeRawPointer(buffer.base + start).distance(to: $0) } ?? rest
+            if Self.has(text, UnsafeBufferPointer(start: buffer.base + start, count: end)) { return }
+            if end == rest { break }
+            start += end + 1
+            line += 1
+        }
+        throw Fault(
+            .user,
+            "\(path): no line has \"\(String(decoding: text, as: UTF8.self))\", which says where the header is; "
+                + "at most \(Limits.headerLinesMax) lines are looked at")
+    }
+
+    private static func has(_ text: [UInt8], _ line: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let first = text.first, line.count >= text.count else { return text.isEmpty }
+        return (0...line.count - text.count).contains { at in
+            line[at] == first && line[at..<at + text.count].elementsEqual(text)
+        }
+    }
+
+    /// Passes over the rest of the file, which is read all the same: it may be damaged.
+    private func passOver() throws(Fault) {
+        while !isAtEnd {
+            buffer.removeAll()
+            start = 0
+            try append()
+        }
+        start = buffer.count
+        goOn(at: start)
+    }
+
+    /// True if a line begins with a text that ends the records.
+    private func isFooter(_ bytes: UnsafePointer<UInt8>, _ length: Int, _ footers: [[UInt8]]) -> Bool {
+        let quote = layout.fields?.quote
+        let skipped = length > 0 && bytes[0] == quote ? 1 : 0
+        return footers.contains { $0.count + skipped <= length && memcmp(bytes + skipped, $0, $0.count) == 0 }
     }
 
     /// False: the file has no line that could be one.
@@ -246,10 +295,22 @@ package final class FileSource {
             case .header: header?.names.count == 1
             case .count(let count): count == 1
             }
+        let footers = layout.fields?.footers ?? []
         while count < storage.capacity {
-            if count > 0, !hasRecord() { break }
+            if count > 0, documentEnd == nil ? !hasRecord() : !hasDocument() { break }
+            let (first, firstLine) = (start, line)
             guard let (bytes, length, trueLength) = try nextRecord() else { break }
             if length == 0, !takesEmpty { continue }
+            if !footers.isEmpty, isFooter(bytes, length, footers) {
+                // What was cut out of the buffer is handed on before it is used for what follows.
+                if count > 0 {
+                    line = firstLine
+                    goOn(at: first)
+                    break
+                }
+                try passOver()
+                break
+            }
             storage.values[count] = bytes
             storage.valueCounts[count] = Int32(clamping: trueLength)
             storage.keys[count] = nil
@@ -280,6 +341,7 @@ package final class FileSource {
     /// The next record without its line end. One that is longer than `recordBytesMax` has at least its first
     /// `recordBytesMax` + 1 bytes and is reported with its true length.
     private func nextRecord() throws(Fault) -> (UnsafePointer<UInt8>, Int, trueLength: Int)? {
+        if documentEnd != nil { return try nextDocument() }
         while true {
             if findEnd(), let end { return record(to: end) }
             if isAtEnd {
@@ -297,6 +359,40 @@ package final class FileSource {
             }
             try read()
         }
+    }
+
+    /// True if a whole value stands in the buffer.
+    private func hasDocument() -> Bool {
+        if end != nil { return true }
+        guard let gap = documentEnd?.gap(buffer.base + start, buffer.count - start) else { return false }
+        start += gap.bytes
+        line += gap.lines
+        end = documentEnd?.find(buffer.base + start, buffer.count - start).map { start + $0 }
+        return end != nil
+    }
+
+    /// The next value of a file of documents. What is cut off by the end of the file is one as well.
+    private func nextDocument() throws(Fault) -> (UnsafePointer<UInt8>, Int, trueLength: Int)? {
+        while !hasDocument() {
+            if isAtEnd {
+                guard start < buffer.count else { return nil }
+                end = buffer.count
+                break
+            }
+            guard buffer.count - start <= Limits.csvRecordBytesHeld else {
+                throw Fault(
+                    .user,
+                    "\(path):\(line): a document has more than \(Limits.csvRecordBytesHeld >> 20) MiB, or one before it does not end")
+            }
+            try read()
+        }
+        guard let end else { return nil }
+        let first = start
+        line += documentEnd?.breaks ?? 0
+        start = end
+        self.end = nil
+        documentEnd?.restart()
+        return (UnsafePointer(buffer.base + first), end - first, end - first)
     }
 
     /// The record from `start` to `end`, where a line end stands, or nothing.

@@ -24,7 +24,8 @@ package struct Planner {
                 field: wire.field,
                 zone: wire.zone.flatMap { zones[$0] },
                 isRounded: wire.isRounded,
-                reading: wire.reading
+                reading: wire.reading,
+                part: wire.part
             )
         }
     }
@@ -43,12 +44,18 @@ package struct Planner {
             let encoding = source.isConverted ? nil : source.encoding
             let transcoder: Transcoder? = if let encoding { try Transcoder(encoding) } else { nil }
             func decoder(_ columns: [WireColumn]) -> any RecordDecoder {
-                let decoder = format.makeDecoder(columns, of: records)
-                return transcoder.map { EncodedDecoder(decoder, $0, capacity: rowsMax) } ?? decoder
+                RecordPartDecoder.wrap(columns, capacity: rowsMax) { columns in
+                    let decoder = format.makeDecoder(columns, of: records)
+                    return transcoder.map { EncodedDecoder(decoder, $0, capacity: rowsMax) } ?? decoder
+                }
             }
-            guard let table = source.table else { return decoder(columns) }
-            return TableDecoder(
-                columns, key: table.key, deleted: table.deleted, capacity: rowsMax, inner: decoder)
+            let rows: any RecordDecoder =
+                if let table = source.table {
+                    TableDecoder(columns, key: table.key, deleted: table.deleted, capacity: rowsMax, inner: decoder)
+                } else {
+                    decoder(columns)
+                }
+            return format.makeShaper().map { ShapedDecoder(rows, $0, rowsMax: rowsMax) } ?? rows
         }
     }
 

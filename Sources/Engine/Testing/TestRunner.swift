@@ -152,15 +152,21 @@ private struct CaseRun {
             let json = member.value.json(replacing: number)
             let isMoved = moved != 0 && member.path == time?.name
             return GivenValue(
-                path: member.path, json: isMoved ? CaseRun.moved(json, by: moved, unit: time?.reading.unit) : json)
+                path: member.path, json: isMoved ? CaseRun.moved(json, by: moved, time?.reading ?? FieldReading()) : json)
         }
         return source.publishedFormat.record(values, of: RecordShape(of: source))
     }
 
     /// A timestamp's JSON, later by so much; anything else as it is.
-    private static func moved(_ json: String, by milliseconds: Int64, unit: EpochTime.Unit?) -> String {
-        if let number = EpochTime.moved(json, by: milliseconds, unit: unit) { return number }
-        let text = String(json.dropFirst().dropLast())
+    private static func moved(_ json: String, by milliseconds: Int64, _ reading: FieldReading) -> String {
+        let isText = json.hasPrefix("\"")
+        let text = isText ? String(json.dropFirst().dropLast()) : json
+        for pattern in reading.patterns where pattern.text != "iso" {
+            guard let parsed = TimeProgram([pattern]).parse(text) else { continue }
+            let moved = pattern.string(parsed.milliseconds + milliseconds, offset: 0)
+            return isText ? "\"\(moved)\"" : moved
+        }
+        if let number = EpochTime.moved(json, by: milliseconds, unit: reading.unit) { return number }
         guard let parsed = CivilTime.parse(text) else { return json }
         let moved = CivilTime.string(parsed.milliseconds + milliseconds)
         return "\"\(parsed.hasZone ? moved : String(moved.dropLast()))\""

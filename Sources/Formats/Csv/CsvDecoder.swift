@@ -18,7 +18,7 @@ package final class CsvDecoder: RecordDecoder {
     ) {
         records = DelimitedRecords(
             columns, CsvFields(dialect), header: header, optionalColumn: optionalColumn, encoding: encoding,
-            capacity: capacity)
+            capacity: capacity, options: dialect.columns)
     }
 
     package func setHeader(_ names: [String]) { records.setHeader(names) }

@@ -15,7 +15,11 @@ extension CsvFormat {
         | `escape` | none | within quotes the character behind it stands for itself; a doubled quote does so always |
         | `trim` | `false` | blanks and tabs around fields and column names go, but not within quotes |
         | `skip` | 0 | lines of a file before its header |
-        | `header` | `true` | `false` for files without; the columns are then those of the schema, in order |
+        | `header` | `true` | `false` for files without; the columns are then those of the schema, in order. Any other text: the header is the first line that has it |
+        | `names` | `exact` | `loose`: names of a header may be written in other case and with blanks around |
+        | `footer` | none | a text or a list: where a line begins with one of them, the records of the file are over |
+        | `short` | `refuse` | `fill`: in a record with too few fields those that are missing are null |
+        | `long` | `refuse` | `cut`: in a record with too many fields the last ones are passed over |
         | `columns` | the schema's | of what has no header: all columns in order, also those that the schema leaves out |
         """
 

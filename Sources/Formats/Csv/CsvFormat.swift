@@ -17,7 +17,7 @@ package struct CsvFormat: DecodableFormat, Hashable {
 
     package static let key = "csv"
     package static let options =
-        [FormatOption.encoding, FormatOption.null, "delimiter", "quote", "escape", "trim"] + ColumnOptions.keys
+        FormatOption.all + ["delimiter", "quote", "escape", "trim"] + ColumnOptions.keys
 
     // MARK: Records
 
@@ -30,10 +30,10 @@ package struct CsvFormat: DecodableFormat, Hashable {
     package func fileLayout(of records: RecordShape) -> FileLayout {
         FileLayout(
             format: Self.key,
-            fields: FileLayout.Fields(
+            fields: columns.apply(to: FileLayout.Fields(
                 delimiter: delimiter, quote: quote, escape: quote == nil ? nil : escape, isTrimmed: isTrimmed,
                 skippedLines: columns.skippedLines,
-                columns: columns.layout(of: records) { CsvHeader.names($0, self) }))
+                columns: columns.layout(of: records) { CsvHeader.names($0, self) })))
     }
 
     package func record(_ values: [GivenValue], of records: RecordShape) -> String {

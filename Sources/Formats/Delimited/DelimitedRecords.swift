@@ -20,6 +20,8 @@ struct DelimitedRecords<Cutter: FieldCutter>: ~Copyable {
     private var targets: [Int]
     /// Of `targets`, these last ones may be missing.
     private var spare = 0
+    private let takesShort: Bool
+    private let takesLong: Bool
     private let scratch = Arena(capacity: 1 << 16)
 
     /// - Parameters:
@@ -28,8 +30,10 @@ struct DelimitedRecords<Cutter: FieldCutter>: ~Copyable {
     ///   - encoding: of which the records were made UTF-8, for dead letters.
     init(
         _ columns: [WireColumn], _ fields: Cutter, header: [String]?, optionalColumn: String?,
-        encoding: String?, capacity: Int
+        encoding: String?, capacity: Int, options: ColumnOptions = ColumnOptions()
     ) {
+        takesShort = options.takesShort
+        takesLong = options.takesLong
         readers = columns.enumerated().map { ColumnReader(column: $1, index: $0) }
         isEmptyNull = columns.map { $0.field.type != .text }
         self.capacity = capacity
@@ -100,7 +104,7 @@ struct DelimitedRecords<Cutter: FieldCutter>: ~Copyable {
                 }
             }
         }
-        let isWide = fieldCount <= targets.count && fieldCount >= targets.count - spare
+        let isWide = (fieldCount <= targets.count || takesLong) && (fieldCount >= targets.count - spare || takesShort)
         guard mistake == nil, isWide else { return .malformed }
         return isText(bytes, count) ? .good : .malformed
     }
@@ -175,6 +179,8 @@ struct DelimitedRecords<Cutter: FieldCutter>: ~Copyable {
             text.appendText("; \(mistake.text) (field \(count + 1))")
         } else {
             text.appendText("; it has \(count)")
+            if count > targets.count { text.appendText("; long: cut passes over what is too much") }
+            if count < targets.count, count > 1 { text.appendText("; short: fill takes what is missing as null") }
         }
     }
 

@@ -11,9 +11,14 @@ package final class JsonDecoder: RecordDecoder {
     private let tokens: UnsafeMutablePointer<mr_token>
     private let capacity: Int
     private let encoding: String?
+    private let notation: String
 
     /// `encoding`: of which the records were made UTF-8, for dead letters.
-    package init(_ columns: [WireColumn], encoding: String? = nil, capacity: Int = Limits.rowsPerBatchMax) {
+    package init(
+        _ columns: [WireColumn], encoding: String? = nil, notation: String = "JSON object",
+        capacity: Int = Limits.rowsPerBatchMax
+    ) {
+        self.notation = notation
         self.encoding = encoding
         readers = columns.enumerated().map { ColumnReader(column: $1, index: $0) }
         self.capacity = capacity
@@ -64,7 +69,7 @@ package final class JsonDecoder: RecordDecoder {
 
     package func explain(_ row: Int, of batch: Batch, into text: Arena) {
         let explanation = Explanation(
-            batch: batch, row: row, readers: readers, notation: "JSON object", encoding: encoding, text: text)
+            batch: batch, row: row, readers: readers, notation: notation, encoding: encoding, text: text)
         explanation.write(
             token: { index in
                 let token = tokens[row * readers.count + index]
@@ -77,8 +82,8 @@ package final class JsonDecoder: RecordDecoder {
     private static func appendWhy(_ record: UnsafeBufferPointer<UInt8>, to text: Arena) {
         let letters = record.prefix(64).filter { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
         switch letters.first {
-        case 0x5B: text.appendText("; a record is one object on one line, not an array of them")
-        case 0x7B where letters.count == 1: text.appendText("; a record is one object on one line")
+        case 0x5B: text.appendText("; a record is one object on one line, not an array of them; a file that is one is read with format: { type: json, layout: documents }")
+        case 0x7B where letters.count == 1: text.appendText("; a record is one object on one line; layout: documents reads files of several lines")
         case 0 where record.count > 5 && record[5] == 0x7B:
             text.appendText("; it begins with the five bytes of a schema registry, which are not read")
         default: break

@@ -8,7 +8,8 @@ package final class TsvDecoder: RecordDecoder {
     package init(_ columns: [WireColumn], _ format: TsvFormat, of records: RecordShape) {
         self.records = DelimitedRecords(
             columns, TsvFields(hasEscapes: format.hasEscapes), header: format.columns.names(of: records),
-            optionalColumn: records.optionalField, encoding: records.encoding, capacity: records.capacity)
+            optionalColumn: records.optionalField, encoding: records.encoding, capacity: records.capacity,
+            options: format.columns)
     }
 
     package func setHeader(_ names: [String]) { records.setHeader(names) }

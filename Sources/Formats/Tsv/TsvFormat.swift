@@ -11,7 +11,7 @@ package struct TsvFormat: DecodableFormat, Hashable {
     package init() {}
 
     package static let key = "tsv"
-    package static let options = [FormatOption.encoding, FormatOption.null, "escape"] + ColumnOptions.keys
+    package static let options = FormatOption.all + ["escape"] + ColumnOptions.keys
 
     package static let reference = #"""
         Fields with a tab between them, as databases export them (`COPY … TO` of PostgreSQL, `INTO OUTFILE` of
@@ -24,7 +24,7 @@ package struct TsvFormat: DecodableFormat, Hashable {
         | option | default | |
         |---|---|---|
         | `escape` | `\` | or `none` |
-        | `skip`, `header`, `columns` | | as of CSV |
+        | `skip`, `header`, `names`, `footer`, `columns`, `short`, `long` | | as of CSV |
         """#
 
     package static func read(_ options: MappingReader?, _ context: ReadingContext) -> TsvFormat {
@@ -50,10 +50,10 @@ package struct TsvFormat: DecodableFormat, Hashable {
     package func fileLayout(of records: RecordShape) -> FileLayout {
         FileLayout(
             format: Self.key,
-            fields: FileLayout.Fields(
+            fields: columns.apply(to: FileLayout.Fields(
                 delimiter: TsvFields.tab, escape: hasEscapes ? TsvFields.backslash : nil,
                 skippedLines: columns.skippedLines,
-                columns: columns.layout(of: records) { TsvFields.names($0, hasEscapes: hasEscapes) }))
+                columns: columns.layout(of: records) { TsvFields.names($0, hasEscapes: hasEscapes) })))
     }
 
     package func record(_ values: [GivenValue], of records: RecordShape) -> String {

@@ -48,6 +48,22 @@ extension Kernel {
                 let day = zone.localDay(containing: time, &cursor)
                 return (arena.append(CivilTime.dateString(day: day)).packed, 1)
             }
+        case .parseTime(let program, let zone):
+            map(a, output, rows) { packed in
+                let text = TextReference(packed: packed)
+                return readTime(program, zone, arena.base + text.offset, text.count).map { ($0, 1) } ?? (0, 0)
+            }
+        case .timeText(let pattern, let zone):
+            var cursor = zone.cursor()
+            var bytes: [UInt8] = []
+            map(a, output, rows) { time in
+                guard isDated(time) else { return (0, 2) }
+                bytes.removeAll(keepingCapacity: true)
+                pattern.write(time, offset: zone.offset(atMilliseconds: time, &cursor), to: &bytes)
+                return (bytes.withUnsafeBufferPointer { buffer in
+                    buffer.baseAddress.map { arena.append($0, buffer.count).packed } ?? TextReference(offset: 0, count: 0).packed
+                }, 1)
+            }
         default: unreachable("text kernel \(self)")
         }
     }
@@ -156,6 +172,13 @@ extension Kernel {
         case .startOfDay: map(a, output, rows) { (zone.startOfDay(containing: $0, &cursor), 1) }
         }
     }
+}
+
+/// nil: no time, or one without a zone where there is none.
+func readTime(_ program: TimeProgram, _ zone: TimeZoneTable?, _ bytes: UnsafePointer<UInt8>, _ count: Int) -> Int64? {
+    guard let parsed = program.parse(bytes, count) else { return nil }
+    if parsed.hasZone { return parsed.milliseconds }
+    return zone?.utc(local: parsed.milliseconds)
 }
 
 /// False for the numbers that no calendar gives a date.

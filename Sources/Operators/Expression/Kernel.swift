@@ -25,6 +25,8 @@ enum Kernel {
     case parseNumber(scale: Int)
     case timePart(TimePart, TimeZoneTable)
     case date(TimeZoneTable)
+    case parseTime(TimeProgram, TimeZoneTable?)
+    case timeText(TimePattern, TimeZoneTable)
     case durationIn(Int64)
 
     enum TimePart { case hour, minute, weekday, day, month, year, startOfDay }
@@ -38,7 +40,7 @@ extension Kernel {
     /// False if it fits wherever its operands do.
     var mayOverflow: Bool {
         switch self {
-        case .negate, .abs, .add, .subtract, .multiply, .divide, .round, .concat, .timePart, .date: true
+        case .negate, .abs, .add, .subtract, .multiply, .divide, .round, .concat, .timePart, .date, .timeText: true
         case .conditional(let yes, let no): yes != 1 || no != 1
         case .extreme(let factors, _), .coalesce(let factors): factors.contains { $0 != 1 }
         default: false
@@ -78,7 +80,7 @@ extension Kernel {
             map(a, output, rows) { (floorDivide($0, unit) + ($0 % unit == 0 ? 0 : 1), 1) }
         case .durationIn(let unit): map(a, output, rows) { (floorDivide($0, unit), 1) }
         case .timePart(let part, let zone): timePart(part, zone, a, output, rows)
-        case .inTexts, .length, .lower, .upper, .trim, .text, .parseNumber, .date:
+        case .inTexts, .length, .lower, .upper, .trim, .text, .parseNumber, .date, .parseTime, .timeText:
             runText(a, into: output, arena: arena, rows: rows)
         case .extreme, .coalesce, .concat:
             run([a], into: output, arena: arena, rows: rows)

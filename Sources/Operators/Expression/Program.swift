@@ -226,6 +226,16 @@ final class Program {
         case .concat: kernel = .concat
         case .text: kernel = .text(arguments[0].type)
         case .number(let scale): kernel = .parseNumber(scale: scale)
+        case .timestamp(let patterns, let zone):
+            let (program, zone) = (TimeProgram(patterns), zone.map { zones[$0] })
+            if case .literal(.text(let text)) = arguments[0].node {
+                let time = text.utf8.withContiguousStorageIfAvailable { bytes in
+                    bytes.baseAddress.flatMap { readTime(program, zone, $0, bytes.count) }
+                }
+                return literal((time ?? nil).map { .timestamp($0) } ?? .null, type)
+            }
+            kernel = .parseTime(program, zone)
+        case .timeText(let pattern, let zone): kernel = .timeText(pattern, zones[zone])
         case .hour(let zone): kernel = .timePart(.hour, zones[zone])
         case .minute(let zone): kernel = .timePart(.minute, zones[zone])
         case .weekday(let zone): kernel = .timePart(.weekday, zones[zone])

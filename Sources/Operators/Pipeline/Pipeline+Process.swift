@@ -5,16 +5,21 @@ import State
 import Topology
 
 extension Pipeline {
-    /// Takes records of one partition of a source through the whole topology. Outputs are appended to
-    /// `outbox`.
+    /// Takes records of one partition of a source through the whole topology. Outputs are appended to `outbox`.
     package func process(_ raw: RawRecords, source: Int, task: TaskState, outbox: inout Outbox) {
+        guard let shaping = sources[source].shaping else { return process(raw, letters: raw, source, task, &outbox) }
+        shaping.forEach(raw) { process($0.decoded, letters: $0.letters, source, task, &outbox) }
+    }
+
+    /// `letters`: what stands in dead letters for each of the records.
+    private func process(_ raw: RawRecords, letters: RawRecords, _ source: Int, _ task: TaskState, _ outbox: inout Outbox) {
         let plan = sources[source]
         let batch = plan.batch
         beginOutputs(of: source, outbox)
         batch.partition = task.partition
         plan.decoder.decode(raw, into: batch)
         stages?.lap(.decoding)
-        batch.raw = raw
+        batch.raw = letters
         counters.records += Int64(batch.count)
         counters.reads[source].records += Int64(batch.count)
         plan.late.update(repeating: 0, count: batch.count)
@@ -113,12 +118,15 @@ extension Pipeline {
         if hasStreams { settle(source, Upstream.idle, task, &outbox) }
     }
 
-    /// The event times of records, to merge several inputs by; a record without one has that of the record
-    /// before it.
+    /// The event times of records, to merge several inputs by; a record without one has that of the record before it.
     package func eventTimes(of raw: RawRecords, source: Int) -> [Int64] {
         let plan = sources[source]
         // A table without a time comes before everything else.
         if plan.spec.timeField < 0 { return Array(repeating: .min, count: raw.count) }
+        return plan.shaping?.times(raw) { timesOfRows($0, plan) } ?? timesOfRows(raw, plan)
+    }
+
+    private func timesOfRows(_ raw: RawRecords, _ plan: SourcePlan) -> [Int64] {
         plan.decoder.decode(raw, into: plan.batch)
         selectGood(plan)
         for (program, _) in plan.derived {

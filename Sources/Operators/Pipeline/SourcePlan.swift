@@ -12,6 +12,8 @@ final class SourcePlan {
     /// Where alerts and dead letters say that a record was read.
     let topic: String
     let decoder: any RecordDecoder
+    /// What makes the rows of its records; nil: they are the records.
+    let shaping: RecordShaping?
     /// The decoder, where the source is a repartition topic: what rows carry besides their fields.
     let carried: RepartitionDecoder?
     /// What rows carry, where the source is a stream.
@@ -63,6 +65,7 @@ final class SourcePlan {
             case .file, .generate, .stream, .redis: spec.name
             }
         self.decoder = decoder
+        shaping = (decoder as? ShapedDecoder)?.shaping
         carried = decoder as? RepartitionDecoder
         stream = decoder as? StreamRows
         origins = carried?.origins ?? stream?.origins

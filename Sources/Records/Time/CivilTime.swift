@@ -115,7 +115,12 @@ package enum CivilTime {
         return value
     }
 
-    private static func length(ofMonth month: Int64, year: Int64) -> Int64 {
+    /// nil: there are no two digits at `at`.
+    static func twoDigits(_ bytes: UnsafePointer<UInt8>, _ count: Int, _ at: Int) -> Int64? {
+        at + 2 <= count ? digits(bytes + at, 2) : nil
+    }
+
+    static func length(ofMonth month: Int64, year: Int64) -> Int64 {
         switch month {
         case 4, 6, 9, 11: 30
         case 2: (year % 4 == 0 && year % 100 != 0) || year % 400 == 0 ? 29 : 28

@@ -139,7 +139,7 @@ extension Expression {
         // A condition that is null is as one that is false.
         case .conditional(_, let yes, let no): return yes.mayBeNull(in: schema) || no.mayBeNull(in: schema)
         case .call(.coalesce, let arguments): return arguments.allSatisfy { $0.mayBeNull(in: schema) }
-        case .call(.number, _): return true
+        case .call(.number, _), .call(.timestamp, _): return true
         default: return operands.contains { $0.mayBeNull(in: schema) }
         }
     }

@@ -11,7 +11,8 @@ enum FunctionChecker {
         ("lower", "lower(t)"), ("upper", "upper(t)"), ("trim", "trim(t)"),
         ("starts_with", "starts_with(t, \"a\")"), ("ends_with", "ends_with(t, \"a\")"),
         ("contains", "contains(t, \"a\")"), ("substring", "substring(t, 0, 3)"), ("concat", "concat(a, b)"),
-        ("text", "text(x)"), ("number", "number(t, 2)"), ("hour", "hour(time)"), ("minute", "minute(time)"),
+        ("text", "text(x)"), ("number", "number(t, 2)"),
+        ("timestamp", "timestamp(t, \"%d.%m.%Y\")"), ("hour", "hour(time)"), ("minute", "minute(time)"),
         ("weekday", "weekday(time)"), ("day", "day(time)"), ("month", "month(time)"), ("year", "year(time)"),
         ("date", "date(time)"), ("start_of_day", "start_of_day(time)"), ("milliseconds", "milliseconds(d)"),
         ("seconds", "seconds(d)"), ("minutes", "minutes(d)"), ("hours", "hours(d)"),
@@ -61,6 +62,7 @@ enum FunctionChecker {
         case "least", "greatest", "coalesce", "concat": 2...64
         case "round", "starts_with", "ends_with", "contains", "number": 2...2
         case "substring": 3...3
+        case "timestamp", "text": 1...3
         case "hour", "minute", "weekday", "day", "month", "year", "date", "start_of_day": 1...2
         default: 1...1
         }
@@ -77,6 +79,8 @@ enum FunctionChecker {
         switch name {
         case "abs", "floor", "ceil", "round": return rounding(name, arguments, in: &checker)
         case "least", "greatest", "coalesce": return choice(name, arguments, in: &checker)
+        case "timestamp": return TimeFunctions.timestamp(arguments, syntax, in: &checker)
+        case "text" where arguments.count > 1: return TimeFunctions.text(arguments, in: &checker)
         case "text":
             guard let operand = checker.expression(arguments[0]) else { return nil }
             return (.text, [operand], .text)

@@ -29,7 +29,9 @@ enum OperatorTyping {
         _ right: ValueType
     ) throws(Mistake) -> ValueType {
         guard left == right || (left.isNumber && right.isNumber) else {
-            throw Mistake("\(left) and \(right) do not compare; both sides must have one type")
+            let isTime = [left, right].contains(.timestamp) && [left, right].contains(.text)
+            let hint = isTime ? ", like timestamp(\"2023-01-05\")" : ""
+            throw Mistake("\(left) and \(right) do not compare; both sides must have one type\(hint)")
         }
         if left == .bool, operation != .equal, operation != .notEqual {
             throw Mistake("true and false have no order; only == and != compare them")

@@ -9,6 +9,7 @@ extension SourceReader {
         var encoding: TextEncoding?
         /// Texts that are null in every field.
         var nulls: [String] = []
+        var style = ValueStyle()
         /// What stands beside the name.
         var options: MappingReader?
     }
@@ -36,6 +37,7 @@ extension SourceReader {
         var draft = FormatDraft(options: options)
         if let node = options[FormatOption.encoding] { draft.encoding = readEncoding(node) }
         if let node = options[FormatOption.null] { draft.nulls = readNulls(node) }
+        draft.style = ValueStyle.read(options, context)
         guard let format = named(type, "type") else { return draft }
         for option in known where options[option] != nil && !format.options.contains(option) {
             let others = formats.filter { $0.options.contains(option) }.map { $0.key }
@@ -55,10 +57,6 @@ extension SourceReader {
         return nil
     }
 
-    package func readUnit(_ node: YamlNode) -> EpochTime.Unit? {
-        context.choice(node, "unit", EpochTime.Unit.allCases.map(\.rawValue)).flatMap(EpochTime.Unit.init)
-    }
-
     /// A text or a list of them, which may be empty texts and what YAML itself takes as null.
     package func readNulls(_ node: YamlNode) -> [String] {
         (node.sequence ?? [node]).compactMap { node in
@@ -74,7 +72,7 @@ extension SourceReader {
     // MARK: Fields
 
     /// How the text of a field is read.
-    package func readOptions(_ mapping: MappingReader, _ field: inout FieldDraft) {
+    package func readOptions(_ mapping: MappingReader, _ zone: String?, _ field: inout FieldDraft) {
         if let node = mapping["round"] {
             field.isRounded = context.choice(node, "round", ["true", "false"]) == "true"
             if let type = field.type?.type, !type.isNumber {
@@ -88,10 +86,10 @@ extension SourceReader {
             field.zone = context.zone(node)
             checkOption("zone", mapping, field, is: "timestamps") { $0 == .timestamp }
         }
-        if let node = mapping["unit"] {
-            field.reading.unit = readUnit(node)
-            checkOption("unit", mapping, field, is: "timestamps") { $0 == .timestamp }
+        for key in ["unit", "since", "format"] where mapping[key] != nil {
+            checkOption(key, mapping, field, is: "timestamps") { $0 == .timestamp }
         }
+        field.reading.take(TimeStyle.read(mapping, origin: "since", zone: field.zone ?? zone, context))
         if let node = mapping["encoding"] {
             field.reading.isBase64 = context.choice(node, "encoding", ["base64"]) != nil
             checkOption("encoding", mapping, field, is: "numbers") { $0.isNumber }
@@ -100,9 +98,27 @@ extension SourceReader {
             field.reading.takesNumbers = context.choice(node, "numbers", ["true", "false"]) == "true"
             checkOption("numbers", mapping, field, is: "texts") { $0 == .text }
         }
+        readStyle(mapping, &field)
         if let node = mapping["null"] {
             field.reading.nulls = readNulls(node)
             checkOption("null", mapping, field, is: "fields") { _ in true }
+        }
+    }
+
+    private func readStyle(_ mapping: MappingReader, _ field: inout FieldDraft) {
+        for key in ["decimal", "thousands", "negative", "percent"] where mapping[key] != nil {
+            checkOption(key, mapping, field, is: "numbers") { $0.isNumber || $0 == .duration }
+        }
+        for key in ["true", "false"] where mapping[key] != nil { checkOption(key, mapping, field, is: "booleans") { $0 == .bool } }
+        if mapping["strip"] != nil {
+            checkOption("strip", mapping, field, is: "texts and numbers") { $0 == .text || $0.isNumber || $0 == .duration }
+        }
+        let style = ValueStyle.read(mapping, context)
+        (field.reading.trues, field.reading.falses) = (style.trues, style.falses)
+        if field.type?.type == .text {
+            field.reading.strips = style.numerals?.strips ?? []
+        } else {
+            field.reading.numerals = style.numerals
         }
     }
 

@@ -15,9 +15,9 @@ extension SourceReader {
             return
         }
         // After the fields of the record and before what is computed.
-        let wires = schema.columns.count - schema.derivedCount
+        let wires = schema.wire.count { $0.part == nil }
         schema.columns.insert(.init(name: name, type: .bool), at: wires)
-        schema.wire.append(WireField(path: [name], field: Field(name: name, type: .bool, isOptional: true)))
+        schema.wire.insert(WireField(path: [name], field: Field(name: name, type: .bool, isOptional: true)), at: wires)
         for index in schema.derived.indices {
             let map = schema.columns.indices.map { $0 < wires ? $0 : $0 + 1 }
             schema.derived[index].expression = schema.derived[index].expression.remapped(map)
@@ -61,7 +61,7 @@ extension SourceReader {
         let broadcast = reader["broadcast"].map { context.choice($0, "broadcast", ["true", "false"]) } ?? "false"
         checkTable(mapping, reader, names.map(\.text), isBroadcast: broadcast == "true")
         guard key.count == names.count, let versions, let broadcast else { return nil }
-        return TableSpec(key: key, versions: versions, isBroadcast: broadcast == "true", deleted: wire.count - 1)
+        return TableSpec(key: key, versions: versions, isBroadcast: broadcast == "true", deleted: wire.firstIndex(of: TableSpec.deletedName) ?? wire.count - 1)
     }
 
     private func checkTable(_ mapping: MappingReader, _ table: MappingReader, _ key: [String], isBroadcast: Bool) {

@@ -16,7 +16,10 @@ package struct SourceDraft {
 /// `sources.<name>`
 package struct SourceReader {
     package static let keys = ["kafka", "file", "generate", "redis", "format", "time", "key", "schema", "table"]
-    package static let fieldKeys = ["type", "from", "zone", "round", "unit", "null", "encoding", "numbers"]
+    package static let fieldKeys = [
+        "type", "from", "record", "zone", "round", "unit", "since", "format", "null", "encoding", "numbers",
+        "percent",
+    ] + ValueStyle.keys
     package static let schemaExample = "schema: { order_id: text, amount: decimal(2), event_time: timestamp }"
 
     package let context: ReadingContext
@@ -40,9 +43,10 @@ package struct SourceReader {
         let format = readFormat(mapping)
         let isTable = mapping.isGiven("table")
         let hasTime = !mapping.isGiven("redis") || mapping["time"] != nil
-        let time = hasTime ? readTime(mapping) : Time()
-        var schema = readSchema(mapping, zone: time?.zone ?? zone, unit: time?.unit, nulls: format.nulls)
-        let declared = schema.wire
+        let time = hasTime ? SourceTime.read(mapping, zone: zone, context) : SourceTime()
+        var schema = readSchema(mapping, zone: time?.zone ?? zone, time, format)
+        let declared = schema.wire.filter { $0.part == nil }
+        RecordPartReader(context: context).checkParts(mapping, schema)
         if schema.isComplete, let options = format.options { format.part?.check(declared, options, context) }
         if isTable { addDeleted(mapping, to: &schema) }
         draft.columns = schema.columns
@@ -191,43 +195,10 @@ package struct SourceReader {
 
     // MARK: Time
 
-    private struct Time {
-        var field: ScalarText?
-        var outOfOrder: Int64 = 0
-        var idle: Int64 = 5000
-        var ahead = Limits.aheadMillisecondsDefault
-        var zone: String?
-        var unit: EpochTime.Unit?
-    }
-
-    private func readTime(_ mapping: MappingReader) -> Time? {
-        let example = "time: { field: event_time, out_of_order: 2s, idle: 5s }"
-        guard let node = mapping.required("time", example: example),
-            let reader = MappingReader(
-                node,
-                "time",
-                keys: ["field", "out_of_order", "idle", "ahead", "zone", "unit"],
-                at: mapping.keyPosition("time"),
-                context,
-                example: example
-            )
-        else { return nil }
-        var time = Time()
-        time.field = reader.requiredText("field", example: example)
-        if let node = reader["out_of_order"], let value = context.duration(node, "out_of_order") {
-            time.outOfOrder = value
+    private func findTimeField(_ time: SourceTime, _ draft: SourceDraft, _ schema: SchemaDraft) -> Int? {
+        guard let field = time.field else {
+            return time.of.flatMap { of in draft.columns.firstIndex { $0.name == of.fieldName } }
         }
-        if let node = reader["idle"], let value = context.duration(node, "idle", least: 1) {
-            time.idle = value
-        }
-        if let node = reader["ahead"], let value = context.duration(node, "ahead") { time.ahead = value }
-        if let node = reader["zone"] { time.zone = context.zone(node) }
-        if let node = reader["unit"] { time.unit = readUnit(node) }
-        return time
-    }
-
-    private func findTimeField(_ time: Time, _ draft: SourceDraft, _ schema: SchemaDraft) -> Int? {
-        guard let field = time.field else { return nil }
         guard let index = draft.columns.firstIndex(where: { $0.name == field.text }) else {
             if draft.isComplete {
                 let stamps = draft.columns.filter { $0.type == .timestamp }.map(\.name)
@@ -275,11 +246,15 @@ package struct SourceReader {
         var zone: String?
         var reading = FieldReading()
         var path: [String]?
+        /// What it is of the record that is not in its value.
+        var part: RecordPart?
+        /// A time that is the same for all records.
+        var constant: Int64?
         var expression: (text: ScalarText, syntax: Syntax)?
     }
 
     private func readSchema(
-        _ mapping: MappingReader, zone: String?, unit: EpochTime.Unit?, nulls: [String]
+        _ mapping: MappingReader, zone: String?, _ time: SourceTime?, _ format: FormatDraft
     ) -> SchemaDraft {
         guard let node = mapping.required("schema", example: Self.schemaExample) else { return SchemaDraft() }
         let entries = context.named(node, "schema", example: Self.schemaExample)
@@ -290,10 +265,14 @@ package struct SourceReader {
         }
         let declared = Set(entries.map(\.key))
         var schema = SchemaDraft(isComplete: true)
-        let fields = entries.compactMap { readField($0, declared: declared) }
+        var fields = entries.compactMap { readField($0, declared: declared, zone: zone) }
         schema.isComplete = fields.count == entries.count
+        if let of = time?.of {
+            RecordPartReader(context: context).addTime(of, mapping, declared, &fields)
+        }
         var readers: [[String]: String] = [:]
-        for field in fields {
+        // What stands beside a record comes behind what stands in it.
+        for field in fields.filter({ $0.part == nil }) + fields.filter({ $0.part != nil }) {
             guard let path = field.path else { continue }
             if let other = readers[path] {
                 context.error(
@@ -306,15 +285,17 @@ package struct SourceReader {
             schema.columns.append(.init(name: field.name, type: field.type?.type))
             guard let type = field.type else { continue }
             var reading = field.reading
-            if type.type == .timestamp, reading.unit == nil { reading.unit = unit }
-            reading.nulls += nulls.filter { !reading.nulls.contains($0) }
+            if type.type == .timestamp { reading.take(time?.style ?? TimeStyle()) }
+            reading.take(format.style, for: type.type)
+            reading.nulls += format.nulls.filter { !reading.nulls.contains($0) }
             schema.wire.append(
                 WireField(
                     path: path,
                     field: Field(name: field.name, type: type.type, isOptional: type.isOptional),
                     zone: type.type == .timestamp ? field.zone ?? zone : nil,
                     isRounded: field.isRounded,
-                    reading: reading
+                    reading: reading,
+                    part: field.part
                 )
             )
         }
@@ -336,7 +317,8 @@ package struct SourceReader {
             later.removeFirst()
             var checker = ExpressionChecker(scope) { _ in field.position }
             let result = field.expression.flatMap { context.check($0.syntax, $0.text, &checker) }
-            let expression = result.flatMap { fit($0, field) }
+            var expression = result.flatMap { fit($0, field) }
+            if let time = field.constant { expression = Expression(.literal(.timestamp(time)), .timestamp, at: field.position) }
             schema.columns.append(.init(name: field.name, type: expression?.type ?? field.type?.type))
             schema.derivedCount += 1
             if let expression {
@@ -368,7 +350,7 @@ package struct SourceReader {
         return nil
     }
 
-    private func readField(_ entry: YamlEntry, declared: Set<String>) -> FieldDraft? {
+    private func readField(_ entry: YamlEntry, declared: Set<String>, zone: String?) -> FieldDraft? {
         let name = entry.key
         guard !name.isEmpty, name.utf8.count <= 255, !name.contains("`") else {
             context.error(entry.keyPosition, "a field needs a name of 1 to 255 bytes without backticks")
@@ -390,7 +372,9 @@ package struct SourceReader {
                 example: "\(name): text"
             )
         else { return nil }
-        if let node = mapping["from"] {
+        if let node = mapping["record"] {
+            RecordPartReader(context: context).readPart(node, mapping, &field)
+        } else if let node = mapping["from"] {
             guard let text = context.scalar(node, "from", example: "from: UnitPrice * Quantity") else {
                 return nil
             }
@@ -402,7 +386,7 @@ package struct SourceReader {
         if field.isTypeGiven, let node = mapping.required("type", example: "{ type: text }") {
             field.type = readType(node, name)
         }
-        readOptions(mapping, &field)
+        readOptions(mapping, zone, &field)
         return field
     }
 
@@ -420,6 +404,10 @@ package struct SourceReader {
 
     /// True for a name in the record, false for an expression, nil for a mistake.
     private func readFrom(_ text: ScalarText, _ declared: Set<String>, _ field: inout FieldDraft) -> Bool? {
+        if let path = JsonPath.withPlaces(text.text) {
+            field.path = checked(path, text.position)
+            return true
+        }
         do {
             let syntax = try ExpressionParser.parse(text.text)
             if case .name(let parts) = syntax.node {
