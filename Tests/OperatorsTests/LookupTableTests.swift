@@ -149,6 +149,6 @@ import Topology
             #expect(rows.enumerated().allSatisfy { $1.hasPrefix("\($0).00 \(round) x") })
         }
         // 18 000 rows of about 80 bytes came, and 60 are there.
-        #expect(run.pipeline.sources[1].lookup.map { $0.memoryBytes < 1 << 20 } == true)
+        #expect(run.pipeline.lookupBytes(source: 1).map { $0 < 1 << 20 } == true)
     }
 }

@@ -42,9 +42,9 @@ package struct RuleSwitch {
 
     /// What a lane has of tables that each lane has all of, and whoever takes its outputs, from the pipeline before.
     package func adopt(_ former: Pipeline) {
-        for source in pipeline.sources {
+        for source in pipeline.topology.sources {
             guard let table = source.table, table.shared != nil,
-                let before = former.sources.first(where: { $0.spec.name == source.spec.name })?.table
+                let before = former.topology.sources.first(where: { $0.spec.name == source.spec.name })?.table
             else { continue }
             table.adopt(before)
         }
@@ -55,7 +55,7 @@ package struct RuleSwitch {
     /// are new or changed. What becomes of it goes out with the commit that is under way, and so does the task's epoch. nil:
     /// the task goes on with the rules that it had.
     package func activate(_ task: TaskState, rules: (String) -> Bool, into outbox: inout Outbox) -> Activation? {
-        guard let epoch = pipeline.spec.epoch, epoch != task.epoch else { return nil }
+        guard let epoch = pipeline.topology.spec.epoch, epoch != task.epoch else { return nil }
         var activation = Activation(
             epoch: epoch, former: task.epoch, first: task.positions.map { max(0, $0) }, cleared: task.abandoned.count)
         let firstOutput = outbox.records.count
@@ -63,8 +63,14 @@ package struct RuleSwitch {
         activation.watermark = watermark == .min ? nil : watermark
         pipeline.clearAbandoned(task, into: &outbox)
         outbox.order = 0
-        for rule in pipeline.rules where rule.hasWindow && rules(rule.spec.name) {
-            if rule.spec.at == .record { sweep(rule, task, &activation, &outbox) } else { task.rules[rule.index].judgesAll = true }
+        for rule in pipeline.topology.rules where rule.hasWindow && rules(rule.spec.name) {
+            guard rule.spec.at == .record else {
+                task.rules[rule.index].judgesAll = true
+                continue
+            }
+            pipeline.closing.judgeAll(rule, task, &outbox) { edge in
+                if edge.isRaised { activation.raised += 1 } else { activation.cleared += 1 }
+            }
         }
         task.lateCount = outbox.settle(from: firstOutput, late: task.lateCount)
         task.epoch = epoch
@@ -74,7 +80,7 @@ package struct RuleSwitch {
     /// What of the topology remembers something, by name: the definition that gives it its meaning, and for steps the rows
     /// that it takes in.
     package var kept: [String: (definition: String, intake: String)] {
-        let intakes = StateNotes(pipeline.spec).intakes
+        let intakes = StateNotes(pipeline.topology.spec).intakes
         var kept: [String: (definition: String, intake: String)] = [:]
         let identities = pipeline.keeper.identities
         for step in (identities.steps + identities.tables).compactMap({ $0 }) {
@@ -84,35 +90,6 @@ package struct RuleSwitch {
     }
 
     private func greatestWatermark(_ watermarks: [Int64]) -> Int64 {
-        pipeline.sources.indices.reduce(.min) { pipeline.sources[$1].table == nil ? max($0, watermarks[$1]) : $0 }
-    }
-
-    /// Judges every key that has records in one of the rule's windows, or a raised alert, as of now.
-    private func sweep(_ rule: RulePlan, _ task: TaskState, _ activation: inout Activation, _ outbox: inout Outbox) {
-        let source = pipeline.steps[rule.spec.on[0]].source
-        let time = task.watermarks[source]
-        if time == .min { return }
-        let keys = task.groups[rule.group].keys
-        var known = Set(task.rules[rule.index].raisedIds)
-        for step in rule.spec.on { known.formUnion(task.stores[step]?.heldIds ?? []) }
-        var turning: [UInt32] = []
-        pipeline.test(rule, known.sorted(), [], at: time, source, task) { id, isTrue, isCleared in
-            if task.rules[rule.index].isRaised(id) ? isCleared : isTrue { turning.append(id) }
-        }
-        pipeline.putInOrder(&turning, rule.keyColumns, keys)
-        pipeline.inChunks(of: turning) { ids, bench in
-            guard let start = ids.baseAddress else { return }
-            pipeline.gather(rule, start, count: ids.count, [], at: time, source, task, bench)
-            for (row, id) in ids.enumerated() {
-                let isRaised = task.rules[rule.index].isRaised(id)
-                guard let edge = pipeline.edge(rule, id, !isRaised, isRaised, at: time, task, bench) else { continue }
-                KeyCoding.decode(keys.key(of: id), into: rule.keyColumns, row: row, arena: bench.arena)
-                var context = pipeline.context(rule, id, row, time, source, task)
-                context.isOfActivation = true
-                pipeline.write(rule, edge, context, arena: bench.arena, bench, &outbox)
-                pipeline.hold(rule, edge, id, task)
-                if edge.isRaised { activation.raised += 1 } else { activation.cleared += 1 }
-            }
-        }
+        pipeline.topology.sources.indices.reduce(.min) { pipeline.topology.sources[$1].table == nil ? max($0, watermarks[$1]) : $0 }
     }
 }

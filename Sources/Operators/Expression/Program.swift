@@ -14,10 +14,15 @@ final class Program {
         case register(Int)
     }
 
-    struct Instruction {
-        var kernel: Kernel
-        var operands: [Operand]
-        var output: Int
+    /// An object, since a kernel has parts that would be counted each time that it is copied.
+    final class Instruction {
+        let kernel: Kernel
+        let operands: [Operand]
+        let output: Column
+
+        init(kernel: Kernel, operands: [Operand], output: Column) {
+            (self.kernel, self.operands, self.output) = (kernel, operands, output)
+        }
     }
 
     let type: ValueType
@@ -47,14 +52,14 @@ final class Program {
     /// Runs over `rows` and returns the column that holds the result there. The column stays as it is
     /// until the next run.
     func run(_ columns: [Column], arena: Arena, rows: Selection) -> Column {
+        if rows.count == 0 { return resolve(result, columns) }
         for (register, text) in literals {
             let reference = arena.append(text)
             let values = registers[register].values
             for index in 0..<rows.count { values[rows[index]] = reference.packed }
         }
         for instruction in instructions {
-            let output = registers[instruction.output]
-            let operands = instruction.operands
+            let (operands, output) = (instruction.operands, instruction.output)
             switch operands.count {
             case 1:
                 instruction.kernel.run(resolve(operands[0], columns), into: output, arena: arena, rows: rows)
@@ -144,7 +149,7 @@ final class Program {
 
     private func emit(_ kernel: Kernel, _ operands: [Operand], _ type: ValueType) -> Operand {
         let output = allocate(type, isConstant: false)
-        instructions.append(Instruction(kernel: kernel, operands: operands, output: output))
+        instructions.append(Instruction(kernel: kernel, operands: operands, output: registers[output]))
         for case .register(let register) in operands where !constants.contains(register) { free.append(register) }
         return .register(output)
     }

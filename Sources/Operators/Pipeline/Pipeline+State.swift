@@ -40,7 +40,7 @@ extension Pipeline {
     package func finishRestore(_ task: TaskState, place: String) throws(Fault) {
         try keeper.finishRestore(task, place: place)
         // Metrics that were committed but not written yet when the task was left.
-        for step in steps where step.window?.metricsSinks.isEmpty == false {
+        for step in topology.steps where step.window?.metricsSinks.isEmpty == false {
             for id in task.stores[step.index]?.heldIds ?? [] { task.dirty[step.index].insert(id) }
         }
     }
@@ -65,8 +65,8 @@ extension Pipeline {
 
     /// Calls `body` with everything that a task holds, step by step, then rule by rule; keys in no particular order.
     package func describe(_ task: TaskState, _ body: (StateEntry) -> Void) {
-        let bench = self.bench.take()
-        defer { self.bench.giveBack() }
+        let bench = lent.take()
+        defer { lent.giveBack() }
         for store in task.all { store.describe(task, bench, body) }
     }
 
@@ -86,7 +86,7 @@ extension Pipeline {
     package func formerTopics(_ task: TaskState) -> [Int: String] {
         guard let kept = StateIdentities.notes(of: task.definitions)?.topics else { return [:] }
         var former: [Int: String] = [:]
-        for now in StateNotes(spec).topics {
+        for now in StateNotes(topology.spec).topics {
             guard let source = keeper.identities.source(now.source), let then = kept.first(where: { $0.source == now.source }),
                 then.topic != now.topic
             else { continue }

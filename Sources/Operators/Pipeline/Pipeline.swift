@@ -5,13 +5,17 @@ import Records
 import State
 import Topology
 
-/// A topology compiled for one lane: programs, columns and scratch memory. What has to be remembered
-/// between batches is in `TaskState`, one for each partition, so that one pipeline serves all its tasks.
+/// A topology at work in one lane: the stages that rows go through, and the order in which they do. What has to be
+/// remembered between batches is in `TaskState`, one for each partition, so that one pipeline serves all its tasks.
 ///
 /// A batch goes through in phases, each a pass over columns: decode, event time, then for every stretch of
 /// rows between two points where a window closes: filters and derived fields, keys, windows, rules, outputs.
 /// Because a stretch ends exactly where a row moves the watermark past the end of a window, the result does
 /// not depend on how the input was cut into batches.
+///
+/// Streams are rows that steps of this very task make. A source's rows come first, up to the end of a stretch, then what they
+/// made, then what that made. So that outputs stand in the order in which they would come if rows went through one by one,
+/// however the input was cut into batches, each row remembers the row of the batch that brought it about (`OutputOrder`).
 package final class Pipeline {
     package struct Options {
         package var rowsMax: Int
@@ -50,55 +54,23 @@ package final class Pipeline {
         }
     }
 
-    let spec: TopologySpec
-    let options: Options
-    let sources: [SourcePlan]
-    let steps: [StepPlan]
-    let rules: [RulePlan]
-    /// Names of the key fields of each group.
-    let groups: [[String]]
-    /// For each source, its steps, the windows that its rows reach, those of them that are its own, and the rules that they can fire.
-    let stepsOfSource: [[StepPlan]]
-    /// For each source, the keys of its steps, those that have each, and those of them with a window.
-    let keysOfSource: [[(key: KeyPlan, steps: [StepPlan], windows: [StepPlan])]]
-    let windowPasses: [[WindowPass]]
-    let ownWindows: [[StepPlan]]
-    let rulesOfSource: [[RulePlan]]
-    /// By step: rules that wait for the ends of its windows.
-    let rulesAtClose: [[RulePlan]]
-    /// True for sources whose rows a rule looks at one by one where they come out of order.
-    let watchesOrder: [Bool]
-    let recordSinks: [[RecordSink]]
-    let repartitions: [RepartitionPlan]
-    let repartitionsOfSource: [[RepartitionPlan]]
-    /// Operators that take rows of each source, in the order of their steps.
-    private(set) var operatorsOfSource: [[OperatorPlan]] = []
-    let hasStreams: Bool
-    let hasTables: Bool
-    /// By source: its rows go through one by one.
-    let rowWise: [Bool]
-    /// Of the batch under way.
-    let roots = RootRows()
-    var isRowWise = false
-    /// Closes and rows of streams that went through since outputs began.
-    var ticks = 0
-    /// Where in the outbox the outputs begin that are not in their order yet.
-    var firstOutput = 0
-    /// One row of the batch is under way by itself, or none: what comes now comes of that.
-    var isAlone = true
-    /// Takes outputs before the end of a batch where they are many, and empties the outbox.
-    package var spill: ((inout Outbox) -> Void)?
-    /// By sink: results that come of one source or stream, which has them in their order.
-    let isOfOneStage: [Bool]
-    /// What a stretch of rows or a chunk of keys is computed in.
-    let bench: Lent<Workbench>
-    let keyOrder = KeyOrder()
-    /// For tests: every window is closed by itself, whether that makes a difference or not.
-    var closesOneByOne = false
-    package var counters = PipelineCounters()
-    /// For a profile.
-    package var stages: StageClock?
+    let topology: CompiledTopology
     let keeper: StateKeeper
+    let closing: CloseStage
+    let lent: Lent<Workbench>
+    let meters: StageMeters
+    private let order: OutputOrder
+    private let roots: RootRows
+    let reading: SourceStage
+    let tables: TableStage
+    private let selecting: StepStage
+    private let windows: WindowStage
+    private let rules: RuleStage
+    private let outOfOrder: OutOfOrderStage
+    private let streams: StreamStage
+    private let records: RecordStage
+    private let deadLetters: DeadLetterStage
+    private let alerts: AlertWriter
 
     /// `lookups`: by source, where tables are that lie elsewhere and how their texts are read; without, such a table has
     /// what its records say, like any other.
@@ -106,135 +78,320 @@ package final class Pipeline {
         _ spec: TopologySpec, decoders: [any RecordDecoder], zones: ZoneTables, options: Options,
         lookups: [Int: (lookup: any TableLookup, decoder: TextsDecoder)] = [:]
     ) {
-        self.spec = spec
-        self.options = options
-        let capacity = options.rowsMax
-        sources = spec.sources.indices.map { index in
-            SourcePlan(spec.sources[index], index: index, decoder: decoders[index], capacity: capacity, zones: zones)
+        let topology = CompiledTopology(spec, decoders: decoders, zones: zones, options: options)
+        let meters = StageMeters(topology)
+        let order = OutputOrder(topology)
+        let lent = Lent(Workbench(capacity: options.rowsMax))
+        let alerts = AlertWriter(topology, meters)
+        let tables = TableStage(topology, meters, lookups: lookups)
+        let windows = WindowStage(topology, meters)
+        let rules = RuleStage(topology, meters, alerts, order)
+        (self.topology, self.meters, self.order, self.lent) = (topology, meters, order, lent)
+        (self.alerts, self.tables, self.windows, self.rules) = (alerts, tables, windows, rules)
+        roots = topology.roots
+        reading = SourceStage(topology, meters)
+        selecting = StepStage(topology, tables)
+        outOfOrder = OutOfOrderStage(topology, meters, windows, rules, alerts, order)
+        streams = StreamStage(topology, meters)
+        records = RecordStage(topology, meters, order)
+        deadLetters = DeadLetterStage(topology, meters, order)
+        closing = CloseStage(topology, meters, rules, alerts, order, lent)
+        keeper = StateKeeper(
+            spec, steps: topology.steps, rules: topology.rules, groups: topology.groups, options: options)
+    }
+
+    package func makeTask(partition: Int32) -> TaskState { topology.makeTask(partition: partition, keeper.identities) }
+
+    // MARK: Records
+
+    /// Takes records of one partition of a source through the whole topology. Outputs are appended to
+    /// `outbox`.
+    package func process(_ raw: RawRecords, source: Int, task: TaskState, outbox: inout Outbox) {
+        let plan = topology.sources[source]
+        guard let shaping = plan.shaping else { return process(raw, letters: raw, plan, task, &outbox) }
+        shaping.forEach(raw) { process($0.decoded, letters: $0.letters, plan, task, &outbox) }
+    }
+
+    /// `letters`: what stands in dead letters for each of the records.
+    private func process(
+        _ raw: RawRecords, letters: RawRecords, _ plan: SourcePlan, _ task: TaskState, _ outbox: inout Outbox
+    ) {
+        let source = plan.index
+        order.begin(of: source, outbox)
+        reading.decode(raw, letters: letters, plan, partition: task.partition)
+        roots.begin(plan)
+        if let table = plan.table {
+            tables.take(plan, table, task)
+            order.beginTicks(plan, from: 0, to: plan.batch.count)
+            deadLetters.write(plan, task, from: 0, to: plan.batch.count, &outbox)
+        } else {
+            reading.time(plan, task)
+            processStretches(plan, task, &outbox)
         }
-        var builder = StepBuilder(
-            spec: spec, capacity: capacity, zones: zones, tracksChanges: options.tracksChanges,
-            mayLeap: options.clock != nil, aheadBytesMax: options.aheadBytesMax)
-        builder.build(sources: sources)
-        steps = builder.steps
-        groups = builder.groups
-        let steps = builder.steps
-        rules = spec.rules.enumerated().map { index, rule in
-            RulePlan(rule, index: index, steps: steps, topology: spec, capacity: capacity, zones: zones)
+        // All who write to the topic have said that nothing more comes for now.
+        if topology.hasStreams, plan.carried != nil, UpstreamTime.isQuiet(task.upstream[source]) {
+            settle(source, Upstream.idle, task, &outbox)
         }
-        let rules = self.rules
-        windowPasses = spec.sources.indices.map { builder.passes(source: $0) }
-        stepsOfSource = spec.sources.indices.map { source in steps.filter { $0.source == source } }
-        let keyPlans = builder.keyPlans
-        keysOfSource = spec.sources.indices.map { source in
-            keyPlans.filter { steps[$0.steps[0]].source == source }.map { key in
-                let own = key.steps.map { steps[$0] }
-                return (key, own, own.filter { $0.window != nil })
+        roots.end()
+        order.isAlone = true
+        order.end(task, &outbox)
+    }
+
+    /// Takes records of a table that every lane has all of. Those that are refused are counted and that is all: each
+    /// lane sees them at each start.
+    package func processBroadcast(_ raw: RawRecords, source: Int) { tables.takeBroadcast(raw, topology.sources[source]) }
+
+    /// Takes the rows of a source's batch through its steps, whose event times and watermarks are known.
+    private func processStretches(_ plan: SourcePlan, _ task: TaskState, _ outbox: inout Outbox) {
+        let batch = plan.batch
+        let source = plan.index
+        let flow = topology.flows[source]
+        let hasStreams = topology.hasStreams
+        var start = 0
+        defer { plan.rowUnderWay = nil }
+        while start < batch.count {
+            let watermark = plan.watermarks[start]
+            plan.rowUnderWay = start
+            if watermark != .min { close(source, watermark, task, &outbox) }
+            meters.lap(.closing)
+            let due = closing.nextClose(flow, task)
+            let rows = hasStreams ? rowsAtOnce(flow, plan, watermark, task, &outbox) : .max
+            var end = start + 1
+            while end < batch.count, !order.isRowWise, end - start < rows,
+                plan.watermarks[end] < due || plan.watermarks[end] == watermark
+            {
+                end += 1
             }
-        }
-        ownWindows = stepsOfSource.map { $0.filter { $0.window != nil } }
-        watchesOrder = windowPasses.map { $0.contains { $0.window.isRead } }
-        rulesOfSource = spec.sources.indices.map { source in
-            rules.filter { $0.spec.on.contains { steps[$0].source == source } }
-        }
-        rulesAtClose = steps.map { step in
-            rules.filter { $0.hasWindow && $0.spec.at == .close && $0.spec.on[0] == step.index }
-        }
-        recordSinks = spec.sources.indices.map { source in
-            spec.sinks.enumerated().flatMap { sink, sinkSpec -> [RecordSink] in
-                guard case .steps(let indices) = sinkSpec.input else { return [] }
-                return indices.map { steps[$0] }.filter { $0.source == source && $0.window == nil }
-                    .map { RecordSink(sink: sink, step: $0) }
+            if roots.isRoot(plan) { order.isAlone = end == start + 1 }
+            plan.rowUnderWay = end - 1
+            processStretch(flow, plan, task, from: start, to: end, &outbox)
+            if hasStreams {
+                settle(source, plan.watermarks[end - 1], task, &outbox)
+                if roots.isRoot(plan) { order.spillOver(task, &outbox) }
             }
-        }
-        keeper = StateKeeper(spec, steps: steps, rules: rules, groups: groups, options: options)
-        let repartitions = spec.repartitions.enumerated().map { RepartitionPlan($1, index: $0, steps: steps) }
-        self.repartitions = repartitions
-        repartitionsOfSource = spec.sources.indices.map { source in
-            repartitions.filter { $0.spec.origin == source }
-        }
-        // As they go into `Outbox.Record.order`.
-        require(capacity < 1 << 16 && sources.count < 1 << 12, "a batch or a topology that is too large")
-        bench = Lent(Workbench(capacity: capacity))
-        rowWise = Self.rowWise(spec, steps)
-        isOfOneStage = Self.isOfOneStage(spec, steps)
-        hasStreams = sources.contains { $0.stream != nil }
-        hasTables = sources.contains { $0.table != nil }
-        for (source, found) in lookups {
-            guard let table = spec.sources[source].redisTable else { continue }
-            sources[source].lookup = LookupTable(
-                table, spec.sources[source], found.lookup, found.decoder, capacity: options.rowsMax)
-        }
-        counters.reads = Array(repeating: ReadCounts(), count: sources.count)
-        counters.unmatched = Array(repeating: 0, count: steps.count)
-        counters.resultOverflows = counters.unmatched
-        counters.ruleOverflows = Array(repeating: 0, count: rules.count)
-        makeStreams(zones)
-        for step in steps {
-            guard let window = step.window else { continue }
-            // A window that did not change says what it said, unless time or another window has a say.
-            window.closesEach = !window.emissionSinks.isEmpty || step.stream != nil
-                || rulesAtClose[step.index].contains { !$0.readsOneWindow }
+            start = end
         }
     }
 
-    private func makeStreams(_ zones: ZoneTables) {
-        operatorsOfSource = sources.map { _ in [] }
-        for (index, source) in spec.sources.enumerated() {
-            guard case .stream(let step) = source.origin else { continue }
-            steps[step].stream = index
-            guard let operation = steps[step].spec.operation else {
-                sources[index].buffer = RowBuffer(
-                    sources[index], roots: roots, step: steps[step].spec.name, topics: sources.map(\.topic))
-                continue
-            }
-            let plan = OperatorPlan(steps[step], operation, pipeline: self, stream: index, zones: zones)
-            sources[index].buffer = plan.rows
-            for source in Set(plan.intakes.map(\.source)) { operatorsOfSource[source].append(plan) }
-            for intake in plan.intakes where intake.key != nil { intake.isIntake = true }
+    /// How many rows of a batch may be taken through their steps together. One where they might fill a buffer, so that
+    /// which of them are refused does not depend on the batch: then what event time has passed is out of it.
+    private func rowsAtOnce(
+        _ flow: SourceFlow, _ plan: SourcePlan, _ watermark: Int64, _ task: TaskState, _ outbox: inout Outbox
+    ) -> Int {
+        for operation in flow.operators {
+            guard let own = task.operators[operation.step.index] else { continue }
+            // More than the rows that come of the batch can have, whatever texts are made of those that there are.
+            let most = operation.intakes.count * (8 * plan.batch.arena.count + plan.batch.count * operation.rowBytesMost)
+            guard own.buffer.usedBytes + most > operation.spec.limits.memory else { continue }
+            settle(plan.index, watermark, task, &outbox)
+            return 1
         }
-        roots.feeds = spec.sources.map { source in
-            guard case .stream(let step) = source.origin else { return RootRows.Feed() }
-            let plan = steps[step]
-            let inputs = plan.spec.operation?.inputs ?? [step]
-            let slides = plan.window.flatMap { $0.options.excludesCurrent ? PaneClock($0.options.length) : nil }
-            return RootRows.Feed(inputs: Array(Set(inputs.map { steps[$0].source })), slides: slides)
+        guard roots.isRoot(plan) else { return .max }
+        var rows = Int.max
+        for case let own? in task.operators {
+            let partners = own.state.partnersMost
+            if partners > 1 { rows = min(rows, max(1, topology.options.pairsAtOnceMax / partners - own.buffer.count)) }
+        }
+        return rows
+    }
+
+    /// A stretch of rows in which no window closes.
+    private func processStretch(
+        _ flow: SourceFlow, _ plan: SourcePlan, _ task: TaskState, from start: Int, to end: Int, _ outbox: inout Outbox
+    ) {
+        let bench = lent.take()
+        defer { lent.giveBack() }
+        order.beginTicks(plan, from: start, to: end)
+        let (status, rows) = (plan.batch.status, plan.rows.rows)
+        var count = 0
+        for row in start..<end where status[row] == 0 {
+            rows[count] = Int32(truncatingIfNeeded: row)
+            count += 1
+        }
+        plan.rows.count = count
+        if count > 0 {
+            selecting.select(flow, plan, task)
+            meters.lap(.selecting)
+            selecting.findKeys(flow, plan, task)
+            meters.lap(.keying)
+            if !outOfOrder.take(flow, plan, task, bench, &outbox) {
+                for pass in flow.passes { windows.update(pass, plan, task) }
+                meters.lap(.aggregating)
+                for (rule, steps) in flow.rules { rules.fire(rule, steps, plan, task) }
+                meters.lap(.rules)
+            }
+            streams.take(flow, plan, task, &outbox)
+            rules.writePending(plan, task, &outbox)
+            records.write(flow, plan, &outbox)
+            records.writeRepartitioned(flow, plan, task, &outbox)
+        } else if topology.hasStreams {
+            for step in flow.steps { step.selection.count = 0 }
+        }
+        deadLetters.write(plan, task, from: start, to: end, &outbox)
+        meters.lap(.writing)
+    }
+
+    // MARK: Event time
+
+    /// Event time has come to `watermark` without a record: an idle partition, or the end of the input.
+    package func advance(source: Int, to watermark: Int64, task: TaskState, outbox: inout Outbox) {
+        order.begin(of: source, outbox)
+        goOn(source, to: watermark, task, &outbox)
+        order.end(task, &outbox)
+    }
+
+    private func goOn(_ source: Int, to watermark: Int64, _ task: TaskState, _ outbox: inout Outbox) {
+        // A table's event time is that of its records.
+        if topology.sources[source].table != nil { return }
+        if task.watermarks[source] == .min {
+            // No window is open, but operators with other inputs may wait for this one.
+            if topology.hasStreams, watermark > task.settled[source] { settle(source, watermark, task, &outbox) }
+            return
+        }
+        guard watermark > task.watermarks[source] else { return }
+        close(source, watermark, task, &outbox)
+        task.watermarks[source] = watermark
+        if topology.hasStreams { settle(source, watermark, task, &outbox) }
+    }
+
+    /// A quiet partition's event time goes on with the clock: `milliseconds` after its last record, event
+    /// time has come that much further, less the out-of-order bound.
+    package func idle(source: Int, forMilliseconds milliseconds: Int64, task: TaskState, outbox: inout Outbox) {
+        let plan = topology.sources[source]
+        // Behind a repartition topic it is the partitions before it whose time goes on.
+        guard plan.carried == nil, plan.table == nil else { return }
+        order.begin(of: source, outbox)
+        defer { order.end(task, &outbox) }
+        guard task.times[source] != .min else {
+            // Operators with other inputs do not wait for an empty partition.
+            guard topology.hasStreams, task.settled[source] != Upstream.idle else { return }
+            return settle(source, Upstream.idle, task, &outbox)
+        }
+        let reached = task.crowds[source].reached + milliseconds - plan.spec.outOfOrder
+        goOn(source, to: reached, task, &outbox)
+        // A source whose last record is days old must not hold back those that it is joined with.
+        if topology.hasStreams { settle(source, Upstream.idle, task, &outbox) }
+    }
+
+    private func close(_ source: Int, _ watermark: Int64, _ task: TaskState, _ outbox: inout Outbox) {
+        closing.close(source: source, watermark: watermark, task, &outbox) { drain($0, task, &$1) }
+    }
+
+    /// The watermark at which every window that holds records has closed.
+    package func endOfTime(source: Int, task: TaskState) -> Int64 {
+        var end = task.times[source]
+        guard end != .min, topology.sources[source].table == nil else { return .min }
+        for step in topology.flows[source].windows {
+            guard let store = task.stores[step.index] else { continue }
+            let anchor = store.anchor(at: task.times[source])
+            end = max(end, store.closesAt(anchor + Int64(store.options.span) + 1))
+        }
+        return end
+    }
+
+    /// The input has ended: event time goes on until no window is open and nothing is due any more.
+    package func finish(_ task: TaskState, outbox: inout Outbox) {
+        let sources = topology.sources
+        guard topology.hasStreams else {
+            for source in sources.indices where task.times[source] != .min && sources[source].table == nil {
+                advance(source: source, to: endOfTime(source: source, task: task), task: task, outbox: &outbox)
+            }
+            return
+        }
+        let real = sources.indices.filter { sources[$0].stream == nil && sources[$0].table == nil }
+        // A source without a record has nothing that others could wait for.
+        for source in real where task.times[source] == .min { task.settled[source] = Upstream.idle }
+        // What closes may make rows whose windows must close.
+        for _ in 0...topology.steps.count {
+            var end = Int64.min
+            for source in sources.indices { end = max(end, endOfTime(source: source, task: task)) }
+            for case let operation? in task.operators {
+                end = max(end, max(operation.state.lastDue, operation.buffer.last))
+            }
+            guard end != .min else { return }
+            let before = real.map { task.watermarks[$0] }
+            for source in real { advance(source: source, to: end + 1, task: task, outbox: &outbox) }
+            if before == real.map({ task.watermarks[$0] }) { return }
         }
     }
 
-    package func makeTask(partition: Int32) -> TaskState {
-        let groups = groups.map { _ in KeyGroup() }
-        let identities = keeper.identities
-        return TaskState(
-            partition: partition,
-            groups: groups,
-            windows: steps.map { step in
-                guard let window = step.window, let key = step.key, let identity = identities.steps[step.index] else { return nil }
-                return TaskWindows(step, window, key, id: identity.id, group: groups[key.group], partition: partition)
-            },
-            operators: steps.map { step in
-                operatorsOfSource[step.source].first { $0.step === step }?
-                    .makeTask(id: identities.steps[step.index]?.id, partition: partition, tracksChanges: options.tracksChanges)
-            },
-            tables: sources.map { source in
-                guard let table = source.table, table.shared == nil else { return nil }
-                return TaskTable(
-                    source.spec.name, table, source.spec.schema, id: identities.tables[source.index]?.id ?? 0,
-                    partition: partition, tracksChanges: options.tracksChanges)
-            },
-            rules: rules.map {
-                TaskRule(
-                    // A topology without a key has rules on records only, which have no group.
-                    $0, id: identities.rules[$0.index], group: groups.isEmpty ? KeyGroup() : groups[$0.group],
-                    partition: partition, tracksChanges: options.tracksChanges)
-            },
-            crowds: sources.map {
-                CrowdTime(outOfOrder: $0.spec.outOfOrder, hasClock: options.clock != nil)
-            },
-            upstream: sources.map { source in
-                source.carried == nil ? [] : Array(repeating: UpstreamTime(), count: options.partitions)
-            },
-            repartitions: repartitions.count
-        )
+    // MARK: What a source's rows make
+
+    /// Every row of a source up to event time `watermark` has gone through its steps: what they make follows.
+    private func settle(_ source: Int, _ watermark: Int64, _ task: TaskState, _ outbox: inout Outbox) {
+        task.settled[source] = watermark
+        let flow = topology.flows[source]
+        for step in flow.windows {
+            guard let stream = step.stream else { continue }
+            // The next closed window may end before it closes.
+            let next = watermark == Upstream.idle ? .max : task.stores[step.index]?.nextEnd ?? .max
+            advanceStream(stream, to: min(watermark, next), task, &outbox)
+        }
+        for operation in flow.operators {
+            let watermark = streams.watermark(of: operation, task)
+            streams.release(operation, before: watermark, task, &outbox) { drain($0, task, &$1) }
+            advanceStream(operation.stream, to: watermark, task, &outbox)
+            if operation.intakes.allSatisfy({ task.settled[$0.source] == Upstream.idle }) {
+                advanceStream(operation.stream, to: Upstream.idle, task, &outbox)
+            }
+        }
+    }
+
+    /// All rows of a stream up to event time `watermark` are there.
+    private func advanceStream(_ stream: Int, to watermark: Int64, _ task: TaskState, _ outbox: inout Outbox) {
+        drain(stream, task, &outbox)
+        if watermark == .min { return }
+        if watermark == Upstream.idle { return settle(stream, watermark, task, &outbox) }
+        if watermark > task.watermarks[stream] || task.settled[stream] < task.watermarks[stream] {
+            let watermark = max(watermark, task.watermarks[stream])
+            close(stream, watermark, task, &outbox)
+            task.watermarks[stream] = watermark
+            settle(stream, watermark, task, &outbox)
+        }
+    }
+
+    /// Takes the rows that were written of a stream through the steps that read it.
+    private func drain(_ stream: Int, _ task: TaskState, _ outbox: inout Outbox) {
+        let plan = topology.sources[stream]
+        guard let rows = plan.stream else { return }
+        let before = outbox.order
+        plan.buffer?.handOver {
+            reading.takeRows(of: plan, rows, task)
+            processStretches(plan, task, &outbox)
+        }
+        outbox.order = before
+        order.spillResults(&outbox)
+    }
+
+    // MARK: Between batches
+
+    /// Tells every partition of every repartition topic how far event time has come in this task's partition,
+    /// where that has changed since the last call. To be called before each commit; `RecordStage.carryWatermarks`.
+    package func carryWatermarks(
+        _ task: TaskState, quiet: (Int) -> Bool, atEnd: (Int) -> Bool = { _ in false }, into outbox: inout Outbox
+    ) {
+        records.carryWatermarks(task, quiet: quiet, atEnd: atEnd, into: &outbox)
+    }
+
+    /// Appends the alerts that clear what a restored task has found abandoned; to be called with each commit, before its
+    /// changes are collected.
+    package func clearAbandoned(_ task: TaskState, into outbox: inout Outbox) { alerts.clearAbandoned(task, into: &outbox) }
+
+    /// Hands the metrics of keys that changed since they were last handed over to the sinks that take them: all, or at most
+    /// `keysMax` of each step, so that the many keys of a task that was just restored do not hold the lane up.
+    package func collectMetrics(_ task: TaskState, keysMax: Int, into sink: (Int) -> (any MetricsSink)?) {
+        windows.collectMetrics(task, keysMax: keysMax, lent, into: sink)
+    }
+
+    /// Takes outputs before the end of a batch where they are many, and empties the outbox.
+    package var spill: ((inout Outbox) -> Void)? {
+        get { order.spill }
+        set { order.spill = newValue }
+    }
+
+    /// For tests: every window is closed by itself, whether that makes a difference or not.
+    var closesOneByOne: Bool {
+        get { closing.closesOneByOne }
+        set { closing.closesOneByOne = newValue }
     }
 }

@@ -135,6 +135,9 @@ struct WindowPass {
     var key: KeyPlan
     var isOwn: Bool
     var readers: [StepPlan]
+
+    /// False if none of its steps has selected a row of the stretch.
+    var hasRows: Bool { isOwn && step.selection.count > 0 || readers.contains { $0.selection.count > 0 } }
 }
 
 struct RecordSink {

@@ -30,9 +30,6 @@ final class StepPlan {
     let derived: [(program: Program, field: DerivedField)]
     /// Rows that reached this step, in the current sub-batch.
     let selection: SelectionBuffer
-    /// The same of the whole stretch, while `selection` is that of a part of it.
-    private(set) lazy var stretch = SelectionBuffer(capacity: capacity)
-    private let capacity: Int
     let key: KeyPlan?
     var window: WindowPlan?
     /// The source that what it makes is read as, its closed windows or its operator's rows; nil: nobody reads that.
@@ -53,7 +50,6 @@ final class StepPlan {
         self.spec = spec
         self.index = index
         self.source = source
-        self.capacity = capacity
         self.join = join
         encoder = rowEncoder(RowMember.columns(spec.schema.fields))
         condition = spec.condition.map { Program($0, capacity: capacity, zones: zones) }
@@ -69,6 +65,9 @@ final class StepPlan {
         selection = SelectionBuffer(capacity: capacity)
         key = spec.key.isEmpty ? nil : keyPlan(spec.key.map { columns[$0] })
     }
+
+    /// The name that the author gave the step; the parts that it is cut into have more behind it.
+    var authorName: String { String(spec.name.prefix { $0 != "/" }) }
 }
 
 /// How the rows of one or more steps get their keys: the same key columns are looked up once.

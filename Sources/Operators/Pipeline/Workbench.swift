@@ -1,41 +1,23 @@
 import Records
 import State
 
-/// What a lane computes in, for one stretch of rows or one chunk of keys at a time. Whoever has it has the columns of
-/// sources, steps, windows and rules too, which are filled for that stretch or chunk; `Pipeline.bench` lends it to one at
-/// a time.
+/// Where values are computed by key instead of by record, a chunk of keys at a time. Whoever has it has the columns of windows
+/// and rules too, which are filled for that chunk; it is lent to one at a time, or to a stretch of rows.
 final class Workbench {
-    let scratch: WindowScratch
-    /// Rows of keys whose alert is raised, while a rule is evaluated.
-    let watched: SelectionBuffer
-    /// Text of values that are gathered from windows, by key instead of by record.
+    /// Text of values that are gathered from windows.
     let arena = Arena(capacity: 1 << 16)
+    /// For descriptions of state.
     var json = JsonWriter()
-    /// The value of a record under way, as an encoder writes it.
-    let value = Arena(capacity: 1024)
-    /// Alerts of a stretch, written when its rules are through.
-    var pending: [PendingAlert] = []
-    /// The same for windows that a row out of order changes.
-    let apart = ApartScratch()
     private let numbers: SelectionBuffer
-    private let single = SelectionBuffer(capacity: 1)
     private var keys: [Column] = []
 
     init(capacity: Int) {
-        scratch = WindowScratch(capacity: capacity)
-        watched = SelectionBuffer(capacity: capacity)
         numbers = SelectionBuffer(capacity: capacity)
         for row in 0..<capacity { numbers.rows[row] = Int32(row) }
     }
 
     /// Rows 0 to `count` - 1.
     func first(_ count: Int) -> Selection { Selection(numbers.rows, count: count) }
-
-    /// One row.
-    func only(_ row: Int) -> Selection {
-        single.rows[0] = Int32(row)
-        return Selection(single.rows, count: 1)
-    }
 
     /// One row of key columns, for a key that comes from the key table.
     func keys(like columns: [Column]) -> [Column] {

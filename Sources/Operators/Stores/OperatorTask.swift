@@ -154,7 +154,7 @@ final class TaskOf<Operator: StreamOperator>: OperatorTask {
     override func release(_ plan: OperatorPlan, before watermark: Int64, rowsMax: Int, drain: () -> Void) {
         let out = plan.rows
         out.partition = partition
-        while buffer.count > 0 {
+        while let first = buffer.first, first < watermark {
             for input in plan.inputs { input.removeAll() }
             plan.taken.removeAll(keepingCapacity: true)
             var bytes = 0
@@ -193,7 +193,7 @@ final class TaskOf<Operator: StreamOperator>: OperatorTask {
     override func pass(_ plan: OperatorPlan, of source: Int) {
         let out = plan.rows
         out.partition = partition
-        for input in plan.inputs where input.step.source == source && input.rows.count > 0 { operation.prepare(input) }
+        for input in plan.inputsOfSource[source] where input.rows.count > 0 { operation.prepare(input) }
         for ((number, row), root) in zip(plan.taken, plan.roots) {
             (out.root, out.watermark) = (root.row, root.watermark)
             operation.take(plan.inputs[number], row: row, own, into: out)

@@ -12,6 +12,8 @@ final class OperatorPlan {
     let intakes: [StepPlan]
     let order: RowOrder
     let inputs: [OperatorInput]
+    /// By source: those of its inputs whose rows come of it.
+    let inputsOfSource: [[OperatorInput]]
     let rows: RowBuffer
     /// What it computes of the rows of its inputs and may not fit in 64 bits.
     let bounded: [(step: StepPlan, field: String, program: Program)]
@@ -26,15 +28,16 @@ final class OperatorPlan {
     /// Rows that have come out of the buffer are taken; they stand where they stood in it.
     var isReleasing = false
 
-    init(_ step: StepPlan, _ spec: OperatorSpec, pipeline: Pipeline, stream: Int, zones: ZoneTables) {
+    init(
+        _ step: StepPlan, _ spec: OperatorSpec, sources: [SourcePlan], steps: [StepPlan], roots: RootRows, capacity: Int,
+        stream: Int, zones: ZoneTables
+    ) {
         (self.step, self.spec, self.stream) = (step, spec, stream)
-        let intakes = spec.inputs.map { pipeline.steps[$0] }
+        let intakes = spec.inputs.map { steps[$0] }
         self.intakes = intakes
         rowBytesMost = 128 + 12 * (intakes.map(\.spec.schema.fields.count).max() ?? 0)
         rows = RowBuffer(
-            pipeline.sources[stream], roots: pipeline.roots, step: pipeline.authorName(of: step.index),
-            topics: pipeline.sources.map(\.topic))
-        let capacity = pipeline.options.rowsMax
+            sources[stream], roots: roots, step: step.authorName, topics: sources.map(\.topic))
         guard let part = spec.part as? any RunnableOperator else {
             unreachable("operator '\(spec.part.name)' was read by another catalogue than that of what runs it")
         }
@@ -46,9 +49,11 @@ final class OperatorPlan {
         self.order = order
         inputs = intakes.enumerated().map { index, step in
             OperatorInput(
-                step, index: index, of: order == .eventTime ? nil : pipeline.sources[step.source].batch, capacity: capacity)
+                step, index: index, of: order == .eventTime ? nil : sources[step.source].batch, capacity: capacity)
         }
-        views = spec.views.isEmpty ? nil : WindowViews(spec.views.map { pipeline.steps[$0] }, zones: zones)
+        views = spec.views.isEmpty ? nil : WindowViews(spec.views.map { steps[$0] }, zones: zones)
+        let inputs = self.inputs
+        inputsOfSource = sources.map { source in inputs.filter { $0.step.source == source.index } }
         operation = part.makeOperator(
             OperatorContext(
                 inputs: intakes.map { OperatorContext.Input(schema: $0.spec.schema, key: $0.spec.key) }, result: spec.schema,

@@ -66,25 +66,7 @@ extension RowBuffer {
         outbox.addHeader("__streams.errors.partition", to: &record) { $0.appendNumber(Int64(origin.partition)) }
         outbox.addHeader("__streams.errors.offset", to: &record) { $0.appendNumber(origin.offset) }
         outbox.addHeader("millrace.errors.step", step, to: &record)
-        outbox.order = Pipeline.order(ofLetter: letterCount, root: root, stage: stage)
+        outbox.order = OutputOrder.order(ofLetter: letterCount, root: root, stage: stage)
         outbox.end(record)
-    }
-}
-
-extension Pipeline {
-    /// Takes over what an operator has written beside its rows, and counts it.
-    func takeLetters(_ rows: RowBuffer, _ outbox: inout Outbox) {
-        if !rows.outbox.isEmpty {
-            outbox.add(rows.outbox)
-            rows.outbox.removeAll()
-        }
-        if rows.letters.isEmpty { return }
-        for letter in rows.letters {
-            switch letter {
-            case .dead(let status): counters.dead[Int(status.rawValue)] += 1
-            case .limit(let limit, let key, let count): counters.limits.note(limit, rows.step, key: key, count: count)
-            }
-        }
-        rows.letters.removeAll(keepingCapacity: true)
     }
 }

@@ -28,6 +28,7 @@ final class LookupTable {
     private var garbage = 0
     private let ids: UnsafeMutablePointer<UInt32>
     private let valid: SelectionBuffer
+    private let answers: SelectionBuffer
     private var asked: [UInt32] = []
     private var redisKeys: [TextReference] = []
     private let redisKeyBytes = Arena(capacity: 1 << 12)
@@ -44,6 +45,7 @@ final class LookupTable {
         ids = .allocate(capacity: capacity)
         ids.initialize(repeating: 0, count: capacity)
         valid = SelectionBuffer(capacity: capacity)
+        answers = SelectionBuffer(capacity: capacity)
     }
 
     deinit { ids.deallocate() }
@@ -142,10 +144,10 @@ final class LookupTable {
         decoder.decode(answered.count, into: batch)
         for (row, id) in answered.enumerated() {
             KeyCoding.decode(keys.key(of: id), into: table.key.columns, row: row, arena: batch.arena)
-            plan.good.rows[row] = Int32(row)
+            answers.rows[row] = Int32(row)
         }
-        plan.good.count = answered.count
-        for (program, _) in plan.derived { _ = program.run(plan.columns, arena: batch.arena, rows: plan.good.selection) }
+        answers.count = answered.count
+        for (program, _) in plan.derived { _ = program.run(plan.columns, arena: batch.arena, rows: answers.selection) }
         for (row, id) in answered.enumerated() {
             let bytes = table.row.encode(table.values, row, batch.arena)
             guard let start = bytes.baseAddress else { continue }

@@ -1,47 +1,62 @@
 import Base
 import Dataflow
+import Formats
 import Records
 import State
 import Topology
 
 /// Tables: what their records leave behind, and how steps look it up.
-extension Pipeline {
+final class TableStage {
+    private let topology: CompiledTopology
+    private let options: Pipeline.Options
+    private let meters: StageMeters
+    /// Rows of a table's batch that are good so far.
+    private let good: SelectionBuffer
+    /// By source; nil: its rows do not lie elsewhere.
+    private let lookups: [LookupTable?]
+
+    /// `lookups`: by source, where tables are that lie elsewhere and how their texts are read; without, such a table has
+    /// what its records say, like any other.
+    init(
+        _ topology: CompiledTopology, _ meters: StageMeters,
+        lookups: [Int: (lookup: any TableLookup, decoder: TextsDecoder)]
+    ) {
+        (self.topology, self.meters, options) = (topology, meters, topology.options)
+        good = SelectionBuffer(capacity: topology.options.rowsMax)
+        self.lookups = topology.sources.map { source in
+            guard let found = lookups[source.index], let table = source.spec.redisTable else { return nil }
+            return LookupTable(table, source.spec, found.lookup, found.decoder, capacity: topology.options.rowsMax)
+        }
+    }
+
     // MARK: Records of tables
 
-    /// Takes records of a table in, which nothing comes of but dead letters.
-    func processTable(_ plan: SourcePlan, _ table: TablePlan, _ source: Int, _ task: TaskState, _ outbox: inout Outbox) {
+    /// Takes the records of a table's batch in, which nothing comes of but dead letters.
+    func take(_ plan: SourcePlan, _ table: TablePlan, _ task: TaskState) {
         if options.requiresKeys, table.shared == nil {
             for row in 0..<plan.batch.count where plan.batch.status[row] == 0 && plan.batch.raw.keys[row] == nil {
                 plan.batch.status[row] = RowStatus.nullKey.rawValue
             }
         }
+        let source = plan.index
         if let shared = table.shared {
             store(plan, table, shared.state, &shared.time, &shared.watermark)
         } else if let state = task.tables[source] {
             store(plan, table, state, &task.times[source], &task.watermarks[source])
         }
         for row in 0..<plan.batch.count { plan.watermarks[row] = task.watermarks[source] }
-        let bench = self.bench.take()
-        defer { self.bench.giveBack() }
-        beginTicks(plan, from: 0, to: plan.batch.count)
-        writeRefused(plan, source, task, from: 0, to: plan.batch.count, bench, &outbox)
     }
 
     /// Takes records of a table that every lane has all of. Those that are refused are counted and that is all: each
     /// lane sees them at each start.
-    package func processBroadcast(_ raw: RawRecords, source: Int) {
-        let plan = sources[source]
+    func takeBroadcast(_ raw: RawRecords, _ plan: SourcePlan) {
         guard let table = plan.table, let shared = table.shared else { return }
         plan.decoder.decode(raw, into: plan.batch)
         plan.batch.raw = raw
-        counters.records += Int64(plan.batch.count)
-        counters.reads[source].records += Int64(plan.batch.count)
+        meters.counters.records += Int64(plan.batch.count)
+        meters.counters.reads[plan.index].records += Int64(plan.batch.count)
         store(plan, table, shared.state, &shared.time, &shared.watermark)
-        for row in 0..<plan.batch.count where plan.batch.status[row] != 0 {
-            counters.dead[Int(plan.batch.status[row])] += 1
-            noteUnread(plan, source, row)
-            noteLimit(plan.batch.status[row], spec.sources[source].name)
-        }
+        for row in 0..<plan.batch.count where plan.batch.status[row] != 0 { meters.noteUnread(plan, row) }
     }
 
     private func store(
@@ -51,28 +66,22 @@ extension Pipeline {
         let deleted = table.deleted
         // Nothing is computed of a record that deletes; it has only a key.
         var count = 0
-        for row in 0..<batch.count where batch.status[row] == 0 && !(deleted.valid[row] == 1 && deleted.values[row] != 0) {
-            plan.good.rows[count] = Int32(truncatingIfNeeded: row)
+        for row in 0..<batch.count where batch.status[row] == 0 && !deleted.isTrue(row) {
+            good.rows[count] = Int32(truncatingIfNeeded: row)
             count += 1
         }
-        plan.good.count = count
-        for (place, (program, field)) in plan.derived.enumerated() {
-            let column = program.run(plan.columns, arena: batch.arena, rows: plan.good.selection)
-            refuse(
-                column, isOptional: field.isOptional, field: plan.spec.wire.count + place, plan, plan.good.selection)
-        }
-        selectGood(plan)
-        table.key.encode(plan.good.selection, arena: batch.arena)
+        good.count = count
+        plan.derive(good.selection)
+        let rows = plan.selectGood(into: good)
+        table.key.encode(rows, arena: batch.arena)
         let bound = options.clock.map { $0.nowMilliseconds &+ plan.spec.ahead } ?? options.timeMax
-        let good = plan.good.selection
         let displaced = state.displaced
         defer {
             let more = state.displaced - displaced
-            if more > 0 { counters.limits.note(.tableVersionsPerKey, plan.spec.name, count: more) }
+            if more > 0 { meters.counters.limits.note(.tableVersionsPerKey, plan.spec.name, count: more) }
         }
-        for index in 0..<good.count {
-            let row = good[index]
-            let isDeleted = deleted.valid[row] == 1 && deleted.values[row] != 0
+        for index in 0..<rows.count {
+            let row = rows[index]
             guard let time = eventTime(plan, row) else {
                 batch.status[row] = RowStatus.missingField.rawValue
                 batch.statusField[row] = Int16(plan.spec.timeField)
@@ -88,7 +97,7 @@ extension Pipeline {
                 greatest = max(greatest, time)
                 watermark = max(watermark, greatest - plan.spec.outOfOrder)
             }
-            let values = isDeleted ? nil : table.row.encode(table.values, row, batch.arena)
+            let values = deleted.isTrue(row) ? nil : table.row.encode(table.values, row, batch.arena)
             let key = TextReference(packed: table.key.encoded.values[row])
             state.put(batch.arena.base + key.offset, key.count, time: time, row: values, bound: table.bound(watermark))
         }
@@ -113,13 +122,14 @@ extension Pipeline {
         let arena = plan.batch.arena
         join.key.encode(input, arena: arena)
         let source = join.spec.table
+        let origin = topology.sources[source]
         var base = UnsafePointer(arena.base)
-        if let lookup = sources[source].lookup, let table = sources[source].table {
+        if let lookup = lookups[source], let table = origin.table {
             lookup.find(
                 join.key.encoded, in: arena, rows: input, now: options.clock?.nowMilliseconds ?? monotonicNanoseconds() / 1_000_000,
-                places: join.partners, sources[source], table)
+                places: join.partners, origin, table)
             base = lookup.rowBytes
-        } else if let table = sources[source].table, let state = table.shared?.state ?? task.tables[source] {
+        } else if let table = origin.table, let state = table.shared?.state ?? task.tables[source] {
             let watermark = table.shared?.watermark ?? task.watermarks[source]
             let unknown = state.find(
                 join.key.encoded, in: arena, rows: input, times: plan.batch.times, bound: table.bound(watermark),
@@ -139,7 +149,7 @@ extension Pipeline {
                 rows[count] = Int32(truncatingIfNeeded: row)
                 count += partners[row] >= 0 ? 1 : 0
             }
-            counters.unmatched[step.index] += Int64(input.count - count)
+            meters.counters.unmatched[step.index] += Int64(input.count - count)
             join.foundCount += Int64(count)
             join.passed.count = count
             passed = join.passed.selection
@@ -180,12 +190,12 @@ extension Pipeline {
     }
 
     /// Of tables that lie elsewhere: keys that were asked for, and how many of them got no answer.
-    package var lookupCounts: [(source: String, asked: Int64, unanswered: Int64)] {
-        sources.compactMap { source in
-            source.lookup.map { (source.spec.name, $0.askedCount, $0.unansweredCount) }
+    var lookupCounts: [(source: String, asked: Int64, unanswered: Int64)] {
+        zip(topology.sources, lookups).compactMap { source, lookup in
+            lookup.map { (source.spec.name, $0.askedCount, $0.unansweredCount) }
         }
     }
 
-    /// Rows of a step's join that found a partner, since the process started.
-    package func foundCount(step: Int) -> Int64 { steps[step].join?.foundCount ?? 0 }
+    /// Bytes of what is remembered of a table that lies elsewhere.
+    func lookupBytes(source: Int) -> Int? { lookups[source]?.memoryBytes }
 }

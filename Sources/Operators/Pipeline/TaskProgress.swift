@@ -1,16 +1,19 @@
 import Dataflow
 import Topology
 
-extension Pipeline {
+/// How far a task is, for a person.
+struct TaskProgress {
+    let topology: CompiledTopology
+
     /// How far each step of a task is, and what waits before it for event time; steps that an operator brings along have
     /// its name.
-    package func progress(_ task: TaskState) -> [LaneStatus.Step] {
+    func progress(_ task: TaskState) -> [LaneStatus.Step] {
         var result: [LaneStatus.Step] = []
         var places: [String: Int] = [:]
-        for step in steps where sources[step.source].table == nil {
-            var entry = LaneStatus.Step(name: authorName(of: step.index), partition: task.partition)
+        for step in topology.steps where topology.sources[step.source].table == nil {
+            var entry = LaneStatus.Step(name: step.authorName, partition: task.partition)
             var time = task.watermarks[step.source]
-            if let operation = operatorsOfSource[step.source].first(where: { $0.step === step }) {
+            if let operation = topology.flows[step.source].operators.first(where: { $0.step === step }) {
                 time = task.watermarks[operation.stream]
                 entry.waiting = Int64(task.operators[step.index]?.buffer.count ?? 0)
                 if entry.waiting > 0 { entry.awaited = awaited(operation, task) }
@@ -27,16 +30,16 @@ extension Pipeline {
     }
 
     /// Names of the steps that take a source's rows.
-    package func firstSteps(of source: Int) -> Set<String> {
-        Set(steps.filter { $0.source == source }.map { authorName(of: $0.index) })
+    func firstSteps(of source: Int) -> Set<String> {
+        Set(topology.steps.filter { $0.source == source }.map { $0.authorName })
     }
 
     /// By source: its rows that wait in operators' buffers until event time has passed them, and the event time up to which
     /// all of its rows have gone on.
-    package func waiting(_ task: TaskState) -> [Int: (rows: Int64, reached: Int64)] {
+    func waiting(_ task: TaskState) -> [Int: (rows: Int64, reached: Int64)] {
         var waiting: [Int: (rows: Int64, reached: Int64)] = [:]
-        for (source, operations) in operatorsOfSource.enumerated() {
-            for operation in operations {
+        for (source, flow) in topology.flows.enumerated() {
+            for operation in flow.operators {
                 guard let buffer = task.operators[operation.step.index]?.buffer else { continue }
                 for input in operation.inputs where input.step.source == source && buffer.count(of: input.index) > 0 {
                     let before = waiting[source] ?? (0, .max)
@@ -55,8 +58,8 @@ extension Pipeline {
     }
 
     /// `writer`: of a repartition topic; nil: the slowest.
-    package func name(ofInput source: Int, writer: Int32?, _ task: TaskState) -> String {
-        let name = "'\(sources[source].spec.name)'"
+    func name(ofInput source: Int, writer: Int32?, _ task: TaskState) -> String {
+        let name = "'\(topology.sources[source].spec.name)'"
         let upstream = task.upstream[source]
         if upstream.isEmpty { return name }
         let slowest = upstream.indices.filter { !upstream[$0].isIdle }.min { upstream[$0].watermark < upstream[$1].watermark }

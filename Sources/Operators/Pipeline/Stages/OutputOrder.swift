@@ -1,21 +1,37 @@
 import Base
 import Dataflow
-import Records
 import State
-import Topology
 
 /// The order of outputs, which is that of rows going through one by one, however the input was cut into batches: first
 /// the row of the batch that brought an output about; of one row the source's own outputs, then those of each stream; of
 /// one stream its closes and rows as they come.
-extension Pipeline {
+final class OutputOrder {
+    private let topology: CompiledTopology
+    private let roots: RootRows
+    /// Rows that outputs begin with go through one by one.
+    private(set) var isRowWise = false
+    /// Closes and rows of streams that went through since outputs began.
+    private var ticks = 0
+    /// Where in the outbox the outputs begin that are not in their order yet.
+    private var firstOutput = 0
+    /// One row of the batch is under way by itself, or none: what comes now comes of that.
+    var isAlone = true
+    /// Takes outputs before the end of a batch where they are many, and empties the outbox.
+    var spill: ((inout Outbox) -> Void)?
+
+    init(_ topology: CompiledTopology) {
+        self.topology = topology
+        roots = topology.roots
+    }
+
     /// Outputs that come of one source, or of time going on there, begin.
-    func beginOutputs(of source: Int, _ outbox: borrowing Outbox) {
-        isRowWise = rowWise[source]
+    func begin(of source: Int, _ outbox: borrowing Outbox) {
+        isRowWise = topology.flows[source].isRowWise
         ticks = 0
         firstOutput = outbox.records.count
     }
 
-    func endOutputs(_ task: TaskState, _ outbox: inout Outbox) {
+    func end(_ task: TaskState, _ outbox: inout Outbox) {
         outbox.order = 0
         task.lateCount = outbox.settle(from: firstOutput, late: task.lateCount)
     }
@@ -24,8 +40,8 @@ extension Pipeline {
 
     /// Hands outputs on before the end of the batch, once they are many: those of its rows so far are all there.
     func spillOver(_ task: TaskState, _ outbox: inout Outbox) {
-        guard outbox.bytes.count > options.outboxBytesMax, let spill else { return }
-        endOutputs(task, &outbox)
+        guard outbox.bytes.count > topology.options.outboxBytesMax, let spill else { return }
+        end(task, &outbox)
         spill(&outbox)
         firstOutput = 0
     }
@@ -33,11 +49,11 @@ extension Pipeline {
     /// The same in the middle of what comes of one row, for results whose sink takes nothing else: they come in their
     /// order. What comes of rows before that one is all there.
     func spillResults(_ outbox: inout Outbox) {
-        guard outbox.bytes.count > options.outboxBytesMax, let spill else { return }
+        guard isAlone, outbox.bytes.count > topology.options.outboxBytesMax, let spill else { return }
         var (results, others) = (Outbox(), Outbox())
         for (index, record) in outbox.records.enumerated() {
             var isReady = index < firstOutput
-            if case .sink(let sink) = record.destination, isOfOneStage[sink] { isReady = true }
+            if case .sink(let sink) = record.destination, topology.isOfOneStage[sink] { isReady = true }
             if isReady { results.add(record, of: outbox) } else { others.add(record, of: outbox) }
         }
         guard !results.isEmpty else { return }
@@ -45,13 +61,6 @@ extension Pipeline {
         outbox.removeAll()
         outbox.add(others)
         firstOutput = 0
-    }
-
-    static func isOfOneStage(_ spec: TopologySpec, _ steps: [StepPlan]) -> [Bool] {
-        spec.sinks.map { sink in
-            guard case .steps(let inputs) = sink.input else { return false }
-            return Set(inputs.map { steps[$0].source }).count == 1
-        }
     }
 
     // MARK: Order
@@ -85,21 +94,5 @@ extension Pipeline {
     func beginTicks(_ plan: SourcePlan, from start: Int, to end: Int) {
         plan.firstTick = ticks + 1 - start
         ticks += end - start
-    }
-
-    /// By source: whether its rows, and all that comes of them, must go through one by one: something brings them
-    /// together with a stream that is made of them, so that it sees how far that stream is.
-    static func rowWise(_ spec: TopologySpec, _ steps: [StepPlan]) -> [Bool] {
-        spec.sources.indices.map { root in
-            var reached: Set<Int> = [root]
-            for (source, plan) in spec.sources.enumerated() {
-                guard case .stream(let step) = plan.origin else { continue }
-                let inputs = spec.steps[step].operation?.inputs ?? [step]
-                if inputs.contains(where: { reached.contains(steps[$0].source) }) { reached.insert(source) }
-            }
-            func meets(_ met: [Int]) -> Bool { Set(met.map { steps[$0].source }).intersection(reached).count > 1 }
-            return spec.rules.contains { meets($0.on) }
-                || spec.steps.compactMap(\.operation).contains { $0.part.order == .asTheyCome && (meets($0.inputs) || $0.looks(reached, steps)) }
-        }
     }
 }
