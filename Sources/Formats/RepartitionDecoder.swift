@@ -53,13 +53,14 @@ package final class RepartitionDecoder: RecordDecoder {
         var total = 0
         for row in 0..<raw.count { total &+= Int(max(0, raw.valueCounts[row])) }
         batch.arena.reserve(total)
+        let columns = batch.columns
         for row in 0..<raw.count {
             batch.statusField[row] = -1
-            batch.status[row] = status(raw.values[row], Int(raw.valueCounts[row]), row, batch).rawValue
+            batch.status[row] = status(raw.values[row], Int(raw.valueCounts[row]), row, columns, batch.arena).rawValue
         }
     }
 
-    private func status(_ value: UnsafePointer<UInt8>?, _ count: Int, _ row: Int, _ batch: Batch) -> RowStatus {
+    private func status(_ value: UnsafePointer<UInt8>?, _ count: Int, _ row: Int, _ columns: [Column], _ arena: Arena) -> RowStatus {
         guard let value, count >= 0 else { return .nullValue }
         if count > Limits.recordBytesMax { return .oversized }
         var reader = Reader(at: value, end: value + count)
@@ -77,12 +78,12 @@ package final class RepartitionDecoder: RecordDecoder {
         let nulls = reader.at
         guard reader.skip((fields.count + 7) >> 3) else { return .malformed }
         for index in fields.indices {
-            let output = batch.columns[index]
+            let output = columns[index]
             guard nulls[index >> 3] & (1 &<< UInt8(index & 7)) != 0 else {
                 output.valid[row] = 0
                 continue
             }
-            guard let value = read(fields[index].type, &reader, batch.arena) else { return .malformed }
+            guard let value = read(fields[index].type, &reader, arena) else { return .malformed }
             output.values[row] = value
             output.valid[row] = 1
         }

@@ -10,6 +10,15 @@ package final class RowBuffer {
     private struct Block {
         let batch: Batch
         let rows: StreamRows
+        /// Of the batch's columns: pointers, since a column would be counted for every value.
+        let values: [UnsafeMutablePointer<Int64>]
+        let valid: [UnsafeMutablePointer<UInt8>]
+
+        init(batch: Batch, rows: StreamRows) {
+            (self.batch, self.rows) = (batch, rows)
+            values = batch.columns.map { $0.values }
+            valid = batch.columns.map { $0.valid }
+        }
     }
 
     /// The step, as its author calls it; names of the sources that rows may come from; the stream's place among them.
@@ -27,7 +36,6 @@ package final class RowBuffer {
     /// The block that is being filled; those before it are full.
     private var last = 0
     private var block: Block
-    private var columns: [Column]
     private var row = 0
     private var isHandedOver = false
     /// The row of the batch under way that brings about what is written from now on.
@@ -49,7 +57,7 @@ package final class RowBuffer {
         self.roots = roots
         block = Block(batch: plan.batch, rows: rows)
         blocks = [block]
-        columns = block.batch.columns
+        use(block)
     }
 
     // MARK: Writing
@@ -75,7 +83,7 @@ package final class RowBuffer {
         block.rows.watermarks[row] = watermark ?? time
         block.rows.origins[row] = origin
         block.rows.roots[row] = root
-        for column in columns { column.valid[row] = 0 }
+        for column in block.valid { column[row] = 0 }
         set(timeField, time)
     }
 
@@ -87,9 +95,8 @@ package final class RowBuffer {
 
     @inline(__always)
     func set(_ column: Int, _ value: Int64) {
-        let column = columns[column]
-        column.values[row] = value
-        column.valid[row] = 1
+        block.values[column][row] = value
+        block.valid[column][row] = 1
     }
 
     func set(_ column: Int, text: UnsafeBufferPointer<UInt8>) {
@@ -133,7 +140,6 @@ package final class RowBuffer {
     /// Begins to fill a block.
     private func use(_ block: Block) {
         self.block = block
-        columns = block.batch.columns
         block.batch.count = 0
         block.batch.arena.removeAll()
     }
