@@ -101,7 +101,8 @@ package final class ModelReasons {
 extension ModelCard.Feature {
     /// Between the edges of a bin values are taken to lie evenly.
     func percentile(of value: Double) -> Int? {
-        guard let histogram, !value.isNaN else { return nil }
+        // Categories have no order.
+        guard let histogram, !isCategory, !value.isNaN else { return nil }
         let all = histogram.counts.reduce(0, +)
         guard all > 0 else { return nil }
         let bin = histogram.edges.firstIndex { value < $0 } ?? histogram.edges.count
