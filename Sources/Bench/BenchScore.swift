@@ -58,7 +58,8 @@ package enum BenchScore {
 
     private static func benchTrees(_ records: Int, _ random: inout SplitMix64, into report: inout BenchReport) throws(Fault) {
         let ensemble = try ensemble(&random)
-        let scoring = TreeScoring(ensemble)
+        let model = Model(kind: .single(ensemble), trainer: "none", objective: "none", link: .identity, features: [])
+        let scorer = model.makeScorer()
         let values = UnsafeMutablePointer<Double>.allocate(capacity: features * rows)
         let margins = UnsafeMutablePointer<Double>.allocate(capacity: rows)
         defer {
@@ -70,7 +71,7 @@ package enum BenchScore {
         let columns = (0..<features).map { UnsafePointer(values + $0 * rows) }
         func score(_ count: Int) {
             columns.withUnsafeBufferPointer { columns in
-                if let columns = columns.baseAddress { scoring.score(columns, count: count, into: margins) }
+                if let columns = columns.baseAddress { scorer(columns, count, margins) }
             }
         }
         func row(_ index: Int) -> [Double] { (0..<features).map { values[$0 * rows + index] } }
@@ -88,12 +89,12 @@ package enum BenchScore {
             }
             report.add("trees, \(name) at a time", median(times), "us a row")
         }
-        let shap = TreeShap(ensemble)
+        let explain = model.makeExplainer()
         let count = 50
         let start = BenchClock.cpuNanoseconds()
         var farthest = 0.0
         for index in 0..<count {
-            let (contributions, bias) = shap.contributions(row(index))
+            let (contributions, bias) = explain(row(index))
             farthest = max(farthest, abs(contributions.reduce(bias, +) - margins[index]))
         }
         let milliseconds = Double(BenchClock.cpuNanoseconds() - start) / Double(count) / 1e6

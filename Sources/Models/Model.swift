@@ -20,6 +20,11 @@ package struct Model: Sendable {
     package var scoreDivisor = 1.0
     package var features: [Feature]
 
+    package init(kind: Kind, trainer: String, objective: String, link: Link, scoreDivisor: Double = 1, features: [Feature]) {
+        self.scoreDivisor = scoreDivisor
+        (self.kind, self.trainer, self.objective, self.link, self.features) = (kind, trainer, objective, link, features)
+    }
+
     package struct Feature: Sendable, Equatable {
         /// Nil: the file names none.
         package var name: String?
@@ -74,4 +79,36 @@ package struct Model: Sendable {
 
     /// True if margins are 32-bit floats.
     package var isSingle: Bool { if case .single = kind { true } else { false } }
+}
+
+extension Model {
+    /// Scores rows as `TreeScoring` does, and explains one as `TreeShap` does: made here, where the compiler knows the types
+    /// of numbers and has code of its own for each. Scratch of one thread.
+    package func makeScorer() -> (UnsafePointer<UnsafePointer<Double>>, Int, UnsafeMutablePointer<Double>) -> Void {
+        switch kind {
+        case .single(let ensemble):
+            let scoring = TreeScoring(ensemble)
+            return { scoring.score($0, count: $1, into: $2) }
+        case .double(let ensemble):
+            let scoring = TreeScoring(ensemble)
+            return { scoring.score($0, count: $1, into: $2) }
+        case .mixed(let ensemble):
+            let scoring = TreeScoring(ensemble)
+            return { scoring.score($0, count: $1, into: $2) }
+        }
+    }
+
+    package func makeExplainer() -> ([Double]) -> (features: [Double], bias: Double) {
+        switch kind {
+        case .single(let ensemble):
+            let shap = TreeShap(ensemble)
+            return { shap.contributions($0) }
+        case .double(let ensemble):
+            let shap = TreeShap(ensemble)
+            return { shap.contributions($0) }
+        case .mixed(let ensemble):
+            let shap = TreeShap(ensemble)
+            return { shap.contributions($0) }
+        }
+    }
 }
