@@ -36,7 +36,7 @@ package final class RecordPartDecoder: RecordDecoder {
             case .partition: fill(reader, raw, batch) { _ in Int64(batch.partition) }
             case .offset: fill(reader, raw, batch) { raw.offsets[$0] }
             case .timestamp: fill(reader, raw, batch) { raw.timestamps[$0] >= 0 ? raw.timestamps[$0] : nil }
-            case .key, .header, nil: readKeys(reader, raw, batch)
+            case .key, nil: readKeys(reader, raw, batch)
             }
         }
     }

@@ -21,7 +21,7 @@ package struct FeaturesSpec: RunnableOperator {
         Expressions see the record's own fields (a table's with `join` in the step or before it) and, as `W.result`, those of the windows of the same key that are current
         as of the record's event time: the record is in them where it belongs to them, a window of another source is as far as that source has come. A window in which nothing
         is has the results of an empty one. `every`: after a row of a key, records of it make none until that much event time has passed. A record behind event time goes to the late
-        records: what windows were then is not known any more. To see windows as they close, join their streams: `join: { stream: month, on: merchant_id, within: 0s }`.
+        records: what windows were then is not known any more.
         """
 
     package var name: String { "features" }

@@ -14,6 +14,9 @@ struct RecordPartReader {
         guard let text = context.scalar(node, "record", example: "record: key") else { return }
         guard let part = RecordPart(text.text) else {
             let names = ReadingContext.list(RecordPart.names, "or")
+            if text.text.hasPrefix("header") {
+                return context.error(text.position, "headers are not read; record must be \(names)")
+            }
             return context.error(text.position, "record must be \(names), not '\(text.shown)'")
         }
         field.part = part
