@@ -83,7 +83,7 @@ final class RulePlan {
         json.member("topology", topology.name)
         json.member("ruleset", topology.ruleset)
         json.member("logic", topology.logic)
-        if let epoch = topology.epoch { json.member("epoch", epoch) }
+        if let epoch = topology.epoch, epoch > 0 { json.member("epoch", epoch) }
         json.member("rule", spec.name)
         json.member("risk", spec.risk)
         json.member("severity", spec.severity.rawValue)

@@ -177,7 +177,7 @@ final class AlertWriter {
         json.member("topology", topology.spec.name)
         json.member("ruleset", topology.spec.ruleset)
         json.member("logic", topology.spec.logic)
-        if let epoch = topology.spec.epoch { json.member("epoch", epoch) }
+        if let epoch = topology.spec.epoch, epoch > 0 { json.member("epoch", epoch) }
         json.member("rule", alert.rule.name)
         json.member("risk", alert.rule.risk)
         json.member("severity", alert.rule.severity)
