@@ -37,8 +37,8 @@ struct SimulatedDeployment {
 extension SimulatedDeployment {
     /// What a process knows that has read all activations up to an epoch.
     func board(at epoch: Int) -> RuleSetBoard {
-        let board = RuleSetBoard(epoch: 0, ruleSets[0])
-        if epoch > 0 { for next in 1...epoch { board.activate(epoch: Int64(next), ruleSets[next]) } }
+        let board = RuleSetBoard(RuleSet(epoch: 0, spec: ruleSets[0]))
+        if epoch > 0 { for next in 1...epoch { board.activate(RuleSet(epoch: Int64(next), spec: ruleSets[next])) } }
         return board
     }
 }
@@ -94,8 +94,8 @@ final class SimulatedWorker {
             board = deployment.board(at: newest)
             return
         }
-        guard board.epochNow < newest, deployment.broker.random.next() & 3 == 0 else { return }
-        for epoch in (Int(board.epochNow) + 1)...newest { board.activate(epoch: Int64(epoch), deployment.ruleSets[epoch]) }
+        guard board.current.epoch < newest, deployment.broker.random.next() & 3 == 0 else { return }
+        for epoch in (Int(board.current.epoch) + 1)...newest { board.activate(RuleSet(epoch: Int64(epoch), spec: deployment.ruleSets[epoch])) }
     }
 
     func kill() {
@@ -127,7 +127,7 @@ final class SimulatedWorker {
 
     private func makeLane(_ number: Int) throws(Fault) -> Lane {
         let broker = deployment.broker
-        let spec = board?.specNow ?? deployment.spec
+        let spec = board?.current.spec ?? deployment.spec
         var options = Pipeline.Options(
             rowsMax: deployment.rowsMax, clock: broker.clock, requiresKeys: deployment.partitions > 1, tracksChanges: true,
             partitions: Int(deployment.partitions))

@@ -62,6 +62,13 @@ package struct TopologySpec: Sendable {
     /// Topics that records go through to another partition; empty until `repartitioned()`.
     package var repartitions: [RepartitionSpec] = []
 
+    /// a-z, 0-9 and -, at most 100 of them, a letter first.
+    package static func isName(_ text: String) -> Bool {
+        func isLower(_ byte: UInt8) -> Bool { byte >= 0x61 && byte <= 0x7A }
+        guard let first = text.utf8.first, isLower(first), text.utf8.count <= 100 else { return false }
+        return text.utf8.allSatisfy { isLower($0) || ReadingContext.isDigit($0) || $0 == 0x2D }
+    }
+
     /// What a topology of this name uses a topic for by itself; nil: nothing.
     static func ownTopicUse(_ topic: String, of name: String) -> String? {
         guard !name.isEmpty, topic.hasPrefix(name + "-") else { return nil }

@@ -41,7 +41,10 @@ package final class KafkaReader: BroadcastReader {
 
     package enum Start: Sendable { case beginning, end }
 
+    private static let readToEndMilliseconds: Int64 = 30_000
+
     private let client: KafkaClient
+    private let topic: String
     private let queue: OpaquePointer
     private var atEnd: [Bool]
     private let messages: UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>
@@ -54,6 +57,7 @@ package final class KafkaReader: BroadcastReader {
         from start: Start = .beginning,
         deadlineMilliseconds: Int = 30_000
     ) throws(Fault) {
+        self.topic = topic
         client = try KafkaClient(settings, .reader)
         guard let count = try client.partitionCount(of: topic, deadlineMilliseconds: deadlineMilliseconds)
         else {
@@ -86,6 +90,19 @@ package final class KafkaReader: BroadcastReader {
 
     /// Every partition was read to its end as of the last poll.
     package var isAtEnd: Bool { atEnd.allSatisfy { $0 } }
+
+    /// Hands over all records up to the end as of now, or throws.
+    package func readToEnd(_ body: (Record) -> Void) throws(Fault) {
+        let deadline = monotonicNanoseconds() + Self.readToEndMilliseconds * 1_000_000
+        repeat {
+            try client.checkStop()
+            if monotonicNanoseconds() > deadline {
+                throw Fault(
+                    .external, "topic '\(topic)' was not read to its end within \(Self.readToEndMilliseconds / 1000) s", retry: .withBackoff)
+            }
+            try poll(timeoutMilliseconds: 50, body)
+        } while !isAtEnd
+    }
 
     /// Hands over the records that come within `timeoutMilliseconds`, returns how many. Throws when a record
     /// cannot be had.

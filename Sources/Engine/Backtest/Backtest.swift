@@ -86,7 +86,7 @@ package struct Backtest {
         let lower = options.from ?? .min
         let box = TallyBox(BacktestTally(period: lower..<max(lower, options.to ?? .max)))
         let summary = try replay.run(
-            output: { outbox throws(Fault) in box.tally.take(outbox) }, progress: progress)
+            output: { outbox throws(Fault) in try box.tally.take(outbox) }, progress: progress)
         var report = BacktestReport()
         report.records = summary.records
         report.from = options.from ?? summary.firstEventTime

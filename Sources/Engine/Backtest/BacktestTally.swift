@@ -1,5 +1,6 @@
 import Base
 import Dataflow
+import Models
 import Records
 
 /// The raised alerts of one rule in one of the sets that are compared.
@@ -12,20 +13,12 @@ struct BacktestAlerts {
         var message: String
     }
 
-    private(set) var alerts: [Alert] = []
-    private(set) var cleared = 0
-
-    mutating func raise(_ alert: Alert) { alerts.append(alert) }
-    mutating func clear() { cleared += 1 }
+    fileprivate(set) var alerts: [Alert] = []
 
     var customers: Set<String> { Set(alerts.map(\.customer)) }
 
     /// Alerts of each day, by its number since 1970 UTC.
-    var days: [Int64: Int] { alerts.reduce(into: [:]) { $0[$1.time.quotientDown(by: 86_400_000), default: 0] += 1 } }
-}
-
-extension Int64 {
-    func quotientDown(by divisor: Int64) -> Int64 { (self >= 0 ? self : self - divisor + 1) / divisor }
+    var days: [Int64: Int] { alerts.reduce(into: [:]) { $0[floorDivide($1.time, 86_400_000), default: 0] += 1 } }
 }
 
 /// Takes the alerts of a run as they are published, by the rule's name in the run.
@@ -36,35 +29,18 @@ struct BacktestTally {
 
     init(period: Range<Int64>) { self.period = period }
 
-    mutating func take(_ outbox: borrowing Outbox) {
+    mutating func take(_ outbox: borrowing Outbox) throws(Fault) {
         for record in outbox.records {
             guard case .sink = record.destination, let value = outbox.value(of: record) else { continue }
-            take(String(decoding: value, as: UTF8.self))
+            let alert = DocumentNode(try JsonDocument.read(Array(value)))
+            guard try alert["state"].text == "raised" else { continue }
+            let time = try alert["event_time"].text
+            guard let time = CivilTime.parse(time)?.milliseconds else { throw alert.mistake("event_time: a time") }
+            guard period.contains(time) else { continue }
+            byRule[try alert["rule"].text, default: BacktestAlerts()].alerts.append(
+                BacktestAlerts.Alert(
+                    id: try alert["alert_id"].text, customer: try alert["customer"].text, time: time,
+                    message: try alert["message"].text))
         }
-    }
-
-    private mutating func take(_ json: String) {
-        guard let rule = Self.member(json, "rule"), let id = Self.member(json, "alert_id"),
-            let time = Self.member(json, "event_time").flatMap({ CivilTime.parse($0)?.milliseconds }), period.contains(time)
-        else { return }
-        guard json.contains("\"state\":\"raised\"") else {
-            byRule[rule, default: BacktestAlerts()].clear()
-            return
-        }
-        byRule[rule, default: BacktestAlerts()].raise(
-            BacktestAlerts.Alert(
-                id: id, customer: Self.member(json, "customer") ?? "", time: time, message: Self.member(json, "message") ?? ""))
-    }
-
-    /// The text of the first member of a name, as this program writes alerts.
-    private static func member(_ json: String, _ name: String) -> String? {
-        guard let start = json.utf8.firstRange(of: Array("\"\(name)\":\"".utf8)) else { return nil }
-        var end = start.upperBound
-        let bytes = json.utf8
-        while end < bytes.endIndex, bytes[end] != UInt8(ascii: "\"") {
-            if bytes[end] == UInt8(ascii: "\\") { end = bytes.index(after: end) }
-            end = bytes.index(after: end)
-        }
-        return String(json[start.upperBound..<end])
     }
 }

@@ -1,6 +1,7 @@
 import Base
 import Connectors
 import Dataflow
+import Models
 import Records
 import Topology
 
@@ -53,11 +54,11 @@ package final class FeatureExport {
             writer = .standardOutput()
         }
         if let labels {
-            writeFields(labels.rows.names.map { .text(Array($0.utf8)) })
+            writeFields(labels.rows.names.map { .text($0) })
             text.appendByte(0x2C)
-            writeFields(others.map { .text(Array(fields[$0].name.utf8)) } + [.text(Array("features_at".utf8))])
+            writeFields(others.map { .text(fields[$0].name) } + [.text("features_at")])
         } else {
-            writeFields(fields.map { .text(Array($0.name.utf8)) })
+            writeFields(fields.map { .text($0.name) })
         }
         try flush()
     }
@@ -67,24 +68,19 @@ package final class FeatureExport {
 
     /// A row of the step as its sink has it.
     package func write(_ record: UnsafeBufferPointer<UInt8>) throws(Fault) {
-        guard let values = FlatJson.values(record), values.count == fields.count else {
-            throw Fault(.defect, "a row of a step that is no flat object")
+        guard case .object(let members) = try JsonDocument.read(Array(record)), members.count == fields.count else {
+            throw Fault(.defect, "a row of a step that is no object of its fields")
         }
+        let values = members.map(\.value)
         count += 1
         guard labels != nil else {
             writeFields(values)
             return try flush()
         }
-        guard case .text(let bytes) = values[time], let at = FeatureLabels.milliseconds(String(decoding: bytes, as: UTF8.self)) else {
+        guard case .text(let text) = values[time], let at = FeatureLabels.milliseconds(text) else {
             throw Fault(.defect, "a row of a step without its event time")
         }
-        let key = key.map { place -> [UInt8] in
-            switch values[place] {
-            case .text(let bytes), .plain(let bytes): bytes
-            case .null: []
-            }
-        }
-        labels?.take(key, at: at, values)
+        labels?.take(key.map { Self.text(values[$0]) }, at: at, values)
     }
 
     /// Ends the file; returns what is to be told.
@@ -92,7 +88,7 @@ package final class FeatureExport {
         var lines: [String] = []
         if let labels {
             for (row, found) in zip(labels.rows.rows, labels.found) {
-                writeFields(row.map { $0.map { .text(Array($0.utf8)) } ?? .null })
+                writeFields(row.map { $0.map { .text($0) } ?? .null })
                 text.appendByte(0x2C)
                 writeFields(others.map { found?.values[$0] ?? .null } + [found?.values[time] ?? .null])
                 try flush()
@@ -110,25 +106,28 @@ package final class FeatureExport {
 
     // MARK: CSV
 
-    private func writeFields(_ values: [FlatJson.Value]) {
+    /// As a row of a step has it: a text, a number or a boolean; nothing for null.
+    private static func text(_ value: DocumentValue) -> String {
+        switch value {
+        case .null: ""
+        case .text(let text), .number(.numeral(let text)): text
+        case .bool(let bool): bool ? "true" : "false"
+        case .number, .object, .list, .numbers: unreachable("a row of a step that is not flat")
+        }
+    }
+
+    private func writeFields(_ values: [DocumentValue]) {
         for (index, value) in values.enumerated() {
             if index > 0 { text.appendByte(0x2C) }
-            switch value {
-            case .null: break
-            case .plain(let bytes): for byte in bytes { text.appendByte(byte) }
-            case .text(let bytes):
-                // Nothing is null; a text of nothing stands in quotes, and so does what has a comma, a quote or a line end.
-                guard bytes.isEmpty || bytes.contains(where: { [0x22, 0x2C, 0x0A, 0x0D].contains($0) }) else {
-                    for byte in bytes { text.appendByte(byte) }
-                    continue
-                }
-                text.appendByte(0x22)
-                for byte in bytes {
-                    if byte == 0x22 { text.appendByte(0x22) }
-                    text.appendByte(byte)
-                }
-                text.appendByte(0x22)
+            let field = Self.text(value)
+            // Nothing is null; a text of nothing stands in quotes, and so does what has a comma, a quote or a line end.
+            guard case .text = value, field.isEmpty || field.utf8.contains(where: { [0x22, 0x2C, 0x0A, 0x0D].contains($0) }) else {
+                text.appendText(field)
+                continue
             }
+            text.appendByte(0x22)
+            text.appendText(field.replacing("\"", with: "\"\""))
+            text.appendByte(0x22)
         }
     }
 
@@ -148,10 +147,15 @@ package final class FeatureExport {
         json.member("logic", spec.logic)
         json.member("file", "\(name).csv")
         json.name("key")
-        json.raw("[" + key.map { JsonText.quoted(fields[$0].name) }.joined(separator: ", ") + "]")
+        json.list(key) { $0.text(fields[$1].name) }
         json.member("time", fields[time].name)
         json.name("fields")
-        json.raw("[" + fields.map { "{\"name\": \(JsonText.quoted($0.name)), \"type\": \"\($0.type)\"}" }.joined(separator: ", ") + "]")
+        json.list(fields) { json, field in
+            json.beginObject()
+            json.member("name", field.name)
+            json.member("type", "\(field.type)")
+            json.endObject()
+        }
         json.endObject()
         try file.write(json.string + "\n")
         try file.close()

@@ -8,9 +8,9 @@ struct FeatureLabels {
     /// The file's columns and rows.
     let rows: FeatureRows
     /// Of each row: the newest event time of features that is not after its own, and those.
-    private(set) var found: [(time: Int64, values: [FlatJson.Value])?]
+    private(set) var found: [(time: Int64, values: [DocumentValue])?]
     /// By key: numbers of rows, by their times.
-    private var ofKey: [[[UInt8]]: [(time: Int64, row: Int)]] = [:]
+    private var ofKey: [[String]: [(time: Int64, row: Int)]] = [:]
 
     static let time = "as_of"
 
@@ -26,10 +26,10 @@ struct FeatureLabels {
                         .user, "\(rows.lines[number]): \(Self.time) is \(row[places[key.count]].map { "'\($0)'" } ?? "missing"); a time with its zone "
                             + "(2024-03-01T00:00:00Z), or milliseconds since 1970, was expected")
                 }
-                var values: [[UInt8]] = []
+                var values: [String] = []
                 for place in places.dropLast() {
                     guard let text = row[place] else { throw Fault(.user, "\(rows.lines[number]): \(rows.names[place]) is missing") }
-                    values.append(Array(text.utf8))
+                    values.append(text)
                 }
                 ofKey[values, default: []].append((time, number))
             }
@@ -46,7 +46,7 @@ struct FeatureLabels {
     }
 
     /// Features of a key came at `time`; of those of one time the last that came counts.
-    mutating func take(_ key: [[UInt8]], at time: Int64, _ values: [FlatJson.Value]) {
+    mutating func take(_ key: [String], at time: Int64, _ values: [DocumentValue]) {
         guard let rows = ofKey[key] else { return }
         var (low, high) = (0, rows.count)
         while low < high {

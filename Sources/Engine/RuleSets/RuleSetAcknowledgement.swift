@@ -1,6 +1,5 @@
 import Base
 import Dataflow
-import Models
 import Operators
 import Records
 import Topology
@@ -46,15 +45,5 @@ struct RuleSetAcknowledgement {
         let value = outbox.bytes.count
         for byte in json.utf8 { outbox.bytes.appendByte(byte) }
         outbox.add(.acknowledgement, partition: task, key: start..<value, value: value..<outbox.bytes.count)
-    }
-}
-
-/// For whoever has to know when a task went on with which rules.
-package enum RuleSetAcknowledgements {
-    package static func read(_ json: [UInt8]) throws(Fault) -> (epoch: Int64, former: Int64, first: [String: Int64]) {
-        let node = DocumentNode(try JsonDocument.read(json))
-        var first: [String: Int64] = [:]
-        for (topic, offset) in try node["first"].members { first[topic] = Int64(try offset.integer) }
-        return (Int64(try node["epoch"].integer), Int64(try node["former"].integer), first)
     }
 }

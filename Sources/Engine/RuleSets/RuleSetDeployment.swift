@@ -58,18 +58,10 @@ package struct RuleSetDeployment {
         try refresh()
     }
 
-    private static func readAll(_ reader: KafkaReader, _ body: (KafkaReader.Record) -> Void) throws(Fault) {
-        let deadline = monotonicNanoseconds() + 30_000_000_000
-        repeat {
-            try reader.poll(timeoutMilliseconds: 50, body)
-            if monotonicNanoseconds() > deadline { throw Fault(.external, "the topic was not read within 30 s") }
-        } while !reader.isAtEnd
-    }
-
     /// Reads what there is by now.
     package mutating func refresh() throws(Fault) {
         var history = RuleSetHistory()
-        try Self.readAll(KafkaReader(kafka, topic: RuleSetTopics.ruleSets(kafka.group))) { record in
+        try KafkaReader(kafka, topic: RuleSetTopics.ruleSets(kafka.group)).readToEnd { record in
             if let key = record.keyText { _ = history.take(key: key, value: record.value) }
         }
         self.history = history
@@ -78,7 +70,7 @@ package struct RuleSetDeployment {
 
     private mutating func takeAcknowledgements() throws(Fault) {
         var found: [(String, String?)] = []
-        try Self.readAll(reader) { record in if let key = record.keyText { found.append((key, record.valueText)) } }
+        try reader.readToEnd { record in if let key = record.keyText { found.append((key, record.valueText)) } }
         for (key, value) in found { acknowledgements[key] = value }
     }
 
@@ -86,15 +78,13 @@ package struct RuleSetDeployment {
 
     /// Writes the text; returns the offset of its record, which answers name.
     private func propose(_ text: RuleSetText, _ ruleset: String) throws(Fault) -> Int64 {
-        if text.json.utf8.count > Limits.ruleSetBytesMax {
-            throw Fault(.user, "\(text.file): a topology that is deployed has at most \(Limits.ruleSetBytesMax) bytes")
-        }
+        try text.checkSize(of: text.json)
         let key = RuleSetText.key(ruleset)
         let feeder = try KafkaFeeder(kafka)
         try feeder.send(to: feeder.topic(RuleSetTopics.ruleSets(kafka.group)), key: key, value: text.json)
         try feeder.flush()
         var offset: Int64 = -1
-        try Self.readAll(KafkaReader(kafka, topic: RuleSetTopics.ruleSets(kafka.group))) { record in
+        try KafkaReader(kafka, topic: RuleSetTopics.ruleSets(kafka.group)).readToEnd { record in
             if record.keyText == key { offset = record.offset }
         }
         if offset < 0 { throw Fault(.external, "the text that was just written cannot be read") }
@@ -106,13 +96,12 @@ package struct RuleSetDeployment {
         _ text: RuleSetText, _ ruleset: String, milliseconds: Int64
     ) throws(Fault) -> [Answer] {
         let offset = try propose(text, ruleset)
-        let hash = ruleset.split(separator: ":").last ?? ""
         let deadline = monotonicNanoseconds() + milliseconds * 1_000_000
         while true {
             try takeAcknowledgements()
             var answers: [Answer] = []
             for task in 0..<Int32(tasks) {
-                guard let json = acknowledgements["prepared/\(hash)/\(task)"] else { continue }
+                guard let json = acknowledgements[RuleSetText.preparedKey(ruleset, task)] else { continue }
                 let node = DocumentNode(try JsonDocument.read(Array(json.utf8)))
                 // Somebody may have proposed the same since.
                 guard Int64(try node["text"].integer) >= offset else { continue }

@@ -26,8 +26,15 @@ final class RuleSetFollower: Sendable {
         var current: TopologySpec
         /// Texts that were proposed and not activated, the newest last.
         var proposals: [Proposal] = []
-        var feeder: KafkaFeeder
-        var topic: KafkaFeeder.Topic
+        /// Opened when there is something to say, which is seldom at the start.
+        var answers: Answers?
+        /// The text of the worker's file, if nobody has noted it yet.
+        var unnoted: RuleSetText?
+    }
+
+    private struct Answers {
+        let feeder: KafkaFeeder
+        let topic: KafkaFeeder.Topic
     }
 
     private struct Proposal {
@@ -53,19 +60,12 @@ final class RuleSetFollower: Sendable {
         var history = RuleSetHistory()
         // What was proposed while nobody was there to answer.
         var open: (offset: Int64, ruleset: String)?
-        let deadline = monotonicNanoseconds() + 30_000_000_000
-        while !reader.isAtEnd {
-            if stopping.isSet { throw .stopped }
-            if monotonicNanoseconds() > deadline {
-                throw Fault(.external, "topic '\(RuleSetTopics.ruleSets(kafka.group))' was not read within 30 s", retry: .withBackoff)
-            }
-            try reader.poll(timeoutMilliseconds: 100) { record in
-                guard let key = record.keyText else { return }
-                switch history.take(key: key, value: record.value) {
-                case .void(let reason): Log.warning("rules: \(reason)")
-                case .text(let ruleset): open = (record.offset, ruleset)
-                case .activation: open = nil
-                }
+        try reader.readToEnd { record in
+            guard let key = record.keyText else { return }
+            switch history.take(key: key, value: record.value) {
+            case .void(let reason): Log.warning("rules: \(reason)")
+            case .text(let ruleset): open = (record.offset, ruleset)
+            case .activation: open = nil
             }
         }
         var current = spec
@@ -78,18 +78,6 @@ final class RuleSetFollower: Sendable {
                         + "\(own.file) (\(spec.ruleset)); `millrace deploy \(own.file)` makes them the next epoch")
             }
         }
-        let feeder = try KafkaFeeder(kafka)
-        let texts = try feeder.topic(RuleSetTopics.ruleSets(kafka.group))
-        if history.epoch == 0, history.texts[spec.ruleset] == nil, own.json.utf8.count <= Limits.ruleSetBytesMax {
-            // So that a rollback finds what there was before the first activation.
-            do throws(Fault) {
-                try feeder.send(to: texts, key: RuleSetText.key(spec.ruleset), value: own.json)
-                try feeder.flush()
-            } catch {
-                if error == .stopped { throw error }
-                Log.warning("rules: the text of \(own.file) cannot be noted, so no rollback leads back to it: \(error.detail)")
-            }
-        }
         let board = RuleSetBoard(RuleSet(epoch: history.epoch, spec: running(current, partitions, kafka.group)))
         // Tasks that others have had may be at an epoch before.
         for activation in history.activations.suffix(Limits.ruleSetsRemembered).dropLast() {
@@ -100,8 +88,8 @@ final class RuleSetFollower: Sendable {
             first.epoch = 0
             board.remember(RuleSet(epoch: 0, spec: running(first, partitions, kafka.group)))
         }
-        let acknowledgements = try feeder.topic(RuleSetTopics.acknowledgements(kafka.group))
-        var state = State(reader: reader, history: history, current: current, feeder: feeder, topic: acknowledgements)
+        var state = State(reader: reader, history: history, current: current)
+        if history.epoch == 0, history.texts[spec.ruleset] == nil { state.unnoted = own }
         if let open { state.proposals = [Proposal(offset: open.offset, ruleset: open.ruleset)] }
         let follower = RuleSetFollower(
             board, kafka, partitions, worker, stopping, statuses, onFault, state)
@@ -137,7 +125,10 @@ final class RuleSetFollower: Sendable {
 
     /// Runs until the worker stops.
     func run() {
-        state.withLock { state in prepareAgain(&state) }
+        state.withLock { state in
+            noteOwnText(&state)
+            prepareAgain(&state)
+        }
         while !stopping.isSet {
             do throws(Fault) {
                 try state.withLock { (state) throws(Fault) in try step(&state) }
@@ -147,6 +138,22 @@ final class RuleSetFollower: Sendable {
                 Log.warning("rules: \(error.detail)")
                 usleep(1_000_000)
             }
+        }
+    }
+
+    /// So that a rollback finds what there was before the first activation.
+    private func noteOwnText(_ state: inout State) {
+        guard let text = state.unnoted else { return }
+        state.unnoted = nil
+        do throws(Fault) {
+            try text.checkSize(of: text.json)
+            let feeder = try KafkaFeeder(kafka)
+            try feeder.send(
+                to: feeder.topic(RuleSetTopics.ruleSets(kafka.group)), key: RuleSetText.key(state.current.ruleset), value: text.json)
+            try feeder.flush()
+        } catch {
+            if error == .stopped { return }
+            Log.warning("rules: the text of \(text.file) cannot be noted, so no rollback leads back to it: \(error.detail)")
         }
     }
 
@@ -163,14 +170,17 @@ final class RuleSetFollower: Sendable {
             case .void(let reason): Log.warning("rules: \(reason)")
             case .text(let ruleset):
                 state.proposals.removeAll { $0.ruleset == ruleset }
-                if state.proposals.count == Self.proposalsMax { state.proposals.removeFirst() }
+                if state.proposals.count == Self.proposalsMax {
+                    Log.warning("rules: more than \(Self.proposalsMax) texts are proposed; \(state.proposals[0].ruleset) gets no more answers")
+                    state.proposals.removeFirst()
+                }
                 let answer = self.answer(to: ruleset, offset, state)
                 state.proposals.append(Proposal(offset: offset, ruleset: ruleset, answer: answer))
             case .activation(let activation): try activate(activation, &state)
             }
         }
         try tell(&state)
-        state.feeder.poll()
+        state.answers?.feeder.poll()
     }
 
     // MARK: Proposals
@@ -238,13 +248,19 @@ final class RuleSetFollower: Sendable {
         let tasks = Set(statuses().flatMap { $0.partitions.map(\.partition) })
         for place in state.proposals.indices {
             let proposal = state.proposals[place]
-            let hash = proposal.ruleset.split(separator: ":").last ?? ""
             for task in tasks.subtracting(proposal.told).sorted() {
-                try state.feeder.send(
-                    to: state.topic, key: "prepared/\(hash)/\(task)", value: proposal.answer, partition: task)
+                if state.answers == nil { state.answers = try openAnswers() }
+                guard let answers = state.answers else { continue }
+                try answers.feeder.send(
+                    to: answers.topic, key: RuleSetText.preparedKey(proposal.ruleset, task), value: proposal.answer, partition: task)
             }
             state.proposals[place].told.formUnion(tasks)
         }
+    }
+
+    private func openAnswers() throws(Fault) -> Answers {
+        let feeder = try KafkaFeeder(kafka)
+        return Answers(feeder: feeder, topic: try feeder.topic(RuleSetTopics.acknowledgements(kafka.group)))
     }
 
     // MARK: Activations

@@ -19,7 +19,18 @@ package struct RuleSetText: Equatable, Sendable {
         TopologyReader.read(text, file: file, parameters: parameters)
     }
 
-    package static func key(_ ruleset: String) -> String { "text/\(ruleset.split(separator: ":").last ?? "")" }
+    package static func key(_ ruleset: String) -> String { "text/\(hash(ruleset))" }
+    /// Of what a task says of it before it is activated.
+    static func preparedKey(_ ruleset: String, _ task: Int32) -> String { "prepared/\(hash(ruleset))/\(task)" }
+
+    /// Without `sha256:`.
+    private static func hash(_ ruleset: String) -> Substring { ruleset.split(separator: ":").last ?? "" }
+
+    /// Throws if a record that holds it, this one, is too large to be deployed.
+    func checkSize(of json: String) throws(Fault) {
+        guard json.utf8.count > Limits.ruleSetBytesMax else { return }
+        throw Fault(.user, "\(file): a topology that is deployed has at most \(Limits.ruleSetBytesMax) bytes")
+    }
 
     package var json: String {
         var json = JsonWriter()

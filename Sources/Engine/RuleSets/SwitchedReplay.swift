@@ -1,5 +1,6 @@
 import Base
 import Dataflow
+import Models
 import Operators
 import Records
 import Topology
@@ -16,7 +17,11 @@ package final class SwitchedReplay {
 
         /// Reads an acknowledgement's value.
         package init(_ json: [UInt8]) throws(Fault) {
-            (epoch, former, first) = try RuleSetAcknowledgements.read(json)
+            let node = DocumentNode(try JsonDocument.read(json))
+            epoch = Int64(try node["epoch"].integer)
+            former = Int64(try node["former"].integer)
+            first = [:]
+            for (topic, offset) in try node["first"].members { first[topic] = Int64(try offset.integer) }
         }
     }
 
@@ -57,8 +62,6 @@ package final class SwitchedReplay {
     package func finish(into outbox: inout Outbox) throws(Fault) {
         while let next = left.first { try goOn(next, &outbox) }
     }
-
-    package func processBroadcast(_ records: RawRecords, source: Int) { pipeline.processBroadcast(records, source: source) }
 
     private func take(_ records: RawRecords, _ source: Int, _ outbox: inout Outbox) {
         pipeline.process(records, source: source, task: task, outbox: &outbox)

@@ -76,7 +76,7 @@ package struct LaneFactory {
         let source: any LaneSource
         if let group { source = group } else { source = try generated() }
         let changes = ruleSets.map { board in
-            PipelineGraph.RuleChanges(board: board, worker: settings.clientId) { (spec) throws(Fault) in try makePipeline(spec) }
+            PipelineGraph.RuleChanges(board: board, topic: RuleSetTopics.ruleSets(kafka.group), worker: settings.clientId) { (spec) throws(Fault) in try makePipeline(spec) }
         }
         let graph = PipelineGraph(
             spec, pipeline: pipeline, metricsMilliseconds: metricsMilliseconds, metrics: sinks.metrics, changes: changes,
@@ -107,7 +107,7 @@ package struct LaneFactory {
         broadcasts: [Lane.Broadcast], ruleSets: RuleSetBoard? = nil,
         makePipeline: @escaping (TopologySpec) throws(Fault) -> Pipeline, options: Lane.Options, now: @escaping () -> Int64
     ) -> Lane {
-        let changes = ruleSets.map { PipelineGraph.RuleChanges(board: $0, worker: "", makePipeline: makePipeline) }
+        let changes = ruleSets.map { PipelineGraph.RuleChanges(board: $0, topic: "", worker: "", makePipeline: makePipeline) }
         return Lane(
             source: source, sink: sink,
             graph: PipelineGraph(spec, pipeline: pipeline, metricsMilliseconds: .max, metrics: [:], changes: changes),

@@ -29,6 +29,8 @@ final class PipelineGraph: LaneGraph {
     /// Where changed rules come from, and how a topology becomes a pipeline of this lane.
     struct RuleChanges {
         var board: RuleSetBoard
+        /// The topic that they are in, and who the lane is, for messages.
+        var topic: String
         var worker: String
         var makePipeline: (TopologySpec) throws(Fault) -> Pipeline
     }
@@ -157,7 +159,7 @@ final class PipelineGraph: LaneGraph {
             // Another worker has read it already. A lane made anew begins with it.
             throw Fault(
                 .external,
-                "\(place) is judged by epoch \(state.epoch) of the rules, and topic '\(RuleSetTopics.ruleSets(spec.name))' has "
+                "\(place) is judged by epoch \(state.epoch) of the rules, and topic '\(changes?.topic ?? "")' has "
                     + "come to \(spec.epoch ?? 0) so far",
                 retry: .withBackoff)
         }

@@ -6,6 +6,10 @@ import Synchronization
 final class ChildProcess: Sendable {
     let process: pid_t
     private let reading: Background
+    /// Where its metrics are; 0: it has not said so yet.
+    private let port: Port
+
+    private final class Port: Sendable { let value = Atomic<UInt16>(0) }
 
     /// Starts `millrace` with these words. `line` gets what it writes to standard error, a line at a time.
     init(_ words: [String], line: @escaping @Sendable (String) -> Void) throws(Fault) {
@@ -44,14 +48,11 @@ final class ChildProcess: Sendable {
                 line(text)
             }
         }
-        told = port
+        self.port = port
     }
 
-    private final class Port: Sendable { let value = Atomic<UInt16>(0) }
-    private let told: Port
-
     var metricsPort: UInt16? {
-        let port = told.value.load(ordering: .acquiring)
+        let port = self.port.value.load(ordering: .acquiring)
         return port == 0 ? nil : port
     }
 

@@ -2,6 +2,7 @@ import Base
 import Connectors
 import Models
 import Records
+import Topology
 
 /// A topology that workers of a pool are to run.
 package struct Deployment: Equatable, Sendable {
@@ -44,8 +45,7 @@ package struct Deployment: Equatable, Sendable {
         isWanted = try node["state"].text == "deployed"
         text = try RuleSetText(node["text"])
         // It becomes the name of a folder.
-        let isName = topology.utf8.allSatisfy { $0 == 0x2D || $0 >= 0x30 && $0 <= 0x39 || $0 >= 0x61 && $0 <= 0x7A }
-        guard isName, let first = topology.utf8.first, first >= 0x61 else {
+        guard TopologySpec.isName(topology) else {
             throw Fault(.user, "'\(topology.prefix(100))' is no name of a topology")
         }
     }
@@ -55,11 +55,7 @@ package struct Deployment: Equatable, Sendable {
         guard try KafkaAdmin(kafka).partitionCount(of: topic) != nil else { return nil }
         let reader = try KafkaReader(kafka, topic: topic)
         var found: [String: Deployment] = [:]
-        let deadline = monotonicNanoseconds() + 30_000_000_000
-        repeat {
-            if monotonicNanoseconds() > deadline { throw Fault(.external, "topic '\(topic)' was not read within 30 s") }
-            try reader.poll(timeoutMilliseconds: 50) { take($0, into: &found) }
-        } while !reader.isAtEnd
+        try reader.readToEnd { take($0, into: &found) }
         return found
     }
 
@@ -80,9 +76,7 @@ package struct Deployment: Equatable, Sendable {
 
     /// Writes it down for all workers.
     package func publish(_ kafka: KafkaSettings) throws(Fault) {
-        if json.utf8.count > Limits.ruleSetBytesMax {
-            throw Fault(.user, "\(text.file): a topology that is deployed has at most \(Limits.ruleSetBytesMax) bytes")
-        }
+        try text.checkSize(of: json)
         let feeder = try KafkaFeeder(kafka)
         try feeder.send(to: feeder.topic(Self.topic), key: topology, value: json)
         try feeder.flush()

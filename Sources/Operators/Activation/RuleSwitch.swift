@@ -52,7 +52,7 @@ package struct RuleSwitch {
     }
 
     /// Ends what the task's former rules have left, and judges the keys of its live windows once by those `rules`, by name, that
-    /// are new or changed. What becomes of it goes out with the commit that is under way, and so does the task's epoch. nil:
+    /// are new or changed. What becomes of it goes to `outbox`, whose commit makes it certain. nil:
     /// the task goes on with the rules that it had.
     package func activate(_ task: TaskState, rules: (String) -> Bool, into outbox: inout Outbox) -> Activation? {
         guard let epoch = pipeline.topology.spec.epoch, epoch != task.epoch else { return nil }

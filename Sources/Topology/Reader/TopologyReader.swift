@@ -112,12 +112,7 @@ private struct FileReader {
         guard let text = mapping.requiredText("topology", example: "topology: merchant-risk") else {
             return nil
         }
-        let bytes = Array(text.text.utf8)
-        func isLower(_ byte: UInt8) -> Bool { byte >= 0x61 && byte <= 0x7A }
-        let isGood =
-            isLower(bytes[0]) && bytes.count <= 100
-            && bytes.allSatisfy { isLower($0) || ReadingContext.isDigit($0) || $0 == 0x2D }
-        if isGood { return text.text }
+        if TopologySpec.isName(text.text) { return text.text }
         context.error(
             text.position,
             "'\(text.shown)' is no name for a topology; it has a-z, 0-9 and -, and begins with a letter"

@@ -151,8 +151,8 @@ final class RuleChangeRig {
         try read(RuleSetTopics.ruleSets(group)) { record in
             if let key = record.keyText { _ = history.take(key: key, value: record.value) }
         }
-        let board = RuleSetBoard(epoch: 0, try spec(history, 0))
-        for activation in history.activations { board.activate(epoch: activation.epoch, try spec(history, activation.epoch)) }
+        let board = RuleSetBoard(RuleSet(epoch: 0, spec: try spec(history, 0)))
+        for activation in history.activations { board.activate(RuleSet(epoch: activation.epoch, spec: try spec(history, activation.epoch))) }
         var switches: [Int32: [SwitchedReplay.Switch]] = [:]
         try read(RuleSetTopics.acknowledgements(group)) { record in
             guard let key = record.keyText, !key.hasPrefix("prepared/"), let value = record.value else { return }

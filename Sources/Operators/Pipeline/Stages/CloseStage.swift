@@ -152,7 +152,7 @@ final class CloseStage {
             due = takeDue(rule, at: end, source, task)
             test(rule, due, closing, at: end, source, task) { id, _, isCleared in note(id, false, isCleared) }
         }
-                turn(turning, rule, closing, at: end, source, task, &outbox)
+        turn(turning, rule, closing, at: end, source, task, &outbox)
         guard let place = rule.sources.firstIndex(of: source) else { return }
         for id in due where task.rules[rule.index].isRaised(id) {
             task.rules[rule.index].timers[place].set(id, to: rules.nextLook(rule, id, source, task))
