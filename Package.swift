@@ -47,6 +47,10 @@ let package = Package(
         system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
         system("CLzma", pkgConfig: "liblzma", apt: "liblzma-dev"),
         system("CMicrohttpd", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
+        system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
+        system("COpenssl", pkgConfig: "openssl", apt: "libssl-dev"),
+        system("CCrypt", pkgConfig: "libcrypt", apt: "libcrypt-dev"),
+        system("CSqlite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
         system("CSimdjsonLibrary", pkgConfig: "simdjson", apt: "libsimdjson-dev"),
         .target(
             name: "CSimdjson",
@@ -60,6 +64,8 @@ let package = Package(
         // Layer 1: vocabulary.
         library("Base", c: ["CMalloc"]),
         library("Records", uses: ["Base"]),
+        library("Security", uses: ["Base"], c: ["COpenssl", "CCrypt"]),
+        library("Http", uses: ["Base"], c: ["CCurl"]),
         // Layer 2: contracts and pure logic.
         library("State", uses: ["Base", "Records"], c: ["CPrefetch"]),
         library("Models", uses: ["Base"], c: ["CKernels"]),
@@ -70,18 +76,27 @@ let package = Package(
         library("Operators", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Formats", "Models"]),
         library(
             "Connectors",
-            uses: ["Base", "Records", "Topology", "Dataflow"],
+            uses: ["Base", "Records", "Topology", "Dataflow", "Security"],
             c: ["CRdkafka", "CHiredis", "CZlib", "CLzma"]
         ),
         library("Runtime", uses: ["Base", "Records", "Dataflow"]),
+        // What follows committed topics, at its own pace: mail, SMS, webhooks, HBase.
+        library("Outlets", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Http", "Security"]),
         // Layer 4: composition.
         library(
             "Engine",
             uses: [
                 "Base", "Records", "State", "Topology", "Dataflow", "Formats", "Models", "Operators",
-                "Connectors", "Runtime",
+                "Connectors", "Runtime", "Http", "Security", "Outlets",
             ],
             c: ["CMicrohttpd"]
+        ),
+        library(
+            "Console",
+            uses: [
+                "Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Outlets", "Http", "Security",
+            ],
+            c: ["CSqlite"]
         ),
         // Beside the engine, which imports neither: what feeds it, what shows it, what measures it.
         library("Marketplace", uses: ["Base", "Records", "Dataflow", "Connectors"]),
@@ -100,12 +115,23 @@ let package = Package(
         // Layer 5: the command.
         .executableTarget(
             name: "millrace",
-            dependencies: ["Base", "Records", "Topology", "Models", "Connectors", "Engine", "Marketplace", "Simulation", "Demo", "Bench"],
+            dependencies: [
+                "Base", "Records", "Topology", "Models", "Connectors", "Http", "Security", "Outlets", "Engine", "Console",
+                "Marketplace", "Simulation", "Demo", "Bench",
+            ],
             swiftSettings: policy
         ),
         // Tests: one suite per library, then the suites that cross them.
         tests("BaseTests", uses: ["Base"]),
         tests("RecordsTests", uses: ["Base", "Records"]),
+        tests("SecurityTests", uses: ["Base", "Security"]),
+        tests("HttpTests", uses: ["Base", "Http"]),
+        tests("OutletsTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Http", "Security", "Outlets"]),
+        tests(
+            "ConsoleTests",
+            uses: [
+                "Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Outlets", "Http", "Security", "Console",
+            ]),
         tests("StateTests", uses: ["Base", "Records", "State"]),
         tests("ModelsTests", uses: ["Base", "Models", "CKernels"], exclude: ["Fixtures", "fixtures.py"]),
         tests(

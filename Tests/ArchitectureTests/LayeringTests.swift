@@ -21,7 +21,10 @@ import Testing
             let uses = call[..<end].components(separatedBy: "\"").enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
             table[name] = Set(uses.dropFirst())
         }
-        table["millrace"] = ["Base", "Records", "Topology", "Models", "Connectors", "Engine", "Marketplace", "Simulation", "Demo", "Bench"]
+        table["millrace"] = [
+            "Base", "Records", "Topology", "Models", "Connectors", "Http", "Security", "Outlets", "Engine", "Console",
+            "Marketplace", "Simulation", "Demo", "Bench",
+        ]
         return table
     }
 
