@@ -57,6 +57,8 @@ package struct TopologySpec: Sendable {
     package var epoch: Int64?
     /// Keys per task that the state bounds are computed for.
     package var keys: Int
+    /// What people change, in the order of the file.
+    package var parameters: [ParameterSpec] = []
     /// What steps score with.
     package var models: [ModelSpec] = []
     /// Topics that records go through to another partition; empty until `repartitioned()`.
@@ -76,6 +78,7 @@ package struct TopologySpec: Sendable {
         case "dead-letter": return "dead letters"
         case "late": return "late records"
         case "state-changelog": return "state"
+        case "audit": return "what was changed, by whom"
         case "rulesets", "ruleset-acks": return "rules that change while they run"
         case let rest: return rest.hasSuffix("-repartition") ? "repartitioned records" : nil
         }

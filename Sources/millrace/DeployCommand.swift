@@ -30,6 +30,9 @@ enum DeployCommand: Command {
                                started them must start them again (systemd, Kubernetes, `millrace worker`)
           --reason TEXT        why, for those who look at it later
           --author NAME        who; default: $USER
+          --policy FILE        the workers' policy, where they have one (`millrace rules --help`)
+          --key FILE           the author's private key, which signs the change; --holder NAME if it is somebody's who speaks
+                               for the author
           --group NAME         the workers' consumer group instead of the topology's name
           --timeout S          how long to wait for the tasks, each time; default 10
           --set name=value     a parameter of the topology
@@ -42,6 +45,7 @@ enum DeployCommand: Command {
     static let options: [String: Arguments.Kind] = [
         "--bootstrap-server": .value, "--status": .flag, "--rollback": .flag, "--dry-run": .flag, "--undeploy": .flag, "--pool": .value, "--begin-empty": .flag, "--restart": .flag, "--reason": .value,
         "--author": .value, "--group": .value, "--timeout": .value, "--set": .values, "--json": .flag,
+        "--policy": .value, "--key": .value, "--holder": .value,
     ].merging(KafkaArguments.options) { $1 }
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -59,7 +63,7 @@ enum DeployCommand: Command {
         if arguments.has("--dry-run") == false, let deployments, deployments[spec.name]?.isWanted != true {
             if let started = try begin(text, spec, settings, arguments) { return started }
         }
-        var deployment = try RuleSetDeployment(settings)
+        var deployment = try RuleSetDeployment(settings, policy: try RulesCommand.policy(arguments))
         let current = deployment.history.text(ofEpoch: deployment.history.epoch)?.read().spec
         if let current {
             if current.logic == spec.logic, current.ruleset == spec.ruleset {
@@ -104,7 +108,7 @@ enum DeployCommand: Command {
         }
         while true {
             var deployment: RuleSetDeployment
-            do throws(Fault) { deployment = try RuleSetDeployment(settings) } catch {
+            do throws(Fault) { deployment = try RuleSetDeployment(settings, policy: try RulesCommand.policy(arguments)) } catch {
                 try wait(error)
                 continue
             }
@@ -134,7 +138,16 @@ enum DeployCommand: Command {
         let start = monotonicNanoseconds()
         let previous = deployment.history.epoch
         let timeout = Int64(try arguments.integer("--timeout", in: 1...3600) ?? 10) * 1000
+        let author = arguments.value("--author") ?? getenv("USER").map { String(cString: $0) } ?? "unknown"
+        let signer = try RulesCommand.signer(arguments, author)
         let answers = try deployment.prepare(text, spec.ruleset, milliseconds: timeout)
+        for answer in answers where answer.policy != deployment.policy?.hash {
+            throw Fault(
+                .user,
+                answer.policy == nil
+                    ? "\(answer.worker) has no policy, and --policy was given; start its worker with --policy too"
+                    : "\(answer.worker) goes by a policy of its own (\(answer.policy ?? "")); give the same file: --policy FILE")
+        }
         let refused = answers.filter { !$0.isPrepared }
         if !refused.isEmpty {
             var told: Set<String> = []
@@ -162,10 +175,21 @@ enum DeployCommand: Command {
         if previous == 0, former.count > 1 {
             throw Fault(.user, "the workers run different files: \(former.sorted().joined(separator: ", ")); nothing was changed")
         }
+        let reason = arguments.value("--reason") ?? ""
+        try deployment.refresh()
+        let missing = deployment.approvalsMissing(spec.ruleset, author: author)
+        if missing > 0 {
+            if !deployment.history.proposals.contains(where: { $0.ruleset == spec.ruleset && $0.author == author }) {
+                try deployment.ask(spec.ruleset, author: author, reason: reason, at: SystemClock().nowMilliseconds)
+            }
+            throw Fault(
+                .external,
+                "\(missing) more must approve it: `millrace rules approve \(spec.name) \(spec.ruleset.prefix(19)) --author NAME "
+                    + "--key FILE --policy FILE`; then deploy it again. Nothing was changed")
+        }
         let epoch = try deployment.activate(
-            spec.ruleset, logic: spec.logic, after: previous, former: former.first,
-            author: arguments.value("--author") ?? getenv("USER").map { String(cString: $0) } ?? "unknown",
-            reason: arguments.value("--reason") ?? "", at: SystemClock().nowMilliseconds)
+            spec.ruleset, logic: spec.logic, after: previous, former: former.first, author: author, reason: reason,
+            at: SystemClock().nowMilliseconds, signer: signer)
         let acknowledgements = try deployment.wait(for: epoch, milliseconds: way == .restart ? max(timeout, 60_000) : timeout)
         try deployment.refresh()
         return report(
@@ -204,7 +228,7 @@ enum DeployCommand: Command {
     // MARK: Parts
 
     /// A topology by its name, or a file that says it.
-    private static func topologyName(_ arguments: Arguments) throws(Fault) -> String {
+    static func topologyName(_ arguments: Arguments) throws(Fault) -> String {
         let words = arguments.files.filter { Int64($0) == nil }
         guard words.count == 1 else { throw Fault(.user, "the name of one topology is expected, like merchant-risk") }
         guard words[0].hasSuffix(".yaml") || words[0].contains("/") else { return words[0] }
@@ -212,13 +236,13 @@ enum DeployCommand: Command {
         return spec.name
     }
 
-    private static func connect(
+    static func connect(
         _ arguments: Arguments, topology: String, _ kafka: [String: String] = [:]
     ) throws(Fault) -> RuleSetDeployment {
-        try RuleSetDeployment(settings(arguments, topology: topology, kafka))
+        try RuleSetDeployment(settings(arguments, topology: topology, kafka), policy: RulesCommand.policy(arguments))
     }
 
-    private static func settings(
+    static func settings(
         _ arguments: Arguments, topology: String, _ kafka: [String: String] = [:]
     ) throws(Fault) -> KafkaSettings {
         guard let servers = arguments.value("--bootstrap-server") else {

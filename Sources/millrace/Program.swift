@@ -6,6 +6,8 @@ enum Program {
         RunCommand.self,
         WorkerCommand.self,
         DeployCommand.self,
+        RulesCommand.self,
+        AuditCommand.self,
         PlanCommand.self,
         BacktestCommand.self,
         ReplayCommand.self,

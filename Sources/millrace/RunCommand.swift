@@ -33,6 +33,8 @@ enum RunCommand: Command {
           --snapshot-interval S     seconds between snapshots of a task; default 30
           --new-topic SOURCE        the source's topic is another one than its state was made from (made anew, or another
                                     name): read it where the source's `start` says; windows and alerts stay
+          --policy FILE             who may change the rules while they run, and who must agree (`millrace rules --help`); without
+                                    it, whoever may write to the topic of rule sets
           --leave                   every end is for good: for workers whose names do not last (no disk, no --instance-id)
           --grace S                 seconds that draining may take; then it ends as it is, with exit code 1; default 25
         \(KafkaArguments.help)
@@ -46,7 +48,7 @@ enum RunCommand: Command {
     static let options: [String: Arguments.Kind] = [
         "--bootstrap-server": .value, "--group": .value, "--instance-id": .value, "--state": .value, "--snapshot-interval": .value, "--lanes": .value,
         "--redis": .value, "--metrics-port": .value, "--metrics-address": .value, "--commit-interval": .value, "--max-task-idle": .value,
-        "--new-topic": .values, "--grace": .value, "--leave": .flag, "--dry-run": .flag, "--execute": .flag, "--set": .values,
+        "--new-topic": .values, "--grace": .value, "--policy": .value, "--leave": .flag, "--dry-run": .flag, "--execute": .flag, "--set": .values,
     ].merging(KafkaArguments.options) { $1 }
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -89,6 +91,7 @@ enum RunCommand: Command {
         options.metricsPort = try arguments.integer("--metrics-port", in: 0...65_535).map { UInt16($0) }
         options.metricsAddress = arguments.value("--metrics-address") ?? options.metricsAddress
         options.graceMilliseconds = Int64(try arguments.integer("--grace", in: 1...3600) ?? 25) * 1000
+        if let file = arguments.value("--policy") { options.policy = try ApprovalPolicy.read(file: file) }
         options.newTopics = Set(arguments.all("--new-topic"))
         let sources = spec.repartitioned(prefix: settings.group).sources.map(\.name)
         for name in options.newTopics.sorted() where !sources.contains(name) {

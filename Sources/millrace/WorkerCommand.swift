@@ -20,6 +20,7 @@ enum WorkerCommand: Command {
           --metrics-address IP      listen elsewhere than on 127.0.0.1
           --lanes N                 threads of each topology
           --redis URL               for Redis sinks that name none
+          --policy FILE             who may change rules while they run, as of `millrace run`; for all topologies
           --leave                   every end of a topology is for good
           --grace S                 seconds that draining may take; default 25
         \(KafkaArguments.help)
@@ -28,7 +29,7 @@ enum WorkerCommand: Command {
         """
     static let options: [String: Arguments.Kind] = [
         "--bootstrap-server": .value, "--pool": .value, "--state": .value, "--metrics-port": .value, "--metrics-address": .value,
-        "--lanes": .value, "--redis": .value, "--leave": .flag, "--grace": .value,
+        "--lanes": .value, "--redis": .value, "--leave": .flag, "--grace": .value, "--policy": .value,
     ].merging(KafkaArguments.options) { $1 }
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -48,7 +49,8 @@ enum WorkerCommand: Command {
         let grace = try arguments.integer("--grace", in: 1...3600) ?? 25
         options.graceMilliseconds = Int64(grace + 5) * 1000
         options.words = ["--grace", "\(grace)"]
-        for option in ["--redis", "--kafka-config"] {
+        if let file = arguments.value("--policy") { _ = try ApprovalPolicy.read(file: file) }
+        for option in ["--redis", "--kafka-config", "--policy"] {
             if let value = arguments.value(option) { options.words += [option, value] }
         }
         if let lanes = try arguments.integer("--lanes", in: 1...256) { options.words += ["--lanes", "\(lanes)"] }

@@ -16,6 +16,8 @@ package struct RuleSetDeployment {
         package var worker: String
         /// The rules that the worker goes by.
         package var former: String
+        /// Hash of the policy by which it judges activations; nil: none.
+        package var policy: String?
         package var reasons: [String]
     }
 
@@ -33,16 +35,20 @@ package struct RuleSetDeployment {
     }
 
     private let kafka: KafkaSettings
+    /// As the workers hold it, by which it is known which activations count.
+    package let policy: ApprovalPolicy?
     /// Tasks of the topology: partitions of its sources.
     package let tasks: Int
-    package private(set) var history = RuleSetHistory()
+    package private(set) var history: RuleSetHistory
     /// By key, the newest value.
     private var acknowledgements: [String: String] = [:]
     private let reader: KafkaReader
 
     /// Reads what there is. `kafka.group`: the group of the topology's workers.
-    package init(_ kafka: KafkaSettings) throws(Fault) {
+    package init(_ kafka: KafkaSettings, policy: ApprovalPolicy? = nil) throws(Fault) {
         self.kafka = kafka
+        self.policy = policy
+        history = RuleSetHistory(policy, group: kafka.group)
         let admin = try KafkaAdmin(kafka)
         try admin.checkReachable()
         let topic = RuleSetTopics.acknowledgements(kafka.group)
@@ -60,7 +66,7 @@ package struct RuleSetDeployment {
 
     /// Reads what there is by now.
     package mutating func refresh() throws(Fault) {
-        var history = RuleSetHistory()
+        var history = RuleSetHistory(policy, group: kafka.group)
         try KafkaReader(kafka, topic: RuleSetTopics.ruleSets(kafka.group)).readToEnd { record in
             if let key = record.keyText { _ = history.take(key: key, value: record.value) }
         }
@@ -110,7 +116,7 @@ package struct RuleSetDeployment {
                         task: task, isPrepared: try node["state"].text == "prepared",
                         way: try node.optional("way").flatMap { (way) throws(Fault) in ChangePlan.Way(rawValue: try way.text) } ?? .none,
                         worker: try node["worker"].text,
-                        former: try node["former"].text, reasons: try node.optional("reasons")?.texts ?? []))
+                        former: try node["former"].text, policy: try node.optional("policy")?.text, reasons: try node.optional("reasons")?.texts ?? []))
             }
             if answers.count == tasks || monotonicNanoseconds() > deadline { return answers }
             usleep(20_000)
@@ -119,12 +125,14 @@ package struct RuleSetDeployment {
 
     // MARK: Activating
 
-    /// Makes a text the next epoch, if the newest one still is `previous`. `former`: the rules of epoch 0, if that is it.
+    /// Makes a text the next epoch, if the newest one still is `previous`, with the approvals that it has. `former`: the
+    /// rules of epoch 0, if that is it. `signer`: whose key vouches for `author`, where there is a policy.
     package mutating func activate(
-        _ ruleset: String, logic: String, after previous: Int64, former: String?, author: String, reason: String, at: Int64
+        _ ruleset: String, logic: String, after previous: Int64, former: String?, author: String, reason: String, at: Int64,
+        signer: RuleSetSigner? = nil
     ) throws(Fault) -> Int64 {
         // Who opens the publisher last is the only one who can write, and reads what was written before.
-        let publisher = try KafkaPublisher(kafka, name: "\(kafka.group)-rulesets")
+        let publisher = try KafkaPublisher(kafka, name: RuleSetTopics.publisher(kafka.group))
         try refresh()
         guard history.epoch == previous else {
             let other = history.activations.last
@@ -133,14 +141,81 @@ package struct RuleSetDeployment {
                 "somebody else was first: \(other?.author ?? "") has activated epoch \(history.epoch) (\(other?.reason ?? "")); look at "
                     + "it, and deploy again")
         }
-        let activation = RuleSetActivation(
+        var activation = RuleSetActivation(
             epoch: previous + 1, previous: previous, ruleset: ruleset, logic: logic, former: previous == 0 ? former : nil,
             author: author, reason: reason, at: CivilTime.string(at))
+        let isBack = history.wasActive(ruleset)
+        if let signer {
+            activation.signature = try signer.sign(activation.statement(group: kafka.group))
+            activation.approvals = history.proposals.first { $0.ruleset == ruleset && $0.author == author }?.approvals ?? []
+        }
+        if let refusal = policy?.refusal(of: activation, group: kafka.group, after: history) {
+            throw Fault(.user, "the workers would not take it: \(refusal); nothing was changed")
+        }
+        var audit = try AuditLog(kafka)
+        let agreed = activation.approvals.map(\.by).joined(separator: ", ")
         try publisher.publish([
             KafkaPublisher.Record(
-                topic: RuleSetTopics.ruleSets(kafka.group), partition: 0, key: activation.key, value: activation.json)
+                topic: RuleSetTopics.ruleSets(kafka.group), partition: 0, key: activation.key, value: activation.json),
+            audit.next(
+                by: author, isBack ? "roll-back" : "activate",
+                [
+                    ("epoch", "\(activation.epoch)"), ("ruleset", ruleset), ("logic", logic), ("approvers", agreed), ("reason", reason),
+                ], at: at),
         ])
         return activation.epoch
+    }
+
+    // MARK: Approvals
+
+    /// How many more people have to agree before `author` may activate a text; 0 without a policy.
+    package func approvalsMissing(_ ruleset: String, author: String) -> Int {
+        guard let policy, let spec = history.texts[ruleset]?.read().spec else { return 0 }
+        if history.wasActive(ruleset), policy.people[author]?.duties.contains(.operator) == true { return 0 }
+        let agreed = history.proposals.first { $0.ruleset == ruleset && $0.author == author }?.approvals ?? []
+        return max(0, policy.approvals(for: spec) - Set(agreed.map(\.by)).count)
+    }
+
+    /// Asks others to agree to a text, which was written (`prepare`).
+    package mutating func ask(_ ruleset: String, author: String, reason: String, at: Int64) throws(Fault) {
+        let proposal = RuleSetProposal(
+            previous: history.epoch, ruleset: ruleset, author: author, reason: reason, at: CivilTime.string(at))
+        try publish(
+            proposal.key, proposal.json, by: author, "propose",
+            [("after", "\(proposal.previous)"), ("ruleset", ruleset), ("reason", reason)], at)
+    }
+
+    /// Agrees to a proposal that is open. Throws if the policy does not let `person`.
+    package mutating func approve(_ ruleset: String, by person: String, signer: RuleSetSigner, at: Int64) throws(Fault) {
+        guard let proposal = history.proposals.first(where: { $0.ruleset == ruleset }) else {
+            throw Fault(.user, "\(ruleset) is not proposed as the epoch behind \(history.epoch)")
+        }
+        if proposal.author == person { throw Fault(.user, "\(person) has written it; somebody else must approve it") }
+        let time = CivilTime.string(at)
+        let statement = RuleSetApproval.statement(
+            group: kafka.group, previous: proposal.previous, ruleset: ruleset, author: proposal.author, by: person, at: time)
+        let approval = RuleSetApproval(by: person, at: time, signature: try signer.sign(statement))
+        if let policy {
+            guard policy.people[person]?.duties.contains(.approver) == true else {
+                throw Fault(.user, "\(person) is no approver of the policy")
+            }
+            if let mistake = policy.mistake(approval.signature, by: person, over: statement) { throw Fault(.user, mistake) }
+        }
+        try publish(
+            RuleSetProposal.approvalKey(previous: proposal.previous, ruleset: ruleset, by: person),
+            RuleSetProposal.approvalJson(approval, of: proposal), by: person, "approve",
+            [("after", "\(proposal.previous)"), ("ruleset", ruleset), ("author", proposal.author)], at)
+    }
+
+    /// Writes a record beside the audit's, and takes it.
+    private mutating func publish(
+        _ key: String, _ value: String, by person: String, _ action: String, _ details: [(name: String, value: String)], _ at: Int64
+    ) throws(Fault) {
+        var audit = try AuditLog(kafka)
+        try audit.append(
+            by: person, action: action, details: details, at: at,
+            with: [KafkaPublisher.Record(topic: RuleSetTopics.ruleSets(kafka.group), partition: 0, key: key, value: value)])
+        try refresh()
     }
 
     /// What tasks have said of an epoch, by task.

@@ -24,6 +24,8 @@ final class RuleSetFollower: Sendable {
         var history: RuleSetHistory
         /// The rules that lanes go by, as they were read.
         var current: TopologySpec
+        /// Hash of the policy by which activations are judged; nil: none.
+        let policy: String?
         /// Texts that were proposed and not activated, the newest last.
         var proposals: [Proposal] = []
         /// Opened when there is something to say, which is seldom at the start.
@@ -53,11 +55,11 @@ final class RuleSetFollower: Sendable {
     ///
     /// - Returns: the follower, and the topology as it is to run, before it is partitioned.
     static func open(
-        _ kafka: KafkaSettings, own: RuleSetText, spec: TopologySpec, partitions: Int, worker: String, stopping: StopSignal,
+        _ kafka: KafkaSettings, own: RuleSetText, policy: ApprovalPolicy?, spec: TopologySpec, partitions: Int, worker: String, stopping: StopSignal,
         statuses: @escaping @Sendable () -> [LaneStatus], onFault: @escaping @Sendable (Fault) -> Void
     ) throws(Fault) -> (follower: RuleSetFollower, spec: TopologySpec) {
         let reader = try KafkaReader(kafka, topic: RuleSetTopics.ruleSets(kafka.group))
-        var history = RuleSetHistory()
+        var history = RuleSetHistory(policy, group: kafka.group)
         // What was proposed while nobody was there to answer.
         var open: (offset: Int64, ruleset: String)?
         try reader.readToEnd { record in
@@ -66,6 +68,7 @@ final class RuleSetFollower: Sendable {
             case .void(let reason): Log.warning("rules: \(reason)")
             case .text(let ruleset): open = (record.offset, ruleset)
             case .activation: open = nil
+            case .proposal: break
             }
         }
         var current = spec
@@ -88,7 +91,7 @@ final class RuleSetFollower: Sendable {
             first.epoch = 0
             board.remember(RuleSet(epoch: 0, spec: running(first, partitions, kafka.group)))
         }
-        var state = State(reader: reader, history: history, current: current)
+        var state = State(reader: reader, history: history, current: current, policy: policy?.hash)
         if history.epoch == 0, history.texts[spec.ruleset] == nil { state.unnoted = own }
         if let open { state.proposals = [Proposal(offset: open.offset, ruleset: open.ruleset)] }
         let follower = RuleSetFollower(
@@ -177,6 +180,7 @@ final class RuleSetFollower: Sendable {
                 let answer = self.answer(to: ruleset, offset, state)
                 state.proposals.append(Proposal(offset: offset, ruleset: ruleset, answer: answer))
             case .activation(let activation): try activate(activation, &state)
+            case .proposal: break
             }
         }
         try tell(&state)
@@ -202,6 +206,7 @@ final class RuleSetFollower: Sendable {
         json.member("epoch", state.history.epoch)
         json.member("former", state.current.ruleset)
         json.member("worker", worker)
+        if let policy = state.policy { json.member("policy", policy) }
         do throws(Fault) {
             let plan = try check(ruleset, state)
             json.member("state", plan.way == .none ? "refused" : "prepared")

@@ -8,6 +8,8 @@ package struct RuleSetHistory: Sendable {
     package enum Event: Equatable, Sendable {
         case text(ruleset: String)
         case activation(RuleSetActivation)
+        /// A text is proposed for approval, or approved.
+        case proposal(ruleset: String)
         /// It does not count, and why.
         case void(String)
     }
@@ -17,7 +19,13 @@ package struct RuleSetHistory: Sendable {
     /// Ascending by epoch, from 1.
     package private(set) var activations: [RuleSetActivation] = []
 
-    package init() {}
+    /// What was proposed to become the epoch behind the newest, with approvals, in the order of the topic.
+    package private(set) var proposals: [RuleSetProposal] = []
+    private let policy: ApprovalPolicy?
+    private let group: String
+
+    /// `policy`: by which activations are judged; nil: all that follow on count.
+    package init(_ policy: ApprovalPolicy? = nil, group: String = "") { (self.policy, self.group) = (policy, group) }
 
     /// 0: the rules are those of the file that the workers were started with.
     package var epoch: Int64 { activations.last?.epoch ?? 0 }
@@ -29,11 +37,18 @@ package struct RuleSetHistory: Sendable {
         epoch == 0 ? activations.first?.former : activations.first { $0.epoch == epoch }?.ruleset
     }
 
+    /// True if these were the rules at some time, be it before the first activation.
+    package func wasActive(_ ruleset: String) -> Bool {
+        activations.contains { $0.ruleset == ruleset || $0.former == ruleset }
+    }
+
     /// Takes a record; `value` nil: a tombstone.
     package mutating func take(key: String, value: UnsafeBufferPointer<UInt8>?) -> Event {
         do throws(Fault) {
             if key.hasPrefix("text/") { return try takeText(key, value) }
             if key.hasPrefix("activation/") { return try takeActivation(key, value) }
+            if key.hasPrefix("proposal/") { return try takeProposal(key, value) }
+            if key.hasPrefix("approval/") { return try takeApproval(key, value) }
             return .void("'\(key.prefix(100))' is no key of a rule set")
         } catch {
             return .void("\(key.prefix(100)): \(error.detail)")
@@ -64,7 +79,36 @@ package struct RuleSetHistory: Sendable {
                     + "somebody else was first")
         }
         guard texts[activation.ruleset] != nil else { return .void("\(key): \(activation.ruleset) is not known") }
+        if let refusal = policy?.refusal(of: activation, group: group, after: self) {
+            return .void("\(key) by \(activation.author) does not count: \(refusal)")
+        }
         activations.append(activation)
+        proposals = []
         return .activation(activation)
+    }
+
+    private mutating func takeProposal(_ key: String, _ value: UnsafeBufferPointer<UInt8>?) throws(Fault) -> Event {
+        guard let value, value.count <= Limits.ruleSetBytesMax else { return .void("\(key): no proposal") }
+        let proposal = try RuleSetProposal(value)
+        guard proposal.key == key else { return .void("\(key): the record says \(proposal.key)") }
+        // Those for other epochs are history, or wait for a rollback that is none.
+        guard proposal.previous == epoch, texts[proposal.ruleset] != nil else { return .proposal(ruleset: proposal.ruleset) }
+        proposals.removeAll { $0.ruleset == proposal.ruleset }
+        if proposals.count < Limits.ruleSetsRemembered { proposals.append(proposal) }
+        return .proposal(ruleset: proposal.ruleset)
+    }
+
+    private mutating func takeApproval(_ key: String, _ value: UnsafeBufferPointer<UInt8>?) throws(Fault) -> Event {
+        guard let value, value.count <= Limits.ruleSetBytesMax else { return .void("\(key): no approval") }
+        let (previous, ruleset, approval) = try RuleSetProposal.readApproval(value)
+        guard RuleSetProposal.approvalKey(previous: previous, ruleset: ruleset, by: approval.by) == key else {
+            return .void("\(key): the record is of \(approval.by)")
+        }
+        guard previous == epoch, let place = proposals.firstIndex(where: { $0.ruleset == ruleset }) else {
+            return .proposal(ruleset: ruleset)
+        }
+        proposals[place].approvals.removeAll { $0.by == approval.by }
+        if proposals[place].approvals.count < Limits.ruleSetsRemembered { proposals[place].approvals.append(approval) }
+        return .proposal(ruleset: ruleset)
     }
 }

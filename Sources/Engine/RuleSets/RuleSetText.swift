@@ -70,6 +70,9 @@ package struct RuleSetActivation: Equatable, Sendable {
     package var reason: String
     /// ISO 8601.
     package var at: String
+    /// Who agreed; the author's signature. None where no policy asks for them.
+    package var approvals: [RuleSetApproval] = []
+    package var signature: RuleSetSignature?
 
     package init(
         epoch: Int64, previous: Int64, ruleset: String, logic: String, former: String? = nil, author: String, reason: String,
@@ -81,9 +84,34 @@ package struct RuleSetActivation: Equatable, Sendable {
 
     package var key: String { "activation/\(epoch)" }
 
+    /// What the author signs.
+    func statement(group: String) -> [UInt8] {
+        var json = JsonWriter()
+        json.beginObject()
+        json.member("statement", "activation")
+        json.member("group", group)
+        writeMembers(&json)
+        json.endObject()
+        return Array(json.string.utf8)
+    }
+
     package var json: String {
         var json = JsonWriter()
         json.beginObject()
+        writeMembers(&json)
+        if !approvals.isEmpty {
+            json.name("approvers")
+            json.list(approvals) { $1.write(&$0) }
+        }
+        if let signature {
+            json.name("signature")
+            signature.write(&json)
+        }
+        json.endObject()
+        return json.string
+    }
+
+    private func writeMembers(_ json: inout JsonWriter) {
         json.member("epoch", epoch)
         json.member("previous", previous)
         json.member("ruleset", ruleset)
@@ -92,8 +120,6 @@ package struct RuleSetActivation: Equatable, Sendable {
         json.member("author", author)
         json.member("reason", reason)
         json.member("at", at)
-        json.endObject()
-        return json.string
     }
 
     init(_ value: UnsafeBufferPointer<UInt8>) throws(Fault) {
@@ -106,5 +132,7 @@ package struct RuleSetActivation: Equatable, Sendable {
         author = try node["author"].text
         reason = try node["reason"].text
         at = try node["at"].text
+        for node in try node.optional("approvers")?.list ?? [] { approvals.append(try RuleSetApproval(node)) }
+        signature = try node.optional("signature").map { (node) throws(Fault) in try RuleSetSignature(node) }
     }
 }

@@ -8,12 +8,19 @@ package enum RuleSetTopics {
     /// Which task goes on with which; as many partitions as there are tasks, compacted.
     package static func acknowledgements(_ group: String) -> String { "\(group)-ruleset-acks" }
 
+    /// What was done to the rules, by whom; one partition, kept for good.
+    package static func audit(_ group: String) -> String { "\(group)-audit" }
+    /// The name under which one at a time may publish to them.
+    static func publisher(_ group: String) -> String { "\(group)-rulesets" }
+
     package static func plans(_ group: String, partitions: Int) -> [KafkaTopicPlan] {
         // Every alert names its rules, so their texts stay.
         let compacted = ["cleanup.policy": "compact"]
         return [
             KafkaTopicPlan(name: ruleSets(group), partitions: 1, configuration: compacted),
             KafkaTopicPlan(name: acknowledgements(group), partitions: partitions, configuration: compacted),
+            KafkaTopicPlan(
+                name: audit(group), partitions: 1, configuration: ["cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"]),
         ]
     }
 }

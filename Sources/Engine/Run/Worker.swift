@@ -44,6 +44,8 @@ package final class Worker: Sendable {
         package var graceMilliseconds: Int64 = 25_000
         /// The file of the topology, whose rules may then be changed while it runs; nil: they may not.
         package var text: RuleSetText?
+        /// By which changes of the rules are judged; nil: whoever may write to the topic may change them.
+        package var policy: ApprovalPolicy?
         /// For topologies whose source generates.
         package var generator: SourceGenerator?
 
@@ -257,7 +259,7 @@ package final class Worker: Sendable {
     private func followRules() throws(Fault) {
         guard changesRules, let text = options.text else { return }
         let opened = try RuleSetFollower.open(
-            options.kafka, own: text, spec: spec, partitions: partitionCount, worker: name, stopping: stopping,
+            options.kafka, own: text, policy: options.policy, spec: spec, partitions: partitionCount, worker: name, stopping: stopping,
             statuses: { [board] in board.lanes },
             onFault: { [self] fault in
                 faults.withLock { $0.append(fault) }

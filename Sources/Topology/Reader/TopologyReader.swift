@@ -57,7 +57,7 @@ private struct FileReader {
                 example: "topology: merchant-risk"
             )
         else { return nil }
-        readParameters(mapping, parameters)
+        let declared = readParameters(mapping, parameters)
         let name = readName(mapping)
         let guarantee = mapping["guarantee"].flatMap {
             context.choice($0, "guarantee", ["exactly-once", "at-least-once"])
@@ -80,6 +80,7 @@ private struct FileReader {
             ruleset: ruleset(),
             keys: keys ?? Limits.keysPerTaskDefault
         )
+        spec.parameters = declared
         readNodes(mapping, zone: zone, isZoneKnown: mapping["zone"] == nil || zone != nil, into: &spec)
         guard !context.hasErrors else { return nil }
         warnOfUnusedParameters()
@@ -132,60 +133,30 @@ private struct FileReader {
 
     // MARK: Parameters
 
-    private func readParameters(_ mapping: MappingReader, _ given: [String: String]) {
+    private func readParameters(_ mapping: MappingReader, _ given: [String: String]) -> [ParameterSpec] {
+        var specs: [ParameterSpec] = []
         if let node = mapping["parameters"] {
             for entry in context.named(node, "parameters", example: "parameters: { spike: 5 }") {
                 guard context.checkName(entry, "parameter") else { continue }
                 // Declared also after a mistake, so that its uses are no mistakes.
-                let value = parameterValue(entry, isGiven: given[entry.key] != nil)
+                let given = given[entry.key].map { ScalarText(text: $0, position: start, columns: []) }
+                let (value, spec) = ParameterReader(context: context).read(entry, given: given)
                 context.parameters[entry.key] = .init(value: value, position: entry.keyPosition)
+                specs.append(spec)
             }
         }
         let declared = context.parameters.keys.sorted()
-        for (name, value) in given.sorted(by: { $0.key < $1.key }) {
-            if context.parameters[name] == nil {
-                let hint =
-                    declared.isEmpty
-                    ? "; the file declares no parameters" : NearestName.hint(name, among: declared)
-                context.error(
-                    mapping.keyPosition("parameters"),
-                    "--set \(name): no parameter '\(name)'\(hint)"
-                )
-            }
-            context.parameters[name]?.value = ScalarText(text: value, position: start, columns: [])
+        for name in given.keys.sorted() where context.parameters[name] == nil {
+            let hint =
+                declared.isEmpty
+                ? "; the file declares no parameters" : NearestName.hint(name, among: declared)
+            context.error(
+                mapping.keyPosition("parameters"),
+                "--set \(name): no parameter '\(name)'\(hint)"
+            )
         }
         context.hasParameters = true
-    }
-
-    private func parameterValue(_ entry: YamlEntry, isGiven: Bool) -> ScalarText? {
-        let example = "\(entry.key): 5"
-        guard case .mapping = entry.value.content else {
-            return context.scalar(entry.value, entry.key, example: example)
-        }
-        guard
-            let mapping = MappingReader(
-                entry.value,
-                "parameter \(entry.key)",
-                keys: ["default", "description"],
-                at: entry.keyPosition,
-                context,
-                example: example
-            )
-        else { return nil }
-        if let node = mapping["description"] {
-            _ = context.scalar(node, "description", example: "description: ...")
-        }
-        if mapping["default"] == nil, isGiven {
-            return ScalarText(text: "", position: entry.keyPosition, columns: [])
-        }
-        guard mapping.isGiven("default") else {
-            context.error(
-                entry.keyPosition,
-                "parameter \(entry.key) has no default; give --set \(entry.key)=VALUE, or write default: 5"
-            )
-            return nil
-        }
-        return mapping["default"].flatMap { context.scalar($0, "default", example: "default: 5") }
+        return specs
     }
 
     private func warnOfUnusedParameters() {
@@ -280,7 +251,7 @@ private struct FileReader {
         guard let root = YamlReader.read(variant.text, file: context.file).root,
             let mapping = MappingReader(root, "the topology", keys: Self.keys, at: start, context, example: "topology: merchant-risk")
         else { return [] }
-        readParameters(mapping, variant.parameters)
+        _ = readParameters(mapping, variant.parameters)
         return entries(mapping, "rules", example: "rules: { big: \(RuleReader.example) }").compactMap { entry in
             guard var rule = reader.read(entry) else { return nil }
             rule.alertName = rule.name

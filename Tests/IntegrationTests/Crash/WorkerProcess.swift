@@ -12,6 +12,7 @@ final class WorkerProcess {
         var redis: String?
         /// A fault that debug builds plant: `MILLRACE_PLANT`.
         var plant: String?
+        var extra: [String] = []
     }
 
     enum Ending: Equatable, CustomStringConvertible {
@@ -59,6 +60,7 @@ final class WorkerProcess {
         if let redis = setup.redis { words += ["--redis", redis] }
         words += ["--state", state]
         for (name, value) in setup.parameters.sorted(by: { $0.key < $1.key }) { words += ["--set", "\(name)=\(value)"] }
+        words += setup.extra
         return words
     }
 

@@ -56,21 +56,21 @@ final class RuleChangeRig {
         text(burst: random.next() % 4 == 0 ? nil : 2 + Int(random.next() % 6), usual: 1 + Int(random.next() % 5))
     }
 
-    func startWorker(_ name: String) throws -> WorkerProcess {
+    func startWorker(_ name: String, _ extra: [String] = []) throws -> WorkerProcess {
         let worker = WorkerProcess(
             name,
             WorkerProcess.Setup(
-                topology: "\(program.folder)/start.yaml", folder: program.folder, bootstrapServers: bootstrapServers, parameters: [:]))
+                topology: "\(program.folder)/start.yaml", folder: program.folder, bootstrapServers: bootstrapServers, parameters: [:], extra: extra))
         try worker.start()
         return worker
     }
 
     private var number = 0
 
-    func deploy(_ text: String) throws -> Program.Result {
+    func deploy(_ text: String, _ extra: String = "") throws -> Program.Result {
         number += 1
         try program.write("\(number).yaml", text)
-        return try program.shell("$MILLRACE deploy \(number).yaml --bootstrap-server \(bootstrapServers) --timeout 20")
+        return try program.shell("$MILLRACE deploy \(number).yaml --bootstrap-server \(bootstrapServers) --timeout 20 \(extra)")
     }
 
     func deployInBackground(_ text: String) throws -> Process {
