@@ -81,7 +81,9 @@ let package = Package(
         ),
         library("Runtime", uses: ["Base", "Records", "Dataflow"]),
         // What follows committed topics, at its own pace: mail, SMS, webhooks, HBase.
-        library("Outlets", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Http", "Security"]),
+        library(
+            "Outlets",
+            uses: ["Base", "Records", "Models", "Topology", "Dataflow", "Connectors", "Http", "Security"]),
         // Layer 4: composition.
         library(
             "Engine",
@@ -126,7 +128,7 @@ let package = Package(
         tests("RecordsTests", uses: ["Base", "Records"]),
         tests("SecurityTests", uses: ["Base", "Security"]),
         tests("HttpTests", uses: ["Base", "Http"]),
-        tests("OutletsTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Http", "Security", "Outlets"]),
+        tests("OutletsTests", uses: ["Base", "Records", "Models", "Topology", "Dataflow", "Connectors", "Http", "Security", "Outlets"]),
         tests(
             "ConsoleTests",
             uses: [

@@ -13,6 +13,8 @@ package struct HttpRequest: Sendable {
     package var credentials: String?
     /// A file of certificates to trust in place of the system's.
     package var certificateAuthority: String?
+    /// `host:port:address`: where the URL's host is, in place of what its name says.
+    package var pinned: String?
 
     package init(
         _ method: String, _ url: String, headers: [String] = [], body: [UInt8]? = nil, credentials: String? = nil,
@@ -85,6 +87,12 @@ package final class HttpClient {
         // `Expect: 100-continue` costs a second where a server does not know it.
         for header in request.headers + ["Expect:"] { list = curl_slist_append(list, header) }
         mr_curl_set_pointer(handle, CURLOPT_HTTPHEADER, list)
+        var places: UnsafeMutablePointer<curl_slist>?
+        defer { curl_slist_free_all(places) }
+        if let pinned = request.pinned {
+            places = curl_slist_append(places, pinned)
+            mr_curl_set_pointer(handle, CURLOPT_RESOLVE, places)
+        }
         var reason = [CChar](repeating: 0, count: Int(CURL_ERROR_SIZE))
         let code = reason.withUnsafeMutableBufferPointer { reason in
             mr_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, reason.baseAddress)

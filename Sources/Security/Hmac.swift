@@ -12,3 +12,10 @@ package enum Hmac {
         return digest
     }
 }
+
+/// Comparison in a time that says nothing of where the first difference is.
+package enum SecretText {
+    package static func isEqual(_ a: [UInt8], _ b: [UInt8]) -> Bool {
+        a.count == b.count && CRYPTO_memcmp(a, b, a.count) == 0
+    }
+}

@@ -10,6 +10,7 @@ enum Program {
         AuditCommand.self,
         PlanCommand.self,
         BacktestCommand.self,
+        NotifyCommand.self,
         ReplayCommand.self,
         GuessCommand.self,
         LintCommand.self,

@@ -39,13 +39,26 @@ package final class KafkaReader: BroadcastReader {
         }
     }
 
-    package enum Start: Sendable { case beginning, end }
+    package enum Start: Sendable {
+        case beginning, end
+        /// The next offset of each partition; those that are not named begin at their beginning. What lies outside of the
+        /// log is taken to its nearest end, and `moved` says so.
+        case at([Int32: Int64])
+    }
+
+    /// A position that the log does not have (any more), and where reading begins instead.
+    package struct Move: Equatable, Sendable {
+        package var partition: Int32
+        package var from: Int64
+        package var to: Int64
+    }
 
     private static let readToEndMilliseconds: Int64 = 30_000
 
     private let client: KafkaClient
     private let topic: String
     private let queue: OpaquePointer
+    package private(set) var moved: [Move] = []
     private var atEnd: [Bool]
     private let messages: UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>
     private static let capacity = 1000
@@ -74,10 +87,17 @@ package final class KafkaReader: BroadcastReader {
         let list = rd_kafka_topic_partition_list_new(Int32(count))
         defer { rd_kafka_topic_partition_list_destroy(list) }
         for partition in 0..<Int32(count) {
+            var from = Int64(RD_KAFKA_OFFSET_BEGINNING)
+            switch start {
+            case .beginning: break
             // An explicit end: a logical one is looked up later, and records would slip in between.
-            let from =
-                start == .beginning
-                ? Int64(RD_KAFKA_OFFSET_BEGINNING) : try client.offsets(topic, partition).upperBound
+            case .end: from = try client.offsets(topic, partition).upperBound
+            case .at(let positions):
+                guard let position = positions[partition] else { break }
+                let range = try client.offsets(topic, partition)
+                from = position > range.upperBound ? range.lowerBound : max(position, range.lowerBound)
+                if from != position { moved.append(Move(partition: partition, from: position, to: from)) }
+            }
             rd_kafka_topic_partition_list_add(list, topic, partition).pointee.offset = from
         }
         rd_kafka_assign(client.handle, list)

@@ -1,0 +1,83 @@
+import Base
+import Models
+
+extension NotifyMachine {
+    /// Goes on with what was kept, by the keys and values of `Outputs.changes`. What was under way is tried again under its id; whether
+    /// it was taken is not known.
+    package mutating func restore(_ state: [String: [UInt8]], _ now: Int64) throws(Fault) {
+        for (key, value) in state.sorted(by: { $0.key < $1.key }) {
+            let kind = key.prefix { $0 != "\u{1F}" }
+            let node: DocumentNode
+            do throws(Fault) {
+                node = DocumentNode(try JsonDocument.read(value))
+                try restore(String(kind), node)
+            } catch {
+                throw Fault(.external, "the state of the notifier has a record that it cannot read: '\(key.prefix(100))': \(error.detail)")
+            }
+        }
+        for id in sends.keys {
+            guard var send = sends[id] else { continue }
+            if send.isInFlight {
+                // The end of this process was no fault of theirs.
+                send.tries = max(0, send.tries - 1)
+                send.isInFlight = false
+                send.next = now
+                sends[id] = send
+            }
+            timers.set(.send(id), at: send.next)
+        }
+        for (contact, known) in limits {
+            let limits = config.channels[contact.channel]?.limits ?? []
+            var settled = known
+            for _ in 0..<known.pending { settled.end(at: now + Self.unknownMargin, counts: true, limits) }
+            self.limits[contact] = settled
+        }
+        for group in groups.values { setTimer(of: group, config.route(named: group.key.route), now) }
+        for watch in watches.values { timers.set(.watch(watch.id), at: watch.due) }
+        for contact in boxes.keys {
+            boxes[contact]?.entries.sort { $0.number < $1.number }
+            setTimer(of: contact)
+        }
+        for (channel, address) in disabled where config.channels[channel]?.url.map(Self.address) != address {
+            disabled[channel] = nil
+            keep("disabled\u{1F}\(channel)", nil)
+        }
+    }
+
+    private mutating func restore(_ kind: String, _ node: DocumentNode) throws(Fault) {
+        switch kind {
+        case "group":
+            let group = try AlertGroup(node)
+            groups[group.key] = group
+        case "held":
+            let entry = try HeldAlert(node)
+            boxes[entry.contact, default: HeldBox()].entries.append(entry)
+            boxes[entry.contact, default: HeldBox()].next = max(boxes[entry.contact]?.next ?? 0, entry.number + 1)
+        case "more":
+            guard let contact = NotifyContact(try node["contact"].text) else { throw node.mistake("a contact") }
+            boxes[contact, default: HeldBox()].more = try node["more"].integer
+        case "watch":
+            let watch = try EscalationWatch(node)
+            watches[watch.id] = watch
+        case "send":
+            let send = try PendingSend(node)
+            sends[send.message.id] = send
+        case "try":
+            // Behind its send, by the order of keys.
+            let id = try node["id"].text
+            try sends[id]?.takeTry(node)
+        case "limits":
+            guard let contact = NotifyContact(try node["contact"].text) else { throw node.mistake("a contact") }
+            limits[contact] = SlidingLimits(
+                log: try node["log"].integers.map { Int64($0) }, pending: try node["pending"].integer)
+        case "storm":
+            var window = StormWindow(start: Int64(try node["start"].integer))
+            window.count = try node["count"].integer
+            window.isStorm = try node["storm"].bool
+            storms[try node["route"].text] = window
+        case "disabled":
+            disabled[try node["channel"].text] = try node["address"].text
+        default: throw node.mistake("a kind of state that this version knows")
+        }
+    }
+}
