@@ -154,7 +154,9 @@ let package = Package(
             exclude: ["State/Fixtures", "Models"]),
         tests(
             "IntegrationTests",
-            uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Marketplace", "millrace"],
+            uses: [
+                "Base", "Records", "Topology", "Dataflow", "Connectors", "Security", "Outlets", "Engine", "Marketplace", "millrace",
+            ],
             exclude: ["Crash/topology.yaml"]
         ),
         tests("SimulationTests", uses: ["Base", "Simulation"]),

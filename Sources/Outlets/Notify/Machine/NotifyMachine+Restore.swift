@@ -27,9 +27,11 @@ extension NotifyMachine {
             timers.set(.send(id), at: send.next)
         }
         for (contact, known) in limits {
-            let limits = config.channels[contact.channel]?.limits ?? []
+            let channel = config.channels[contact.channel]
             var settled = known
-            for _ in 0..<known.pending { settled.end(at: now + Self.unknownMargin, counts: true, limits) }
+            // As if the tries had gone on to their timeout: the other side may not have noticed that nobody listens.
+            let end = now + (channel?.timeout ?? 0) + Self.unknownMargin
+            for _ in 0..<known.pending { settled.end(at: end, counts: true, channel?.limits ?? []) }
             self.limits[contact] = settled
         }
         for group in groups.values { setTimer(of: group, config.route(named: group.key.route), now) }

@@ -70,6 +70,9 @@ package struct NotifyMachine {
     /// Alerts that contacts are yet to be told of.
     package var heldCount: Int { boxes.values.reduce(0) { $0 + $1.entries.count + $1.more } }
 
+    /// Alerts that wait for others of their customer and risk.
+    package var gatheredCount: Int { groups.values.reduce(0) { $0 + $1.pending.count } }
+
     package mutating func advance(to now: Int64) {
         while let timer = timers.pop(until: now) {
             switch timer {

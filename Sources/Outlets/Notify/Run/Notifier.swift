@@ -96,7 +96,7 @@ package final class Notifier {
         try inputs.readDispositions(into: &machine)
         Log.info(
             "notify: topology '\(options.topology)', alerts of \(options.alertTopics.joined(separator: ", ")); \(machine.sends.count) "
-                + "messages to send, \(machine.heldCount) alerts held")
+                + "messages to send, \(machine.gatheredCount) alerts gathered, \(machine.heldCount) held")
         let pool = SenderPool(config, clock: clock)
         defer { pool.close() }
         try loop(&machine, inputs, journal, pool)
@@ -147,6 +147,7 @@ private struct NotifyReport {
         counts = machine.counts
         Log.info(
             "notify: \(counts.alerts) alerts (\(counts.repeated) repeated), \(counts.messages) messages, \(counts.delivered) delivered, "
-                + "\(counts.undelivered) given up, \(machine.sends.count) to send, \(machine.heldCount) alerts held")
+                + "\(counts.undelivered) given up, \(machine.sends.count) to send, \(machine.gatheredCount) alerts gathered, \(machine.heldCount) held"
+                + (counts.unreadable > 0 ? ", \(counts.unreadable) records were no alerts" : ""))
     }
 }

@@ -56,7 +56,7 @@ package final class ChannelSender {
             ], body: body)
         request.certificateAuthority = hook.certificateAuthority
         let response = try answer(request)
-        return Self.outcome(response, now: clock.nowMilliseconds)
+        return Self.outcome(response.status, response.headers, now: clock.nowMilliseconds)
     }
 
     /// The same for the same message. `type`, `timestamp` and `data` as Standard Webhooks has them.
@@ -73,15 +73,15 @@ package final class ChannelSender {
     }
 
     /// Any status of HTTP, by what senders of Standard Webhooks do with it. Redirects are not followed.
-    package static func outcome(_ response: HttpResponse, now: Int64) -> SendOutcome {
-        switch response.status {
-        case 200..<300: return SendOutcome(.delivered, code: response.status)
+    package static func outcome(_ status: Int, _ headers: [String: String], now: Int64) -> SendOutcome {
+        switch status {
+        case 200..<300: return SendOutcome(.delivered, code: status)
         case 410: return SendOutcome(.gone, code: 410, text: "410 Gone: the endpoint wants no more")
         case 408, 425, 429, 500...:
-            let after = response.headers["retry-after"].flatMap { RetryAfter.milliseconds($0, now: now) }
-            return SendOutcome(.refused, code: response.status, text: "status \(response.status)", retryAfter: after)
-        case 300..<400: return SendOutcome(.dead, code: response.status, text: "status \(response.status): redirects are not followed")
-        default: return SendOutcome(.dead, code: response.status, text: "status \(response.status)")
+            let after = headers["retry-after"].flatMap { RetryAfter.milliseconds($0, now: now) }
+            return SendOutcome(.refused, code: status, text: "status \(status)", retryAfter: after)
+        case 300..<400: return SendOutcome(.dead, code: status, text: "status \(status): redirects are not followed")
+        default: return SendOutcome(.dead, code: status, text: "status \(status)")
         }
     }
 
@@ -106,7 +106,7 @@ package final class ChannelSender {
             "POST", sms.url, headers: sms.headers, body: Self.smsBody(sms, message, phone: phone, text: text))
         request.certificateAuthority = sms.certificateAuthority
         let response = try answer(request)
-        var outcome = Self.outcome(response, now: clock.nowMilliseconds)
+        var outcome = Self.outcome(response.status, response.headers, now: clock.nowMilliseconds)
         outcome.parts = SmsLength.parts(text)
         guard outcome.verdict == .delivered else { return outcome }
         outcome.receipt = sms.receipt.flatMap { JsonPlace.text($0, in: response.body) }
