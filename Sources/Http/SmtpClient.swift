@@ -31,7 +31,9 @@ package final class SmtpClient {
     private static let isReady: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
     package init(timeoutMilliseconds: Int = 10_000) throws(Fault) {
-        guard Self.isReady, let handle = curl_easy_init() else { throw Fault(.external, "smtp: libcurl does not start") }
+        guard Self.isReady, let handle = curl_easy_init() else {
+            throw Fault(.external, "smtp: libcurl does not start")
+        }
         self.handle = handle
         self.timeoutMilliseconds = timeoutMilliseconds
     }
@@ -40,7 +42,10 @@ package final class SmtpClient {
 
     /// The server's last code: 250 where it took the mail. Throws where there was none (`Fault.Kind.external`).
     package func send(_ message: SmtpMessage) throws(Fault) -> Int {
-        guard !([message.from, message.url] + message.to).contains(where: { $0.utf8.contains { $0 == 10 || $0 == 13 || $0 == 0 } })
+        guard
+            !([message.from, message.url] + message.to).contains(where: {
+                $0.utf8.contains { $0 == 10 || $0 == 13 || $0 == 0 }
+            })
         else { throw Fault(.user, "smtp: a line end in an address") }
         curl_easy_reset(handle)
         mr_curl_set_text(handle, CURLOPT_URL, message.url)
@@ -83,8 +88,10 @@ package final class SmtpClient {
         mr_curl_get_long(handle, CURLINFO_RESPONSE_CODE, &status)
         if code == CURLE_OK || status >= 400 { return status }
         if code == CURLE_LOGIN_DENIED { return 535 }
-        let detail = reason[0] == 0
-            ? String(cString: curl_easy_strerror(code)) : reason.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        let detail =
+            reason[0] == 0
+            ? String(cString: curl_easy_strerror(code))
+            : reason.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
         throw Fault(.external, "smtp: \(message.url): \(detail)")
     }
 }

@@ -9,12 +9,15 @@ package enum StandardWebhook {
 
     /// Of a header: a signature by each secret, so that a receiver that knows any of them is content.
     package static func signatures(id: String, seconds: Int64, body: [UInt8], secrets: [[UInt8]]) -> String {
-        secrets.map { "v1,\(Base64Text.encode(signature(id: id, seconds: seconds, body: body, secret: $0)))" }.joined(separator: " ")
+        secrets.map { "v1,\(Base64Text.encode(signature(id: id, seconds: seconds, body: body, secret: $0)))" }
+            .joined(separator: " ")
     }
 
     /// The bytes of `whsec_…`: 24 to 64 of them in base64; nil: it is none.
     package static func secret(_ text: String) -> [UInt8]? {
-        guard text.hasPrefix("whsec_"), let bytes = Base64Text.decode(String(text.dropFirst(6))) else { return nil }
+        guard text.hasPrefix("whsec_"), let bytes = Base64Text.decode(String(text.dropFirst(6))) else {
+            return nil
+        }
         return (24...64).contains(bytes.count) ? bytes : nil
     }
 }

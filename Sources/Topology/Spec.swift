@@ -80,6 +80,7 @@ package struct TopologySpec: Sendable {
         case "state-changelog": return "state"
         case "audit": return "what was changed, by whom"
         case "rulesets", "ruleset-acks": return "rules that change while they run"
+        case "outbox", "deliveries", "undelivered", "dispositions", "notify-state": return "telling people of alerts"
         case let rest: return rest.hasSuffix("-repartition") ? "repartitioned records" : nil
         }
     }

@@ -42,8 +42,10 @@ enum NotifyCommand: Command {
                    --topology Topologies/marketplace/topology.yaml
         """
     static let options: [String: Arguments.Kind] = [
-        "--bootstrap-server": .value, "--config": .value, "--topology": .value, "--topic": .values, "--group": .value, "--from": .value,
-        "--alert": .value, "--alert-file": .value, "--undelivered": .flag, "--all": .flag, "--set": .values, "--json": .flag,
+        "--bootstrap-server": .value, "--config": .value, "--topology": .value, "--topic": .values,
+        "--group": .value, "--from": .value,
+        "--alert": .value, "--alert-file": .value, "--undelivered": .flag, "--all": .flag, "--set": .values,
+        "--json": .flag,
     ].merging(KafkaArguments.options) { $1 }
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -56,14 +58,18 @@ enum NotifyCommand: Command {
         case "log": return try log(words, arguments)
         case "resend": return try resend(words, arguments)
         case let word?:
-            throw Fault(.user, "'\(word)' is nothing that notify does: check, who, test, log, resend; without any, it runs")
+            throw Fault(
+                .user,
+                "'\(word)' is nothing that notify does: check, who, test, log, resend; without any, it runs")
         }
     }
 
     // MARK: Running
 
     private static func serve(_ arguments: Arguments) throws(Fault) -> Int32 {
-        guard let path = arguments.value("--config") else { throw Fault(.user, "--config is missing, like --config deploy/notify.yaml") }
+        guard let path = arguments.value("--config") else {
+            throw Fault(.user, "--config is missing, like --config deploy/notify.yaml")
+        }
         guard let config = try config(path) else { return ExitCode.usage }
         var kafka: [String: String] = [:]
         var name: String?
@@ -73,13 +79,23 @@ enum NotifyCommand: Command {
             kafka = spec.kafka
             name = spec.name
             if topics.isEmpty {
-                for sink in spec.sinks { if case .alerts = sink.input, let topic = sink.topic, !topics.contains(topic) { topics.append(topic) } }
-                if topics.isEmpty { throw Fault(.user, "\(file): no sink publishes alerts to a topic; name one: --topic risk-alerts") }
+                for sink in spec.sinks {
+                    if case .alerts = sink.input, let topic = sink.topic, !topics.contains(topic) {
+                        topics.append(topic)
+                    }
+                }
+                if topics.isEmpty {
+                    throw Fault(
+                        .user, "\(file): no sink publishes alerts to a topic; name one: --topic risk-alerts")
+                }
             }
         }
-        guard let first = topics.first else { throw Fault(.user, "whose alerts? --topology FILE, or --topic TOPIC") }
+        guard let first = topics.first else {
+            throw Fault(.user, "whose alerts? --topology FILE, or --topic TOPIC")
+        }
         var options = Notifier.Options(
-            kafka: try settings(arguments, kafka), topology: arguments.value("--group") ?? name ?? first, alertTopics: topics)
+            kafka: try settings(arguments, kafka), topology: arguments.value("--group") ?? name ?? first,
+            alertTopics: topics)
         switch arguments.value("--from") ?? "earliest" {
         case "earliest": options.startsAtEnd = false
         case "latest": options.startsAtEnd = true
@@ -91,7 +107,9 @@ enum NotifyCommand: Command {
         return ExitCode.done
     }
 
-    private static func settings(_ arguments: Arguments, _ topology: [String: String] = [:]) throws(Fault) -> KafkaSettings {
+    private static func settings(_ arguments: Arguments, _ topology: [String: String] = [:]) throws(Fault)
+        -> KafkaSettings
+    {
         guard let servers = arguments.value("--bootstrap-server") else {
             throw Fault(.user, "--bootstrap-server is missing, like --bootstrap-server 127.0.0.1:9092")
         }
@@ -109,7 +127,9 @@ enum NotifyCommand: Command {
 
     private static func configPath(_ words: [String], _ arguments: Arguments) throws(Fault) -> String {
         let paths = words + arguments.all("--config")
-        guard paths.count == 1 else { throw Fault(.user, "one configuration is expected, like deploy/notify.yaml") }
+        guard paths.count == 1 else {
+            throw Fault(.user, "one configuration is expected, like deploy/notify.yaml")
+        }
         return paths[0]
     }
 
@@ -136,22 +156,33 @@ enum NotifyCommand: Command {
             put(json.string)
         } else {
             for diagnostic in diagnostics { say("\(diagnostic)") }
-            if let config { put("\(path): \(config.routes.flatMap(\.all).count) routes, \(config.channels.count) channels, \(config.people.count) people") }
+            if let config {
+                put(
+                    "\(path): \(config.routes.flatMap(\.all).count) routes, \(config.channels.count) channels, \(config.people.count) people"
+                )
+            }
         }
         return config == nil ? ExitCode.usage : ExitCode.done
     }
 
     private static func who(_ words: [String], _ arguments: Arguments) throws(Fault) -> Int32 {
-        guard let path = arguments.value("--alert-file") else { throw Fault(.user, "--alert-file is missing: a file with an alert's JSON") }
+        guard let path = arguments.value("--alert-file") else {
+            throw Fault(.user, "--alert-file is missing: a file with an alert's JSON")
+        }
         guard let config = try config(try configPath(words, arguments)) else { return ExitCode.usage }
         let now = SystemClock().nowMilliseconds
-        for (index, line) in try FileText.read(path).split(separator: "\n").enumerated() where !line.allSatisfy(\.isWhitespace) {
+        for (index, line) in try FileText.read(path).split(separator: "\n").enumerated()
+        where !line.allSatisfy(\.isWhitespace) {
             var bytes = Array(line.utf8)
             let alert: AlertBrief
             do throws(Fault) {
-                alert = try bytes.withUnsafeMutableBufferPointer { (buffer) throws(Fault) in try AlertBrief(UnsafeBufferPointer(buffer), key: nil) }
+                alert = try bytes.withUnsafeMutableBufferPointer { (buffer) throws(Fault) in
+                    try AlertBrief(UnsafeBufferPointer(buffer), key: nil)
+                }
             } catch { throw Fault(.user, "\(path):\(index + 1): \(error.detail)") }
-            for told in WhoIsTold.of(alert, config, now: now) { put(arguments.has("--json") ? told.json : told.text) }
+            for told in WhoIsTold.of(alert, config, now: now) {
+                put(arguments.has("--json") ? told.json : told.text)
+            }
         }
         return ExitCode.done
     }
@@ -166,10 +197,16 @@ enum NotifyCommand: Command {
         if contacts.isEmpty, let person = config.people[words[0]] {
             contacts = person.channels.map { NotifyContact(person: words[0], channel: $0) }
         }
-        if contacts.isEmpty, let contact = NotifyContact(words[0]), config.isKnown(contact) { contacts = [contact] }
+        if contacts.isEmpty, let contact = NotifyContact(words[0]), config.isKnown(contact) {
+            contacts = [contact]
+        }
         guard !contacts.isEmpty else {
-            let known = config.routes.flatMap(\.all).map(\.name) + config.people.keys.sorted() + config.channels.keys.sorted()
-            throw Fault(.user, "there is no route or recipient '\(words[0])'\(NearestName.hint(words[0], among: known))")
+            let known =
+                config.routes.flatMap(\.all).map(\.name) + config.people.keys.sorted()
+                + config.channels.keys.sorted()
+            throw Fault(
+                .user,
+                "there is no route or recipient '\(words[0])'\(NearestName.hint(words[0], among: known))")
         }
         var code = ExitCode.done
         for contact in contacts {
@@ -190,7 +227,9 @@ enum NotifyCommand: Command {
                 json.endObject()
                 put(json.string)
             } else {
-                put("\(contact): \(isDelivered ? "delivered" : outcome.text) (\(outcome.code), \(outcome.milliseconds) ms)")
+                put(
+                    "\(contact): \(isDelivered ? "delivered" : outcome.text) (\(outcome.code), \(outcome.milliseconds) ms)"
+                )
             }
         }
         return code
@@ -200,13 +239,17 @@ enum NotifyCommand: Command {
 
     private static func group(_ arguments: Arguments) throws(Fault) -> String {
         if let group = arguments.value("--group") { return group }
-        if let file = arguments.value("--topology"), let spec = try arguments.topology(file) { return spec.name }
+        if let file = arguments.value("--topology"), let spec = try arguments.topology(file) {
+            return spec.name
+        }
         if let topic = arguments.all("--topic").first { return topic }
         throw Fault(.user, "of which topology? --group NAME, or --topology FILE")
     }
 
     private static func log(_ words: [String], _ arguments: Arguments) throws(Fault) -> Int32 {
-        guard words.isEmpty else { throw Fault(.user, "'\(words[0])': log takes options only: --alert ID, --undelivered") }
+        guard words.isEmpty else {
+            throw Fault(.user, "'\(words[0])': log takes options only: --alert ID, --undelivered")
+        }
         let group = try group(arguments)
         let settings = try settings(arguments)
         if arguments.has("--undelivered") {
@@ -218,20 +261,28 @@ enum NotifyCommand: Command {
         }
         for entry in try DeliveryLog.tries(settings, topology: group, alert: arguments.value("--alert")) {
             let text = entry.text.isEmpty ? "" : ": \(entry.text)"
-            put(arguments.has("--json") ? entry.json
-                : "\(entry.at) \(entry.status) \(entry.id) to \(entry.recipient), try \(entry.tries), \(entry.code), \(entry.milliseconds) ms\(text)")
+            put(
+                arguments.has("--json")
+                    ? entry.json
+                    : "\(entry.at) \(entry.status) \(entry.id) to \(entry.recipient), try \(entry.tries), \(entry.code), \(entry.milliseconds) ms\(text)"
+            )
         }
         return ExitCode.done
     }
 
     private static func resend(_ words: [String], _ arguments: Arguments) throws(Fault) -> Int32 {
-        guard words.isEmpty == arguments.has("--all") else { throw Fault(.user, "resend takes ids of undelivered messages, or --all") }
+        guard words.isEmpty == arguments.has("--all") else {
+            throw Fault(.user, "resend takes ids of undelivered messages, or --all")
+        }
         let group = try group(arguments)
         let settings = try settings(arguments)
         let letters = try DeliveryLog.letters(settings, topology: group).filter { $0.message != nil }
         let chosen = arguments.has("--all") ? letters : letters.filter { words.contains($0.id) }
         let missing = words.filter { word in !letters.contains { $0.id == word } }
-        if let first = missing.first { throw Fault(.user, "no undelivered message '\(first)'; millrace notify log --undelivered lists them") }
+        if let first = missing.first {
+            throw Fault(
+                .user, "no undelivered message '\(first)'; millrace notify log --undelivered lists them")
+        }
         let by = getenv("USER").map { String(cString: $0) } ?? "unknown"
         try DeliveryLog.resend(chosen, settings, topology: group, by: by, now: SystemClock().nowMilliseconds)
         if arguments.has("--json") {

@@ -31,7 +31,9 @@ package struct AcknowledgementLink: Sendable {
 
     /// nil: for no alert, or for too many.
     package func make(alerts: [String], recipient: String, now: Int64) -> String? {
-        token(alerts: alerts, recipient: recipient, now: now).map { "\(base)\(base.contains("?") ? "&" : "?")token=\($0)" }
+        token(alerts: alerts, recipient: recipient, now: now).map {
+            "\(base)\(base.contains("?") ? "&" : "?")token=\($0)"
+        }
     }
 
     package func token(alerts: [String], recipient: String, now: Int64) -> String? {
@@ -42,14 +44,21 @@ package struct AcknowledgementLink: Sendable {
 
     package func verify(_ token: String, now: Int64) throws(Refusal) -> Claim {
         let parts = token.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 2, token.utf8.count <= 4096, let claim = Base64Text.decode(String(parts[0]), url: true),
-            let signature = Base64Text.decode(String(parts[1]), url: true), SecretText.isEqual(signature, self.signature(claim))
+        guard parts.count == 2, token.utf8.count <= 4096,
+            let claim = Base64Text.decode(String(parts[0]), url: true),
+            let signature = Base64Text.decode(String(parts[1]), url: true),
+            SecretText.isEqual(signature, self.signature(claim))
         else { throw .forged }
-        let lines = String(decoding: claim, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        let lines = String(decoding: claim, as: UTF8.self).split(
+            separator: "\n", omittingEmptySubsequences: false
+        ).map(String.init)
         guard lines.count >= 3, let expiresAt = Int64(lines[0]) else { throw .forged }
         guard now < expiresAt else { throw .expired }
-        return Claim(alerts: Array(lines[2...]), recipient: lines[1], expiresAt: expiresAt, id: String(parts[1]))
+        return Claim(
+            alerts: Array(lines[2...]), recipient: lines[1], expiresAt: expiresAt, id: String(parts[1]))
     }
 
-    private func signature(_ claim: [UInt8]) -> [UInt8] { Hmac.sha256(Array("millrace-ack-1\n".utf8) + claim, key: secret) }
+    private func signature(_ claim: [UInt8]) -> [UInt8] {
+        Hmac.sha256(Array("millrace-ack-1\n".utf8) + claim, key: secret)
+    }
 }

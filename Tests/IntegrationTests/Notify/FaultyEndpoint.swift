@@ -37,7 +37,9 @@ final class FaultyEndpoint: Sendable {
         var size = socklen_t(MemoryLayout<sockaddr_in>.size)
         let listener = listener
         let code = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listener, $0, size) | listen(listener, 128) | getsockname(listener, $0, &size) }
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, size) | listen(listener, 128) | getsockname(listener, $0, &size)
+            }
         }
         guard code == 0 else { throw Fault(.external, "no port: \(String(cString: strerror(errno)))") }
         port = in_port_t(bigEndian: address.sin_port)
@@ -68,14 +70,19 @@ final class FaultyEndpoint: Sendable {
         }
     }
 
-    private func take(_ place: Int) { requests.withLock { $0[place].takenAt = Int64(Date().timeIntervalSince1970 * 1000) } }
+    private func take(_ place: Int) {
+        requests.withLock { $0[place].takenAt = Int64(Date().timeIntervalSince1970 * 1000) }
+    }
 
     /// False: the connection is over.
     private func answer(_ connection: Int32, _ place: Int) -> Bool {
         let faults = faults.withLock { $0 }
         let (fails, kind) = random.withLock { ($0.next() % 100 < UInt64(faults.percent), $0.next() % 4) }
-        func write(_ status: String, _ headers: String = "", _ body: String = #"{"Code":"OK","BizId":"b1"}"#) -> Bool {
-            let text = Array("HTTP/1.1 \(status)\r\n\(headers)Content-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8)
+        func write(_ status: String, _ headers: String = "", _ body: String = #"{"Code":"OK","BizId":"b1"}"#)
+            -> Bool
+        {
+            let text = Array(
+                "HTTP/1.1 \(status)\r\n\(headers)Content-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8)
             return send(connection, text, text.count, Int32(MSG_NOSIGNAL)) == text.count
         }
         guard fails else {
@@ -102,18 +109,25 @@ final class FaultyEndpoint: Sendable {
         let end = Array("\r\n\r\n".utf8)
         while true {
             if let head = bytes.firstRange(of: end) {
-                let lines = String(decoding: bytes[..<head.lowerBound], as: UTF8.self).components(separatedBy: "\r\n")
+                let lines = String(decoding: bytes[..<head.lowerBound], as: UTF8.self).components(
+                    separatedBy: "\r\n")
                 var headers: [String: String] = [:]
                 for line in lines.dropFirst() {
                     let sides = line.split(separator: ":", maxSplits: 1)
-                    if sides.count == 2 { headers[sides[0].lowercased()] = sides[1].trimmingCharacters(in: .whitespaces) }
+                    if sides.count == 2 {
+                        headers[sides[0].lowercased()] = sides[1].trimmingCharacters(in: .whitespaces)
+                    }
                 }
                 let count = Int(headers["content-length"] ?? "0") ?? 0
                 if bytes.count - head.upperBound >= count {
                     let words = lines[0].split(separator: " ")
                     let body = Array(bytes[head.upperBound..<(head.upperBound + count)])
                     let at = Int64(Date().timeIntervalSince1970 * 1000)
-                    return (Request(path: words.count > 1 ? String(words[1]) : "", headers: headers, body: body, at: at), Array(bytes[(head.upperBound + count)...]))
+                    return (
+                        Request(
+                            path: words.count > 1 ? String(words[1]) : "", headers: headers, body: body,
+                            at: at), Array(bytes[(head.upperBound + count)...])
+                    )
                 }
             }
             let count = recv(connection, &part, part.count, 0)

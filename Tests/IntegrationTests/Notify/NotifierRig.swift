@@ -28,7 +28,9 @@ final class NotifierRig {
         starts += 1
         let process = Process()
         process.executableURL = URL(fileURLWithPath: WorkerProcess.program)
-        process.arguments = ["notify", "--bootstrap-server", cluster.bootstrapServers, "--config", config, "--topic", topic]
+        process.arguments = [
+            "notify", "--bootstrap-server", cluster.bootstrapServers, "--config", config, "--topic", topic,
+        ]
         process.currentDirectoryURL = URL(fileURLWithPath: program.folder)
         let path = try program.write("log-\(starts)", "")
         process.standardOutput = FileHandle.nullDevice
@@ -59,14 +61,17 @@ final class NotifierRig {
 
     /// Runs another of its commands.
     func call(_ words: String...) throws -> Program.Result {
-        try program.run(WorkerProcess.program, ["notify"] + words + ["--bootstrap-server", cluster.bootstrapServers, "--group", topic])
+        try program.run(
+            WorkerProcess.program,
+            ["notify"] + words + ["--bootstrap-server", cluster.bootstrapServers, "--group", topic])
     }
 
     func feed(_ alerts: [String: (severity: String, customer: String)]) throws {
         let feeder = try KafkaFeeder(cluster.settings(group: ""))
         let target = try feeder.topic(topic)
         for (id, alert) in alerts.sorted(by: { $0.key < $1.key }) {
-            try feeder.send(to: target, key: alert.customer, value: Self.alert(id, alert.severity, alert.customer))
+            try feeder.send(
+                to: target, key: alert.customer, value: Self.alert(id, alert.severity, alert.customer))
         }
         try feeder.flush()
     }
@@ -80,7 +85,9 @@ final class NotifierRig {
     /// Values of a topic, committed ones.
     func values(_ suffix: String) throws -> [String] {
         var values: [String] = []
-        try KafkaReader(cluster.settings(group: ""), topic: "\(topic)-\(suffix)").readToEnd { if let value = $0.valueText { values.append(value) } }
+        try KafkaReader(cluster.settings(group: ""), topic: "\(topic)-\(suffix)").readToEnd {
+            if let value = $0.valueText { values.append(value) }
+        }
         return values
     }
 }

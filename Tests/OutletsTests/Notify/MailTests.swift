@@ -65,12 +65,15 @@ import Testing
 
         func line() -> String {
             var bytes: [UInt8] = []
-            while let byte = pipe.fileHandleForReading.readData(ofLength: 1).first, byte != 10 { bytes.append(byte) }
+            while let byte = pipe.fileHandleForReading.readData(ofLength: 1).first, byte != 10 {
+                bytes.append(byte)
+            }
             return String(decoding: bytes, as: UTF8.self)
         }
     }
 
-    @Test(.enabled(if: Server.isThere, "skipped: no aiosmtpd for /usr/bin/python3 (Debian's python3-aiosmtpd)"))
+    @Test(
+        .enabled(if: Server.isThere, "skipped: no aiosmtpd for /usr/bin/python3 (Debian's python3-aiosmtpd)"))
     func aMailInChineseArrivesWhole() throws {
         let server = try Server()
         let text = """
@@ -83,26 +86,33 @@ import Testing
             routes: [{ name: all, to: [zhang/mail] }]
             link: { base: "https://millrace.bank.example/ack", secret: "${env:SECRET}" }
             """
-        let config = try #require(NotifyReaderTests.read(text).config, "\(NotifyReaderTests.read(text).diagnostics)")
+        let config = try #require(
+            NotifyReaderTests.read(text).config, "\(NotifyReaderTests.read(text).diagnostics)")
         let channel = try #require(config.channels["mail"])
         let sender = ChannelSender(config, channel, clock: ManualClock(1_764_300_000_000))
         var alert = NotifyReaderTests.alert("a1", .critical, customer: "深圳市长风贸易有限公司（跨境电商）一二三四五六七八九十")
         alert.message = "五分钟内成交 51,200.00 元 <b>& \"急\" 😀"
         func message(_ to: String) throws -> NotifyMessage {
             NotifyMessage(
-                topology: "t", route: "all", contact: try #require(NotifyContact(to)), kind: .alert, step: 0, createdAt: 1_764_300_000_000,
+                topology: "t", route: "all", contact: try #require(NotifyContact(to)), kind: .alert, step: 0,
+                createdAt: 1_764_300_000_000,
                 giveUpAt: 1_764_300_100_000, alerts: [alert])
         }
         let sent = try message("zhang/mail")
         #expect(sender.send(sent).verdict == .delivered)
-        let mail = try #require(try JSONSerialization.jsonObject(with: Data(server.line().utf8)) as? [String: Any])
+        let mail = try #require(
+            try JSONSerialization.jsonObject(with: Data(server.line().utf8)) as? [String: Any])
         func part(_ name: String) -> String { mail[name] as? String ?? "" }
         #expect(part("subject") == "[严重] 深圳市长风贸易有限公司（跨境电商）一二三四五六七八九十 fabricated-volume")
-        #expect(part("id") == "<\(sent.id)@bank.example>" && part("references") == "<thread-\(sent.thread ?? "")@bank.example>")
+        #expect(
+            part("id") == "<\(sent.id)@bank.example>"
+                && part("references") == "<thread-\(sent.thread ?? "")@bank.example>")
         #expect(part("from") == "risk@bank.example" && mail["to"] as? [String] == ["zhang@bank.example"])
         #expect(part("sender") == "风险监测中心 <risk@bank.example>" && part("who") == "张伟 <zhang@bank.example>")
         #expect(part("text").contains("处置措施：冻结额度") && part("text").contains(alert.message))
-        #expect(part("html").contains("&lt;b&gt;&amp; &quot;急&quot; 😀") && part("html").contains("<a href=\"https://millrace.bank.example/ack?token="))
+        #expect(
+            part("html").contains("&lt;b&gt;&amp; &quot;急&quot; 😀")
+                && part("html").contains("<a href=\"https://millrace.bank.example/ack?token="))
         #expect(part("date").hasPrefix("Fri, 28 Nov 2025 03:20:00"))
         #expect(mail["defects"] as? Int == 0 && mail["longest"] as? Int ?? 999 <= 200)
         // What the server says decides whether it is tried again.
@@ -112,7 +122,9 @@ import Testing
         #expect(busy.verdict == .refused && busy.code == 450)
         // TLS that was asked for and is not there is no mail in the clear.
         let strict = try #require(NotifyReaderTests.read(text.replacing(", tls: none", with: "")).config)
-        #expect(ChannelSender(strict, try #require(strict.channels["mail"]), clock: ManualClock(0)).send(sent).verdict != .delivered)
+        #expect(
+            ChannelSender(strict, try #require(strict.channels["mail"]), clock: ManualClock(0)).send(sent)
+                .verdict != .delivered)
         // An address that is not allowed is not reached, whatever the configuration says of its name.
         var closed = config
         closed.allowed = HostList()
@@ -125,15 +137,25 @@ import Testing
         var to = try #require(MailAddress("z@bank.example"))
         to.name = "Zhang\r\nBcc: x@y.z"
         let bytes = MailMessage.bytes(
-            from: from, to: to, subject: "a\r\nBcc: x@y.z", text: "b", id: "msg_1", thread: nil, milliseconds: 0)
+            from: from, to: to, subject: "a\r\nBcc: x@y.z", text: "b", id: "msg_1", thread: nil,
+            milliseconds: 0)
         let head = String(decoding: bytes, as: UTF8.self).components(separatedBy: "\r\n\r\n")[0]
         #expect(!head.components(separatedBy: "\r\n").contains { $0.hasPrefix("Bcc") })
-        for bad in ["a", "a@", "@b", "a@b@c", "a b@c.d", "a@b.c\r\nRCPT TO:<x@y.z>", "<a@b.c", "a@b.c>", "张@b.c"] { #expect(MailAddress(bad) == nil, "\(bad)") }
+        for bad in [
+            "a", "a@", "@b", "a@b@c", "a b@c.d", "a@b.c\r\nRCPT TO:<x@y.z>", "<a@b.c", "a@b.c>", "张@b.c",
+        ] { #expect(MailAddress(bad) == nil, "\(bad)") }
         let client = try SmtpClient()
         #expect(throws: Fault.self) {
-            try client.send(SmtpMessage(url: "smtp://127.0.0.1:1", requiresTls: false, from: "a@b.c", to: ["x@y.z>\r\nDATA"], bytes: []))
+            try client.send(
+                SmtpMessage(
+                    url: "smtp://127.0.0.1:1", requiresTls: false, from: "a@b.c", to: ["x@y.z>\r\nDATA"],
+                    bytes: []))
         }
-        #expect(throws: Fault.self) { try client.send(SmtpMessage(url: "file:///etc/passwd", requiresTls: false, from: "a@b.c", to: ["a@b.c"], bytes: [])) }
+        #expect(throws: Fault.self) {
+            try client.send(
+                SmtpMessage(
+                    url: "file:///etc/passwd", requiresTls: false, from: "a@b.c", to: ["a@b.c"], bytes: []))
+        }
     }
 
     @Test func whatStatusesMean() {

@@ -11,23 +11,24 @@ import Topology
     static let seeds: [UInt64] = Array(1...5)
 
     static func config(_ change: (inout NotifyConfig) -> Void = { _ in }) -> NotifyConfig {
-        var config = NotifyReaderTests.read(
-            """
-            allow: [127.0.0.1]
-            channels:
-              cases: { webhook: { url: "http://127.0.0.1:81/h", secret: "${env:SECRET}" } }
-              sms: { sms: { url: "http://127.0.0.1:81/s", body: '{"to":"{phone}","text":"{text}"}' } }
-              mail: { email: { url: "smtp://127.0.0.1", from: a@b.c, tls: none } }
-              desk: { popup: {} }
-            people:
-              zhang: { phone: "+8613800000000", mail: z@b.c }
-              li: { phone: "+8613900000000", mail: l@b.c, quiet: { zone: Asia/Shanghai, from: "22:00", to: "07:00" } }
-            routes:
-              - { name: machines, to: [cases, desk], continue: true }
-              - { name: people, to: [zhang/sms, li/mail] }
-            system: [zhang/mail]
-            """
-        ).config ?? NotifyConfig()
+        var config =
+            NotifyReaderTests.read(
+                """
+                allow: [127.0.0.1]
+                channels:
+                  cases: { webhook: { url: "http://127.0.0.1:81/h", secret: "${env:SECRET}" } }
+                  sms: { sms: { url: "http://127.0.0.1:81/s", body: '{"to":"{phone}","text":"{text}"}' } }
+                  mail: { email: { url: "smtp://127.0.0.1", from: a@b.c, tls: none } }
+                  desk: { popup: {} }
+                people:
+                  zhang: { phone: "+8613800000000", mail: z@b.c }
+                  li: { phone: "+8613900000000", mail: l@b.c, quiet: { zone: Asia/Shanghai, from: "22:00", to: "07:00" } }
+                routes:
+                  - { name: machines, to: [cases, desk], continue: true }
+                  - { name: people, to: [zhang/sms, li/mail] }
+                system: [zhang/mail]
+                """
+            ).config ?? NotifyConfig()
         change(&config)
         return config
     }
@@ -37,8 +38,12 @@ import Topology
     /// What each contact was told of, by what was accepted, posted, or given up in a letter.
     static func told(_ world: NotifyWorld) -> [String: Set<String>] {
         var told: [String: Set<String>] = [:]
-        for acceptance in world.accepted { told["\(acceptance.message.contact)", default: []].formUnion(acceptance.message.alerts.map(\.id)) }
-        for message in world.outbox where message.contact.channel == "desk" { told["desk", default: []].formUnion(message.alerts.map(\.id)) }
+        for acceptance in world.accepted {
+            told["\(acceptance.message.contact)", default: []].formUnion(acceptance.message.alerts.map(\.id))
+        }
+        for message in world.outbox where message.contact.channel == "desk" {
+            told["desk", default: []].formUnion(message.alerts.map(\.id))
+        }
         return told
     }
 
@@ -49,7 +54,8 @@ import Topology
         var alerts: [AlertBrief] = []
         for number in 0..<80 {
             let severity = NotifyConfig.Severity.allCases[Int(world.random.next() % 4)]
-            let alert = NotifyReaderTests.alert("a\(number)", severity, customer: "C\(world.random.next() % 20)")
+            let alert = NotifyReaderTests.alert(
+                "a\(number)", severity, customer: "C\(world.random.next() % 20)")
             alerts.append(alert)
             try world.take(alert)
             if world.random.next() % 5 == 0, let open = alerts.randomElement(using: &world.random) {
@@ -58,7 +64,9 @@ import Topology
                 try world.take(cleared)
             }
             // A repeat says nothing new.
-            if world.random.next() % 7 == 0, let same = alerts.randomElement(using: &world.random) { try world.take(same) }
+            if world.random.next() % 7 == 0, let same = alerts.randomElement(using: &world.random) {
+                try world.take(same)
+            }
             try world.run(to: world.now + Int64(world.random.next() % 20_000))
         }
         world.failing = 0
@@ -66,22 +74,33 @@ import Topology
         try world.run(to: world.now + 3 * 86_400_000)
         #expect(world.machine.sends.isEmpty && world.machine.heldCount == 0, "seed \(seed)")
         let told = Self.told(world)
-        let buried = Set(world.letters.values.flatMap { text in world.outbox.filter { text.contains($0.id) }.map { "\($0.contact)" } })
+        let buried = Set(
+            world.letters.values.flatMap { text in
+                world.outbox.filter { text.contains($0.id) }.map { "\($0.contact)" }
+            })
         for contact in Self.contacts {
             let missing = Set(alerts.map(\.id)).subtracting(told[contact] ?? [])
-            let inLetters = world.letters.keys.compactMap { id in world.outbox.first { $0.id == id && "\($0.contact)" == contact } }.flatMap(\.alerts).map(\.id)
-            #expect(missing.subtracting(inLetters).isEmpty, "seed \(seed), \(contact): \(missing.count) missing, \(buried)")
+            let inLetters = world.letters.keys.compactMap { id in
+                world.outbox.first { $0.id == id && "\($0.contact)" == contact }
+            }.flatMap(\.alerts).map(\.id)
+            #expect(
+                missing.subtracting(inLetters).isEmpty,
+                "seed \(seed), \(contact): \(missing.count) missing, \(buried)")
         }
         // A message is the same under its id, and no alert is in two first messages to one contact.
         var byId: [String: NotifyMessage] = [:]
-        for message in world.outbox { #expect(byId.updateValue(message, forKey: message.id) == nil, "seed \(seed): \(message.id) twice") }
+        for message in world.outbox {
+            #expect(byId.updateValue(message, forKey: message.id) == nil, "seed \(seed): \(message.id) twice")
+        }
         for acceptance in world.accepted {
             var message = acceptance.message
             message.giveUpAt = byId[message.id]?.giveUpAt ?? 0
             #expect(byId[message.id] == message, "seed \(seed)")
         }
         for contact in Self.contacts {
-            let all = world.outbox.filter { "\($0.contact)" == contact }.flatMap { $0.alerts.map { "\($0.id)/\($0.revision)" } }
+            let all = world.outbox.filter { "\($0.contact)" == contact }.flatMap {
+                $0.alerts.map { "\($0.id)/\($0.revision)" }
+            }
             #expect(Set(all).count == all.count, "seed \(seed), \(contact)")
         }
         // No number above its limits, whatever was taken without a word.
@@ -101,20 +120,32 @@ import Topology
     /// What was kept is all there is: a machine made of it is the machine that wrote it.
     @Test(arguments: seeds) func whatIsKeptIsAllThereIs(seed: UInt64) throws {
         var world = NotifyWorld(
-            Self.config { $0.routes[1].escalation = [NotifyRoute.Step(after: 60_000, to: [NotifyContact(person: "li", channel: "sms")])] }, seed: seed)
+            Self.config {
+                $0.routes[1].escalation = [
+                    NotifyRoute.Step(after: 60_000, to: [NotifyContact(person: "li", channel: "sms")])
+                ]
+            }, seed: seed)
         world.failing = 30
         for number in 0..<25 {
             try world.take(
-                NotifyReaderTests.alert("a\(number)", NotifyConfig.Severity.allCases[Int(world.random.next() % 4)], customer: "C\(world.random.next() % 9)"))
+                NotifyReaderTests.alert(
+                    "a\(number)", NotifyConfig.Severity.allCases[Int(world.random.next() % 4)],
+                    customer: "C\(world.random.next() % 9)"))
             try world.run(to: world.now + Int64(world.random.next() % 9_000))
             var other = NotifyMachine(world.config, topology: "t")
             try other.restore(world.state, world.now)
             #expect(other.groups == world.machine.groups, "seed \(seed)")
             #expect(other.watches == world.machine.watches, "seed \(seed)")
-            #expect(other.storms == world.machine.storms && other.disabled == world.machine.disabled, "seed \(seed)")
+            #expect(
+                other.storms == world.machine.storms && other.disabled == world.machine.disabled,
+                "seed \(seed)")
             #expect(Set(other.sends.keys) == Set(world.machine.sends.keys), "seed \(seed)")
-            #expect(other.boxes.mapValues { $0.entries } == world.machine.boxes.mapValues { $0.entries }, "seed \(seed)")
-            for (contact, limits) in world.machine.limits where limits.pending == 0 { #expect(other.limits[contact] == limits, "seed \(seed)") }
+            #expect(
+                other.boxes.mapValues { $0.entries } == world.machine.boxes.mapValues { $0.entries },
+                "seed \(seed)")
+            for (contact, limits) in world.machine.limits where limits.pending == 0 {
+                #expect(other.limits[contact] == limits, "seed \(seed)")
+            }
         }
     }
 
@@ -130,7 +161,9 @@ import Topology
     }
 
     private static func kinds(_ world: NotifyWorld) -> [String] {
-        world.outbox.map { "\($0.contact) \($0.kind.rawValue)\($0.step) \($0.alerts.map(\.id).joined(separator: "+"))" }
+        world.outbox.map {
+            "\($0.contact) \($0.kind.rawValue)\($0.step) \($0.alerts.map(\.id).joined(separator: "+"))"
+        }
     }
 
     @Test func alertsOfOneCustomerAndRiskComeTogether() throws {
@@ -153,7 +186,9 @@ import Topology
         try world.take(NotifyReaderTests.alert("f", .critical))
         #expect(Self.kinds(world).suffix(2) == ["zhang/mail alert0 e", "zhang/mail alert0 f"])
         // What is over is said to who was told, once.
-        for id in ["a", "b", "c", "d", "e", "f"] { try world.take(NotifyReaderTests.alert(id, .low, revision: 2, cleared: true)) }
+        for id in ["a", "b", "c", "d", "e", "f"] {
+            try world.take(NotifyReaderTests.alert(id, .low, revision: 2, cleared: true))
+        }
         try world.take(NotifyReaderTests.alert("never", .low, revision: 2, cleared: true))
         try world.run(to: world.now + 3_600_000)
         #expect(Self.kinds(world).last == "zhang/mail cleared0 a+b+c+d+e+f" && world.outbox.count == 5)
@@ -164,7 +199,10 @@ import Topology
     @Test func whoDoesNotAnswerIsFollowedByOthers() throws {
         let li = NotifyContact(person: "li", channel: "sms")
         let config = Self.single {
-            $0.escalation = [.init(after: 300_000, to: [li]), .init(after: 900_000, to: [NotifyContact(person: "", channel: "cases")])]
+            $0.escalation = [
+                .init(after: 300_000, to: [li]),
+                .init(after: 900_000, to: [NotifyContact(person: "", channel: "cases")]),
+            ]
         }
         var world = NotifyWorld(config, seed: 1)
         let start = world.now
@@ -179,15 +217,21 @@ import Topology
         try world.run(to: start + 299_999)
         #expect(!world.outbox.contains { $0.kind == .escalation })
         try world.run(to: start + 300_000)
-        #expect(world.outbox.filter { $0.kind == .escalation }.map { "\($0.contact) \($0.step) \($0.alerts[0].id)" } == ["li/sms 1 a"])
+        #expect(
+            world.outbox.filter { $0.kind == .escalation }.map {
+                "\($0.contact) \($0.step) \($0.alerts[0].id)"
+            } == ["li/sms 1 a"])
         try world.run(to: start + 600_000)
         #expect(Self.kinds(world).last == "li/sms escalation1 e")
         // Killed meanwhile, it goes on.
         try world.kill()
         world.decide("e", AlertDisposition(.closed))
         try world.run(to: start + 86_400_000)
-        #expect(world.outbox.filter { $0.kind == .escalation }.map { "\($0.contact) \($0.step) \($0.alerts[0].id)" }
-            == ["li/sms 1 a", "li/sms 1 e", "cases 2 a"])
+        #expect(
+            world.outbox.filter { $0.kind == .escalation }.map {
+                "\($0.contact) \($0.step) \($0.alerts[0].id)"
+            }
+                == ["li/sms 1 a", "li/sms 1 e", "cases 2 a"])
         #expect(world.machine.watches.isEmpty)
     }
 
@@ -198,7 +242,8 @@ import Topology
         try world.take(NotifyReaderTests.alert("a", .critical))
         let id = try #require(world.outbox.first?.id)
         world.underWay = []
-        world.machine.take(SendOutcome(.dead, code: 550, text: "550"), of: id, finishedAt: world.now, world.now)
+        world.machine.take(
+            SendOutcome(.dead, code: 550, text: "550"), of: id, finishedAt: world.now, world.now)
         try world.commit()
         #expect(world.letters[id]?.contains("\"code\":550") == true)
         try world.run(to: world.now + 60_000)
@@ -222,7 +267,8 @@ import Topology
             try world.take(NotifyReaderTests.alert("a", severity))
             try world.run(to: world.now + 86_400_000)
             let id = try #require(world.outbox.first?.id)
-            #expect(world.statuses[id] == Array(repeating: "failed", count: tries - 1) + ["dead"], "\(severity)")
+            #expect(
+                world.statuses[id] == Array(repeating: "failed", count: tries - 1) + ["dead"], "\(severity)")
         }
     }
 
@@ -231,14 +277,16 @@ import Topology
         var world = NotifyWorld(Self.single { $0.to = [cases] }, seed: 1)
         try world.take(NotifyReaderTests.alert("a", .critical))
         world.underWay = []
-        world.machine.take(SendOutcome(.gone, code: 410), of: world.outbox[0].id, finishedAt: world.now, world.now)
+        world.machine.take(
+            SendOutcome(.gone, code: 410), of: world.outbox[0].id, finishedAt: world.now, world.now)
         try world.commit()
         try world.kill()
         try world.take(NotifyReaderTests.alert("b", .critical))
         #expect(world.underWay.isEmpty && world.statuses[world.outbox.last?.id ?? ""] == ["disabled"])
         // With another address it is another endpoint.
         var config = world.config
-        config.channels["cases"]?.kind = .webhook(WebhookChannel(url: "http://127.0.0.1:82/h", secrets: [[1]]))
+        config.channels["cases"]?.kind = .webhook(
+            WebhookChannel(url: "http://127.0.0.1:82/h", secrets: [[1]]))
         var other = NotifyMachine(config, topology: "t")
         try other.restore(world.state, world.now)
         #expect(other.disabled.isEmpty)
@@ -262,10 +310,15 @@ import Topology
 
     @Test func whatIsOldComesAsADigest() throws {
         var world = NotifyWorld(Self.single(), seed: 1)
-        for number in 0..<50 { world.machine.take(NotifyReaderTests.alert("a\(number)", .critical, customer: "C\(number)"), at: world.now - 3_600_001, world.now) }
+        for number in 0..<50 {
+            world.machine.take(
+                NotifyReaderTests.alert("a\(number)", .critical, customer: "C\(number)"),
+                at: world.now - 3_600_001, world.now)
+        }
         try world.commit()
         try world.run(to: world.now + 60_000)
-        #expect(world.outbox.count == 1 && world.outbox[0].kind == .digest && world.outbox[0].alerts.count == 50)
+        #expect(
+            world.outbox.count == 1 && world.outbox[0].kind == .digest && world.outbox[0].alerts.count == 50)
     }
 
     @Test func aRouteThatIsGoneLosesNothing() throws {
@@ -275,7 +328,10 @@ import Topology
         try other.restore(world.state, world.now)
         other.advance(to: world.now + 120_000)
         other.advance(to: world.now + 240_000)
-        #expect(Set(other.takeOutputs().messages.map { "\($0.contact)" }).isSuperset(of: ["cases", "desk", "zhang/sms"]))
+        #expect(
+            Set(other.takeOutputs().messages.map { "\($0.contact)" }).isSuperset(of: [
+                "cases", "desk", "zhang/sms",
+            ]))
     }
 
     @Test func bodiesOfWebhooksStayBelowTwentyKilobytes() throws {
@@ -289,6 +345,7 @@ import Topology
         }
         try world.run(to: world.now + 60_000)
         for message in world.outbox { #expect(ChannelSender.webhookBody(message).count < 20_000) }
+        for value in world.state.values { #expect(value.count < 500_000) }
         #expect(Set(world.outbox.flatMap(\.alerts).map(\.id)).count == 60)
     }
 }

@@ -51,7 +51,10 @@ struct NotifyWorld {
         outbox += outputs.messages
         for (id, json) in outputs.letters { letters[id] = json }
         for (id, json) in outputs.deliveries {
-            statuses[id, default: []].append(["delivered", "failed", "dead", "disabled", "posted"].first { json.contains("\"status\":\"\($0)\"") } ?? "?")
+            statuses[id, default: []].append(
+                ["delivered", "failed", "dead", "disabled", "posted"].first {
+                    json.contains("\"status\":\"\($0)\"")
+                } ?? "?")
         }
         for send in outputs.tries { begin(send.message) }
         if fate < killing {
@@ -69,17 +72,22 @@ struct NotifyWorld {
         }
         switch random.next() % 4 {
         case 0: underWay.append((message, ends, nil, SendOutcome(.refused, code: 500, text: "500")))
-        case 1: underWay.append((message, ends, nil, SendOutcome(.refused, code: 429, text: "429", retryAfter: 2000)))
+        case 1:
+            underWay.append(
+                (message, ends, nil, SendOutcome(.refused, code: 429, text: "429", retryAfter: 2000)))
         case 2: underWay.append((message, ends, nil, SendOutcome(.unknown, text: "reset")))
         // It is taken although nobody hears of it, later than anybody waits.
-        default: underWay.append((message, ends + 9_000, ends + 15_000, SendOutcome(.unknown, text: "timeout")))
+        default:
+            underWay.append((message, ends + 9_000, ends + 15_000, SendOutcome(.unknown, text: "timeout")))
         }
     }
 
     /// The process ends without a word; what is under way may still be taken. A new one goes on.
     mutating func kill() throws {
         kills += 1
-        for send in underWay { if let at = send.takenAt { accepted.append(Acceptance(message: send.message, at: max(at, now))) } }
+        for send in underWay {
+            if let at = send.takenAt { accepted.append(Acceptance(message: send.message, at: max(at, now))) }
+        }
         underWay = []
         machine = NotifyMachine(config, topology: "t")
         try machine.restore(state, now)

@@ -15,7 +15,9 @@ package struct WebAddress: Equatable, Sendable {
     package init?(_ url: String) {
         guard let end = url.firstRange(of: "://") else { return nil }
         scheme = url[..<end.lowerBound].lowercased()
-        guard let standard = Self.ports[scheme], url.unicodeScalars.allSatisfy({ $0.value > 0x20 && $0.value < 0x7F }) else { return nil }
+        guard let standard = Self.ports[scheme],
+            url.unicodeScalars.allSatisfy({ $0.value > 0x20 && $0.value < 0x7F })
+        else { return nil }
         let authority = url[end.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" && $0 != "\\" }
         guard !authority.contains("@"), !authority.isEmpty else { return nil }
         var rest = authority
@@ -27,12 +29,17 @@ package struct WebAddress: Equatable, Sendable {
         } else {
             host = rest.prefix { $0 != ":" }.lowercased()
             rest = rest.dropFirst(host.count)
-            guard !host.isEmpty, host.utf8.allSatisfy({ ReadingContext.isLetter($0) || ReadingContext.isDigit($0) || "-._".utf8.contains($0) })
+            guard !host.isEmpty,
+                host.utf8.allSatisfy({
+                    ReadingContext.isLetter($0) || ReadingContext.isDigit($0) || "-._".utf8.contains($0)
+                })
             else { return nil }
         }
         port = standard
         if !rest.isEmpty {
-            guard rest.first == ":", let number = Int(rest.dropFirst()), (1...65_535).contains(number) else { return nil }
+            guard rest.first == ":", let number = Int(rest.dropFirst()), (1...65_535).contains(number) else {
+                return nil
+            }
             port = number
         }
     }
@@ -51,7 +58,9 @@ package struct HostList: Sendable, Equatable {
 
         func contains(_ address: [UInt8]) -> Bool {
             guard address.count == bytes.count else { return false }
-            for bit in 0..<bits where (address[bit / 8] ^ bytes[bit / 8]) & (0x80 >> UInt8(bit % 8)) != 0 { return false }
+            for bit in 0..<bits where (address[bit / 8] ^ bytes[bit / 8]) & (0x80 >> UInt8(bit % 8)) != 0 {
+                return false
+            }
             return true
         }
     }
@@ -72,7 +81,10 @@ package struct HostList: Sendable, Equatable {
             return true
         }
         let name = text.hasPrefix("*.") ? text.dropFirst(2) : Substring(text)
-        guard !name.isEmpty, name.utf8.allSatisfy({ ReadingContext.isLetter($0) || ReadingContext.isDigit($0) || "-._".utf8.contains($0) })
+        guard !name.isEmpty,
+            name.utf8.allSatisfy({
+                ReadingContext.isLetter($0) || ReadingContext.isDigit($0) || "-._".utf8.contains($0)
+            })
         else { return false }
         names.append(text.lowercased())
         return true
@@ -100,15 +112,19 @@ package struct HostList: Sendable, Equatable {
     package static func isPublic(_ address: [UInt8]) -> Bool {
         guard address.count == 4 else {
             // Addresses of IPv4 in IPv6's clothes.
-            if address[..<10].allSatisfy({ $0 == 0 }) { return address[10] == 0xFF && address[11] == 0xFF && isPublic(Array(address[12...])) }
+            if address[..<10].allSatisfy({ $0 == 0 }) {
+                return address[10] == 0xFF && address[11] == 0xFF && isPublic(Array(address[12...]))
+            }
             if address.starts(with: [0x00, 0x64, 0xFF, 0x9B]) { return isPublic(Array(address[12...])) }
             // Global unicast is 2000::/3, without documentation, Teredo, 6to4.
             guard address[0] & 0xE0 == 0x20 else { return false }
-            return !address.starts(with: [0x20, 0x01, 0x0D, 0xB8]) && !address.starts(with: [0x20, 0x01, 0x00, 0x00])
+            return !address.starts(with: [0x20, 0x01, 0x0D, 0xB8])
+                && !address.starts(with: [0x20, 0x01, 0x00, 0x00])
                 && !address.starts(with: [0x20, 0x02])
         }
         switch (address[0], address[1]) {
-        case (0, _), (10, _), (127, _), (169, 254), (192, 168), (198, 18), (198, 19), (224..., _): return false
+        case (0, _), (10, _), (127, _), (169, 254), (192, 168), (198, 18), (198, 19), (224..., _):
+            return false
         case (100, 64...127), (172, 16...31): return false
         case (192, 0): return address[2] != 0 && address[2] != 2
         case (198, 51): return address[2] != 100
@@ -125,7 +141,10 @@ package struct HostList: Sendable, Equatable {
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var list: UnsafeMutablePointer<addrinfo>?
         let code = getaddrinfo(web.host, nil, &hints, &list)
-        guard code == 0 else { throw Fault(.external, "host '\(web.host)': \(String(cString: gai_strerror(code)))", retry: .withBackoff) }
+        guard code == 0 else {
+            throw Fault(
+                .external, "host '\(web.host)': \(String(cString: gai_strerror(code)))", retry: .withBackoff)
+        }
         defer { freeaddrinfo(list) }
         var refused: String?
         var entry = list
@@ -139,7 +158,9 @@ package struct HostList: Sendable, Equatable {
             let quoted = web.host.contains(":") ? "[\(web.host)]" : web.host
             return "\(quoted):\(web.port):\(bytes.count == 16 ? "[\(text)]" : text)"
         }
-        throw Fault(.user, "host '\(web.host)' is at \(refused ?? "no address"), which is not public and not in 'allow'")
+        throw Fault(
+            .user,
+            "host '\(web.host)' is at \(refused ?? "no address"), which is not public and not in 'allow'")
     }
 
     private static func address(of info: addrinfo) -> (bytes: [UInt8], text: String)? {
@@ -147,9 +168,13 @@ package struct HostList: Sendable, Equatable {
         var bytes: [UInt8]
         switch info.ai_family {
         case AF_INET:
-            bytes = socket.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { pointer in withUnsafeBytes(of: pointer.pointee.sin_addr) { Array($0) } }
+            bytes = socket.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { pointer in
+                withUnsafeBytes(of: pointer.pointee.sin_addr) { Array($0) }
+            }
         case AF_INET6:
-            bytes = socket.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { pointer in withUnsafeBytes(of: pointer.pointee.sin6_addr) { Array($0) } }
+            bytes = socket.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { pointer in
+                withUnsafeBytes(of: pointer.pointee.sin6_addr) { Array($0) }
+            }
         default: return nil
         }
         var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))

@@ -37,7 +37,9 @@ package struct NotifyConfig: Sendable {
     /// The routes that take an alert: of each list the first that matches, and the next ones where it says `continue`.
     package func routes(of alert: AlertBrief) -> [NotifyRoute] { Self.match(routes, alert, groups) }
 
-    private static func match(_ routes: [NotifyRoute], _ alert: AlertBrief, _ groups: [String: [String]]) -> [NotifyRoute] {
+    private static func match(_ routes: [NotifyRoute], _ alert: AlertBrief, _ groups: [String: [String]])
+        -> [NotifyRoute]
+    {
         var found: [NotifyRoute] = []
         for route in routes where route.matcher.matches(alert, groups) {
             let inner = match(route.routes, alert, groups)
@@ -93,7 +95,9 @@ package struct NotifyRoute: Sendable {
     package var matcher = RouteMatcher()
     package var to: [NotifyContact] = []
     /// How long a first alert waits for others of its customer and risk, milliseconds by severity.
-    package var wait: [NotifyConfig.Severity: Int64] = [.critical: 0, .high: 0, .medium: 30_000, .low: 30_000]
+    package var wait: [NotifyConfig.Severity: Int64] = [
+        .critical: 0, .high: 0, .medium: 30_000, .low: 30_000,
+    ]
     /// How long after a message further ones of its customer and risk are gathered.
     package var join: Int64 = 300_000
     package var escalation: [Step] = []
@@ -130,7 +134,9 @@ package struct RouteMatcher: Sendable, Equatable {
         if let risks, !Self.isAny(risks, alert.risk) { return false }
         if let rules, !Self.isAny(rules, alert.rule) { return false }
         if let customers, !Self.isAny(customers, alert.customer) { return false }
-        if let names = self.groups, !names.contains(where: { Self.isAny(groups[$0] ?? [], alert.customer) }) { return false }
+        if let names = self.groups, !names.contains(where: { Self.isAny(groups[$0] ?? [], alert.customer) }) {
+            return false
+        }
         return true
     }
 

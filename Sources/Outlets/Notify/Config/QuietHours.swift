@@ -39,8 +39,11 @@ package struct QuietHours: Sendable {
         let first = zone.localDay(containing: now, &cursor)
         for day in first..<(first + Self.daysLookedAt) {
             // It can only end at a day's start, or at the end of its hours; or where the clocks are changed.
-            for local in [day * CivilTime.dayMilliseconds, day * CivilTime.dayMilliseconds + Int64(to) * 60_000] {
-                for time in [zone.utc(local: local), zone.startOfDay(ordinal: day)] where time > now && !isQuiet(at: time) { return time }
+            for local in [
+                day * CivilTime.dayMilliseconds, day * CivilTime.dayMilliseconds + Int64(to) * 60_000,
+            ] {
+                for time in [zone.utc(local: local), zone.startOfDay(ordinal: day)]
+                where time > now && !isQuiet(at: time) { return time }
             }
         }
         return zone.startOfDay(ordinal: first + Self.daysLookedAt)

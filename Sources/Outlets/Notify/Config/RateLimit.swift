@@ -3,7 +3,9 @@ package struct RateLimit: Equatable, Sendable {
     package var count: Int
     package var milliseconds: Int64
 
-    package init(_ count: Int, _ milliseconds: Int64) { (self.count, self.milliseconds) = (count, milliseconds) }
+    package init(_ count: Int, _ milliseconds: Int64) {
+        (self.count, self.milliseconds) = (count, milliseconds)
+    }
 
     /// What gateways of China allow a number, and a little less.
     package static let sms = [RateLimit(3, 60_000), RateLimit(10, 3_600_000), RateLimit(40, 86_400_000)]

@@ -45,7 +45,9 @@ package struct DueQueue<Key: Hashable> {
         return key
     }
 
-    private func isBefore(_ a: Int, _ b: Int) -> Bool { (heap[a].time, heap[a].number) < (heap[b].time, heap[b].number) }
+    private func isBefore(_ a: Int, _ b: Int) -> Bool {
+        (heap[a].time, heap[a].number) < (heap[b].time, heap[b].number)
+    }
 
     private mutating func dropFirst() {
         heap.swapAt(0, heap.count - 1)
@@ -53,7 +55,9 @@ package struct DueQueue<Key: Hashable> {
         var parent = 0
         while true {
             var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && isBefore(child, least) { least = child }
+            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && isBefore(child, least) {
+                least = child
+            }
             if least == parent { return }
             heap.swapAt(parent, least)
             parent = least

@@ -31,7 +31,9 @@ package struct EscalationWatch: Equatable, Sendable {
     }
 
     init(id: String, group: AlertGroup.Key, sentAt: Int64, due: Int64, step: Int, alerts: [AlertBrief]) {
-        (self.id, self.group, self.sentAt, self.due, self.step, self.alerts) = (id, group, sentAt, due, step, alerts)
+        (self.id, self.group, self.sentAt, self.due, self.step, self.alerts) = (
+            id, group, sentAt, due, step, alerts
+        )
     }
 
     init(_ node: DocumentNode) throws(Fault) {

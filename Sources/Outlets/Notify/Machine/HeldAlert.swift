@@ -32,14 +32,16 @@ package struct HeldAlert: Equatable, Sendable {
     }
 
     init(
-        contact: NotifyContact, number: Int, route: String, step: Int, reason: Reason, notBefore: Int64, alert: AlertBrief
+        contact: NotifyContact, number: Int, route: String, step: Int, reason: Reason, notBefore: Int64,
+        alert: AlertBrief
     ) {
         (self.contact, self.number, self.route, self.step) = (contact, number, route, step)
         (self.reason, self.notBefore, self.alert) = (reason, notBefore, alert)
     }
 
     init(_ node: DocumentNode) throws(Fault) {
-        guard let contact = NotifyContact(try node["contact"].text), let reason = Reason(rawValue: try node["reason"].text)
+        guard let contact = NotifyContact(try node["contact"].text),
+            let reason = Reason(rawValue: try node["reason"].text)
         else { throw node.mistake("an alert that is held") }
         (self.contact, self.reason) = (contact, reason)
         number = try node["number"].integer

@@ -3,6 +3,8 @@ import Topology
 extension NotifyMachine {
     /// How long it is remembered who was told of an alert that is not cleared.
     static let groupKept: Int64 = 30 * 86_400_000
+    /// Customers and risks of a route that are remembered for alerts that were too old when they were read.
+    static let staleGroupsMax = 100_000
 
     /// `at`: when the alert could be read, milliseconds.
     package mutating func take(_ alert: AlertBrief, at: Int64, _ now: Int64) {
@@ -14,6 +16,14 @@ extension NotifyMachine {
 
     private mutating func take(_ alert: AlertBrief, _ route: NotifyRoute, at: Int64, _ now: Int64) {
         let key = AlertGroup.Key(route: route.name, customer: alert.customer, risk: alert.risk)
+        let isStale = !alert.isCleared && now - at > config.giveUp(alert.severity)
+        if isStale, groups[key] == nil, groups.count >= Self.staleGroupsMax {
+            // A first start reads whatever the topics hold: of so much only the digest is kept.
+            for contact in route.to {
+                hold([alert], contact, route: route.name, step: 0, .stale, until: now + Self.noticeWait)
+            }
+            return
+        }
         var group = groups[key] ?? AlertGroup(key: key)
         // What nobody was told of needs no word that it is over.
         if alert.isCleared, !group.seen.contains(where: { $0.id == alert.id }) { return }
@@ -29,11 +39,13 @@ extension NotifyMachine {
         if let place = group.pending.firstIndex(where: { $0.id == alert.id }) {
             // It is told once, as it is by then.
             var newest = alert
-            if group.pending[place].severity.rank > alert.severity.rank { newest.severity = group.pending[place].severity }
+            if group.pending[place].severity.rank > alert.severity.rank {
+                newest.severity = group.pending[place].severity
+            }
             group.pending[place] = newest
             return
         }
-        if !alert.isCleared, now - at > config.giveUp(alert.severity) {
+        if isStale {
             for contact in route.to {
                 hold([alert], contact, route: route.name, step: 0, .stale, until: now + Self.noticeWait)
                 if !group.told.contains(contact) { group.told.append(contact) }
@@ -42,7 +54,10 @@ extension NotifyMachine {
         }
         let time = due(alert, of: group, route, now)
         group.pending.append(alert)
-        group.due = min(group.due ?? .max, group.pending.count >= AlertGroup.pendingMax ? now : time)
+        let isFull =
+            group.pending.count >= AlertGroup.pendingMax
+            || group.pending.reduce(0) { $0 + $1.bytes } > Self.alertBytesMax
+        group.due = min(group.due ?? .max, isFull ? now : time)
     }
 
     private func due(_ alert: AlertBrief, of group: AlertGroup, _ route: NotifyRoute, _ now: Int64) -> Int64 {
@@ -86,13 +101,18 @@ extension NotifyMachine {
         setTimer(of: group, route, now)
     }
 
-    private mutating func flush(_ group: inout AlertGroup, _ alerts: [AlertBrief], _ route: NotifyRoute, _ now: Int64) {
+    private mutating func flush(
+        _ group: inout AlertGroup, _ alerts: [AlertBrief], _ route: NotifyRoute, _ now: Int64
+    ) {
         let raised = alerts.filter { !$0.isCleared }
         let kind: NotifyMessage.Kind = raised.isEmpty && group.sentAt != nil ? .cleared : .alert
         let contacts = kind == .cleared ? group.told : route.to
         var watch: EscalationWatch?
-        if let first = route.escalation.first, raised.contains(where: { $0.severity.rank >= route.escalatesFrom.rank }) {
-            let id = NotifyMessage.id(of: alerts, route: route.name, contact: NotifyContact(person: "", channel: ""), step: 0)
+        if let first = route.escalation.first,
+            raised.contains(where: { $0.severity.rank >= route.escalatesFrom.rank })
+        {
+            let id = NotifyMessage.id(
+                of: alerts, route: route.name, contact: NotifyContact(person: "", channel: ""), step: 0)
             watch = EscalationWatch(
                 id: id, group: group.key, sentAt: now, due: now + first.after, step: 0,
                 alerts: raised.filter { $0.severity.rank >= route.escalatesFrom.rank })
@@ -104,7 +124,8 @@ extension NotifyMachine {
         }
         let notBefore = stormEnd(route.name, now)
         for contact in contacts {
-            deliver(alerts, to: contact, route.name, kind, step: 0, watch: watch?.id, stormEnd: notBefore, now)
+            deliver(
+                alerts, to: contact, route.name, kind, step: 0, watch: watch?.id, stormEnd: notBefore, now)
             if !group.told.contains(contact) { group.told.append(contact) }
         }
         group.sentAt = now
@@ -121,7 +142,10 @@ extension NotifyMachine {
         var window = storms[route] ?? StormWindow(start: now)
         let end = window.note(now, most: config.storm)
         storms[route] = window
-        keep("storm\u{1F}\(route)", "{\"route\":\(JsonText.quoted(route)),\"start\":\(window.start),\"count\":\(window.count),\"storm\":\(window.isStorm)}")
+        keep(
+            "storm\u{1F}\(route)",
+            "{\"route\":\(JsonText.quoted(route)),\"start\":\(window.start),\"count\":\(window.count),\"storm\":\(window.isStorm)}"
+        )
         return end
     }
 
@@ -142,7 +166,9 @@ extension NotifyMachine {
             default: return true
             }
         }
-        guard !watch.alerts.isEmpty, let route = config.route(named: watch.group.route), watch.step < route.escalation.count else {
+        guard !watch.alerts.isEmpty, let route = config.route(named: watch.group.route),
+            watch.step < route.escalation.count
+        else {
             return drop(watch)
         }
         if let until {
@@ -150,8 +176,12 @@ extension NotifyMachine {
         } else {
             let step = route.escalation[watch.step]
             for contact in step.to {
-                deliver(watch.alerts, to: contact, route.name, .escalation, step: watch.step + 1, watch: id, stormEnd: now, now)
-                if groups[watch.group]?.told.contains(contact) == false { groups[watch.group]?.told.append(contact) }
+                deliver(
+                    watch.alerts, to: contact, route.name, .escalation, step: watch.step + 1, watch: id,
+                    stormEnd: now, now)
+                if groups[watch.group]?.told.contains(contact) == false {
+                    groups[watch.group]?.told.append(contact)
+                }
             }
             if let group = groups[watch.group] { keep(watch.group.text, group.json) }
             watch.step += 1

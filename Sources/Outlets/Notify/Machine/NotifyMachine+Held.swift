@@ -1,12 +1,14 @@
 import Topology
 
 extension NotifyMachine {
-    /// Bytes of alerts in one message's JSON; a webhook's body has less than 20 KB.
-    static let alertBytesMax = 16_000
+    /// Bytes of alerts in one message's JSON: a webhook's body has less than 20 KB, a record of a topic less than a megabyte.
+    static let webhookBytesMax = 16_000
+    static let alertBytesMax = 200_000
 
     /// Tells a contact now, or holds it back.
     mutating func deliver(
-        _ alerts: [AlertBrief], to contact: NotifyContact, _ route: String, _ kind: NotifyMessage.Kind, step: Int, watch: String?,
+        _ alerts: [AlertBrief], to contact: NotifyContact, _ route: String, _ kind: NotifyMessage.Kind,
+        step: Int, watch: String?,
         stormEnd: Int64, _ now: Int64
     ) {
         guard let channel = config.channels[contact.channel] else {
@@ -24,7 +26,8 @@ extension NotifyMachine {
             if !channel.limits.isEmpty {
                 // What waits for a slot already comes first.
                 let waits = boxes[contact]?.entries.contains { $0.notBefore <= now } ?? false
-                guard !waits, limits[contact, default: SlidingLimits()].next(channel.limits, now) == now else {
+                guard !waits, limits[contact, default: SlidingLimits()].next(channel.limits, now) == now
+                else {
                     return hold(Array(rest), contact, route: route, step: step, .limit, until: now)
                 }
             }
@@ -40,19 +43,21 @@ extension NotifyMachine {
 
     /// How many of the first ones go into one message.
     private func count(of alerts: some Collection<AlertBrief>, in channel: NotifyChannel) -> Int {
-        guard case .webhook = channel.kind else { return channel.alertsPerMessage }
+        var most = Self.alertBytesMax
+        if case .webhook = channel.kind { most = Self.webhookBytesMax }
         var bytes = 0
         var count = 0
         for alert in alerts.prefix(channel.alertsPerMessage) {
             bytes += alert.bytes
-            if count > 0, bytes > Self.alertBytesMax { break }
+            if count > 0, bytes > most { break }
             count += 1
         }
         return count
     }
 
     mutating func hold(
-        _ alerts: [AlertBrief], _ contact: NotifyContact, route: String, step: Int, _ reason: HeldAlert.Reason, until: Int64
+        _ alerts: [AlertBrief], _ contact: NotifyContact, route: String, step: Int,
+        _ reason: HeldAlert.Reason, until: Int64
     ) {
         for alert in alerts {
             // In place: a box may be large.
@@ -60,11 +65,14 @@ extension NotifyMachine {
             guard boxes[contact, default: HeldBox()].entries.count < HeldBox.entriesMax else {
                 boxes[contact, default: HeldBox()].more += 1
                 let more = boxes[contact]?.more ?? 0
-                keep(HeldBox.moreKey(contact), "{\"contact\":\(JsonText.quoted("\(contact)")),\"more\":\(more)}")
+                keep(
+                    HeldBox.moreKey(contact),
+                    "{\"contact\":\(JsonText.quoted("\(contact)")),\"more\":\(more)}")
                 continue
             }
             let entry = HeldAlert(
-                contact: contact, number: number, route: route, step: step, reason: reason, notBefore: until, alert: alert)
+                contact: contact, number: number, route: route, step: step, reason: reason, notBefore: until,
+                alert: alert)
             boxes[contact, default: HeldBox()].next += 1
             boxes[contact, default: HeldBox()].entries.append(entry)
             keep(entry.key, entry.json)
@@ -89,7 +97,9 @@ extension NotifyMachine {
             let entries = boxes.removeValue(forKey: contact)?.entries ?? []
             for entry in entries { keep(entry.key, nil) }
             keep(HeldBox.moreKey(contact), nil)
-            send(entries.map(\.alert)[...], to: contact, entries.first?.route ?? "", .digest, step: 0, watch: nil, now)
+            send(
+                entries.map(\.alert)[...], to: contact, entries.first?.route ?? "", .digest, step: 0,
+                watch: nil, now)
             return
         }
         while let box = boxes[contact] {
@@ -98,7 +108,9 @@ extension NotifyMachine {
                 setTimer(of: contact)
                 return
             }
-            if !ready.contains(where: { $0.alert.severity == .critical }), let end = quietEnd(of: contact, now) {
+            if !ready.contains(where: { $0.alert.severity == .critical }),
+                let end = quietEnd(of: contact, now)
+            {
                 schedule(contact, at: end)
                 return
             }
@@ -114,7 +126,9 @@ extension NotifyMachine {
         }
     }
 
-    private mutating func release(_ ready: [HeldAlert], of contact: NotifyContact, _ channel: NotifyChannel, _ now: Int64) {
+    private mutating func release(
+        _ ready: [HeldAlert], of contact: NotifyContact, _ channel: NotifyChannel, _ now: Int64
+    ) {
         let part = ready.prefix(count(of: ready.map(\.alert), in: channel))
         let numbers = Set(part.map(\.number))
         boxes[contact]?.entries.removeAll { numbers.contains($0.number) }
@@ -126,7 +140,8 @@ extension NotifyMachine {
         let isSingle = part.count == 1 && more == 0
         let kind: NotifyMessage.Kind = !isSingle ? .digest : part[0].alert.isCleared ? .cleared : .alert
         send(
-            part.map(\.alert)[...], to: contact, part[0].route, kind, step: part.map(\.step).max() ?? 0, watch: nil, more: more, now)
+            part.map(\.alert)[...], to: contact, part[0].route, kind, step: part.map(\.step).max() ?? 0,
+            watch: nil, more: more, now)
     }
 }
 

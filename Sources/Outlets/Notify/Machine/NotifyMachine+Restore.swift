@@ -10,9 +10,12 @@ extension NotifyMachine {
             let node: DocumentNode
             do throws(Fault) {
                 node = DocumentNode(try JsonDocument.read(value))
-                try restore(String(kind), node)
+                try KeptState.take(String(kind), node, into: &self)
             } catch {
-                throw Fault(.external, "the state of the notifier has a record that it cannot read: '\(key.prefix(100))': \(error.detail)")
+                throw Fault(
+                    .external,
+                    "the state of the notifier has a record that it cannot read: '\(key.prefix(100))': \(error.detail)"
+                )
             }
         }
         for id in sends.keys {
@@ -45,40 +48,48 @@ extension NotifyMachine {
             keep("disabled\u{1F}\(channel)", nil)
         }
     }
+}
 
-    private mutating func restore(_ kind: String, _ node: DocumentNode) throws(Fault) {
+/// Reads what `NotifyMachine` keeps, a record at a time.
+enum KeptState {
+    static func take(_ kind: String, _ node: DocumentNode, into machine: inout NotifyMachine) throws(Fault) {
         switch kind {
         case "group":
             let group = try AlertGroup(node)
-            groups[group.key] = group
+            machine.groups[group.key] = group
         case "held":
             let entry = try HeldAlert(node)
-            boxes[entry.contact, default: HeldBox()].entries.append(entry)
-            boxes[entry.contact, default: HeldBox()].next = max(boxes[entry.contact]?.next ?? 0, entry.number + 1)
+            machine.boxes[entry.contact, default: HeldBox()].entries.append(entry)
+            machine.boxes[entry.contact, default: HeldBox()].next = max(
+                machine.boxes[entry.contact]?.next ?? 0, entry.number + 1)
         case "more":
-            guard let contact = NotifyContact(try node["contact"].text) else { throw node.mistake("a contact") }
-            boxes[contact, default: HeldBox()].more = try node["more"].integer
+            guard let contact = NotifyContact(try node["contact"].text) else {
+                throw node.mistake("a contact")
+            }
+            machine.boxes[contact, default: HeldBox()].more = try node["more"].integer
         case "watch":
             let watch = try EscalationWatch(node)
-            watches[watch.id] = watch
+            machine.watches[watch.id] = watch
         case "send":
             let send = try PendingSend(node)
-            sends[send.message.id] = send
+            machine.sends[send.message.id] = send
         case "try":
             // Behind its send, by the order of keys.
             let id = try node["id"].text
-            try sends[id]?.takeTry(node)
+            try machine.sends[id]?.takeTry(node)
         case "limits":
-            guard let contact = NotifyContact(try node["contact"].text) else { throw node.mistake("a contact") }
-            limits[contact] = SlidingLimits(
+            guard let contact = NotifyContact(try node["contact"].text) else {
+                throw node.mistake("a contact")
+            }
+            machine.limits[contact] = SlidingLimits(
                 log: try node["log"].integers.map { Int64($0) }, pending: try node["pending"].integer)
         case "storm":
             var window = StormWindow(start: Int64(try node["start"].integer))
             window.count = try node["count"].integer
             window.isStorm = try node["storm"].bool
-            storms[try node["route"].text] = window
+            machine.storms[try node["route"].text] = window
         case "disabled":
-            disabled[try node["channel"].text] = try node["address"].text
+            machine.disabled[try node["channel"].text] = try node["address"].text
         default: throw node.mistake("a kind of state that this version knows")
         }
     }

@@ -7,12 +7,14 @@ extension NotifyMachine {
     static let unknownMargin: Int64 = 10_000
 
     mutating func send(
-        _ alerts: ArraySlice<AlertBrief>, to contact: NotifyContact, _ route: String, _ kind: NotifyMessage.Kind, step: Int,
+        _ alerts: ArraySlice<AlertBrief>, to contact: NotifyContact, _ route: String,
+        _ kind: NotifyMessage.Kind, step: Int,
         watch: String?, more: Int = 0, _ now: Int64
     ) {
         guard !alerts.isEmpty else { return }
         var message = NotifyMessage(
-            topology: topology, route: route, contact: contact, kind: kind, step: step, createdAt: now, giveUpAt: now,
+            topology: topology, route: route, contact: contact, kind: kind, step: step, createdAt: now,
+            giveUpAt: now,
             alerts: Array(alerts), more: more)
         message.giveUpAt = now + config.giveUp(message.severity)
         guard sends[message.id] == nil else { return }
@@ -26,23 +28,30 @@ extension NotifyMachine {
         guard sends[message.id] == nil else { return }
         var message = message
         message.giveUpAt = now + config.giveUp(message.severity)
-        if disabled.removeValue(forKey: message.contact.channel) != nil { keep("disabled\u{1F}\(message.contact.channel)", nil) }
+        if disabled.removeValue(forKey: message.contact.channel) != nil {
+            keep("disabled\u{1F}\(message.contact.channel)", nil)
+        }
         start(PendingSend(message: message, watch: nil, isResent: true, next: now), now)
     }
 
     private mutating func start(_ send: PendingSend, _ now: Int64) {
         let contact = send.message.contact
         guard let channel = config.channels[contact.channel], config.isKnown(contact) else {
-            return bury(send, SendOutcome(.dead, text: "there is no '\(contact)' in the configuration any more"), now)
+            return bury(
+                send, SendOutcome(.dead, text: "there is no '\(contact)' in the configuration any more"), now)
         }
         if case .popup = channel.kind {
             counts.delivered += 1
-            note(send, SendOutcome(.delivered, text: "for the console to show"), status: "posted", next: nil, now)
+            note(
+                send, SendOutcome(.delivered, text: "for the console to show"), status: "posted", next: nil,
+                now)
             if send.isResent { out.letters.append((send.message.id, nil)) }
             return
         }
         if disabled[contact.channel] != nil {
-            return bury(send, SendOutcome(.gone, code: 410, text: "the endpoint is disabled since it answered 410"), now)
+            return bury(
+                send, SendOutcome(.gone, code: 410, text: "the endpoint is disabled since it answered 410"),
+                now)
         }
         keep(send.key, send.json)
         sends[send.message.id] = send
@@ -53,7 +62,8 @@ extension NotifyMachine {
         guard var send = sends[id], !send.isInFlight else { return }
         let contact = send.message.contact
         guard let channel = config.channels[contact.channel], config.isKnown(contact) else {
-            return bury(send, SendOutcome(.dead, text: "there is no '\(contact)' in the configuration any more"), now)
+            return bury(
+                send, SendOutcome(.dead, text: "there is no '\(contact)' in the configuration any more"), now)
         }
         if !channel.limits.isEmpty {
             let next = limits[contact, default: SlidingLimits()].next(channel.limits, now) ?? now + 60_000
@@ -92,7 +102,8 @@ extension NotifyMachine {
         if let channel = config.channels[contact.channel], !channel.limits.isEmpty {
             let isUnknown = outcome.verdict == .unknown
             limits[contact, default: SlidingLimits()].end(
-                at: finishedAt + (isUnknown ? Self.unknownMargin : 0), counts: isUnknown || outcome.verdict == .delivered,
+                at: finishedAt + (isUnknown ? Self.unknownMargin : 0),
+                counts: isUnknown || outcome.verdict == .delivered,
                 channel.limits)
             keepLimits(of: contact)
             if boxes[contact] != nil { timers.set(.held(contact), at: now) }
@@ -108,7 +119,8 @@ extension NotifyMachine {
             if outcome.verdict == .gone { disable(contact.channel, now) }
             bury(send, outcome, now)
         case .refused, .unknown:
-            let wait = RetrySchedule.wait(config.retries, tries: send.tries, id: id, retryAfter: outcome.retryAfter)
+            let wait = RetrySchedule.wait(
+                config.retries, tries: send.tries, id: id, retryAfter: outcome.retryAfter)
             guard let wait, now + wait <= send.message.giveUpAt else {
                 var last = outcome
                 last.text = "given up after \(send.tries) tries: \(outcome.text)"
@@ -124,7 +136,8 @@ extension NotifyMachine {
 
     /// Tries that wait for a slot look for it again.
     private mutating func wake(_ contact: NotifyContact, _ now: Int64) {
-        for send in sends.values where send.message.contact == contact && !send.isInFlight && send.tries == 0 {
+        for send in sends.values where send.message.contact == contact && !send.isInFlight && send.tries == 0
+        {
             timers.set(.send(send.message.id), at: now)
         }
     }
@@ -132,10 +145,16 @@ extension NotifyMachine {
     private mutating func disable(_ channel: String, _ now: Int64) {
         guard let url = config.channels[channel]?.url, disabled[channel] == nil else { return }
         disabled[channel] = Self.address(url)
-        keep("disabled\u{1F}\(channel)", "{\"channel\":\(JsonText.quoted(channel)),\"address\":\"\(Self.address(url))\"}")
-        let id = "notice-" + NotifyMessage.id(of: [], route: channel, contact: NotifyContact(person: "", channel: "\(now)"), step: 0)
+        keep(
+            "disabled\u{1F}\(channel)",
+            "{\"channel\":\(JsonText.quoted(channel)),\"address\":\"\(Self.address(url))\"}")
+        let id =
+            "notice-"
+            + NotifyMessage.id(
+                of: [], route: channel, contact: NotifyContact(person: "", channel: "\(now)"), step: 0)
         notice(
-            "endpoint", customer: "", "channel '\(channel)' answered 410: nothing is sent to it any more until its url is changed, or a "
+            "endpoint", customer: "",
+            "channel '\(channel)' answered 410: nothing is sent to it any more until its url is changed, or a "
                 + "letter of it is sent again", id: id, now)
     }
 
@@ -153,18 +172,7 @@ extension NotifyMachine {
         counts.undelivered += 1
         note(send, outcome, status: outcome.verdict == .gone ? "disabled" : "dead", next: nil, now)
         remove(send)
-        var json = JsonWriter()
-        json.beginObject()
-        json.member("id", send.message.id)
-        json.name("at")
-        json.timestamp(now)
-        json.member("tries", Int64(send.tries))
-        json.member("code", Int64(outcome.code))
-        json.member("error", outcome.text)
-        json.name("message")
-        json.written(send.message.json)
-        json.endObject()
-        out.letters.append((send.message.id, json.string))
+        out.letters.append((send.message.id, DeliveryRecord.letter(send, outcome, now)))
         if let id = send.watch, watches[id] != nil { timers.set(.watch(id), at: now) }
         if send.message.alerts.contains(where: { !$0.rule.hasPrefix(Self.noticePrefix) }) {
             notice(
@@ -180,50 +188,18 @@ extension NotifyMachine {
     ) {
         counts.unreadable += 1
         let id = "unreadable-\(topic)-\(partition)-\(offset)"
-        var json = JsonWriter()
-        json.beginObject()
-        json.member("id", id)
-        json.name("at")
-        json.timestamp(now)
-        json.member("error", error)
-        json.member("topic", topic)
-        json.member("partition", Int64(partition))
-        json.member("offset", offset)
-        json.member("record", text)
-        json.endObject()
-        out.letters.append((id, json.string))
-        notice("unreadable", customer: "", "topic '\(topic)', partition \(partition), offset \(offset) is no alert: \(error)", id: "notice-" + id, now)
+        out.letters.append((id, DeliveryRecord.unreadable(id, topic, partition, offset, text, error, now)))
+        notice(
+            "unreadable", customer: "",
+            "topic '\(topic)', partition \(partition), offset \(offset) is no alert: \(error)",
+            id: "notice-" + id, now)
     }
 
     /// A record of the delivery log.
-    private mutating func note(_ send: PendingSend, _ outcome: SendOutcome, status: String, next: Int64?, _ now: Int64) {
-        let message = send.message
-        var json = JsonWriter()
-        json.beginObject()
-        json.member("id", message.id)
-        json.name("at")
-        json.timestamp(now)
-        json.member("status", status)
-        json.member("route", message.route)
-        json.member("recipient", message.contact.description)
-        json.member("channel", message.contact.channel)
-        json.member("kind", message.kind.rawValue)
-        json.member("step", Int64(message.step))
-        json.member("severity", message.severity.rawValue)
-        if let customer = message.customer { json.member("customer", customer) }
-        json.name("alerts")
-        json.list(message.alerts) { $0.text($1.id) }
-        json.member("try", Int64(max(send.tries, 1)))
-        json.member("code", Int64(outcome.code))
-        json.member("ms", outcome.milliseconds)
-        if !outcome.text.isEmpty { json.member("text", AlertBrief.shortened(outcome.text, 500)) }
-        if let receipt = outcome.receipt { json.member("receipt", AlertBrief.shortened(receipt, 200)) }
-        if let parts = outcome.parts { json.member("parts", Int64(parts)) }
-        if let next {
-            json.name("next_at")
-            json.timestamp(next)
-        }
-        json.endObject()
-        out.deliveries.append((message.id, json.string))
+    private mutating func note(
+        _ send: PendingSend, _ outcome: SendOutcome, status: String, next: Int64?, _ now: Int64
+    ) {
+        out.deliveries.append(
+            (send.message.id, DeliveryRecord.json(send, outcome, status: status, next: next, now)))
     }
 }

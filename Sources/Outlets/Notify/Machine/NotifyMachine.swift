@@ -55,7 +55,9 @@ package struct NotifyMachine {
     var timers = DueQueue<Timer>()
     var out = Outputs()
 
-    package init(_ config: NotifyConfig, topology: String) { (self.config, self.topology) = (config, topology) }
+    package init(_ config: NotifyConfig, topology: String) {
+        (self.config, self.topology) = (config, topology)
+    }
 
     package mutating func takeOutputs() -> Outputs {
         defer { out = Outputs() }
@@ -100,10 +102,15 @@ package struct NotifyMachine {
     mutating func keep(_ key: String, _ json: String?) { out.changes[key] = .some(json) }
 
     /// A summary of what went wrong with telling, for those whose business that is.
-    mutating func notice(_ rule: String, severity: NotifyConfig.Severity = .high, customer: String, _ text: String, id: String, _ now: Int64) {
+    mutating func notice(
+        _ rule: String, severity: NotifyConfig.Severity = .high, customer: String, _ text: String, id: String,
+        _ now: Int64
+    ) {
         let brief = AlertBrief(
-            id: id, revision: 1, isCleared: false, severity: severity, rule: Self.noticePrefix + rule, risk: "notification",
-            customer: customer, measure: "millrace notify log --undelivered", message: AlertBrief.shortened(text, AlertBrief.messageMax),
+            id: id, revision: 1, isCleared: false, severity: severity, rule: Self.noticePrefix + rule,
+            risk: "notification",
+            customer: customer, measure: "millrace notify log --undelivered",
+            message: AlertBrief.shortened(text, AlertBrief.messageMax),
             eventTime: CivilTime.string(now))
         for contact in config.system {
             hold([brief], contact, route: "system", step: 0, .system, until: now + Self.noticeWait)

@@ -20,7 +20,8 @@ package struct AlertBrief: Equatable, Sendable {
     package var eventTime: String
 
     package init(
-        id: String, revision: Int64, isCleared: Bool, severity: Severity, rule: String, risk: String, customer: String,
+        id: String, revision: Int64, isCleared: Bool, severity: Severity, rule: String, risk: String,
+        customer: String,
         measure: String, message: String, eventTime: String
     ) {
         (self.id, self.revision, self.isCleared, self.severity) = (id, revision, isCleared, severity)
@@ -41,7 +42,9 @@ package struct AlertBrief: Equatable, Sendable {
             try Self.shortened(node.optional(name)?.text ?? "", most)
         }
         id = try node["alert_id"].text
-        guard !id.isEmpty, id.utf8.count <= 128, id.unicodeScalars.allSatisfy({ $0.value > 0x20 && $0.value < 0x7F }) else {
+        guard !id.isEmpty, id.utf8.count <= 128,
+            id.unicodeScalars.allSatisfy({ $0.value > 0x20 && $0.value < 0x7F })
+        else {
             throw node.mistake("alert_id of at most 128 visible characters")
         }
         let word = try node["severity"].text
@@ -66,7 +69,8 @@ package struct AlertBrief: Equatable, Sendable {
 
     /// At most so many characters, with an ellipsis where some were left out.
     static func shortened(_ text: String, _ most: Int) -> String {
-        text.unicodeScalars.count <= most ? text : String(String.UnicodeScalarView(text.unicodeScalars.prefix(most - 1))) + "…"
+        text.unicodeScalars.count <= most
+            ? text : String(String.UnicodeScalarView(text.unicodeScalars.prefix(most - 1))) + "…"
     }
 
     func write(to json: inout JsonWriter) {

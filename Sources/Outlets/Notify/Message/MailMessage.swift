@@ -8,7 +8,9 @@ package struct MailAddress: Sendable, Equatable {
 
     /// `risk@bank.example` or `Risk desk <risk@bank.example>`; nil: it is none, or has a line end.
     package init?(_ text: String) {
-        guard !text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else { return nil }
+        guard !text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else {
+            return nil
+        }
         var name = ""
         var address = text
         if text.hasSuffix(">"), let open = text.lastIndex(of: "<") {
@@ -17,10 +19,15 @@ package struct MailAddress: Sendable, Equatable {
         }
         while name.hasSuffix(" ") { name.removeLast() }
         while name.hasPrefix(" ") { name.removeFirst() }
-        if name.count >= 2, name.hasPrefix("\""), name.hasSuffix("\"") { name = String(name.dropFirst().dropLast()) }
+        if name.count >= 2, name.hasPrefix("\""), name.hasSuffix("\"") {
+            name = String(name.dropFirst().dropLast())
+        }
         let parts = address.split(separator: "@", omittingEmptySubsequences: false)
-        let isVisible: (Unicode.Scalar) -> Bool = { $0.value > 0x20 && $0.value < 0x7F && !"<>()[]\\,;:\"".unicodeScalars.contains($0) }
-        guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }), address.unicodeScalars.allSatisfy(isVisible), address.count <= 254
+        let isVisible: (Unicode.Scalar) -> Bool = {
+            $0.value > 0x20 && $0.value < 0x7F && !"<>()[]\\,;:\"".unicodeScalars.contains($0)
+        }
+        guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }),
+            address.unicodeScalars.allSatisfy(isVisible), address.count <= 254
         else { return nil }
         self.name = name
         self.address = address
@@ -33,11 +40,13 @@ package struct MailAddress: Sendable, Equatable {
 package enum MailMessage {
     /// `milliseconds` since 1970 become its date. `thread`: mails of one are shown together.
     package static func bytes(
-        from: MailAddress, to: MailAddress, subject: String, text: String, id: String, thread: String?, milliseconds: Int64
+        from: MailAddress, to: MailAddress, subject: String, text: String, id: String, thread: String?,
+        milliseconds: Int64
     ) -> [UInt8] {
         let boundary = "=_\(id)"
         var lines = [
-            "From: \(header(from))", "To: \(header(to))", "Subject: \(encoded(MessageWriter.line(subject), "Subject: ".count))",
+            "From: \(header(from))", "To: \(header(to))",
+            "Subject: \(encoded(MessageWriter.line(subject), "Subject: ".count))",
             "Date: \(date(milliseconds))", "Message-ID: <\(id)@\(from.domain)>",
         ]
         if let thread {
@@ -49,7 +58,10 @@ package enum MailMessage {
             "Content-Type: multipart/alternative; boundary=\"\(boundary)\"", "",
         ]
         for (type, content) in [("plain", text), ("html", html(text))] {
-            lines += ["--\(boundary)", "Content-Type: text/\(type); charset=utf-8", "Content-Transfer-Encoding: base64", ""]
+            lines += [
+                "--\(boundary)", "Content-Type: text/\(type); charset=utf-8",
+                "Content-Transfer-Encoding: base64", "",
+            ]
             let letters = Array(Base64Text.encode(Array(content.utf8)).utf8)
             for start in stride(from: 0, to: letters.count, by: 76) {
                 lines.append(String(decoding: letters[start..<min(start + 76, letters.count)], as: UTF8.self))
@@ -68,7 +80,11 @@ package enum MailMessage {
 
     /// RFC 2047: words of at most 75 characters, none of which divides a character. `used`: columns of the first line that are taken.
     static func encoded(_ text: String, _ used: Int) -> String {
-        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }), !text.contains("=?"), used + text.utf8.count <= 200 { return text }
+        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }), !text.contains("=?"),
+            used + text.utf8.count <= 200
+        {
+            return text
+        }
         var words: [String] = []
         var bytes: [UInt8] = []
         for character in text.unicodeScalars {
@@ -86,12 +102,15 @@ package enum MailMessage {
     static func html(_ text: String) -> String {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line -> String in
             let escaped = escape(String(line))
-            guard let at = (line.firstRange(of: "https://") ?? line.firstRange(of: "http://"))?.lowerBound else { return escaped }
+            guard let at = (line.firstRange(of: "https://") ?? line.firstRange(of: "http://"))?.lowerBound
+            else { return escaped }
             let url = line[at...].prefix { $0 != " " }
             let link = escape(String(url))
-            return "\(escape(String(line[..<at])))<a href=\"\(link)\">\(link)</a>\(escape(String(line[url.endIndex...])))"
+            return
+                "\(escape(String(line[..<at])))<a href=\"\(link)\">\(link)</a>\(escape(String(line[url.endIndex...])))"
         }
-        return "<!DOCTYPE html><html><head><meta charset=\"utf-8\"></head><body><p>\(lines.joined(separator: "<br>\n"))</p></body></html>"
+        return
+            "<!DOCTYPE html><html><head><meta charset=\"utf-8\"></head><body><p>\(lines.joined(separator: "<br>\n"))</p></body></html>"
     }
 
     private static func escape(_ text: String) -> String {
@@ -113,7 +132,9 @@ package enum MailMessage {
         let seconds = (milliseconds - day * CivilTime.dayMilliseconds) / 1000
         func two(_ value: Int64) -> String { value < 10 ? "0\(value)" : "\(value)" }
         let week = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"][Int(((day + 3) % 7 + 7) % 7)]
-        let month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][Int(civil.month - 1)]
-        return "\(week), \(two(civil.day)) \(month) \(civil.year) \(two(seconds / 3600)):\(two(seconds / 60 % 60)):\(two(seconds % 60)) +0000"
+        let month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][
+            Int(civil.month - 1)]
+        return
+            "\(week), \(two(civil.day)) \(month) \(civil.year) \(two(seconds / 3600)):\(two(seconds / 60 % 60)):\(two(seconds % 60)) +0000"
     }
 }

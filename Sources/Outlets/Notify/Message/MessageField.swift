@@ -15,7 +15,10 @@ package enum MessageField: String, CaseIterable, Sendable {
 
 /// Text with fields in braces.
 package struct FieldTemplate: Sendable, Equatable {
-    package enum Part: Sendable, Equatable { case text(String), field(MessageField) }
+    package enum Part: Sendable, Equatable {
+        case text(String)
+        case field(MessageField)
+    }
 
     package var parts: [Part]
 
@@ -45,7 +48,9 @@ package struct FieldTemplate: Sendable, Equatable {
         for part in parts {
             switch part {
             case .text(let text):
-                for (index, piece) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+                for (index, piece) in text.split(separator: "\n", omittingEmptySubsequences: false)
+                    .enumerated()
+                {
                     if index > 0 { lines.append(("", false, false)) }
                     lines[lines.count - 1].text += piece
                 }
@@ -82,40 +87,45 @@ package struct MessageTemplate: Sendable {
         switch (kind, language) {
         case (.sms, .zh):
             MessageTemplate(
-                subject: nil, text: FieldTemplate(own: "[{severity}]{customer} {risk} 规则:{rule} 措施:{measure} {message}"))
+                subject: nil,
+                text: FieldTemplate(own: "[{severity}]{customer} {risk} 规则:{rule} 措施:{measure} {message}"))
         case (.sms, .en):
             MessageTemplate(
-                subject: nil, text: FieldTemplate(own: "[{severity}] {customer} {risk}, rule {rule}, measure: {measure}. {message}"))
+                subject: nil,
+                text: FieldTemplate(
+                    own: "[{severity}] {customer} {risk}, rule {rule}, measure: {measure}. {message}"))
         case (_, .zh):
             MessageTemplate(
                 subject: FieldTemplate(own: "[{severity}] {customer} {risk}"),
-                text: FieldTemplate(own: """
-                    客户：{customer}
-                    风险类型：{risk}
-                    规则：{rule}
-                    级别：{severity}
-                    状态：{state}
-                    处置措施：{measure}
-                    说明：{message}
-                    事件时间：{event_time}
-                    预警编号：{alert_id}
-                    确认处理：{link}
-                    """))
+                text: FieldTemplate(
+                    own: """
+                        客户：{customer}
+                        风险类型：{risk}
+                        规则：{rule}
+                        级别：{severity}
+                        状态：{state}
+                        处置措施：{measure}
+                        说明：{message}
+                        事件时间：{event_time}
+                        预警编号：{alert_id}
+                        确认处理：{link}
+                        """))
         case (_, .en):
             MessageTemplate(
                 subject: FieldTemplate(own: "[{severity}] {customer} {risk}"),
-                text: FieldTemplate(own: """
-                    Customer: {customer}
-                    Risk: {risk}
-                    Rule: {rule}
-                    Severity: {severity}
-                    State: {state}
-                    Measure: {measure}
-                    What: {message}
-                    Event time: {event_time}
-                    Alert: {alert_id}
-                    Acknowledge: {link}
-                    """))
+                text: FieldTemplate(
+                    own: """
+                        Customer: {customer}
+                        Risk: {risk}
+                        Rule: {rule}
+                        Severity: {severity}
+                        State: {state}
+                        Measure: {measure}
+                        What: {message}
+                        Event time: {event_time}
+                        Alert: {alert_id}
+                        Acknowledge: {link}
+                        """))
         }
     }
 }

@@ -30,17 +30,22 @@ package struct NotifyMessage: Equatable, Sendable {
     package var more = 0
 
     package init(
-        topology: String, route: String, contact: NotifyContact, kind: Kind, step: Int, createdAt: Int64, giveUpAt: Int64,
+        topology: String, route: String, contact: NotifyContact, kind: Kind, step: Int, createdAt: Int64,
+        giveUpAt: Int64,
         alerts: [AlertBrief], more: Int = 0
     ) {
-        (self.topology, self.route, self.contact, self.kind, self.step) = (topology, route, contact, kind, step)
+        (self.topology, self.route, self.contact, self.kind, self.step) = (
+            topology, route, contact, kind, step
+        )
         (self.createdAt, self.giveUpAt, self.alerts, self.more) = (createdAt, giveUpAt, alerts, more)
         severity = alerts.map(\.severity).max { $0.rank < $1.rank } ?? .low
         id = Self.id(of: alerts, route: route, contact: contact, step: step)
     }
 
     /// 128 bits of a hash, behind what Standard Webhooks' examples begin with.
-    package static func id(of alerts: [AlertBrief], route: String, contact: NotifyContact, step: Int) -> String {
+    package static func id(of alerts: [AlertBrief], route: String, contact: NotifyContact, step: Int)
+        -> String
+    {
         let parts = alerts.map { "\($0.id)\u{1F}\($0.revision)" } + [route, contact.description, "\(step)"]
         return "msg_" + Sha256.hex(Array(parts.joined(separator: "\u{1E}").utf8)).prefix(32)
     }
@@ -89,13 +94,16 @@ package struct NotifyMessage: Equatable, Sendable {
 
     package init(_ node: DocumentNode) throws(Fault) {
         func time(_ name: String) throws(Fault) -> Int64 {
-            guard let parsed = CivilTime.parse(try node[name].text) else { throw node.mistake("a time in '\(name)'") }
+            guard let parsed = CivilTime.parse(try node[name].text) else {
+                throw node.mistake("a time in '\(name)'")
+            }
             return parsed.milliseconds
         }
         id = try node["id"].text
         topology = try node["topology"].text
         route = try node["route"].text
-        guard let contact = NotifyContact(try node["recipient"].text), let kind = Kind(rawValue: try node["kind"].text),
+        guard let contact = NotifyContact(try node["recipient"].text),
+            let kind = Kind(rawValue: try node["kind"].text),
             let severity = NotifyConfig.Severity(rawValue: try node["severity"].text)
         else { throw node.mistake("a message as the outbox has it") }
         (self.contact, self.kind, self.severity) = (contact, kind, severity)

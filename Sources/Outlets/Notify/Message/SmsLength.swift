@@ -24,7 +24,13 @@ package enum SmsLength {
     private static func measure(_ text: some StringProtocol) -> (units: Int, isPlain: Bool) {
         var units = 0
         for scalar in text.unicodeScalars {
-            if plain.contains(scalar) { units += 1 } else if extended.contains(scalar) { units += 2 } else { return (text.utf16.count, false) }
+            if plain.contains(scalar) {
+                units += 1
+            } else if extended.contains(scalar) {
+                units += 2
+            } else {
+                return (text.utf16.count, false)
+            }
         }
         return (units, true)
     }

@@ -17,12 +17,18 @@ package struct WhoIsTold: Equatable, Sendable {
         config.routes(of: alert).flatMap { route -> [WhoIsTold] in
             let wait = alert.severity == .critical ? 0 : route.wait[alert.severity] ?? 0
             func told(_ contact: NotifyContact, _ step: Int, _ after: Int64) -> WhoIsTold {
-                let quiet = alert.severity == .critical ? nil : config.people[contact.person]?.quiet?.end(after: now + after)
-                return WhoIsTold(alert: alert.id, route: route.name, contact: contact, step: step, after: after, quietUntil: quiet)
+                let quiet =
+                    alert.severity == .critical
+                    ? nil : config.people[contact.person]?.quiet?.end(after: now + after)
+                return WhoIsTold(
+                    alert: alert.id, route: route.name, contact: contact, step: step, after: after,
+                    quietUntil: quiet)
             }
             var found = route.to.map { told($0, 0, wait) }
             if alert.severity.rank >= route.escalatesFrom.rank, !alert.isCleared {
-                for (index, step) in route.escalation.enumerated() { found += step.to.map { told($0, index + 1, wait + step.after) } }
+                for (index, step) in route.escalation.enumerated() {
+                    found += step.to.map { told($0, index + 1, wait + step.after) }
+                }
             }
             return found
         }
@@ -31,7 +37,8 @@ package struct WhoIsTold: Equatable, Sendable {
     package var text: String {
         let when = after == 0 ? "at once" : "after \(ValueText.duration(after))"
         let why = step == 0 ? "" : " unless somebody has acknowledged it"
-        return "\(alert) route \(route): \(contact) \(when)\(why)" + (quietUntil.map { ", held by quiet hours until \(CivilTime.string($0))" } ?? "")
+        return "\(alert) route \(route): \(contact) \(when)\(why)"
+            + (quietUntil.map { ", held by quiet hours until \(CivilTime.string($0))" } ?? "")
     }
 
     package var json: String {
@@ -53,9 +60,12 @@ package struct WhoIsTold: Equatable, Sendable {
     /// What a person who tries a way out gets.
     package static func testMessage(to contact: NotifyContact, route: String, now: Int64) -> NotifyMessage {
         let brief = AlertBrief(
-            id: "test-\(now)", revision: 1, isCleared: false, severity: .low, rule: "test", risk: "test", customer: "TEST",
-            measure: "none: this is a test", message: "A test of millrace notify / 这是一条测试消息", eventTime: CivilTime.string(now))
+            id: "test-\(now)", revision: 1, isCleared: false, severity: .low, rule: "test", risk: "test",
+            customer: "TEST",
+            measure: "none: this is a test", message: "A test of millrace notify / 这是一条测试消息",
+            eventTime: CivilTime.string(now))
         return NotifyMessage(
-            topology: "test", route: route, contact: contact, kind: .test, step: 0, createdAt: now, giveUpAt: now + 60_000, alerts: [brief])
+            topology: "test", route: route, contact: contact, kind: .test, step: 0, createdAt: now,
+            giveUpAt: now + 60_000, alerts: [brief])
     }
 }

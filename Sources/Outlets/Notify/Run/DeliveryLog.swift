@@ -29,22 +29,28 @@ package enum DeliveryLog {
     }
 
     /// Every try, oldest first; `alert`: of those that told of it.
-    package static func tries(_ kafka: KafkaSettings, topology: String, alert: String? = nil) throws(Fault) -> [Entry] {
+    package static func tries(_ kafka: KafkaSettings, topology: String, alert: String? = nil) throws(Fault)
+        -> [Entry]
+    {
         let topic = NotifyTopics(topology: topology).deliveries
         var entries: [Entry] = []
         try NotifyState.readAll(try KafkaReader(kafka, topic: topic), topic, kafka.stop) { record in
             guard let value = record.value, let entry = try? entry(Array(value)) else { return }
             if alert.map(entry.alerts.contains) ?? true { entries.append(entry) }
         }
-        return entries.enumerated().sorted { ($0.element.at, $0.offset) < ($1.element.at, $1.offset) }.map(\.element)
+        return entries.enumerated().sorted { ($0.element.at, $0.offset) < ($1.element.at, $1.offset) }.map(
+            \.element)
     }
 
     private static func entry(_ bytes: [UInt8]) throws(Fault) -> Entry {
         let node = DocumentNode(try JsonDocument.read(bytes))
         return Entry(
-            json: String(decoding: bytes, as: UTF8.self), id: try node["id"].text, at: try node["at"].text, status: try node["status"].text,
-            recipient: try node["recipient"].text, alerts: try node["alerts"].texts, text: try node.optional("text")?.text ?? "",
-            tries: try node["try"].integer, code: try node["code"].integer, milliseconds: try node["ms"].integer)
+            json: String(decoding: bytes, as: UTF8.self), id: try node["id"].text, at: try node["at"].text,
+            status: try node["status"].text,
+            recipient: try node["recipient"].text, alerts: try node["alerts"].texts,
+            text: try node.optional("text")?.text ?? "",
+            tries: try node["try"].integer, code: try node["code"].integer,
+            milliseconds: try node["ms"].integer)
     }
 
     /// What was given up and not delivered since, oldest first.
@@ -63,7 +69,8 @@ package enum DeliveryLog {
     private static func letter(_ bytes: [UInt8]) throws(Fault) -> Letter {
         let node = DocumentNode(try JsonDocument.read(bytes))
         return Letter(
-            id: try node["id"].text, json: String(decoding: bytes, as: UTF8.self), at: try node["at"].text, error: try node["error"].text,
+            id: try node["id"].text, json: String(decoding: bytes, as: UTF8.self), at: try node["at"].text,
+            error: try node["error"].text,
             message: try node.optional("message").map { (node) throws(Fault) in try NotifyMessage(node) })
     }
 

@@ -79,7 +79,9 @@ package final class Notifier {
             let last = try NotifyState.read(settings, topics).owner
             guard last == owner else {
                 throw Fault(
-                    .user, "another notifier of topology '\(options.topology)' has taken over (\(last ?? "unknown")); there is one at a time")
+                    .user,
+                    "another notifier of topology '\(options.topology)' has taken over (\(last ?? "unknown")); there is one at a time"
+                )
             }
         }
         let journal = try NotifyJournal(settings, topics, clock: clock)
@@ -113,18 +115,24 @@ package final class Notifier {
                 let began = drainBegan ?? monotonicNanoseconds()
                 if drainBegan == nil { pool.closeQueues() }
                 drainBegan = began
-                if pool.underWay == 0 || monotonicNanoseconds() - began > Self.drainMilliseconds * 1_000_000 { return }
+                if pool.underWay == 0 || monotonicNanoseconds() - began > Self.drainMilliseconds * 1_000_000 {
+                    return
+                }
                 usleep(5_000)
             } else {
                 try inputs.poll(Self.pollMilliseconds, into: &machine, clock)
             }
             let results = pool.takeResults()
             let now = clock.nowMilliseconds
-            for result in results { machine.take(result.outcome, of: result.id, finishedAt: result.finishedAt, now) }
+            for result in results {
+                machine.take(result.outcome, of: result.id, finishedAt: result.finishedAt, now)
+            }
             if drainBegan == nil { machine.advance(to: now) }
             let outputs = machine.takeOutputs()
             let positions = inputs.takePositions()
-            if !outputs.isEmpty || !positions.isEmpty { try journal.commit(outputs, positions: positions, now: now) }
+            if !outputs.isEmpty || !positions.isEmpty {
+                try journal.commit(outputs, positions: positions, now: now)
+            }
             // Only now: what is sent is known to whoever comes next.
             if drainBegan == nil { pool.add(outputs.tries.map(\.message)) }
             report.say(machine, clock.nowMilliseconds)

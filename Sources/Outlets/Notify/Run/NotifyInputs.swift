@@ -14,22 +14,28 @@ final class NotifyInputs {
 
     private static let recordCharacters = 2000
 
-    init(_ settings: KafkaSettings, _ options: Notifier.Options, _ topics: NotifyTopics, _ state: NotifyState) throws(Fault) {
+    init(_ settings: KafkaSettings, _ options: Notifier.Options, _ topics: NotifyTopics, _ state: NotifyState)
+        throws(Fault)
+    {
         self.topics = topics
         stop = options.stop
         func reader(_ topic: String, startsAtEnd: Bool) throws(Fault) -> KafkaReader {
             let known = state.positions(of: topic)
-            let reader = try KafkaReader(settings, topic: topic, from: known.isEmpty && startsAtEnd ? .end : .at(known))
+            let reader = try KafkaReader(
+                settings, topic: topic, from: known.isEmpty && startsAtEnd ? .end : .at(known))
             for move in reader.moved {
                 Log.error(
                     "notify: topic '\(topic)', partition \(move.partition): the position \(move.from) is not there any more; going on at "
-                        + "\(move.to). " + (move.to > move.from
+                        + "\(move.to). "
+                        + (move.to > move.from
                             ? "\(move.to - move.from) records were deleted before they were read: nobody was told of them"
                             : "The topic was made anew"))
             }
             return reader
         }
-        for topic in options.alertTopics { alerts.append((topic, try reader(topic, startsAtEnd: options.startsAtEnd))) }
+        for topic in options.alertTopics {
+            alerts.append((topic, try reader(topic, startsAtEnd: options.startsAtEnd)))
+        }
         dispositions = try KafkaReader(settings, topic: topics.dispositions)
         letters = try reader(topics.undelivered, startsAtEnd: false)
     }
@@ -64,7 +70,9 @@ final class NotifyInputs {
         }
     }
 
-    private func take(_ record: KafkaReader.Record, of topic: String, into machine: inout NotifyMachine, _ now: Int64) {
+    private func take(
+        _ record: KafkaReader.Record, of topic: String, into machine: inout NotifyMachine, _ now: Int64
+    ) {
         guard let value = record.value else { return }
         do throws(Fault) {
             let node = DocumentNode(try JsonDocument.read(Array(value)))
@@ -83,11 +91,17 @@ final class NotifyInputs {
         do throws(Fault) {
             let node = DocumentNode(try JsonDocument.read(Array(value)))
             let alert = try node["alert_id"].text
-            guard let status = AlertDisposition.Status(rawValue: try node["status"].text) else { throw node.mistake("a status") }
+            guard let status = AlertDisposition.Status(rawValue: try node["status"].text) else {
+                throw node.mistake("a status")
+            }
             let until = try node.optional("until")?.text
-            return (alert, AlertDisposition(status, until: until.flatMap { CivilTime.parse($0)?.milliseconds }))
+            return (
+                alert, AlertDisposition(status, until: until.flatMap { CivilTime.parse($0)?.milliseconds })
+            )
         } catch {
-            Log.warning("notify: a disposition, partition \(record.partition), offset \(record.offset): \(error.detail)")
+            Log.warning(
+                "notify: a disposition, partition \(record.partition), offset \(record.offset): \(error.detail)"
+            )
             return nil
         }
     }

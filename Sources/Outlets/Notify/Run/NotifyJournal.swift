@@ -17,7 +17,8 @@ final class NotifyJournal {
         settings.transactionalId = "\(topics.topology)-notify"
         sink = try KafkaSink(
             settings,
-            topics: KafkaSink.Topics(sinks: [topics.outbox, topics.deliveries, topics.undelivered], changelog: topics.state),
+            topics: KafkaSink.Topics(
+                sinks: [topics.outbox, topics.deliveries, topics.undelivered], changelog: topics.state),
             clock: clock)
     }
 
@@ -26,17 +27,25 @@ final class NotifyJournal {
     func commit(_ outputs: NotifyMachine.Outputs, positions: [String: Int64], now: Int64) throws(Fault) {
         outbox.removeAll()
         changes.removeAll()
-        for message in outputs.messages { add(.sink(Place.outbox), message.key, message.json, now, to: &outbox) }
+        for message in outputs.messages {
+            add(.sink(Place.outbox), message.key, message.json, now, to: &outbox)
+        }
         for (id, json) in outputs.deliveries { add(.sink(Place.deliveries), id, json, now, to: &outbox) }
         for (id, json) in outputs.letters { add(.sink(Place.undelivered), id, json, now, to: &outbox) }
-        for (key, json) in outputs.changes.sorted(by: { $0.key < $1.key }) { add(.changelog, key, json, now, to: &changes) }
-        for (key, position) in positions.sorted(by: { $0.key < $1.key }) { add(.changelog, key, "\(position)", now, to: &changes) }
+        for (key, json) in outputs.changes.sorted(by: { $0.key < $1.key }) {
+            add(.changelog, key, json, now, to: &changes)
+        }
+        for (key, position) in positions.sorted(by: { $0.key < $1.key }) {
+            add(.changelog, key, "\(position)", now, to: &changes)
+        }
         if outbox.isEmpty, changes.isEmpty { return }
         try sink.send(outbox)
         try sink.commit(changes, [:])
     }
 
-    private func add(_ destination: Destination, _ key: String, _ value: String?, _ now: Int64, to outbox: inout Outbox) {
+    private func add(
+        _ destination: Destination, _ key: String, _ value: String?, _ now: Int64, to outbox: inout Outbox
+    ) {
         var record = outbox.begin(destination, partition: destination == .changelog ? 0 : -1, timestamp: now)
         let key = Array(key.utf8)
         key.withUnsafeBufferPointer { outbox.setKey($0.baseAddress, $0.count, of: &record) }

@@ -12,7 +12,9 @@ struct NotifyState {
 
     static let ownerKey = "owner"
 
-    static func positionKey(_ topic: String, _ partition: Int32) -> String { "position\u{1F}\(topic)\u{1F}\(partition)" }
+    static func positionKey(_ topic: String, _ partition: Int32) -> String {
+        "position\u{1F}\(topic)\u{1F}\(partition)"
+    }
 
     func positions(of topic: String) -> [Int32: Int64] {
         let prefix = "position\u{1F}\(topic)\u{1F}"

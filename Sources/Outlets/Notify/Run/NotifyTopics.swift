@@ -28,7 +28,9 @@ package struct NotifyTopics: Sendable {
             KafkaTopicPlan(
                 name: state, partitions: 1,
                 // Small segments, so that a restart reads little more than what is left.
-                configuration: compacted.merging(["segment.bytes": "16777216", "min.cleanable.dirty.ratio": "0.1"]) { $1 }),
+                configuration: compacted.merging([
+                    "segment.bytes": "16777216", "min.cleanable.dirty.ratio": "0.1",
+                ]) { $1 }),
         ]
     }
 }

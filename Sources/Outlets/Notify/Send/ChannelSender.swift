@@ -34,7 +34,8 @@ package final class ChannelSender {
             }
         } catch {
             // Nothing was sent where nobody was reached.
-            let isReached = !["Failed to connect", "Couldn't connect", "Could not resolve", "host '"].contains(where: error.detail.contains)
+            let isReached = !["Failed to connect", "Couldn't connect", "Could not resolve", "host '"]
+                .contains(where: error.detail.contains)
             let verdict: SendOutcome.Verdict = error.domain == .user ? .dead : isReached ? .unknown : .refused
             outcome = SendOutcome(verdict, text: error.detail)
         }
@@ -47,11 +48,13 @@ package final class ChannelSender {
     private func send(_ message: NotifyMessage, _ hook: WebhookChannel) throws(Fault) -> SendOutcome {
         let body = Self.webhookBody(message)
         let seconds = clock.nowMilliseconds / 1000
-        let signatures = StandardWebhook.signatures(id: message.id, seconds: seconds, body: body, secrets: hook.secrets)
+        let signatures = StandardWebhook.signatures(
+            id: message.id, seconds: seconds, body: body, secrets: hook.secrets)
         var request = HttpRequest(
             "POST", hook.url,
             headers: [
-                "Content-Type: application/json", "User-Agent: millrace-notify", "webhook-id: \(message.id)", "webhook-timestamp: \(seconds)",
+                "Content-Type: application/json", "User-Agent: millrace-notify", "webhook-id: \(message.id)",
+                "webhook-timestamp: \(seconds)",
                 "webhook-signature: \(signatures)",
             ], body: body)
         request.certificateAuthority = hook.certificateAuthority
@@ -80,7 +83,8 @@ package final class ChannelSender {
         case 408, 425, 429, 500...:
             let after = headers["retry-after"].flatMap { RetryAfter.milliseconds($0, now: now) }
             return SendOutcome(.refused, code: status, text: "status \(status)", retryAfter: after)
-        case 300..<400: return SendOutcome(.dead, code: status, text: "status \(status): redirects are not followed")
+        case 300..<400:
+            return SendOutcome(.dead, code: status, text: "status \(status): redirects are not followed")
         default: return SendOutcome(.dead, code: status, text: "status \(status)")
         }
     }
@@ -89,7 +93,8 @@ package final class ChannelSender {
         var request = request
         request.pinned = try config.allowed.resolve(request.url)
         if http == nil {
-            http = try HttpClient(timeoutMilliseconds: Int(channel.timeout), responseBytesMax: Self.answerBytesMax)
+            http = try HttpClient(
+                timeoutMilliseconds: Int(channel.timeout), responseBytesMax: Self.answerBytesMax)
         }
         guard let http else { throw Fault(.defect, "no HTTP client") }
         return try http.send(request)
@@ -115,13 +120,16 @@ package final class ChannelSender {
             if found != success.equals {
                 // What the gateway says in its own words may pass, like a limit; the schedule ends it.
                 outcome.verdict = .refused
-                outcome.text = "the gateway answered \(success.path) = \(found.map { "'\($0.prefix(100))'" } ?? "nothing"), not '\(success.equals)'"
+                outcome.text =
+                    "the gateway answered \(success.path) = \(found.map { "'\($0.prefix(100))'" } ?? "nothing"), not '\(success.equals)'"
             }
         }
         return outcome
     }
 
-    package static func smsBody(_ sms: SmsChannel, _ message: NotifyMessage, phone: String, text: String) -> [UInt8] {
+    package static func smsBody(_ sms: SmsChannel, _ message: NotifyMessage, phone: String, text: String)
+        -> [UInt8]
+    {
         let first = message.alerts.first
         let value: (MessageField) -> String = { field in
             switch field {
@@ -176,7 +184,8 @@ package final class ChannelSender {
         var letter = SmtpMessage(
             url: mail.url, requiresTls: mail.requiresTls, from: mail.from.address, to: [to.address],
             bytes: MailMessage.bytes(
-                from: mail.from, to: to, subject: text.subject, text: text.text, id: message.id, thread: message.thread,
+                from: mail.from, to: to, subject: text.subject, text: text.text, id: message.id,
+                thread: message.thread,
                 milliseconds: message.createdAt))
         letter.user = mail.user
         letter.password = mail.password

@@ -13,7 +13,8 @@ package enum JsonPlace {
                 value = node.value
             }
             for index in part.dropFirst(name.count).split(separator: "[") {
-                guard let place = Int(index.prefix { $0 != "]" }), let list = try? DocumentNode(value).list, list.indices.contains(place)
+                guard let place = Int(index.prefix { $0 != "]" }), let list = try? DocumentNode(value).list,
+                    list.indices.contains(place)
                 else { return nil }
                 value = list[place].value
             }

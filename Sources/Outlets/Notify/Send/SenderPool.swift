@@ -80,7 +80,10 @@ package final class SenderPool: Sendable {
         state.withLock { $0.isClosed = true }
     }
 
-    private enum Turn { case send(NotifyMessage), wait, end }
+    private enum Turn {
+        case send(NotifyMessage)
+        case wait, end
+    }
 
     /// For how long a thread has had nothing to do, milliseconds, when it ends.
     private static let idleMax = 5_000
