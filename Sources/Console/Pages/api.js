@@ -69,22 +69,43 @@ export async function call(method, path, { query, body, revision, signal } = {})
 export const get = (path, query, signal) => call('GET', path, { query, signal })
 export const post = (path, body, revision) => call('POST', path, { body, revision })
 
-/** Asks who is logged in; null for nobody. */
+function remembered(yes) {
+  try {
+    if (yes === undefined) return localStorage.getItem('millrace.logged-in') === 'yes'
+    if (yes) localStorage.setItem('millrace.logged-in', 'yes')
+    else localStorage.removeItem('millrace.logged-in')
+  } catch { /* private windows */ }
+  return true
+}
+
+/** Asks who is logged in; null for nobody. A browser that nobody logged in with does not ask, unless others vouch for people. */
 export async function loadSession() {
-  try { session = await get('/api/session') } catch (error) {
+  if (!remembered()) {
+    const info = await get('/api/info').catch(() => null)
+    if (info?.login?.every((way) => way === 'password')) return null
+  }
+  try {
+    session = await get('/api/session')
+    remembered(true)
+  } catch (error) {
     if (error.status !== 401) throw error
     session = null
+    remembered(false)
   }
   return session
 }
 
 export async function logIn(user, password) {
   session = await post('/api/session', { name: user, password })
+  remembered(true)
   return session
 }
 
 export async function logOut() {
-  try { await call('DELETE', '/api/session') } finally { session = null }
+  try { await call('DELETE', '/api/session') } finally {
+    session = null
+    remembered(false)
+  }
 }
 
 /** A path with each part escaped: `path('topologies', name, 'graph')`. */

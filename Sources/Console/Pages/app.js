@@ -123,7 +123,9 @@ function drawShell() {
 function drawStream() {
   const badge = document.getElementById('stream')
   if (!badge) return
-  badge.textContent = t(streamState === 'live' ? 'shell.live' : 'shell.lost')
+  const text = t(streamState === 'live' ? 'shell.live' : 'shell.lost')
+  put(badge, h('span', { class: streamState === 'live' ? 'text' : null }, text))
+  badge.title = text
   badge.classList.toggle('lost', streamState !== 'live')
 }
 
@@ -234,7 +236,8 @@ addEventListener('signed-out', async () => {
 })
 addEventListener('hashchange', async () => {
   await show()
-  main.querySelector('h1')?.focus()
+  // A screen that has put the focus somewhere itself keeps it.
+  if (!main.contains(document.activeElement)) main.querySelector('h1')?.focus()
 })
 addEventListener('theme', applyTheme)
 document.getElementById('skip').addEventListener('click', (event) => {

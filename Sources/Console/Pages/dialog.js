@@ -3,10 +3,9 @@
 import { h, newId, say } from './dom.js'
 import { t } from './i18n.js'
 
-/** The command that does what a form does, with a button that copies it. `command` may be a function of the moment. */
+/** The command that does what a form does, with a button that copies it. A function is asked at each `refresh()`. */
 export function commandLine(command) {
-  const text = () => (typeof command === 'function' ? command() : command)
-  const code = h('code', {}, text())
+  const code = h('code', {}, typeof command === 'function' ? '' : command)
   const box = h('div', { class: 'command' },
     h('span', { class: 'muted' }, t('command.same')),
     code,
@@ -21,7 +20,7 @@ export function commandLine(command) {
         }
       },
     }, t('command.copy')))
-  box.refresh = () => { code.textContent = text() }
+  box.refresh = () => { code.textContent = command() }
   return box
 }
 

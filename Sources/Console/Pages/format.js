@@ -52,6 +52,24 @@ export function time(value, { seconds = true } = {}) {
   }).format(moment)
 }
 
+/** The first moment of a day (`2026-11-28`) in the topology's zone, as ISO 8601 in UTC; of anything else, null. */
+export function startOfDay(day) {
+  if (!/^\d{4}-\d\d-\d\d$/.test(day ?? '')) return null
+  const wanted = Date.parse(`${day}T00:00:00Z`)
+  const parts = new Intl.DateTimeFormat('en-CA', {
+    timeZone: zone, year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23',
+  })
+  // What the clock of the zone says at `moment`, read as if it were UTC: their difference is the zone's offset.
+  const shown = (moment) => {
+    const of = Object.fromEntries(parts.formatToParts(moment).map((part) => [part.type, part.value]))
+    return Date.UTC(of.year, of.month - 1, of.day, of.hour, of.minute, of.second)
+  }
+  let moment = wanted
+  // Twice: the offset may change between the first guess and the day itself.
+  for (let round = 0; round < 2; round += 1) moment = wanted - (shown(moment) - moment)
+  return new Date(moment).toISOString().replace('.000Z', 'Z')
+}
+
 /** The hour alone, for axes. */
 export function clock(value) {
   const moment = date(value)

@@ -28,7 +28,7 @@ function node(each) {
   const { left, right } = each
   const over = left && right ? decimal.percentOver(left.value, right.value) : null
   return h('li', {}, h('div', { class: 'node' }, truth(each.value), h('code', { class: 'wrap' }, each.children?.length ? t(`tree.${each.operator}`) === each.operator ? each.operator : t(`tree.${each.operator}`) : each.text),
-    left && right && h('span', { class: 'values' }, `${left.text} = ${format.number(left.value)}, ${right.text} = ${format.number(right.value)}`,
+    left && right && h('span', { class: 'values' }, [left, right].filter((side) => decimal.compare(side.text, side.value) !== 0).map((side) => `${side.text} = ${format.number(side.value)}`).join(', '),
       each.margin !== undefined && each.margin !== null && `; ${t('tree.margin', { margin: format.number(each.margin) })}`, over !== null && ` (${over.startsWith('-') ? '' : '+'}${format.number(over)} %)`),
     left && right && marginBar(left.value, right.value)),
   each.children?.length > 0 && h('ul', {}, ...each.children.map(node)))

@@ -11,8 +11,8 @@ import * as format from './format.js'
 const filterNames = ['status', 'severity', 'rule', 'risk', 'topology', 'owner', 'state', 'customer', 'q', 'from', 'to', 'sort']
 const views = [['status=open,taken', 'view.open'], ['owner=me&status=taken', 'view.mine'], ['owner=none&status=open', 'view.unowned'], ['severity=critical,high&status=open,taken', 'view.grave'], ['status=snoozed', 'view.snoozed'], ['status=closed', 'view.closed'], ['', 'view.all']]
 
-/** A date of the filter as the first moment of that day in UTC; what is longer is sent as it is. */
-const moment = (text) => (/^\d{4}-\d\d-\d\d$/.test(text ?? '') ? `${text}T00:00:00Z` : text)
+/** A date of the filter as the first moment of that day where the topology is; what is longer is sent as it is. */
+const moment = (text) => format.startOfDay(text) ?? text
 
 export async function show(context) {
   const { main, heading, signal } = context
@@ -45,10 +45,10 @@ export async function show(context) {
       { key: 'time', label: t('field.time'), class: 'time', width: 1, sort: (row) => row.time, cell: (row) => time(row.time) },
       { key: 'customer', label: t('field.customer'), head: true, class: 'wrap', cell: (row) => h('a', { class: 'row', href: link('alerts', row.id), 'data-id': row.id }, row.customer) },
       { key: 'rule', label: t('field.rule'), width: 2, cell: (row) => [h('div', {}, row.rule), h('div', { class: 'muted small' }, name('risk', row.risk))] },
-      { key: 'message', label: t('field.message'), class: 'message wrap', cell: (row) => [row.message, row.state === 'cleared' && [' ', h('span', { class: 'tag good' }, name('state', 'cleared'))]] },
+      { key: 'message', label: t('field.message'), class: 'message wrap', cell: (row) => [row.message, h('div', { class: 'narrow small muted' }, row.rule, ' ', status(row), row.owner && ` ${row.owner}`, h('div', {}, time(row.time))), row.state === 'cleared' && [' ', h('span', { class: 'tag good' }, name('state', 'cleared'))]] },
       { key: 'measure', label: t('field.measure'), width: 3, class: 'wrap', cell: (row) => row.measure },
       { key: 'age', label: t('field.age'), number: true, width: 2, cell: (row) => format.age(row.time) },
-      { key: 'status', label: t('field.status'), cell: (row) => [status(row), row.owner && h('div', { class: 'small muted' }, row.owner), row.outcome && h('div', { class: 'small muted' }, name('outcome', row.outcome))] },
+      { key: 'status', label: t('field.status'), width: 1, cell: (row) => [status(row), row.owner && h('div', { class: 'small muted' }, row.owner), row.outcome && h('div', { class: 'small muted' }, name('outcome', row.outcome))] },
     ].filter(Boolean),
   })
 

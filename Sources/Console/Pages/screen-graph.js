@@ -44,7 +44,7 @@ function drawing(graph, chosen, choose) {
       class: `node-box ${node.kind}${node.id === chosen ? ' chosen' : ''}${node.lag_seconds > 3 ? ' busy' : ''}`, transform: `translate(${x} ${y})`, role: 'button', tabindex: 0, 'aria-pressed': String(node.id === chosen),
       'aria-label': `${name('node', node.kind)} ${node.name}, ${line(node)}`, 'data-id': node.id, onclick: () => choose(node.id),
       onkeydown: (event) => { if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); choose(node.id) } },
-    }, s('rect', { width: cell.boxWidth, height: cell.boxHeight, rx: 3 }), s('text', { x: 8, y: 18 }, cut(node.name, 21)), s('text', { x: 8, y: 35, class: 'sub' }, cut(line(node), 25)),
+    }, s('rect', { width: cell.boxWidth, height: cell.boxHeight, rx: 3 }), s('text', { x: 8, y: 18 }, cut(node.name, 21)), s('text', { x: 8, y: 35, class: 'sub' }, cut(line(node), 23)),
     share > 0 && s('rect', { class: 'load', y: cell.boxHeight - 3, width: cell.boxWidth * share, height: 3 }), s('title', {}, `${node.name}: ${node.text ?? ''}`)))
   }
   const wide = width * cell.width, high = height * cell.height + 12

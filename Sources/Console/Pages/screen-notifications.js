@@ -36,6 +36,6 @@ export async function show(context) {
     list.show(rows)
   }
   function changed() { context.remember({ state: state.value, channel: channel.value }); load() }
-  put(main, heading, popupSwitch(), note, h('div', { class: 'filters' }, field(t('field.state'), state), field(t('notifications.channel'), channel)), list, older, commandLine(() => 'millrace notify log'))
+  put(main, heading, popupSwitch(), note, h('div', { class: 'filters' }, field(t('field.state'), state), field(t('notifications.channel'), channel)), list, older, commandLine('millrace notify log'))
   await load()
 }

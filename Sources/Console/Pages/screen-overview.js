@@ -82,7 +82,7 @@ export async function show(context) {
   }
 
   put(main, heading, progress, figures, h('div', { class: 'wide-left' },
-    h('div', {}, h('section', { class: 'panel' }, bars), list), h('div', {}, problems, panel(t('overview.open-heading'), open))))
+    h('div', {}, h('section', { class: 'panel' }, bars), problems), h('div', {}, panel(t('overview.open-heading'), open))), list)
   draw()
 
   let stale = false
