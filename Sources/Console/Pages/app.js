@@ -260,6 +260,9 @@ startKeys({
   '?': showKeys,
 })
 
+// A link from a message may say `/alerts/ID`: screens are named behind the `#`.
+if (location.pathname !== '/') location.replace(`/#${location.pathname}${location.search}`)
+
 applyTheme()
 try {
   await loadLanguage()

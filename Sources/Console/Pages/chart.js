@@ -27,6 +27,9 @@ export function sparkline(values, label) {
     s('polyline', { class: 'line', points: points.join(' ') }))
 }
 
+/** The drawing's own width: a narrow window gets a smaller drawing, not smaller letters. */
+function widthOf() { return innerWidth < 640 ? 340 : 720 }
+
 function niceTop(value) {
   if (value <= 4) return 4
   const size = 10 ** Math.floor(Math.log10(value))
@@ -36,7 +39,7 @@ function niceTop(value) {
 
 /** Stacked columns over time: `bars` = `[{ label, parts: { name: count } }]`, `names` = `[[name, text]]` from the bottom up. */
 export function columns({ title, bars, names, headOfRow }) {
-  const width = 720, height = 180, left = 40, bottom = 22, top = 8
+  const width = widthOf(), height = 180, left = 40, bottom = 22, top = 8
   const totals = bars.map((bar) => names.reduce((sum, [name]) => sum + Number(bar.parts[name] ?? 0), 0))
   const high = niceTop(Math.max(0, ...totals))
   const each = (width - left) / Math.max(1, bars.length)
@@ -46,7 +49,7 @@ export function columns({ title, bars, names, headOfRow }) {
     marks.push(s('line', { class: 'grid', x1: left, x2: width, y1: y(high * share), y2: y(high * share) }))
     marks.push(s('text', { class: 'axis', x: left - 6, y: y(high * share) + 4, 'text-anchor': 'end' }, format.rough(high * share)))
   }
-  const every = Math.ceil(bars.length / 8)
+  const every = Math.ceil(bars.length / (width / 90))
   bars.forEach((bar, index) => {
     let base = 0
     for (const [name] of names) {
@@ -92,7 +95,7 @@ function estimate(points, value) {
  * `points` = `[{ value: "1500.00", per_day }]` in rising order; `step` is a decimal; `onMove(value)` hears each move.
  */
 export function limitCurve({ title, unit, points, now, value, step, onMove }) {
-  const width = 720, height = 240, left = 52, right = 16, bottom = 30, top = 26
+  const width = widthOf(), height = 240, left = 52, right = 16, bottom = 30, top = 26
   const low = points[0].value, high = points[points.length - 1].value
   const most = niceTop(Math.max(...points.map((point) => Number(point.per_day))))
   const x = (limit) => left + decimal.position(limit, low, high) * (width - left - right)
@@ -102,7 +105,7 @@ export function limitCurve({ title, unit, points, now, value, step, onMove }) {
     marks.push(s('line', { class: 'grid', x1: left, x2: width - right, y1: y(most * share), y2: y(most * share) }))
     marks.push(s('text', { class: 'axis', x: left - 6, y: y(most * share) + 4, 'text-anchor': 'end' }, format.rough(most * share)))
   }
-  const ticks = points.filter((_, index) => index % Math.ceil(points.length / 6) === 0)
+  const ticks = points.filter((_, index) => index % Math.ceil(points.length / (width / 120)) === 0)
   for (const point of ticks) {
     marks.push(s('text', { class: 'axis', x: x(point.value), y: height - 8, 'text-anchor': 'middle' }, format.number(point.value)))
   }

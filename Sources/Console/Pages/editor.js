@@ -16,11 +16,11 @@ function styles(source) {
 function codeMirror() {
   loading ??= (async () => {
     try {
-      const answer = await fetch('lib/codemirror/lib/codemirror.js', { method: 'HEAD' })
+      const answer = await fetch('/lib/codemirror/lib/codemirror.js', { method: 'HEAD' })
       if (!answer.ok) return false
-      await styles('lib/codemirror/lib/codemirror.css')
-      await script('lib/codemirror/lib/codemirror.js')
-      await script('lib/codemirror/mode/yaml/yaml.js')
+      await styles('/lib/codemirror/lib/codemirror.css')
+      await script('/lib/codemirror/lib/codemirror.js')
+      await script('/lib/codemirror/mode/yaml/yaml.js')
       return typeof window.CodeMirror === 'function'
     } catch { return false }
   })()

@@ -21,7 +21,7 @@ function preferred() {
 }
 
 async function load(name) {
-  const answer = await fetch(`${name}.json`)
+  const answer = await fetch(new URL(`${name}.json`, import.meta.url))
   if (!answer.ok) throw new Error(`${name}.json: ${answer.status}`)
   return answer.json()
 }

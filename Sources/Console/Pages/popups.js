@@ -17,7 +17,7 @@ export function startPopups() {
     if (alert.severity === 'critical') say(t('popup.critical', { message: alert.message }), true)
     if (!areOn() || !['critical', 'high'].includes(alert.severity)) return
     const popup = new Notification(`${name('severity', alert.severity)}: ${name('risk', alert.risk)}`, {
-      body: [alert.message, alert.measure].filter(Boolean).join('\n'), tag: alert.id, icon: 'icon.svg',
+      body: [alert.message, alert.measure].filter(Boolean).join('\n'), tag: alert.id, icon: '/icon.svg',
     })
     popup.onclick = () => {
       focus()

@@ -39,7 +39,7 @@ export async function show(context) {
     const submitted = ['submitted', 'approved', 'active'].includes(state)
     const approved = ['approved', 'active'].includes(state)
     const steps = [
-      ['draft', true, name('change', state)],
+      ['draft', true, change().author],
       ['lint', clean, clean ? t('step.clean') : t('step.mistakes', { count: errors().length })],
       ['plan', Boolean(detail.plan), detail.plan ? name('class', detail.plan.class) : t('step.not-yet')],
       ['backtest', backtest?.state === 'done' || Boolean(change().backtest), backtest ? name('run', backtest.state) : change().backtest ? t('step.done') : t('step.not-yet')],
@@ -130,7 +130,7 @@ export async function show(context) {
     heading.focus()
     while (!signal.aborted && following === id) {
       try { job = await get(path('jobs', id), {}, signal) } catch (error) { if (signal.aborted) return; jobText.textContent = error.message; return }
-      jobText.className = ['refused', 'failed'].includes(job.state) ? 'problem' : 'notice'
+      jobText.className = { refused: 'problem', failed: 'problem', done: 'good-notice' }[job.state] ?? 'notice'
       const text = [name('job', job.state), job.state === 'preparing' ? t('activation.prepared', { done: format.number(job.prepared ?? 0), tasks: format.number(job.tasks ?? 0) }) : '', ...(job.reasons ?? []).map((each) => (typeof each === 'string' ? each : each.message ?? each.reason ?? JSON.stringify(each))), job.error?.message ?? job.error ?? ''].filter(Boolean).join('\n')
       if (jobText.textContent !== text) jobText.textContent = text
       if (job.epoch && ['activated', 'done'].includes(job.state) && !tasks.firstChild) followTasks(job.epoch)

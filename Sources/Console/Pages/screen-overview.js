@@ -11,9 +11,9 @@ function figure(label, value, note, href) {
 }
 
 function problemText(problem) {
-  const own = t(`problem.${problem.code}`, problem.parameters)
   // A kind of problem that these pages do not know is told in the server's words.
-  return name(`problem`, problem.code) === problem.code ? problem.text : own
+  if (name('problem', problem.code) === problem.code) return problem.text
+  return t(`problem.${problem.code}`, { topology: problem.topology ?? '', ...problem.parameters })
 }
 
 function head(overview) {

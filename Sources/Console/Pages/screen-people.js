@@ -27,6 +27,6 @@ export async function show(context) {
     ].filter(Boolean),
   })
   async function load() { if (can('listSessions')) sessions.show((await get('/api/sessions', {}, signal)).sessions) }
-  put(main, heading, h('p', { class: 'muted' }, t('people.about')), people, sessions, keys, commandLine('millrace console user NAME --roles viewer,analyst'))
+  put(main, heading, h('p', { class: 'muted' }, t('people.about')), people, sessions, keys, commandLine('millrace console user add NAME --roles viewer,analyst'))
   await load()
 }
