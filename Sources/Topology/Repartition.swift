@@ -163,7 +163,7 @@ extension TopologySpec {
         var used: Set<Int> = [time]
         let isIntake = members.contains { steps[$0].window == nil }
         if isIntake { used.formUnion(first.schema.fields.indices) }
-        for index in members { used.formUnion(columnsRead(by: steps[index])) }
+        for index in members { used.formUnion(steps[index].behindItsRows.columnsRead) }
         let columns = used.sorted()
         let fields = columns.map { first.schema.fields[$0] }
         var map = [Int](repeating: -1, count: first.schema.fields.count)
@@ -191,19 +191,10 @@ extension TopologySpec {
         writer.operation = nil
         steps.append(writer)
         for index in members {
+            steps[index] = steps[index].behindItsRows
             steps[index].input = .source(sources.count)
-            steps[index].join = nil
-            steps[index].condition = nil
-            steps[index].derived = []
             steps[index].schema = source.schema
-            steps[index].key = steps[index].key.map { map[$0] }
-            for call in steps[index].aggregates.indices {
-                let (argument, condition) = (
-                    steps[index].aggregates[call].argument, steps[index].aggregates[call].condition
-                )
-                steps[index].aggregates[call].argument = argument?.remapped(map)
-                steps[index].aggregates[call].condition = condition?.remapped(map)
-            }
+            steps[index].moveColumns(map)
         }
         sources.append(source)
     }
@@ -263,16 +254,6 @@ extension TopologySpec {
         case .stream(let step): isOwn(self.source(of: steps[step].operation?.inputs.first ?? step))
         default: false
         }
-    }
-
-    /// Columns of the step's schema that its window needs.
-    private func columnsRead(by step: StepSpec) -> Set<Int> {
-        var columns = Set(step.key)
-        for call in step.aggregates {
-            call.argument?.collectColumns(into: &columns)
-            call.condition?.collectColumns(into: &columns)
-        }
-        return columns
     }
 
     /// Steps of which all records of a key must be in one task, ascending; but for those whose rows are gathered anyway.

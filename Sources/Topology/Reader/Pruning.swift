@@ -66,31 +66,23 @@ enum Pruning {
             let own = step.schema.fields.dropFirst(inputMap.count)
             let map = inputMap + own.indices.map { inputFields.count + $0 - inputMap.count }
             result.steps[index].schema = Schema(inputFields + own)
-            remap(&result.steps[index], map)
+            result.steps[index].moveColumns(map)
             stepMaps.append(map)
         }
         for index in spec.rules.indices {
             let step = spec.rules[index].on[0]
             guard spec.steps[step].window == nil else { continue }
-            remap(&result.rules[index], stepMaps[step], result.steps[step].schema)
+            result.rules[index].scope = result.steps[step].schema
+            result.rules[index].moveColumns(stepMaps[step])
         }
         return result
     }
 
     /// Columns of each source that are used, by steps, rules on records and sinks of records.
     private static func usedFields(_ spec: TopologySpec) -> [Set<Int>] {
-        var ofSteps = spec.steps.map { step -> Set<Int> in
-            var columns = Set(step.key + (step.join?.on ?? []))
-            let calls = step.aggregates.flatMap { [$0.argument, $0.condition].compactMap { $0 } }
-            for expression in [step.condition].compactMap({ $0 }) + step.derived.map(\.expression) + calls {
-                expression.collectColumns(into: &columns)
-            }
-            return columns
-        }
+        var ofSteps = spec.steps.map { $0.columnsRead }
         for rule in spec.rules where spec.steps[rule.on[0]].window == nil {
-            var columns = Set(rule.mentioned)
-            for case .value(let expression) in rule.message { expression.collectColumns(into: &columns) }
-            ofSteps[rule.on[0]].formUnion(columns)
+            ofSteps[rule.on[0]].formUnion(rule.columnsRead)
         }
         // So do they go into operators.
         for index in spec.operatorInputs { ofSteps[index].formUnion(spec.steps[index].schema.fields.indices) }
@@ -135,29 +127,6 @@ enum Pruning {
         source.schema = Schema(kept.map { source.schema.fields[$0] })
         if source.timeField >= 0 { source.timeField = map[source.timeField] }
         return map
-    }
-
-    private static func remap(_ step: inout StepSpec, _ map: [Int]) {
-        if let join = step.join { step.join?.on = join.on.map { map[$0] } }
-        step.condition = step.condition?.remapped(map)
-        step.key = step.key.map { map[$0] }
-        for index in step.derived.indices {
-            step.derived[index].expression = step.derived[index].expression.remapped(map)
-        }
-        for index in step.aggregates.indices {
-            step.aggregates[index].argument = step.aggregates[index].argument?.remapped(map)
-            step.aggregates[index].condition = step.aggregates[index].condition?.remapped(map)
-        }
-    }
-
-    private static func remap(_ rule: inout RuleSpec, _ map: [Int], _ schema: Schema) {
-        rule.scope = schema
-        rule.when = rule.when.remapped(map)
-        rule.clear = rule.clear?.remapped(map)
-        rule.mentioned = rule.mentioned.map { map[$0] }
-        rule.message = rule.message.map { part in
-            if case .value(let expression) = part { .value(expression.remapped(map)) } else { part }
-        }
     }
 }
 
