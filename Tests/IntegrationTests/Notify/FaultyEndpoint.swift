@@ -54,6 +54,7 @@ final class FaultyEndpoint: Sendable {
 
     func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
 
+    var count: Int { requests.withLock { $0.count } }
     var all: [Request] { requests.withLock { $0 } }
     func setFaults(_ percent: Int) { faults.withLock { $0.percent = percent } }
 

@@ -343,7 +343,7 @@ import Topology
             alert.measure = String(repeating: "\"", count: 200)
             try world.take(alert)
         }
-        try world.run(to: world.now + 60_000)
+        try world.run(to: world.now + 3_600_000)
         for message in world.outbox { #expect(ChannelSender.webhookBody(message).count < 20_000) }
         for value in world.state.values { #expect(value.count < 500_000) }
         #expect(Set(world.outbox.flatMap(\.alerts).map(\.id)).count == 60)

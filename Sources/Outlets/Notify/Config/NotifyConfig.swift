@@ -185,6 +185,20 @@ package struct NotifyChannel: Sendable {
         }
     }
 
+    /// How many of the first ones go into one message.
+    func count(of alerts: some Collection<AlertBrief>) -> Int {
+        var most = AlertBrief.messageBytesMax
+        if case .webhook = kind { most = AlertBrief.webhookBytesMax }
+        var bytes = 0
+        var count = 0
+        for alert in alerts.prefix(alertsPerMessage) {
+            bytes += alert.bytes
+            if count > 0, bytes > most { break }
+            count += 1
+        }
+        return count
+    }
+
     package var kindName: String {
         switch kind {
         case .email: "email"

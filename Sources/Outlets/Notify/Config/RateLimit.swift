@@ -1,3 +1,5 @@
+import Topology
+
 /// So many within so long.
 package struct RateLimit: Equatable, Sendable {
     package var count: Int
@@ -43,5 +45,10 @@ package struct SlidingLimits: Equatable, Sendable {
         log.sort()
         let most = limits.map(\.count).max() ?? 0
         if log.count > most { log.removeFirst(log.count - most) }
+    }
+
+    func json(of contact: NotifyContact) -> String {
+        let log = log.map { "\($0)" }.joined(separator: ",")
+        return "{\"contact\":\(JsonText.quoted("\(contact)")),\"pending\":\(pending),\"log\":[\(log)]}"
     }
 }

@@ -52,6 +52,19 @@ package struct AlertGroup: Equatable, Sendable {
         return true
     }
 
+    /// When an alert is to be told.
+    func due(_ alert: AlertBrief, _ route: NotifyRoute, _ now: Int64) -> Int64 {
+        // Before others that are due, which might take its slot of a limit.
+        if alert.severity == .critical, !alert.isCleared { return now - 1 }
+        let wait = now + (route.wait[alert.severity] ?? 0)
+        let before = pending.map(\.severity.rank).max() ?? -1
+        let isRecent = sentAt.map { now < $0 + route.join } ?? false
+        let known = max(before, isRecent ? sentSeverity?.rank ?? -1 : -1)
+        if known >= 0, !alert.isCleared, alert.severity.rank > known { return now }
+        guard let sentAt, isRecent else { return wait }
+        return max(sentAt + route.join, now)
+    }
+
     var json: String {
         var json = JsonWriter()
         json.beginObject()

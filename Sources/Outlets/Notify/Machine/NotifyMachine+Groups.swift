@@ -52,24 +52,12 @@ extension NotifyMachine {
             }
             return
         }
-        let time = due(alert, of: group, route, now)
+        let time = group.due(alert, route, now)
         group.pending.append(alert)
         let isFull =
             group.pending.count >= AlertGroup.pendingMax
-            || group.pending.reduce(0) { $0 + $1.bytes } > Self.alertBytesMax
+            || group.pending.reduce(0) { $0 + $1.bytes } > AlertBrief.messageBytesMax
         group.due = min(group.due ?? .max, isFull ? now : time)
-    }
-
-    private func due(_ alert: AlertBrief, of group: AlertGroup, _ route: NotifyRoute, _ now: Int64) -> Int64 {
-        // Before others that are due, which might take its slot of a limit.
-        if alert.severity == .critical, !alert.isCleared { return now - 1 }
-        let wait = now + (route.wait[alert.severity] ?? 0)
-        let before = group.pending.map(\.severity.rank).max() ?? -1
-        let isRecent = group.sentAt.map { now < $0 + route.join } ?? false
-        let known = max(before, isRecent ? group.sentSeverity?.rank ?? -1 : -1)
-        if known >= 0, !alert.isCleared, alert.severity.rank > known { return now }
-        guard let sentAt = group.sentAt, isRecent else { return wait }
-        return max(sentAt + route.join, now)
     }
 
     /// Of what the group waits for next: its message, or that it can be forgotten.

@@ -1,9 +1,6 @@
 import Topology
 
 extension NotifyMachine {
-    /// Bytes of alerts in one message's JSON: a webhook's body has less than 20 KB, a record of a topic less than a megabyte.
-    static let webhookBytesMax = 16_000
-    static let alertBytesMax = 200_000
 
     /// Tells a contact now, or holds it back.
     mutating func deliver(
@@ -31,7 +28,7 @@ extension NotifyMachine {
                     return hold(Array(rest), contact, route: route, step: step, .limit, until: now)
                 }
             }
-            let part = rest.prefix(count(of: rest, in: channel))
+            let part = rest.prefix(channel.count(of: rest))
             rest = rest.dropFirst(part.count)
             send(part, to: contact, route, kind, step: step, watch: watch, now)
         }
@@ -39,20 +36,6 @@ extension NotifyMachine {
 
     private func quietEnd(of contact: NotifyContact, _ now: Int64) -> Int64? {
         config.people[contact.person]?.quiet?.end(after: now)
-    }
-
-    /// How many of the first ones go into one message.
-    private func count(of alerts: some Collection<AlertBrief>, in channel: NotifyChannel) -> Int {
-        var most = Self.alertBytesMax
-        if case .webhook = channel.kind { most = Self.webhookBytesMax }
-        var bytes = 0
-        var count = 0
-        for alert in alerts.prefix(channel.alertsPerMessage) {
-            bytes += alert.bytes
-            if count > 0, bytes > most { break }
-            count += 1
-        }
-        return count
     }
 
     mutating func hold(
@@ -129,7 +112,7 @@ extension NotifyMachine {
     private mutating func release(
         _ ready: [HeldAlert], of contact: NotifyContact, _ channel: NotifyChannel, _ now: Int64
     ) {
-        let part = ready.prefix(count(of: ready.map(\.alert), in: channel))
+        let part = ready.prefix(channel.count(of: ready.map(\.alert)))
         let numbers = Set(part.map(\.number))
         boxes[contact]?.entries.removeAll { numbers.contains($0.number) }
         for entry in part { keep(entry.key, nil) }

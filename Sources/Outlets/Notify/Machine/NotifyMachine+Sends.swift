@@ -84,14 +84,8 @@ extension NotifyMachine {
         out.tries.append(send)
     }
 
-    func limitsKey(_ contact: NotifyContact) -> String { "limits\u{1F}\(contact)" }
-
     private mutating func keepLimits(of contact: NotifyContact) {
-        guard let limits = limits[contact] else { return }
-        let log = limits.log.map { "\($0)" }.joined(separator: ",")
-        keep(
-            limitsKey(contact),
-            "{\"contact\":\(JsonText.quoted("\(contact)")),\"pending\":\(limits.pending),\"log\":[\(log)]}")
+        if let limits = limits[contact] { keep("limits\u{1F}\(contact)", limits.json(of: contact)) }
     }
 
     /// A try has ended; `finishedAt` and `now`: milliseconds since 1970.

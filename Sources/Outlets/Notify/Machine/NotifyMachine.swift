@@ -5,44 +5,9 @@ import Topology
 /// Decides who is told what and when: alerts, what people decided, results of sends and the time go in; messages, letters and
 /// changes of its state come out, which are made durable together. It knows no clock and no I/O: the same calls give the same.
 package struct NotifyMachine {
-    package enum Timer: Hashable {
-        case group(AlertGroup.Key)
-        case held(NotifyContact)
-        case watch(String)
-        case send(String)
-    }
-
-    /// What one turn wants to have written, and sent after it was.
-    package struct Outputs {
-        package var messages: [NotifyMessage] = []
-        /// By message id, JSON.
-        package var deliveries: [(id: String, json: String)] = []
-        /// By message id; nil: it was delivered after all.
-        package var letters: [(id: String, json: String?)] = []
-        /// Of the state; nil: gone.
-        package var changes: [String: String?] = [:]
-        /// Tries to be made once all of this is durable.
-        package var tries: [PendingSend] = []
-
-        package var isEmpty: Bool {
-            messages.isEmpty && deliveries.isEmpty && letters.isEmpty && changes.isEmpty && tries.isEmpty
-        }
-    }
-
-    package struct Counts: Equatable, Sendable {
-        package var alerts = 0
-        package var repeated = 0
-        /// Alerts that no route takes.
-        package var unrouted = 0
-        package var unreadable = 0
-        package var messages = 0
-        package var delivered = 0
-        package var undelivered = 0
-    }
-
     package let config: NotifyConfig
     package let topology: String
-    package internal(set) var counts = Counts()
+    package internal(set) var counts = NotifyCounts()
     package internal(set) var groups: [AlertGroup.Key: AlertGroup] = [:]
     package internal(set) var sends: [String: PendingSend] = [:]
     package internal(set) var watches: [String: EscalationWatch] = [:]
@@ -52,15 +17,15 @@ package struct NotifyMachine {
     /// Channels that want nothing any more, with the hash of their address.
     var disabled: [String: String] = [:]
     var dispositions: [String: AlertDisposition] = [:]
-    var timers = DueQueue<Timer>()
-    var out = Outputs()
+    var timers = DueQueue<NotifyTimer>()
+    var out = NotifyOutputs()
 
     package init(_ config: NotifyConfig, topology: String) {
         (self.config, self.topology) = (config, topology)
     }
 
-    package mutating func takeOutputs() -> Outputs {
-        defer { out = Outputs() }
+    package mutating func takeOutputs() -> NotifyOutputs {
+        defer { out = NotifyOutputs() }
         return out
     }
 

@@ -31,6 +31,10 @@ package struct AlertBrief: Equatable, Sendable {
 
     static let textMax = 200
     static let messageMax = 1000
+    /// Bytes of alerts in one message's JSON: a webhook's body has less than 20 KB, a record of a topic less
+    /// than a megabyte.
+    static let webhookBytesMax = 16_000
+    static let messageBytesMax = 200_000
 
     /// An alert's record. `key`: the customer where the alert names none.
     package init(_ value: UnsafeBufferPointer<UInt8>, key: String?) throws(Fault) {

@@ -87,7 +87,7 @@ package final class Notifier {
         let journal = try NotifyJournal(settings, topics, clock: clock)
         defer { journal.close() }
         let state = try NotifyState.read(settings, topics)
-        var turn = NotifyMachine.Outputs()
+        var turn = NotifyOutputs()
         turn.changes[NotifyState.ownerKey] = .some(owner)
         try journal.commit(turn, positions: [:], now: clock.nowMilliseconds)
         hasOwned = true
@@ -144,7 +144,7 @@ package final class Notifier {
 private struct NotifyReport {
     private static let milliseconds: Int64 = 60_000
     private var last: Int64
-    private var counts = NotifyMachine.Counts()
+    private var counts = NotifyCounts()
 
     init(_ now: Int64) { last = now }
 

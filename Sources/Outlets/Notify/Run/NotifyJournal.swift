@@ -24,7 +24,7 @@ final class NotifyJournal {
 
     func close() { sink.close() }
 
-    func commit(_ outputs: NotifyMachine.Outputs, positions: [String: Int64], now: Int64) throws(Fault) {
+    func commit(_ outputs: NotifyOutputs, positions: [String: Int64], now: Int64) throws(Fault) {
         outbox.removeAll()
         changes.removeAll()
         for message in outputs.messages {
