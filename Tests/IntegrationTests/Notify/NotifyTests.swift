@@ -41,6 +41,7 @@ import Testing
                 """)
         try rig.program.write("secret", Self.secret + "\n")
         try rig.start()
+        #expect(WorkerTests.wait(seconds: 60) { rig.log.contains("notify: topology") })
         // Fed bit by bit, so that kills meet work under way.
         var fed: [String: (severity: String, customer: String)] = [:]
         var fedAt: [String: Int64] = [:]
