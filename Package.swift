@@ -145,7 +145,7 @@ let package = Package(
         tests("MarketplaceTests", uses: ["Base", "Records", "Connectors", "Marketplace"]),
         tests("RuntimeTests", uses: ["Base", "Records", "Dataflow", "Runtime"]),
         tests("KafkaTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors"]),
-        tests("RedisTests", uses: ["Base", "Records", "Connectors"]),
+        tests("RedisTests", uses: ["Base", "Records", "Topology", "Dataflow", "Security", "Connectors"]),
         tests(
             "EngineTests",
             uses: [
@@ -155,7 +155,8 @@ let package = Package(
         tests(
             "IntegrationTests",
             uses: [
-                "Base", "Records", "Topology", "Dataflow", "Connectors", "Security", "Outlets", "Engine", "Marketplace", "millrace",
+                "Base", "Records", "Topology", "Dataflow", "Connectors", "Http", "Security", "Outlets", "Engine", "Marketplace",
+                "millrace",
             ],
             exclude: ["Crash/topology.yaml"]
         ),

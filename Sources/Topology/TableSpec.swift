@@ -60,14 +60,13 @@ package struct RedisTableSpec: Hashable, Sendable {
     /// Milliseconds.
     package var stale: Int64
     package var timeout: Int64
-    /// nil: the command line's.
-    package var url: String?
+    package var server: RedisServerSpec
 
-    package init(key: [KeyPart], stale: Int64, timeout: Int64, url: String?) {
+    package init(key: [KeyPart], stale: Int64, timeout: Int64, server: RedisServerSpec) {
         self.key = key
         self.stale = stale
         self.timeout = timeout
-        self.url = url
+        self.server = server
     }
 }
 

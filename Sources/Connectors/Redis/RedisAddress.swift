@@ -1,32 +1,49 @@
 import Base
+import Security
+import Topology
 
-/// Where a Redis server is: `redis://[[user]:password@]host[:port][/db]` or `unix:/path/to.sock`.
+/// Where a Redis server is: `redis://[[user]:password@]host[:port][/db]`, `rediss://` with TLS, or `unix:/path/to.sock`; or the
+/// master that sentinels know, or a cluster.
 package struct RedisAddress: Sendable, CustomStringConvertible {
     package enum Place: Hashable, Sendable {
         case network(host: String, port: Int)
         case socket(path: String)
     }
 
+    package enum Mode: Sendable {
+        /// The server at `place`.
+        case single
+        /// `place` is that of the first of them.
+        case sentinel(RedisServerSpec.Sentinels, [Place])
+        /// Some of its nodes.
+        case cluster([Place])
+    }
+
     package var place: Place
+    package var mode = Mode.single
     package var database = 0
-    var user: String?
-    var password: String?
+    package var user: String?
+    package var password: String?
+    /// nil: no TLS.
+    package var tls: TlsOptions?
 
     package init(_ url: String) throws(Fault) {
         // The message never repeats what may hold a password.
         let wrong = Fault(
             .user,
-            "a Redis address is redis://[:password@]host[:port][/db] or unix:/path/to.sock"
+            "a Redis address is redis://[:password@]host[:port][/db], rediss:// with TLS, or unix:/path/to.sock"
         )
         if let path = Self.rest(of: url, after: "unix:") {
             guard path.hasPrefix("/"), path.utf8.count < 108 else { throw wrong }
             place = .socket(path: path)
             return
         }
-        if url.hasPrefix("rediss:") {
-            throw Fault(.user, "rediss: encrypted connections to Redis are not supported; use a local tunnel")
+        if url.hasPrefix("rediss:") { tls = TlsOptions() }
+        guard var rest = Self.rest(of: url, after: tls == nil ? "redis://" : "rediss://") else { throw wrong }
+        if tls != nil, let mark = rest.firstIndex(of: "?") {
+            tls = try Self.options(rest[rest.index(after: mark)...])
+            rest = String(rest[..<mark])
         }
-        guard var rest = Self.rest(of: url, after: "redis://") else { throw wrong }
         if let at = rest.lastIndex(of: "@") {
             let secret = rest[..<at].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
             rest = String(rest[rest.index(after: at)...])
@@ -46,8 +63,71 @@ package struct RedisAddress: Sendable, CustomStringConvertible {
         place = try Self.network(rest, wrong)
     }
 
+    /// What a sink or table says; nil: nothing.
+    package static func of(_ server: RedisServerSpec) throws(Fault) -> RedisAddress? {
+        guard server.isGiven else { return nil }
+        func place(_ text: String) -> Place {
+            guard let known = RedisServerSpec.hostAndPort(text) else { unreachable("'\(text)' was read as host:port") }
+            return .network(host: known.host, port: known.port)
+        }
+        var address: RedisAddress
+        if let sentinel = server.sentinel {
+            let places = sentinel.hosts.map(place)
+            address = RedisAddress(places[0], .sentinel(sentinel, places))
+        } else if !server.cluster.isEmpty {
+            let places = server.cluster.map(place)
+            address = RedisAddress(places[0], .cluster(places))
+        } else {
+            address = try RedisAddress(server.url ?? "")
+        }
+        if let password = server.password { (address.user, address.password) = (server.user, password) }
+        if server.isEncrypted {
+            let own = address.tls
+            address.tls = TlsOptions(
+                certificateAuthority: server.certificateAuthority ?? own?.certificateAuthority,
+                certificate: server.certificate ?? own?.certificate, key: server.key ?? own?.key,
+                serverName: server.serverName ?? own?.serverName)
+        }
+        return address
+    }
+
+    package init(_ place: Place, _ mode: Mode = .single) { (self.place, self.mode) = (place, mode) }
+
+    /// The same log-in and encryption at another place.
+    func at(_ place: Place) -> RedisAddress {
+        var address = self
+        (address.place, address.mode) = (place, .single)
+        return address
+    }
+
+    /// `ca=/path&cert=/path&key=/path&server_name=name` of a command line's address.
+    private static func options(_ query: Substring) throws(Fault) -> TlsOptions {
+        var options = TlsOptions()
+        for pair in query.split(separator: "&") {
+            let words = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let value = words.count == 2 ? decode(words[1]) : nil
+            switch (words[0], value) {
+            case ("ca", let value?): options.certificateAuthority = value
+            case ("cert", let value?): options.certificate = value
+            case ("key", let value?): options.key = value
+            case ("server_name", let value?): options.serverName = value
+            default: throw Fault(.user, "behind ? a rediss:// address has ca=, cert=, key= and server_name=")
+            }
+        }
+        if (options.certificate == nil) != (options.key == nil) { throw Fault(.user, "a rediss:// address has cert= and key= or neither") }
+        return options
+    }
+
     /// Without the password.
     package var description: String {
+        switch mode {
+        case .sentinel(let sentinel, _): "\(sentinel.master) of sentinels \(sentinel.hosts.joined(separator: ", "))"
+        case .cluster(let places): "cluster \(places.map { at($0).description }.joined(separator: ", "))"
+        case .single: placeText
+        }
+    }
+
+    private var placeText: String {
         switch place {
         case .network(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         case .socket(let path): path

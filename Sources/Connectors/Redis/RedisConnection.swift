@@ -20,34 +20,39 @@ package enum RedisValue: Equatable, Sendable {
     }
 }
 
-/// A connection that waits for its answers. Used by the thread that made it.
+/// A connection that waits for its answers: hiredis' reader over a socket of ours, since Debian's hiredis knows no TLS. Used by the
+/// thread that made it.
 final class RedisConnection {
-    private let context: UnsafeMutablePointer<redisContext>
-    private let address: RedisAddress
+    private let transport: RedisTransport
+    private let reader: UnsafeMutablePointer<redisReader>
+    let address: RedisAddress
     /// The server's number for this connection, 0 if it does not tell.
     private(set) var identifier: Int64 = 0
     private let request = Arena(capacity: 64 << 10)
+    private let commandNanoseconds: Int64
+    private let input = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
 
-    /// Connects, and sends the password and the database.
+    /// Connects to the server at the address' place, and sends the password and the database.
     init(_ address: RedisAddress, connectMilliseconds: Int, commandMilliseconds: Int) throws(Fault) {
         self.address = address
-        // This hiredis writes with write(2): a server that is gone would end the program.
+        commandNanoseconds = Int64(commandMilliseconds) * 1_000_000
         Self.blockPipeSignal()
-        let made =
-            switch address.place {
-            case .network(let host, let port):
-                redisConnectWithTimeout(host, Int32(port), Self.interval(connectMilliseconds))
-            case .socket(let path):
-                redisConnectUnixWithTimeout(path, Self.interval(connectMilliseconds))
-            }
-        guard let made else { throw Fault(.defect, "out of memory") }
-        context = made
-        if made.pointee.err != 0 { throw failure() }
-        redisSetTimeout(made, Self.interval(commandMilliseconds))
+        guard let reader = redisReaderCreate() else { throw Fault(.defect, "out of memory") }
+        self.reader = reader
+        do throws(Fault) {
+            transport = try RedisTransport(address, until: monotonicNanoseconds() + Int64(connectMilliseconds) * 1_000_000)
+        } catch {
+            redisReaderFree(reader)
+            input.deallocate()
+            throw Fault(error.domain, "Redis at \(address): \(error.detail)", retry: .withBackoff)
+        }
         try greet()
     }
 
-    deinit { redisFree(context) }
+    deinit {
+        redisReaderFree(reader)
+        input.deallocate()
+    }
 
     /// For every thread that uses a connection.
     static func blockPipeSignal() {
@@ -101,31 +106,20 @@ final class RedisConnection {
     }
 
     /// Sends what was appended and takes `count` answers, all until `deadline` (monotonic nanoseconds); after a throw
-    /// the connection is of no more use. `body` gets each answer's texts where it is a list, otherwise nil.
+    /// the connection is of no more use. `body` gets each answer's texts where it is a list, otherwise nil, and its text where it is
+    /// an error.
     func exchange(
         _ count: Int, until deadline: Int64,
-        _ body: (Int, UnsafeBufferPointer<UnsafeBufferPointer<UInt8>?>?) -> Void
+        _ body: (Int, UnsafeBufferPointer<UnsafeBufferPointer<UInt8>?>?, _ error: String?) -> Void
     ) throws(Fault) {
-        try send()
-        var isWritten: Int32 = 0
-        while isWritten == 0 {
-            try setTimeout(until: deadline)
-            guard redisBufferWrite(context, &isWritten) == REDIS_OK else { throw failure() }
-        }
+        try send(until: deadline)
         var texts: [UnsafeBufferPointer<UInt8>?] = []
         for index in 0..<count {
-            var raw: UnsafeMutableRawPointer?
-            while true {
-                guard redisReaderGetReply(context.pointee.reader, &raw) == REDIS_OK else { throw failure() }
-                if raw != nil { break }
-                try setTimeout(until: deadline)
-                guard redisBufferRead(context) == REDIS_OK else { throw failure() }
-            }
-            guard let raw else { continue }
+            let raw = try next(until: deadline)
             defer { freeReplyObject(raw) }
             let reply = raw.assumingMemoryBound(to: redisReply.self)
             guard reply.pointee.type == REDIS_REPLY_ARRAY else {
-                body(index, nil)
+                body(index, nil, reply.pointee.type == REDIS_REPLY_ERROR ? Self.text(UnsafePointer(reply)) : nil)
                 continue
             }
             texts.removeAll(keepingCapacity: true)
@@ -138,24 +132,16 @@ final class RedisConnection {
                 let bytes = UnsafeRawPointer(start).assumingMemoryBound(to: UInt8.self)
                 texts.append(UnsafeBufferPointer(start: bytes, count: Int(element.pointee.len)))
             }
-            texts.withUnsafeBufferPointer { body(index, $0) }
+            texts.withUnsafeBufferPointer { body(index, $0, nil) }
         }
     }
 
-    /// Reads and writes wait until then at most.
-    private func setTimeout(until deadline: Int64) throws(Fault) {
-        let microseconds = (deadline - monotonicNanoseconds()) / 1000
-        guard microseconds > 0 else {
-            throw Fault(.external, "Redis at \(address): no answer in time", retry: .withBackoff)
-        }
-        redisSetTimeout(context, timeval(tv_sec: Int(microseconds / 1_000_000), tv_usec: Int(microseconds % 1_000_000)))
-    }
+    func send() throws(Fault) { try send(until: monotonicNanoseconds() + commandNanoseconds) }
 
-    func send() throws(Fault) {
-        let done = request.base.withMemoryRebound(to: CChar.self, capacity: request.count) {
-            redisAppendFormattedCommand(context, $0, request.count)
-        }
-        guard done == REDIS_OK else { throw failure() }
+    private func send(until deadline: Int64) throws(Fault) {
+        do throws(Fault) {
+            try transport.write(UnsafeRawBufferPointer(start: request.base, count: request.count), until: deadline)
+        } catch { throw failure(error) }
     }
 
     func answer() throws(Fault) -> RedisValue {
@@ -168,24 +154,31 @@ final class RedisConnection {
     }
 
     private func withAnswer<T>(_ body: (UnsafePointer<redisReply>) -> T) throws(Fault) -> T {
-        var raw: UnsafeMutableRawPointer?
-        guard redisGetReply(context, &raw) == REDIS_OK, let raw else { throw failure() }
+        let raw = try next(until: monotonicNanoseconds() + commandNanoseconds)
         defer { freeReplyObject(raw) }
         return body(UnsafePointer(raw.assumingMemoryBound(to: redisReply.self)))
     }
 
-    private func failure() -> Fault {
-        // An input or output error is in errno, of which this hiredis keeps a text; EAGAIN is the timeout.
-        let code = errno
-        let text = withUnsafeBytes(of: context.pointee.errstr) {
-            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+    /// The next answer; the caller frees it.
+    private func next(until deadline: Int64) throws(Fault) -> UnsafeMutableRawPointer {
+        var raw: UnsafeMutableRawPointer?
+        while true {
+            guard redisReaderGetReply(reader, &raw) == REDIS_OK else {
+                let text = withUnsafeBytes(of: reader.pointee.errstr) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+                throw Fault(.external, "Redis at \(address): \(text)", retry: .withBackoff)
+            }
+            if let raw { return raw }
+            do throws(Fault) {
+                let count = try transport.read(input, until: deadline)
+                guard count > 0 else { throw Fault(.external, "Server closed the connection", retry: .withBackoff) }
+                let bytes = input.baseAddress?.assumingMemoryBound(to: CChar.self)
+                guard redisReaderFeed(reader, bytes, count) == REDIS_OK else { throw Fault(.defect, "out of memory") }
+            } catch { throw failure(error) }
         }
-        let timedOut = context.pointee.err == REDIS_ERR_IO && (code == EAGAIN || code == EWOULDBLOCK)
-        return Fault(
-            .external,
-            "Redis at \(address): \(timedOut ? "no answer in time" : text)",
-            retry: .withBackoff
-        )
+    }
+
+    private func failure(_ fault: Fault) -> Fault {
+        Fault(.external, "Redis at \(address): \(fault.detail)", retry: .withBackoff)
     }
 
     private func line(_ kind: UInt8, _ count: Int) {
@@ -201,10 +194,6 @@ final class RedisConnection {
         request.base[request.count] = 0x0D
         request.base[request.count + 1] = 0x0A
         request.count += 2
-    }
-
-    private static func interval(_ milliseconds: Int) -> timeval {
-        timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
     }
 
     private static func text(_ reply: UnsafePointer<redisReply>) -> String {

@@ -10,7 +10,7 @@ package final class RedisLookup: TableLookup {
     private let address: RedisAddress
     private let fields: [String]
     private let timeoutNanoseconds: Int64
-    private var connection: RedisConnection?
+    private var session: RedisSession?
     private var connecting: Connecting?
     /// A `fetch` has waited for the connection under way as long as it might.
     private var hasWaited = false
@@ -24,7 +24,7 @@ package final class RedisLookup: TableLookup {
     private final class Connecting: Sendable {
         let isDone = Atomic<Bool>(false)
         /// Written by the thread that connects, before `isDone`, and read by the lane's after it.
-        nonisolated(unsafe) var connection: RedisConnection?
+        nonisolated(unsafe) var session: RedisSession?
         nonisolated(unsafe) var problem = ""
         let address: RedisAddress
         let milliseconds: Int
@@ -36,7 +36,9 @@ package final class RedisLookup: TableLookup {
 
         func run() {
             do throws(Fault) {
-                connection = try RedisConnection(address, connectMilliseconds: milliseconds, commandMilliseconds: milliseconds)
+                let made = RedisSession(address, connectMilliseconds: milliseconds, commandMilliseconds: milliseconds)
+                try made.open()
+                session = made
             } catch {
                 problem = error.detail
             }
@@ -61,22 +63,9 @@ package final class RedisLookup: TableLookup {
         _ body: (_ index: Int, _ fields: UnsafeBufferPointer<UnsafeBufferPointer<UInt8>?>) -> Void
     ) -> Bool {
         let deadline = monotonicNanoseconds() + timeoutNanoseconds
-        guard let connection = connect(until: deadline) else { return false }
-        connection.begin()
-        for key in keys {
-            connection.append(fields.count + 2)
-            connection.append("HMGET")
-            connection.append(UnsafeBufferPointer(start: arena.base + key.offset, count: key.count))
-            for field in fields { connection.append(field) }
-        }
+        guard let session = connect(until: deadline) else { return false }
         do throws(Fault) {
-            let nothing = [UnsafeBufferPointer<UInt8>?](repeating: nil, count: fields.count)
-            try connection.exchange(keys.count, until: deadline) { index, texts in
-                // A key of another type is none of ours.
-                if let texts, texts.count == fields.count { body(index, texts) } else {
-                    nothing.withUnsafeBufferPointer { body(index, $0) }
-                }
-            }
+            try fetch(keys, arena, session, until: deadline, body)
             backoff = backoffMilliseconds.lowerBound
             return true
         } catch {
@@ -85,13 +74,58 @@ package final class RedisLookup: TableLookup {
         }
     }
 
+    /// Server by server. After a throw the session is of no more use.
+    private func fetch(
+        _ keys: [TextReference], _ arena: Arena, _ session: RedisSession, until deadline: Int64,
+        _ body: (_ index: Int, _ fields: UnsafeBufferPointer<UnsafeBufferPointer<UInt8>?>) -> Void
+    ) throws(Fault) {
+        var groups: [(connection: RedisConnection, keys: [Int])] = []
+        if !session.isCluster, let connection = session.place(of: "").flatMap({ session.known($0) }) {
+            groups = [(connection, Array(keys.indices))]
+        } else {
+            var places: [RedisAddress.Place: Int] = [:]
+            for (index, key) in keys.enumerated() {
+                let bytes = UnsafeBufferPointer(start: UnsafePointer(arena.base + key.offset), count: key.count)
+                guard let place = session.place(of: bytes), let connection = session.known(place) else {
+                    throw Fault(.external, "Redis at \(address): a node does not answer", retry: .withBackoff)
+                }
+                let group = places[place] ?? groups.count
+                if group == groups.count { groups.append((connection, [])) }
+                places[place] = group
+                groups[group].keys.append(index)
+            }
+        }
+        let nothing = [UnsafeBufferPointer<UInt8>?](repeating: nil, count: fields.count)
+        var problem: String?
+        for group in groups {
+            group.connection.begin()
+            for index in group.keys {
+                group.connection.append(fields.count + 2)
+                group.connection.append("HMGET")
+                group.connection.append(UnsafeBufferPointer(start: arena.base + keys[index].offset, count: keys[index].count))
+                for field in fields { group.connection.append(field) }
+            }
+            try group.connection.exchange(group.keys.count, until: deadline) { index, texts, error in
+                // A key of another type is none of ours; whatever else is refused is no answer.
+                if let error, !error.hasPrefix("WRONGTYPE") {
+                    problem = problem ?? "Redis at \(group.connection.address): \(error)"
+                    return
+                }
+                if let texts, texts.count == fields.count { body(group.keys[index], texts) } else {
+                    nothing.withUnsafeBufferPointer { body(group.keys[index], $0) }
+                }
+            }
+        }
+        if let problem { throw Fault(.external, problem, retry: .withBackoff) }
+    }
+
     /// The connection, if there is one by then.
-    private func connect(until deadline: Int64) -> RedisConnection? {
+    private func connect(until deadline: Int64) -> RedisSession? {
         if !isSignalBlocked {
             RedisConnection.blockPipeSignal()
             isSignalBlocked = true
         }
-        if let connection { return connection }
+        if let session { return session }
         if connecting == nil {
             guard monotonicNanoseconds() >= closedUntil else { return nil }
             start()
@@ -107,9 +141,9 @@ package final class RedisLookup: TableLookup {
             usleep(200)
         }
         self.connecting = nil
-        connection = connecting.connection
-        if connection == nil { fail(connecting.problem) }
-        return connection
+        session = connecting.session
+        if session == nil { fail(connecting.problem) }
+        return session
     }
 
     private func start() {
@@ -133,7 +167,7 @@ package final class RedisLookup: TableLookup {
 
     private func fail(_ problem: String) {
         Log.warning("table: \(problem); nothing is asked for \(backoff) ms")
-        connection = nil
+        session = nil
         closedUntil = monotonicNanoseconds() + backoff * 1_000_000
         backoff = min(backoff * 2, backoffMilliseconds.upperBound)
     }

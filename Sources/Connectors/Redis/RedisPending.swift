@@ -43,11 +43,11 @@ struct RedisPending {
         while shards[shard].bytes > shardBytesMax, drop(from: shard) {}
     }
 
-    /// Values that could not be written: they give way to any that came since.
-    mutating func putBack(_ entries: [Entry]) {
+    /// Values that could not be written: they give way to any that came since. `atEnd`: other keys have their turn first.
+    mutating func putBack(_ entries: [Entry], atEnd: Bool = false) {
         for entry in entries.reversed() {
             let shard = shard(of: entry.key)
-            insert(entry, in: shard, isNewer: false)
+            insert(entry, in: shard, isNewer: false, atEnd: atEnd)
             while shards[shard].bytes > shardBytesMax, drop(from: shard) {}
         }
     }
@@ -70,10 +70,10 @@ struct RedisPending {
         }
     }
 
-    private mutating func insert(_ entry: Entry, in shard: Int, isNewer: Bool) {
+    private mutating func insert(_ entry: Entry, in shard: Int, isNewer: Bool, atEnd: Bool = false) {
         guard let old = shards[shard].entries[entry.key] else {
             shards[shard].entries[entry.key] = entry
-            if isNewer {
+            if isNewer || atEnd {
                 shards[shard].order.append(entry.key)
             } else if shards[shard].first > 0 {
                 shards[shard].first -= 1

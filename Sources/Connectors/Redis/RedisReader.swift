@@ -1,6 +1,6 @@
 import Base
 
-/// Asks Redis, for the demo, tests and benchmarks. Used by the thread that made it.
+/// Asks one Redis server, for the demo, tests and benchmarks. Used by the thread that made it.
 package final class RedisReader {
     private let connection: RedisConnection
 

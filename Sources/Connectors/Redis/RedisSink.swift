@@ -241,10 +241,10 @@ final class RedisShared: @unchecked Sendable {
     }
 
     /// The taken entries are done, but for `again`, which will be tried again.
-    func finish(written: Int, refused: Int, again: [RedisPending.Entry]) {
+    func finish(written: Int, refused: Int, again: [RedisPending.Entry], atEnd: Bool) {
         locked {
             inFlight = 0
-            pending.putBack(again)
+            pending.putBack(again, atEnd: atEnd)
             tally.written += written
             tally.refused += refused
             tally.failures += refused + (again.isEmpty ? 0 : 1)

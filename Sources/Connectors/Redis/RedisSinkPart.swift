@@ -17,20 +17,22 @@ package struct RedisSinkPart: RunnableSink, SinkPart {
         |---|---|
         | `key` | has each key field of the steps in it: `{merchant_id}` |
         | `ttl` | how long a hash lives after it was written |
-        | `url` | `redis://[:password@]host[:port][/db]` or `unix:/path`; default `--redis`; else left out |
+        \(RedisServerSpec.reference)
+
+        Without `url`, `sentinel`, `cluster` and `--redis` the sink is left out. A Redis that is away, refuses the log-in or shows a
+        certificate that is not to be trusted (wrong name, expired, signed by somebody else) is one line in the log, and one when it is
+        back; alerts do not wait for it.
         """
 
     package let metrics: HotMetrics
-    /// nil: the command line's.
-    package let url: String?
+    package let server: RedisServerSpec
 
     package var delivery: SinkDelivery { .metrics(metrics) }
     package var shown: String { "Redis at \(metrics.key.pattern) for \(ValueText.duration(metrics.ttl))" }
     package var logic: String { "redis \(metrics.key.logic) \(metrics.ttl)" }
 
     package func open(_ context: SinkContext) throws(Fault) -> RunningSink? {
-        let own = try url.map { (text) throws(Fault) in try RedisAddress(text) }
-        guard let address = own ?? context.redis else {
+        guard let address = try RedisAddress.of(server) ?? context.redis else {
             Log.warning(
                 "sink '\(context.name)' is left out: no Redis was named (redis: { url: … } or --redis)")
             return nil
@@ -42,12 +44,12 @@ package struct RedisSinkPart: RunnableSink, SinkPart {
 
     package static func read(_ node: YamlNode, _ scope: SinkScope) -> Self? {
         let context = scope.context
-        guard let redis = scope.mapping(node, of: Self.self, keys: ["key", "ttl", "url"]) else {
+        guard let redis = scope.mapping(node, of: Self.self, keys: ["key", "ttl"] + RedisServerSpec.keys) else {
             return nil
         }
         let pattern = redis.requiredText("key", example: "key: \"merchant:{merchant_id}\"")
         let ttl = redis.required("ttl", example: "ttl: 2d").flatMap { context.duration($0, "ttl", least: 1) }
-        let url = redis.text("url", example: "url: \"${env:REDIS_URL}\"")
+        let server = RedisServerSpec.read(redis, context)
         guard case .steps(let drafts) = scope.input else {
             context.error(
                 scope.position,
@@ -62,8 +64,12 @@ package struct RedisSinkPart: RunnableSink, SinkPart {
         }
         guard let pattern, let parts = keyParts(pattern, drafts.filter(\.hasWindow), context), let ttl
         else { return nil }
-        if redis["url"] != nil, url == nil { return nil }
-        return Self(metrics: HotMetrics(key: parts, ttl: ttl), url: url?.text)
+        guard let server else { return nil }
+        do throws(Fault) { _ = try RedisAddress.of(server) } catch {
+            context.error(redis["url"]?.position ?? scope.position, error.detail)
+            return nil
+        }
+        return Self(metrics: HotMetrics(key: parts, ttl: ttl), server: server)
     }
 
     private static func keyParts(

@@ -161,7 +161,7 @@ package struct LaneFactory {
         var lookups: [Int: any TableLookup] = [:]
         for (index, source) in spec.sources.enumerated() {
             guard let table = source.redisTable else { continue }
-            guard let address = try table.url.map({ (text) throws(Fault) in try RedisAddress(text) }) ?? redis else {
+            guard let address = try RedisAddress.of(table.server) ?? redis else {
                 throw Fault(.user, "table '\(source.name)': no Redis was named (redis: { url: … } or --redis)")
             }
             lookups[index] = RedisLookup(

@@ -97,17 +97,16 @@ extension SourceReader {
         let example = "redis: { key: \"limits:{merchant_id}\", stale: 10m, timeout: 20ms }"
         guard
             let redis = MappingReader(
-                node, "redis", keys: ["key", "stale", "timeout", "url"], at: place, context, example: example)
+                node, "redis", keys: ["key", "stale", "timeout"] + RedisServerSpec.keys, at: place, context, example: example)
         else { return nil }
         let pattern = redis.requiredText("key", example: example)
         let stale = redis["stale"].map { context.duration($0, "stale", least: 1) } ?? 600_000
         let timeout = redis["timeout"].map { context.duration($0, "timeout", least: 1) } ?? 20
-        let url = redis.text("url", example: "url: redis://127.0.0.1:6379")
-        if redis["url"] != nil, url == nil { return nil }
+        let server = RedisServerSpec.read(redis, context)
         let key = mapping["table"]?.mapping?.first { $0.key == "key" }?.value
         let names = key.map { $0.sequence?.compactMap { $0.scalar?.text } ?? [$0.scalar?.text ?? ""] }
-        guard let pattern, let stale, let timeout, let parts = keyParts(pattern, names) else { return nil }
-        return .redis(RedisTableSpec(key: parts, stale: stale, timeout: timeout, url: url?.text))
+        guard let pattern, let stale, let timeout, let parts = keyParts(pattern, names), let server else { return nil }
+        return .redis(RedisTableSpec(key: parts, stale: stale, timeout: timeout, server: server))
     }
 
     /// `names`: the fields of the table's key; nil: not known.
