@@ -1,6 +1,7 @@
 import Connectors
 import Formats
 import Operators
+import Outlets
 import Topology
 
 extension Catalogue {
@@ -40,6 +41,7 @@ extension Catalogue {
         RedisSinkPart.self,
         FileSinkPart.self,
         StdoutSinkPart.self,
+        HBaseSinkPart.self,
     ]
 }
 

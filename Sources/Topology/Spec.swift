@@ -77,6 +77,7 @@ package struct TopologySpec: Sendable {
         switch topic.dropFirst(name.count + 1) {
         case "dead-letter": return "dead letters"
         case "late": return "late records"
+        case let rest where rest.hasPrefix("hbase-"): return "rows on their way to HBase"
         case "state-changelog": return "state"
         case "audit": return "what was changed, by whom"
         case "rulesets", "ruleset-acks": return "rules that change while they run"

@@ -16,6 +16,7 @@ enum Program {
         LintCommand.self,
         ExplainCommand.self,
         TestCommand.self,
+        FlowCommand.self,
         StateCommand.self,
         ModelCommand.self,
         DemoCommand.self,

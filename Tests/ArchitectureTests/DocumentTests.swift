@@ -44,8 +44,8 @@ import Testing
     }
 
     @Test func everyMetricIsExplained() throws {
-        // Sinks tell some of themselves.
-        let sources = try ["Engine/Metrics", "Connectors"].map { try Self.sources(under: $0) }.joined()
+        // Sinks and outlets tell some of themselves.
+        let sources = try ["Engine/Metrics", "Connectors", "Outlets"].map { try Self.sources(under: $0) }.joined()
         let strings = sources.components(separatedBy: "\"").map { String($0.prefix { $0.isLetter || $0 == "_" }) }
         let metrics = Set(strings.filter { $0.hasPrefix("millrace_") })
         #expect(metrics.count > 20)

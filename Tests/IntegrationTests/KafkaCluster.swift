@@ -107,7 +107,7 @@ final class KafkaCluster: @unchecked Sendable {
 
     /// Runs a program to its end. (Foundation's Process would wait for the broker that the script leaves
     /// behind as well, as would pipes.)
-    private static func spawn(
+    static func spawn(
         _ words: [String],
         _ environment: [String: String],
         from input: String,

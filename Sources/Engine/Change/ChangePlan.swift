@@ -284,7 +284,7 @@ package struct ChangePlan: Sendable {
         for sink in after.spec.sinks {
             let element = "sink \(sink.name)"
             guard let old = before.spec.sinks.first(where: { $0.name == sink.name }) else {
-                if sink.topic != nil {
+                if !sink.target.isOpenedByWorker {
                     add(element, .hot, "it is new")
                 } else {
                     add(element, .restart, "it is new, and is opened when a worker starts")
@@ -292,7 +292,7 @@ package struct ChangePlan: Sendable {
                 continue
             }
             if old.target.logic != sink.target.logic {
-                let isTopic = old.topic != nil && sink.topic != nil
+                let isTopic = !old.target.isOpenedByWorker && !sink.target.isOpenedByWorker
                 add(
                     element, isTopic ? .hot : .restart,
                     isTopic ? "its topic changes" : "what it writes to changes, and is opened when a worker starts")
@@ -301,7 +301,7 @@ package struct ChangePlan: Sendable {
             }
         }
         for sink in before.spec.sinks where !after.spec.sinks.contains(where: { $0.name == sink.name }) {
-            let isTopic = sink.topic != nil
+            let isTopic = !sink.target.isOpenedByWorker
             add("sink \(sink.name)", isTopic ? .hot : .restart, isTopic ? "it goes" : "it goes, and is closed when a worker ends")
         }
     }

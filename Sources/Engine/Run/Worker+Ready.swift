@@ -45,7 +45,7 @@ extension Worker {
         return MetricsText.render(
             spec,
             lanes: board.lanes,
-            sinks: sinks.all.map { (spec.sinks[$0.sink].name, $0.running.report) },
+            sinks: sinks.all.map { (spec.sinks[$0.sink].name, $0.running.report) } + outlets.map { ($0.sink, $0.running.report) },
             isReady: isReady,
             now: SystemClock().nowMilliseconds
         )

@@ -3,6 +3,7 @@ import Connectors
 import Dataflow
 import Glibc
 import Operators
+import Outlets
 import Records
 import Runtime
 import Synchronization
@@ -61,6 +62,8 @@ package final class Worker: Sendable {
     /// What follows is put together before this is set, and the lanes start; locks of their own guard what is inside.
     let isPlanned = Atomic<Bool>(false)
     nonisolated(unsafe) var sinks = OpenSinks()
+    /// What follows the topics of sinks, with the sinks' names.
+    nonisolated(unsafe) var outlets: [(sink: String, running: any Outlet)] = []
     nonisolated(unsafe) var laneCount = 0
     nonisolated(unsafe) var partitionCount = 1
     nonisolated(unsafe) var folder: StateFolder?
@@ -101,13 +104,18 @@ package final class Worker: Sendable {
     /// The topics that the topology needs besides its sources.
     package static func topics(of spec: TopologySpec, group: String, partitions: Int) -> [KafkaTopicPlan] {
         var names: [String] = []
-        for case let topic? in spec.sinks.map(\.topic) where !names.contains(topic) { names.append(topic) }
+        var configurations: [String: [String: String]] = [:]
+        for sink in spec.sinks {
+            guard let topic = sink.topic, !names.contains(topic) else { continue }
+            names.append(topic)
+            configurations[topic] = sink.target.topicConfiguration
+        }
         names += ["\(spec.name)-dead-letter", "\(spec.name)-late"]
         let repartitions = spec.repartitioned(prefix: group).repartitions.map { repartition in
             // What lies in between is read at once; a week is for a worker that was away.
             KafkaTopicPlan(name: repartition.topic, partitions: partitions, configuration: ["retention.ms": "604800000"])
         }
-        return names.map { KafkaTopicPlan(name: $0, partitions: partitions) }
+        return names.map { KafkaTopicPlan(name: $0, partitions: partitions, configuration: configurations[$0] ?? [:]) }
             + (partitions > 1 ? repartitions : []) + [changelog(group: group, partitions: partitions)]
     }
 
@@ -233,6 +241,8 @@ package final class Worker: Sendable {
         defer { folder = nil }
         sinks = try OpenSinks(spec.sinks, redis: options.redis)
         defer { sinks.close() }
+        let outletsStop = StopSignal()
+        outlets = try openOutlets(outletsStop)
         laneCount = topics.isEmpty ? 1 : options.lanes > 0 ? options.lanes : max(1, min(partitions, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         if !options.isMock, !topics.isEmpty {
             watch = try clusterWatch(topics)
@@ -248,11 +258,24 @@ package final class Worker: Sendable {
             Background { [watch] () throws(Fault) in watch?.run() },
             Background { [follower] () throws(Fault) in follower?.run() },
         ]
+        let delivering = outlets.map { outlet in Background { () throws(Fault) in outlet.running.run() } }
         runLanes(topics)
         watchdog.stop()
         stop()
+        outletsStop.set()
+        for thread in delivering { _ = thread.join() }
         for thread in watching { _ = thread.join() }
         if let fault = faults.withLock({ $0.first }) { throw fault }
+    }
+
+    private func openOutlets(_ stop: StopSignal) throws(Fault) -> [(sink: String, running: any Outlet)] {
+        var outlets: [(sink: String, running: any Outlet)] = []
+        for sink in spec.sinks {
+            guard let target = sink.target as? any OutletSink else { continue }
+            let context = OutletContext(sink: sink.name, topology: spec.name, kafka: options.kafka, stop: stop)
+            outlets.append((sink.name, try target.outlet(context)))
+        }
+        return outlets
     }
 
     /// The rules that count now.

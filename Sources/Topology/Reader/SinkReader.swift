@@ -40,7 +40,7 @@ package struct SinkReader {
                 "'\(entry.key)' is where \(what) go (\(entry.key).jsonl in replay); give the sink another name")
         }
         let input = readInput(mapping)
-        let target = readTarget(mapping, input)
+        let target = readTarget(entry.key, mapping, input)
         guard context.diagnostics.count == before, let target, let input else { return nil }
         return SinkSpec(name: entry.key, target: target, input: input, position: entry.keyPosition)
     }
@@ -106,7 +106,7 @@ package struct SinkReader {
 
     // MARK: Targets
 
-    private func readTarget(_ mapping: MappingReader, _ input: SinkSpec.Input?) -> (any SinkPart)? {
+    private func readTarget(_ name: String, _ mapping: MappingReader, _ input: SinkSpec.Input?) -> (any SinkPart)? {
         let given = parts.filter { mapping.isGiven($0.key) }
         guard given.count == 1, let part = given.first else {
             let place = given.count > 1 ? mapping.keyPosition(given[1].key) : mapping.position
@@ -125,7 +125,7 @@ package struct SinkReader {
             takes = .steps(drafts)
         }
         let scope = SinkScope(
-            context: context, what: mapping.what, position: mapping.position, place: mapping.keyPosition(part.key),
+            context: context, name: name, what: mapping.what, position: mapping.position, place: mapping.keyPosition(part.key),
             inputPosition: mapping.keyPosition("from"), input: takes, sourceTopics: sourceTopics, topology: topology)
         return part.read(node, scope)
     }

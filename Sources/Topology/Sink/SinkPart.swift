@@ -5,6 +5,10 @@ package protocol SinkTarget: Sendable {
     var file: String? { get }
     /// What `explain` calls it: `topic risk-alerts`.
     var shown: String { get }
+    /// A worker opens or starts something for it, once, when it starts itself.
+    var isOpenedByWorker: Bool { get }
+    /// Of its topic, where a worker makes that.
+    var topicConfiguration: [String: String] { get }
     /// All of it that has a meaning, for the hash of the logic: no addresses, which may hold secrets. Groups
     /// that run know their topology by that hash, so this text must not change.
     var logic: String { get }
@@ -12,6 +16,8 @@ package protocol SinkTarget: Sendable {
 
 extension SinkTarget {
     package var file: String? { nil }
+    package var isOpenedByWorker: Bool { if case .topic = delivery { false } else { true } }
+    package var topicConfiguration: [String: String] { [:] }
 }
 
 /// A kind of sink that topologies may name: how it is read, and what there is to say of it. What runs it is

@@ -1,6 +1,8 @@
 /// What a sink's reader is told beside what stands under its key.
 package struct SinkScope {
     package let context: ReadingContext
+    /// Of the sink.
+    package let name: String
     /// For messages: `sink alerts`.
     package let what: String
     /// Of the sink.
@@ -13,7 +15,7 @@ package struct SinkScope {
     /// Topics that sources read, with the sources' names.
     let sourceTopics: [String: String]
     /// The topology's name.
-    let topology: String
+    package let topology: String
 
     package enum Input {
         case alerts

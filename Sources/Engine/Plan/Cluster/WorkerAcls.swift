@@ -1,3 +1,4 @@
+import Outlets
 import Topology
 
 extension KafkaAcl {
@@ -19,6 +20,10 @@ extension KafkaAcl {
                 purpose: "positions of the sources"
             )
         )
+        let followed = topics.spec.sinks.filter { $0.target is any OutletSink }.compactMap(\.topic)
+        for topic in followed {
+            acls.append(KafkaAcl(resource: .group, name: topic, operations: ["Read"], purpose: "positions of an outlet"))
+        }
         for topic in topics.outputs {
             let isOurs = topic.hasPrefix("\(topics.spec.name)-")
             let create = topics.facts.topics[topic] == nil && !isOurs ? ["Create"] : []
@@ -26,7 +31,7 @@ extension KafkaAcl {
                 KafkaAcl(
                     resource: .topic,
                     name: topic,
-                    operations: ["Write", "Describe"] + create,
+                    operations: (followed.contains(topic) ? ["Read"] : []) + ["Write", "Describe"] + create,
                     purpose: topics.use(ofOutput: topic)
                 )
             )
