@@ -51,6 +51,19 @@ package enum Function: Hashable, Sendable {
     case coalesce
     /// Text. `length` counts Unicode scalars; `substring(t, start, count)` too, from 0.
     case length, lower, upper, trim, startsWith, endsWith, contains, substring, concat
+    /// `replace(t, "a", "b")`: each place, from the left.
+    case replace
+    /// `split(t, ",", 0)`: the part at that place, from 0; null where there are fewer.
+    case split
+    /// `position(t, "a")`: in scalars from 0; null where it is not there.
+    case position
+    /// Whether the pattern is in the text; its group or itself, null where it is not.
+    case matches(TextPattern), extract(TextPattern)
+    /// Rounded to so many places; null where there is no result.
+    case squareRoot(places: Int), naturalLogarithm(places: Int), decimalLogarithm(places: Int), exponential(places: Int)
+    case power(places: Int)
+    /// Metres between two places in degrees: latitude, longitude, latitude, longitude.
+    case distance
     /// A number, bool or timestamp as text, as it stands in messages and JSON.
     case text
     /// Text to number at this scale; null where the text is no such number.
@@ -64,6 +77,9 @@ package enum Function: Hashable, Sendable {
     /// day 1-31, month 1-12, year; `date` as text, `2011-01-05`; `startOfDay` as timestamp.
     case hour(zone: String), minute(zone: String), weekday(zone: String), day(zone: String)
     case month(zone: String), year(zone: String), date(zone: String), startOfDay(zone: String)
+    /// Second 0-59, week of ISO 8601 (1-53), quarter 1-4; the first instants of the week (Monday) and of the month.
+    case second(zone: String), week(zone: String), quarter(zone: String)
+    case startOfWeek(zone: String), startOfMonth(zone: String)
     /// A duration in whole units, rounded down, and back.
     case milliseconds, seconds, minutes, hours
 }

@@ -32,7 +32,8 @@ extension Expression {
         if case .call(let function, _) = node {
             switch function {
             case .hour(let zone), .minute(let zone), .weekday(let zone), .day(let zone), .month(let zone),
-                .year(let zone), .date(let zone), .startOfDay(let zone):
+                .year(let zone), .date(let zone), .startOfDay(let zone), .second(let zone), .week(let zone),
+                .quarter(let zone), .startOfWeek(let zone), .startOfMonth(let zone):
                 zones.insert(zone)
             case .timestamp(_, let zone): if let zone { zones.insert(zone) }
             case .timeText(_, let zone): zones.insert(zone)

@@ -129,6 +129,8 @@ enum Interpreter {
             switch operation {
             case .add: return Cell(exact: x + y)
             case .subtract: return Cell(exact: x - y)
+            case .multiply where type == .duration:
+                return Cell(exact: divide(found[0].wide * found[1].wide, power(scaleA + scaleB)))
             case .multiply:
                 let (product, overflow) = found[0].wide.multipliedReportingOverflow(by: found[1].wide)
                 return overflow ? .overflow : Cell(exact: product)
@@ -137,7 +139,7 @@ enum Interpreter {
                 // x / 10^a / (y / 10^b), in units of 10^-scale.
                 let up = type.scale + scaleB - scaleA
                 return Cell(exact: divide(found[0].wide * power(max(0, up)), found[1].wide * power(max(0, -up))))
-            case .remainder: return found[1].wide == 0 ? .null : Cell(exact: found[0].wide % found[1].wide)
+            case .remainder: return found[1].wide == 0 ? .null : Cell(exact: x % y)
             default:
                 if left.type == .text {
                     let (a, b) = (found[0].bytes, found[1].bytes)
@@ -169,6 +171,12 @@ enum Interpreter {
             return .null
         }
         let first = arguments[0].type
+        if type == .text, function == .least || function == .greatest {
+            return strict(arguments, row) { found in
+                let sorted = found.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+                return (function == .least ? sorted.first : sorted.last) ?? .null
+            }
+        }
         return strict(arguments, row) { found in
             switch function {
             case .abs: return Cell(exact: Int128(found[0].wide.magnitude))
@@ -210,6 +218,14 @@ enum Interpreter {
             let part = found[1].bytes
             return Cell((0...content.count).contains { content[$0...].starts(with: part) })
         case .concat: return .text(found.flatMap(\.bytes))
+        case .replace: return .text(Array(parts(content, found[1].bytes).joined(separator: found[2].bytes)))
+        case .split:
+            let (parts, place) = (parts(content, found[1].bytes), found[2].wide)
+            return place >= 0 && place < Int128(parts.count) ? .text(parts[Int(place)]) : .null
+        case .position:
+            let part = found[1].bytes
+            let place = (0...content.count).first { content[$0...].starts(with: part) }
+            return place.map { .number(Int64(String(decoding: content[..<$0], as: UTF8.self).unicodeScalars.count)) } ?? .null
         case .substring:
             let kept = scalars.enumerated().filter { index, _ in
                 Int128(index) >= found[1].wide && Int128(index) < max(0, found[1].wide) + max(0, found[2].wide)
@@ -222,6 +238,23 @@ enum Interpreter {
         case .number(let places): return number(string, places)
         default: return .null
         }
+    }
+
+    /// What stands between the places of `mark`, found from the left.
+    private static func parts(_ text: [UInt8], _ mark: [UInt8]) -> [[UInt8]] {
+        guard !mark.isEmpty else { return [text] }
+        var parts: [[UInt8]] = [[]]
+        var rest = text[...]
+        while let byte = rest.first {
+            if rest.starts(with: mark) {
+                parts.append([])
+                rest = rest.dropFirst(mark.count)
+            } else {
+                parts[parts.count - 1].append(byte)
+                rest = rest.dropFirst()
+            }
+        }
+        return parts
     }
 
     private static func digits(_ value: Int128, _ scale: Int) -> String {

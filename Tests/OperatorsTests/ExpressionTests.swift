@@ -158,6 +158,26 @@ import Topology
         #expect(call(.startOfDay(zone: zone), .timestamp) == .number(try milliseconds(start)))
     }
 
+    /// Weeks of ISO 8601, quarters, seconds, and where week and month begin.
+    @Test(arguments: [
+        ("2011-01-01T10:15:59Z", "UTC", [59, 52, 1], "2010-12-27T00:00:00Z", "2011-01-01T00:00:00Z"),
+        ("2009-12-31T12:00:00Z", "UTC", [0, 53, 4], "2009-12-28T00:00:00Z", "2009-12-01T00:00:00Z"),
+        ("2024-12-30T00:00:00Z", "UTC", [0, 1, 4], "2024-12-30T00:00:00Z", "2024-12-01T00:00:00Z"),
+        ("2024-03-31T16:30:07Z", "Asia/Shanghai", [7, 14, 2], "2024-03-31T16:00:00Z", "2024-03-31T16:00:00Z"),
+        ("2024-03-12T07:30:00Z", "America/New_York", [0, 11, 1], "2024-03-11T04:00:00Z", "2024-03-01T05:00:00Z"),
+        ("1969-12-29T00:00:00.500Z", "UTC", [0, 1, 4], "1969-12-29T00:00:00Z", "1969-12-01T00:00:00Z"),
+    ])
+    func weeksAndMonths(instant: String, zone: String, parts: [Int64], week: String, month: String) throws {
+        let time = constant(.timestamp(try milliseconds(instant)), .timestamp)
+        let zones = ZoneTables([zone: try TimeZoneTable.read(zone)])
+        func call(_ function: Function, _ type: ValueType) -> Cell {
+            run(Expression(.call(function, [time]), type, at: Position(line: 1, column: 1)), zones)
+        }
+        #expect([Function.second(zone: zone), .week(zone: zone), .quarter(zone: zone)].map { call($0, .int) } == parts.map { .number($0) })
+        #expect(call(.startOfWeek(zone: zone), .timestamp) == .number(try milliseconds(week)))
+        #expect(call(.startOfMonth(zone: zone), .timestamp) == .number(try milliseconds(month)))
+    }
+
     /// Timestamps that no calendar knows are an overflow, not a crash.
     @Test(arguments: [Int64.min, .min + 1, -9_000_000_000_000_000, 9_000_000_000_000_000, .max - 1, .max], ["UTC", "Asia/Shanghai"])
     func impossibleTimes(time: Int64, zone: String) throws {
@@ -166,6 +186,8 @@ import Topology
         let functions: [(Function, ValueType)] = [
             (.hour(zone: zone), .int), (.minute(zone: zone), .int), (.weekday(zone: zone), .int), (.day(zone: zone), .int),
             (.month(zone: zone), .int), (.year(zone: zone), .int), (.date(zone: zone), .text), (.startOfDay(zone: zone), .timestamp),
+            (.second(zone: zone), .int), (.week(zone: zone), .int), (.quarter(zone: zone), .int),
+            (.startOfWeek(zone: zone), .timestamp), (.startOfMonth(zone: zone), .timestamp),
         ]
         for (function, type) in functions {
             #expect(run(Expression(.call(function, [column]), type, at: Position(line: 1, column: 1)), zones) == .overflow)

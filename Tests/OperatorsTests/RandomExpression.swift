@@ -105,7 +105,10 @@ enum RandomExpression {
         case .text: return text(any, random)
         case .timestamp: return expression(.binary(random.next() % 2 == 0 ? .add : .subtract, any(.timestamp), any(.duration)), type)
         case .duration:
-            switch random.next() % 5 {
+            switch random.next() % 8 {
+            case 5: return expression(.binary(.multiply, any(.duration), any(.decimal(scale: 5))), type)
+            case 6: return expression(.binary(.divide, any(.duration), any(.decimal(scale: 2))), type)
+            case 7: return expression(.binary(.remainder, any(.duration), any(.duration)), type)
             case 0: return expression(.binary(.subtract, any(.timestamp), any(.timestamp)), type)
             case 1: return expression(.binary(.multiply, any(.duration), any(.int)), type)
             case 2: return expression(.binary(.divide, any(.duration), any(.int)), type)
@@ -161,7 +164,8 @@ enum RandomExpression {
     private static func whole(_ any: (ValueType) -> Expression, _ random: Dice) -> Expression {
         let number = numbers.pick(random) ?? .int
         let operation = [BinaryOperator.add, .subtract, .multiply, .remainder].pick(random) ?? .add
-        switch random.next() % 8 {
+        switch random.next() % 9 {
+        case 8: return expression(.call(.position, [any(.text), any(.text)]), .int)
         case 0: return expression(.call(.floor, [any(number)]), .int)
         case 1: return expression(.call(.ceil, [any(number)]), .int)
         case 2: return expression(.call(.length, [any(.text)]), .int)
@@ -182,7 +186,8 @@ enum RandomExpression {
         _ random: Dice
     ) -> Expression {
         let type = ValueType.decimal(scale: scale)
-        switch random.next() % 8 {
+        switch random.next() % 9 {
+        case 8: return expression(.binary(.remainder, any(type), branch(type)), type)
         case 0: return expression(.binary(.add, any(type), branch(type)), type)
         case 1: return expression(.binary(.subtract, branch(type), any(type)), type)
         case 2: return expression(.binary(.multiply, any(type), any(.int)), type)
@@ -201,7 +206,12 @@ enum RandomExpression {
     }
 
     private static func text(_ any: (ValueType) -> Expression, _ random: Dice) -> Expression {
-        switch random.next() % 6 {
+        switch random.next() % 9 {
+        case 6: return expression(.call(.replace, [any(.text), any(.text), any(.text)]), .text)
+        case 7:
+            let place = expression(.literal(.number(Int64(random.next() % 4) - 1, scale: 0)), .int)
+            return expression(.call(.split, [any(.text), any(.text), place]), .text)
+        case 8: return expression(.call(random.next() % 2 == 0 ? .least : .greatest, [any(.text), any(.text), any(.text)]), .text)
         case 0: return expression(.call(.concat, [any(.text), any(.text)]), .text)
         case 1: return expression(.call(.lower, [any(.text)]), .text)
         case 2: return expression(.call(.upper, [any(.text)]), .text)

@@ -68,7 +68,11 @@ import Topology
             ("hour(s)", "int"), ("date(s)", "text"), ("start_of_day(s)", "timestamp"),
             ("seconds(s - s)", "int"),
             ("length(concat(t, text(d)))", "int"), ("contains(t, 'a\\'b')", "bool"),
-            ("greatest(s, s)", "timestamp"),
+            ("greatest(s, s)", "timestamp"), ("least(t, t)", "text"), ("d % e", "decimal(4)"), ("u % 5m", "duration"),
+            ("u / 2", "duration"), ("u * e", "duration"), ("u / u", "decimal(6)"), ("sqrt(d)", "decimal(6)"),
+            ("power(i, 2, 0)", "int"), ("distance(e, e, e, e)", "decimal(3)"), ("matches(t, '^a$')", "bool"),
+            ("extract(t, 'a(b)')", "text"), ("position(t, 'a')", "int"), ("split(t, ',', 0)", "text"),
+            ("week(s)", "int"), ("start_of_month(s)", "timestamp"),
         ]
     )
     func types(_ text: String, _ type: String) throws {

@@ -105,8 +105,8 @@ let conditionMistakes = #"""
     + at + at > at
     20:15: '+' does not take timestamp and timestamp
 
-    + count % amount > 1
-    20:18: '%' takes whole numbers, not int and decimal(2)
+    + count % kind > 1
+    20:18: '%' does not take int and text
 
     + fee * fee * fee > 1
     20:22: the product would have 12 digits after the point, more than 9; round one side, like round(x, 2)
@@ -154,7 +154,7 @@ let conditionMistakes = #"""
     20:12: no function 'lenght'; did you mean length(t)?
 
     + foo(kind) > 1
-    20:12: no function 'foo'; known: abs, least, greatest, round, floor, ceil, coalesce, length, lower, upper, trim, starts_with, and 19 more
+    20:12: no function 'foo'; known: abs, least, greatest, round, floor, ceil, coalesce, length, lower, upper, trim, starts_with, and 35 more
 
     + hour(at) > 5
     20:12: hour needs a time zone; write hour(at, "Asia/Shanghai"), or zone: Asia/Shanghai at the top of the file
@@ -174,8 +174,38 @@ let conditionMistakes = #"""
     + sum(amount) > 5
     20:12: sum is for the 'aggregate' of a step with a window; here there is one record at a time
 
-    + least(kind, kind) == "a"
-    20:18: least needs numbers, durations or timestamps, not text
+    + least(amount > 1, true)
+    20:25: least needs numbers, texts, durations or timestamps, not bool
+
+    + matches(kind, kind)
+    20:26: the pattern must be a written text, like "^[0-9]+$"
+
+    + matches(kind, "a(?=b)")
+    20:26: in the pattern, at character 3: groups are (…) and (?:…), and (?i) may begin the pattern; what looks ahead or behind is not matched in linear time
+
+    + matches(kind, "(a")
+    20:26: in the pattern, at character 1: '(' without a ')'; write \( for the character
+
+    + matches(kind, "a{1000}")
+    20:26: in the pattern, at character 2: a repetition goes from less to more, like {2,3}, and to 500
+
+    + matches(kind, "(a{100}){100}")
+    20:26: in the pattern, at character 1: the pattern is too large: its repetitions make more than 500 steps
+
+    + extract(kind, "(a)(b)") == "a"
+    20:26: extract gives one group; write (?:…) for the groups that are only there to hold together
+
+    + matches(amount, "a")
+    20:20: matches needs text, not decimal(2)
+
+    + sqrt(kind) > 1
+    20:17: sqrt needs a number, not text
+
+    + power(amount) > 1
+    20:12: power does not take 1 argument; write power(x, 2) or power(x, 0.5, 4)
+
+    + distance(amount, amount, amount) > 1
+    20:12: distance does not take 3 arguments; write distance(latitude, longitude, latitude2, longitude2)
 
     + coalesce(amount, kind) > 1
     20:29: the arguments of coalesce must have one type, not decimal(2) and text
@@ -250,7 +280,7 @@ let aggregateMistakes = #"""
     28:14: days() is for windows of days, like { size: 30d, slide: 1d, zone: Asia/Shanghai }
 
     + totl(amount)
-    28:14: no function 'totl'; known: abs, least, greatest, round, floor, ceil, coalesce, length, lower, upper, trim, starts_with, and 32 more
+    28:14: no function 'totl'; known: abs, least, greatest, round, floor, ceil, coalesce, length, lower, upper, trim, starts_with, and 48 more
 
     + max(kind)
     28:18: max takes numbers, timestamps or durations, not text

@@ -64,6 +64,13 @@ extension Kernel {
                     buffer.baseAddress.map { arena.append($0, buffer.count).packed } ?? TextReference(offset: 0, count: 0).packed
                 }, 1)
             }
+        case .matches(let matcher): map(a, output, rows) { (matcher.matches(bytes($0, arena)) ? 1 : 0, 1) }
+        case .extract(let matcher, let group):
+            map(a, output, rows) { packed in
+                guard let found = matcher.extract(bytes(packed, arena), group: group) else { return (0, 0) }
+                let offset = TextReference(packed: packed).offset + found.lowerBound
+                return (TextReference(offset: offset, count: found.count).packed, 1)
+            }
         default: unreachable("text kernel \(self)")
         }
     }
@@ -92,12 +99,24 @@ extension Kernel {
                 }
                 return (0, 1)
             }
+        case .position:
+            map(a, b, output, rows) { x, y in
+                let text = bytes(x, arena)
+                guard let place = find(bytes(y, arena), in: text, from: 0) else { return (0, 0) }
+                return (Int64(text[..<place].reduce(0) { $0 + ($1 & 0xC0 != 0x80 ? 1 : 0) }), 1)
+            }
         default: unreachable("text kernel \(self)")
         }
     }
 
     func runText(_ operands: [Column], into output: Column, arena: Arena, rows: Selection) {
-        if case .substring = self { return substring(operands, output, arena, rows) }
+        switch self {
+        case .substring: return substring(operands, output, arena, rows)
+        case .replace: return replace(operands, output, arena, rows)
+        case .split: return split(operands, output, arena, rows)
+        case .extremeText(let isLeast): return extremeText(operands, isLeast: isLeast, output, arena, rows)
+        default: break
+        }
         for index in 0..<rows.count {
             let row = rows[index]
             let state = operands.reduce(1) { both($0, $1.valid[row]) }
@@ -163,6 +182,20 @@ extension Kernel {
         }
         switch part {
         case .hour: map(a, output, rows) { (positiveRemainder(local($0), day) / hour, 1) }
+        case .second: map(a, output, rows) { (positiveRemainder(local($0), 60_000) / 1000, 1) }
+        case .week: map(a, output, rows) { (isoWeek(floorDivide(local($0), day)), 1) }
+        case .quarter:
+            map(a, output, rows) { (Int64(CivilTime.civil(day: floorDivide(local($0), day)).month + 2) / 3, 1) }
+        case .startOfWeek:
+            map(a, output, rows) {
+                let ordinal = floorDivide(local($0), day)
+                return (zone.startOfDay(ordinal: ordinal - positiveRemainder(ordinal + 3, 7)), 1)
+            }
+        case .startOfMonth:
+            map(a, output, rows) {
+                let ordinal = floorDivide(local($0), day)
+                return (zone.startOfDay(ordinal: ordinal - Int64(CivilTime.civil(day: ordinal).day) + 1), 1)
+            }
         case .minute: map(a, output, rows) { (positiveRemainder(local($0), hour) / 60_000, 1) }
         // 1970-01-01 was a Thursday.
         case .weekday: map(a, output, rows) { (positiveRemainder(floorDivide(local($0), day) + 3, 7) + 1, 1) }
@@ -172,6 +205,16 @@ extension Kernel {
         case .startOfDay: map(a, output, rows) { (zone.startOfDay(containing: $0, &cursor), 1) }
         }
     }
+}
+
+/// The week of ISO 8601: that of its Thursday, counted in the Thursday's year.
+private func isoWeek(_ day: Int64) -> Int64 {
+    let thursday = day - positiveRemainder(day + 3, 7) + 3
+    let year = CivilTime.civil(day: thursday).year
+    var first = thursday
+    // The first of January is at most 52 weeks before.
+    while CivilTime.civil(day: first - 7).year == year { first -= 7 }
+    return (thursday - first) / 7 + 1
 }
 
 /// nil: no time, or one without a zone where there is none.
@@ -194,7 +237,7 @@ private func positiveRemainder(_ value: Int64, _ divisor: Int64) -> Int64 {
 }
 
 @inline(__always)
-private func bytes(_ packed: Int64, _ arena: Arena) -> UnsafeBufferPointer<UInt8> {
+func bytes(_ packed: Int64, _ arena: Arena) -> UnsafeBufferPointer<UInt8> {
     let text = TextReference(packed: packed)
     return UnsafeBufferPointer(start: arena.base + text.offset, count: text.count)
 }
@@ -207,7 +250,7 @@ private func equal(_ text: UnsafeBufferPointer<UInt8>, _ at: Int, _ part: Unsafe
 
 /// -1, 0 or 1, byte by byte, which for UTF-8 is the order of scalars.
 @inline(__always)
-private func compareBytes(_ a: Int64, _ b: Int64, _ arena: Arena) -> Int {
+func compareBytes(_ a: Int64, _ b: Int64, _ arena: Arena) -> Int {
     let (left, right) = (TextReference(packed: a), TextReference(packed: b))
     let order = memcmp(arena.base + left.offset, arena.base + right.offset, min(left.count, right.count))
     if order != 0 { return order < 0 ? -1 : 1 }

@@ -10,7 +10,9 @@ enum Kernel {
     case and, or
     case compare(BinaryOperator, ScalePair)
     case compareText(BinaryOperator)
-    case add(ScalePair), subtract(ScalePair), multiply, divide(shift: Int), remainder
+    case add(ScalePair), subtract(ScalePair), multiply, divide(shift: Int), remainder(ScalePair)
+    /// The product without so many places.
+    case multiplyRounded(Int)
     case inNumbers([Int64])
     case inTexts([[UInt8]])
     case inRange(ScalePair, ScalePair)
@@ -21,6 +23,14 @@ enum Kernel {
     case round(from: Int, to: Int)
     case floor(scale: Int), ceil(scale: Int)
     case length, lower, upper, trim, startsWith, endsWith, contains, substring, concat
+    case replace, split, position
+    case extremeText(isLeast: Bool)
+    case matches(PatternMatcher)
+    case extract(PatternMatcher, group: Int)
+    case rounded(RoundedFunction, scale: Int, places: Int)
+    case power(scale: Int, exponentScale: Int, places: Int)
+    /// The scales of latitude, longitude, latitude, longitude.
+    case distance([Int])
     case text(ValueType)
     case parseNumber(scale: Int)
     case timePart(TimePart, TimeZoneTable)
@@ -29,7 +39,10 @@ enum Kernel {
     case timeText(TimePattern, TimeZoneTable)
     case durationIn(Int64)
 
-    enum TimePart { case hour, minute, weekday, day, month, year, startOfDay }
+    enum TimePart {
+        case hour, minute, second, weekday, day, week, month, quarter, year, startOfDay, startOfWeek, startOfMonth
+    }
+    enum RoundedFunction { case squareRoot, ln, log10, exp }
 }
 
 /// The two states of `valid` that are not a value: plain null and overflow, which wins.
@@ -40,7 +53,9 @@ extension Kernel {
     /// False if it fits wherever its operands do.
     var mayOverflow: Bool {
         switch self {
-        case .negate, .abs, .add, .subtract, .multiply, .divide, .round, .concat, .timePart, .date, .timeText: true
+        case .negate, .abs, .add, .subtract, .multiply, .divide, .round, .concat, .timePart, .date, .timeText,
+            .multiplyRounded, .replace, .rounded, .power:
+            true
         case .conditional(let yes, let no): yes != 1 || no != 1
         case .extreme(let factors, _), .coalesce(let factors): factors.contains { $0 != 1 }
         default: false
@@ -80,7 +95,8 @@ extension Kernel {
             map(a, output, rows) { (floorDivide($0, unit) + ($0 % unit == 0 ? 0 : 1), 1) }
         case .durationIn(let unit): map(a, output, rows) { (floorDivide($0, unit), 1) }
         case .timePart(let part, let zone): timePart(part, zone, a, output, rows)
-        case .inTexts, .length, .lower, .upper, .trim, .text, .parseNumber, .date, .parseTime, .timeText:
+        case .rounded(let function, let scale, let places): rounded(function, scale, places, a, output, rows)
+        case .inTexts, .length, .lower, .upper, .trim, .text, .parseNumber, .date, .parseTime, .timeText, .matches, .extract:
             runText(a, into: output, arena: arena, rows: rows)
         case .extreme, .coalesce, .concat:
             run([a], into: output, arena: arena, rows: rows)
@@ -111,13 +127,29 @@ extension Kernel {
                 guard let value = Int64(exactly: quotient) else { return (0, 2) }
                 return (value, 1)
             }
-        case .remainder:
+        case .multiplyRounded(let places):
+            let unit = Int128(Decimal.powerOfTen(places))
+            map(a, b, output, rows) {
+                guard let value = Int64(exactly: Decimal.divideHalfEven(Int128($0) * Int128($1), unit)) else { return (0, 2) }
+                return (value, 1)
+            }
+        case .remainder(let scales) where scales.isSame:
             map(a, b, output, rows) {
                 if $1 == 0 { return (0, 0) }
                 // Int64.min % -1 would trap.
                 return ($1 == -1 ? 0 : $0 % $1, 1)
             }
-        case .compareText, .startsWith, .endsWith, .contains:
+        case .remainder(let scales):
+            // It is less than both, of which one has its scale: it fits.
+            let (left, right) = (Int128(scales.left), Int128(scales.right))
+            map(a, b, output, rows) {
+                $1 == 0 ? (0, 0) : (Int64(truncatingIfNeeded: (Int128($0) * left) % (Int128($1) * right)), 1)
+            }
+        case .power(let scale, let exponentScale, let places):
+            map(a, b, output, rows) {
+                Self.state(DecimalFunctions.power($0, scale: scale, $1, exponentScale: exponentScale, places: places))
+            }
+        case .compareText, .startsWith, .endsWith, .contains, .position:
             runText(a, b, into: output, arena: arena, rows: rows)
         default: run([a, b], into: output, arena: arena, rows: rows)
         }
@@ -164,8 +196,46 @@ extension Kernel {
                     break
                 }
             }
-        case .substring, .concat: runText(operands, into: output, arena: arena, rows: rows)
+        case .distance(let scales): distance(operands, scales, output, rows)
+        case .substring, .concat, .replace, .split, .extremeText: runText(operands, into: output, arena: arena, rows: rows)
         default: unreachable("kernel \(self) with \(operands.count) operands")
+        }
+    }
+
+    static func state(_ result: DecimalFunctions.Result) -> (Int64, UInt8) {
+        switch result {
+        case .value(let value): (value, 1)
+        case .none: (0, 0)
+        case .overflow: (0, 2)
+        }
+    }
+
+    private func rounded(
+        _ function: RoundedFunction, _ scale: Int, _ places: Int, _ a: Column, _ output: Column, _ rows: Selection
+    ) {
+        map(a, output, rows) { value in
+            switch function {
+            case .squareRoot: Self.state(DecimalFunctions.squareRoot(value, scale: scale, places: places))
+            case .ln: Self.state(DecimalFunctions.ln(value, scale: scale, places: places))
+            case .log10: Self.state(DecimalFunctions.log10(value, scale: scale, places: places))
+            case .exp: Self.state(DecimalFunctions.exp(value, scale: scale, places: places))
+            }
+        }
+    }
+
+    private func distance(_ operands: [Column], _ scales: [Int], _ output: Column, _ rows: Selection) {
+        for index in 0..<rows.count {
+            let row = rows[index]
+            let state = operands.reduce(1) { both($0, $1.valid[row]) }
+            guard state == 1 else {
+                output.valid[row] = state
+                continue
+            }
+            (output.values[row], output.valid[row]) = Self.state(
+                DecimalFunctions.distance(
+                    latitude: (operands[0].values[row], operands[2].values[row]),
+                    longitude: (operands[1].values[row], operands[3].values[row]),
+                    scales: ((scales[0], scales[2]), (scales[1], scales[3]))))
         }
     }
 

@@ -177,11 +177,13 @@ final class Program {
             left == .text ? .compareText(operation) : .compare(operation, ScalePair(left, right))
         case .add: .add(ScalePair(left, right))
         case .subtract: .subtract(ScalePair(left, right))
-        case .multiply: .multiply
+        case .multiply:
+            // Of a duration and a decimal the places are rounded off.
+            type == .duration && left.scale + right.scale > 0 ? .multiplyRounded(left.scale + right.scale) : .multiply
         case .divide:
             // numerator x 10^up / (denominator x 10^down) has the scale of the result.
             .divide(shift: type.scale + right.scale - left.scale)
-        case .remainder: .remainder
+        case .remainder: .remainder(ScalePair(left, right))
         }
     }
 
@@ -214,6 +216,8 @@ final class Program {
         let kernel: Kernel
         switch function {
         case .abs: kernel = .abs
+        case .least where type == .text: kernel = .extremeText(isLeast: true)
+        case .greatest where type == .text: kernel = .extremeText(isLeast: false)
         case .least: kernel = .extreme(arguments.map { rescale($0.type, type) }, isLeast: true)
         case .greatest: kernel = .extreme(arguments.map { rescale($0.type, type) }, isLeast: false)
         case .coalesce: kernel = .coalesce(arguments.map { rescale($0.type, type) })
@@ -229,6 +233,19 @@ final class Program {
         case .contains: kernel = .contains
         case .substring: kernel = .substring
         case .concat: kernel = .concat
+        case .replace: kernel = .replace
+        case .split: kernel = .split
+        case .position: kernel = .position
+        case .matches(let pattern): kernel = .matches(PatternMatcher(pattern))
+        case .extract(let pattern): kernel = .extract(PatternMatcher(pattern), group: pattern.groupCount)
+        case .squareRoot(let places):
+            kernel = .rounded(.squareRoot, scale: arguments[0].type.scale, places: places)
+        case .naturalLogarithm(let places): kernel = .rounded(.ln, scale: arguments[0].type.scale, places: places)
+        case .decimalLogarithm(let places): kernel = .rounded(.log10, scale: arguments[0].type.scale, places: places)
+        case .exponential(let places): kernel = .rounded(.exp, scale: arguments[0].type.scale, places: places)
+        case .power(let places):
+            kernel = .power(scale: arguments[0].type.scale, exponentScale: arguments[1].type.scale, places: places)
+        case .distance: kernel = .distance(arguments.map { $0.type.scale })
         case .text: kernel = .text(arguments[0].type)
         case .number(let scale): kernel = .parseNumber(scale: scale)
         case .timestamp(let patterns, let zone):
@@ -247,6 +264,11 @@ final class Program {
         case .day(let zone): kernel = .timePart(.day, zones[zone])
         case .month(let zone): kernel = .timePart(.month, zones[zone])
         case .year(let zone): kernel = .timePart(.year, zones[zone])
+        case .second(let zone): kernel = .timePart(.second, zones[zone])
+        case .week(let zone): kernel = .timePart(.week, zones[zone])
+        case .quarter(let zone): kernel = .timePart(.quarter, zones[zone])
+        case .startOfWeek(let zone): kernel = .timePart(.startOfWeek, zones[zone])
+        case .startOfMonth(let zone): kernel = .timePart(.startOfMonth, zones[zone])
         case .startOfDay(let zone): kernel = .timePart(.startOfDay, zones[zone])
         case .date(let zone): kernel = .date(zones[zone])
         case .milliseconds: kernel = .durationIn(1)

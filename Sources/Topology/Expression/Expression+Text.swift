@@ -139,7 +139,9 @@ extension Expression {
         // A condition that is null is as one that is false.
         case .conditional(_, let yes, let no): return yes.mayBeNull(in: schema) || no.mayBeNull(in: schema)
         case .call(.coalesce, let arguments): return arguments.allSatisfy { $0.mayBeNull(in: schema) }
-        case .call(.number, _), .call(.timestamp, _): return true
+        case .call(.number, _), .call(.timestamp, _), .call(.split, _), .call(.position, _), .call(.extract, _),
+            .call(.squareRoot, _), .call(.naturalLogarithm, _), .call(.decimalLogarithm, _), .call(.power, _), .call(.distance, _):
+            return true
         default: return operands.contains { $0.mayBeNull(in: schema) }
         }
     }

@@ -11,10 +11,16 @@ enum FunctionChecker {
         ("lower", "lower(t)"), ("upper", "upper(t)"), ("trim", "trim(t)"),
         ("starts_with", "starts_with(t, \"a\")"), ("ends_with", "ends_with(t, \"a\")"),
         ("contains", "contains(t, \"a\")"), ("substring", "substring(t, 0, 3)"), ("concat", "concat(a, b)"),
+        ("replace", "replace(t, \"-\", \"\")"), ("split", "split(t, \",\", 0)"), ("position", "position(t, \"a\")"),
+        ("matches", "matches(t, \"^[0-9]+$\")"), ("extract", "extract(t, \"id=([0-9]+)\")"),
+        ("sqrt", "sqrt(x) or sqrt(x, 2)"), ("ln", "ln(x) or ln(x, 2)"), ("log10", "log10(x) or log10(x, 2)"),
+        ("exp", "exp(x) or exp(x, 2)"), ("power", "power(x, 2) or power(x, 0.5, 4)"),
+        ("distance", "distance(latitude, longitude, latitude2, longitude2)"),
         ("text", "text(x)"), ("number", "number(t, 2)"),
         ("timestamp", "timestamp(t, \"%d.%m.%Y\")"), ("hour", "hour(time)"), ("minute", "minute(time)"),
         ("weekday", "weekday(time)"), ("day", "day(time)"), ("month", "month(time)"), ("year", "year(time)"),
-        ("date", "date(time)"), ("start_of_day", "start_of_day(time)"), ("milliseconds", "milliseconds(d)"),
+        ("date", "date(time)"), ("start_of_day", "start_of_day(time)"), ("second", "second(time)"), ("week", "week(time)"),
+        ("quarter", "quarter(time)"), ("start_of_week", "start_of_week(time)"), ("start_of_month", "start_of_month(time)"), ("milliseconds", "milliseconds(d)"),
         ("seconds", "seconds(d)"), ("minutes", "minutes(d)"), ("hours", "hours(d)"),
     ]
 
@@ -60,10 +66,15 @@ enum FunctionChecker {
     private static func argumentCounts(_ name: String) -> ClosedRange<Int> {
         switch name {
         case "least", "greatest", "coalesce", "concat": 2...64
-        case "round", "starts_with", "ends_with", "contains", "number": 2...2
-        case "substring": 3...3
+        case "round", "starts_with", "ends_with", "contains", "number", "position", "matches", "extract": 2...2
+        case "substring", "replace", "split": 3...3
+        case "sqrt", "ln", "log10", "exp": 1...2
+        case "power": 2...3
+        case "distance": 4...4
         case "timestamp", "text": 1...3
-        case "hour", "minute", "weekday", "day", "month", "year", "date", "start_of_day": 1...2
+        case "hour", "minute", "weekday", "day", "month", "year", "date", "start_of_day", "second", "week", "quarter",
+            "start_of_week", "start_of_month":
+            1...2
         default: 1...1
         }
     }
@@ -97,6 +108,16 @@ enum FunctionChecker {
         case "starts_with": return texts(.startsWith, arguments, name, .bool, in: &checker)
         case "ends_with": return texts(.endsWith, arguments, name, .bool, in: &checker)
         case "contains": return texts(.contains, arguments, name, .bool, in: &checker)
+        case "replace": return texts(.replace, arguments, name, .text, in: &checker)
+        case "position": return texts(.position, arguments, name, .int, in: &checker)
+        case "split":
+            let operands = arguments.prefix(2).map { checker.expecting(.text, $0, name) }
+            guard let place = checker.expecting(.int, arguments[2], name), let text = operands[0], let mark = operands[1] else {
+                return nil
+            }
+            return (.split, [text, mark, place], .text)
+        case "matches", "extract": return PatternFunctions.check(name, arguments, in: &checker)
+        case "sqrt", "ln", "log10", "exp", "power", "distance": return MathFunctions.check(name, arguments, in: &checker)
         case "concat": return texts(.concat, arguments, name, .text, in: &checker)
         case "substring":
             let operand = checker.expecting(.text, arguments[0], name)
@@ -141,8 +162,8 @@ enum FunctionChecker {
             return nil
         }
         if name == "coalesce" { return (.coalesce, expressions, type) }
-        guard type != .text, type != .bool else {
-            checker.report(arguments[0], "\(name) needs numbers, durations or timestamps, not \(type)")
+        guard type != .bool else {
+            checker.report(arguments[0], "\(name) needs numbers, texts, durations or timestamps, not \(type)")
             return nil
         }
         return (name == "least" ? .least : .greatest, expressions, type)
@@ -180,7 +201,7 @@ enum FunctionChecker {
         return (function, [operand], .int)
     }
 
-    private static func places(
+    static func places(
         _ syntax: Syntax,
         _ usage: String,
         in checker: inout ExpressionChecker
@@ -232,6 +253,11 @@ enum FunctionChecker {
         case "month": return (.month(zone: zone), [operand], .int)
         case "year": return (.year(zone: zone), [operand], .int)
         case "date": return (.date(zone: zone), [operand], .text)
+        case "second": return (.second(zone: zone), [operand], .int)
+        case "week": return (.week(zone: zone), [operand], .int)
+        case "quarter": return (.quarter(zone: zone), [operand], .int)
+        case "start_of_week": return (.startOfWeek(zone: zone), [operand], .timestamp)
+        case "start_of_month": return (.startOfMonth(zone: zone), [operand], .timestamp)
         default: return (.startOfDay(zone: zone), [operand], .timestamp)
         }
     }

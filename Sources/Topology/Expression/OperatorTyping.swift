@@ -48,14 +48,15 @@ enum OperatorTyping {
         switch (operation, left, right) {
         case (.add, .duration, .duration), (.subtract, .duration, .duration),
             (.subtract, .timestamp, .timestamp),
-            (.multiply, .duration, .int), (.multiply, .int, .duration):
+            (.multiply, .duration, .int), (.multiply, .int, .duration), (.multiply, .duration, .decimal),
+            (.multiply, .decimal, .duration), (.divide, .duration, .int), (.divide, .duration, .decimal),
+            (.remainder, .duration, .duration):
             return .duration
+        case (.divide, .duration, .duration): return .decimal(scale: 6)
         case (.add, .timestamp, .duration), (.add, .duration, .timestamp), (.subtract, .timestamp, .duration):
             return .timestamp
         case (.add, .text, .text):
             throw Mistake("'+' does not join texts; write concat(a, b)")
-        case (.divide, .duration, .duration):
-            throw Mistake("'/' needs numbers; write seconds(a) / seconds(b)")
         default:
             throw Mistake("'\(operation.rawValue)' does not take \(left) and \(right)")
         }
@@ -77,11 +78,6 @@ enum OperatorTyping {
             }
             return .number(scale: scale)
         case .divide: return left != .int && right == .int ? left : .decimal(scale: 6)
-        case .remainder:
-            guard left == .int, right == .int else {
-                throw Mistake("'%' takes whole numbers, not \(left) and \(right)")
-            }
-            return .int
         default: return .number(scale: max(left.scale, right.scale))
         }
     }
