@@ -112,9 +112,9 @@ extension Kernel {
     func runText(_ operands: [Column], into output: Column, arena: Arena, rows: Selection) {
         switch self {
         case .substring: return substring(operands, output, arena, rows)
-        case .replace: return replace(operands, output, arena, rows)
-        case .split: return split(operands, output, arena, rows)
-        case .extremeText(let isLeast): return extremeText(operands, isLeast: isLeast, output, arena, rows)
+        case .replace: return TextParts.replace(operands, output, arena, rows)
+        case .split: return TextParts.split(operands, output, arena, rows)
+        case .extremeText(let isLeast): return TextParts.extremes(operands, isLeast: isLeast, output, arena, rows)
         default: break
         }
         for index in 0..<rows.count {

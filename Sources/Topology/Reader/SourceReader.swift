@@ -11,11 +11,13 @@ package struct SourceDraft {
     /// False where fields are missing because of mistakes.
     package var isComplete = false
     package var isTable = false
+    /// Only rows for which it is true are seen.
+    package var condition: Expression?
 }
 
 /// `sources.<name>`
 package struct SourceReader {
-    package static let keys = ["kafka", "file", "generate", "redis", "format", "time", "key", "schema", "table"]
+    package static let keys = ["kafka", "file", "generate", "redis", "format", "time", "key", "schema", "table", "where"]
     package static let fieldKeys = [
         "type", "from", "record", "zone", "round", "unit", "since", "format", "null", "encoding", "numbers",
         "percent",
@@ -55,15 +57,16 @@ package struct SourceReader {
         let timeField = hasTime ? time.flatMap { findTimeField($0, draft, schema) } : -1
         let key = readKey(mapping, draft)
         let table = readTable(mapping, draft, wire: schema.wire.map(\.field.name))
-        guard context.diagnostics.count == before, let origin, let time, let timeField,
-            let part = format.part
-        else { return draft }
+        draft.condition = SourceCondition.read(mapping, draft, zone: time?.zone ?? zone, context)
         let fields =
             schema.wire.map(\.field)
             + schema.derived.map { derived in
                 Field(name: derived.name, type: derived.expression.type, isOptional: derived.isOptional)
             }
         draft.fields = fields
+        guard context.diagnostics.count == before, let origin, let time, let timeField,
+            let part = format.part
+        else { return draft }
         draft.spec = SourceSpec(
             name: entry.key,
             origin: origin,

@@ -95,6 +95,19 @@ package final class StepGraph {
         )
     }
 
+    /// The step that has the rows of a source which meet its condition, under a name that no author can write.
+    private func narrowed(_ source: Int, _ spec: SourceSpec, _ condition: Expression) -> Int {
+        let name = sources[source].name + "/where"
+        if let step = drafts.firstIndex(where: { $0.name == name }) { return step }
+        var draft = StepDraft(name: name, position: sources[source].position)
+        (draft.columns, draft.fields, draft.isComplete) = (sources[source].columns, sources[source].fields, true)
+        (draft.timeField, draft.key) = (spec.timeField, [])
+        draft.spec = StepSpec(
+            name: sources[source].name, input: .source(source), condition: condition, derived: [], key: [],
+            schema: spec.schema, window: nil, aggregates: [], outputs: [], position: draft.position)
+        return add(draft)
+    }
+
     /// What a step named `reader` reads under this name.
     package func input(_ text: ScalarText, of reader: String) -> StepReader.Input {
         var input = StepReader.Input(input: nil, name: text.shown)
@@ -108,6 +121,9 @@ package final class StepGraph {
             (input.columns, input.fields) = (sources[source].columns, sources[source].fields)
             input.isComplete = sources[source].isComplete
             input.timeField = sources[source].spec?.timeField
+            if let condition = sources[source].condition, let spec = sources[source].spec {
+                input.input = .step(narrowed(source, spec, condition))
+            }
         } else if isInCircle.contains(text.text) {
             return input
         } else if let step = drafts.firstIndex(where: { $0.name == text.text }) {

@@ -2,10 +2,10 @@ import Base
 import Glibc
 import Records
 
-/// Texts that are made of parts of others.
-extension Kernel {
+/// Texts that are made of parts of others, as loops over columns.
+enum TextParts {
     /// Each place of the second text in the first becomes the third, from the left; an empty one has no place.
-    func replace(_ operands: [Column], _ output: Column, _ arena: Arena, _ rows: Selection) {
+    static func replace(_ operands: [Column], _ output: Column, _ arena: Arena, _ rows: Selection) {
         for index in 0..<rows.count {
             let row = rows[index]
             let state = operands.reduce(1) { both($0, $1.valid[row]) }
@@ -46,13 +46,13 @@ extension Kernel {
         }
     }
 
-    private func append(_ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, to arena: Arena) {
+    private static func append(_ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, to arena: Arena) {
         guard !range.isEmpty, let base = text.baseAddress else { return }
         _ = arena.append(base + range.lowerBound, range.count)
     }
 
     /// The part at a place from 0 between the marks; an empty mark divides nothing.
-    func split(_ operands: [Column], _ output: Column, _ arena: Arena, _ rows: Selection) {
+    static func split(_ operands: [Column], _ output: Column, _ arena: Arena, _ rows: Selection) {
         for index in 0..<rows.count {
             let row = rows[index]
             let state = operands.reduce(1) { both($0, $1.valid[row]) }
@@ -77,7 +77,7 @@ extension Kernel {
         }
     }
 
-    func extremeText(_ operands: [Column], isLeast: Bool, _ output: Column, _ arena: Arena, _ rows: Selection) {
+    static func extremes(_ operands: [Column], isLeast: Bool, _ output: Column, _ arena: Arena, _ rows: Selection) {
         for index in 0..<rows.count {
             let row = rows[index]
             output.valid[row] = operands.reduce(1) { both($0, $1.valid[row]) }
