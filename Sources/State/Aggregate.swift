@@ -16,6 +16,8 @@ package enum Aggregate: Hashable, Sendable {
     case minimum(isCounted: Bool), maximum(isCounted: Bool)
     case first, last
     case firstText, lastText
+    /// The first word is 1 where there is a text.
+    case leastText, greatestText
     /// Exact for up to `exactMax` values.
     case distinct(isText: Bool, exactMax: Int)
     case deviation(scale: Int, argumentScale: Int)
@@ -24,7 +26,7 @@ package enum Aggregate: Hashable, Sendable {
     case days(perPane: Int)
     case windowStart, windowEnd
 
-    /// Bytes of a text that `first` and `last` keep; longer ones are cut at a character.
+    /// Bytes of a text that `first`, `last`, `min` and `max` keep; longer ones are cut at a character.
     package static let textBytesKept = 63
 
     package var words: Int {
@@ -34,7 +36,7 @@ package enum Aggregate: Hashable, Sendable {
         case .average: 3
         case .sum: 4
         case .deviation: Deviation.words
-        case .firstText, .lastText: 9
+        case .firstText, .lastText, .leastText, .greatestText: 9
         // Kept outside the pane, behind a handle in the block's header.
         case .distinct, .quantile: 0
         case .windowStart, .windowEnd: 0
@@ -44,7 +46,7 @@ package enum Aggregate: Hashable, Sendable {
     /// What leaves a window cannot be subtracted: the next one must be looked for.
     var isExtreme: Bool {
         switch self {
-        case .minimum, .maximum, .first, .last, .firstText, .lastText: true
+        case .minimum, .maximum, .first, .last, .firstText, .lastText, .leastText, .greatestText: true
         default: false
         }
     }
@@ -100,6 +102,7 @@ extension Aggregate {
             if isCounted { to[1] += from[1] }
         case .first, .firstText: if from[0] < to[0] { to.update(from: from, count: words) }
         case .last, .lastText: if from[0] >= to[0] { to.update(from: from, count: words) }
+        case .leastText, .greatestText: if isBetter(from, than: to) { to.update(from: from, count: words) }
         case .distinct, .quantile, .days, .windowStart, .windowEnd: break
         }
     }
@@ -124,6 +127,7 @@ extension Aggregate {
             return from[0] != .min && from[0] == to[0]
         case .first, .firstText: return from[0] != .max && from[0] == to[0]
         case .last, .lastText: return from[0] != .min && from[0] == to[0]
+        case .leastText, .greatestText: return from[0] == 1 && Aggregate.compareTexts(from, to) == 0
         case .distinct, .quantile, .days, .windowStart, .windowEnd: break
         }
         return false
@@ -148,6 +152,10 @@ extension Aggregate {
             if from[0] == .max || from[0] == .min { return (0, 0) }
             let bytes = UnsafeMutableRawPointer(from + 1).assumingMemoryBound(to: UInt8.self)
             return (arena.append(bytes + 1, Int(bytes[0])).packed, 1)
+        case .leastText, .greatestText:
+            if from[0] == 0 { return (0, 0) }
+            let bytes = UnsafeMutableRawPointer(from + 1).assumingMemoryBound(to: UInt8.self)
+            return (arena.append(bytes + 1, Int(bytes[0])).packed, 1)
         case .deviation(let scale, let argumentScale): return Deviation.read(from, places: scale - argumentScale)
         case .distinct, .quantile, .days, .windowStart, .windowEnd: unreachable("read without its panes")
         }
@@ -158,11 +166,44 @@ extension Aggregate {
         return (narrow, 1)
     }
 
-    /// Keeps the text in the 8 words after the time.
-    static func storeText(_ text: UnsafePointer<UInt8>, _ count: Int, at words: Accumulator) {
+    /// Takes a text if what is kept of it is less, or greater, than what is there.
+    func addExtreme(_ text: UnsafePointer<UInt8>, _ count: Int, to words: Accumulator) {
+        if words[0] == 1 {
+            let bytes = UnsafeMutableRawPointer(words + 1).assumingMemoryBound(to: UInt8.self)
+            let order = Self.compare(text, Self.keptCount(text, count), bytes + 1, Int(bytes[0]))
+            guard self == .leastText ? order < 0 : order > 0 else { return }
+        }
+        words[0] = 1
+        Self.storeText(text, count, at: words + 1)
+    }
+
+    private func isBetter(_ from: Accumulator, than to: Accumulator) -> Bool {
+        guard from[0] == 1, to[0] == 1 else { return from[0] == 1 }
+        let order = Self.compareTexts(from, to)
+        return self == .leastText ? order < 0 : order > 0
+    }
+
+    private static func compareTexts(_ a: Accumulator, _ b: Accumulator) -> Int {
+        let left = UnsafeMutableRawPointer(a + 1).assumingMemoryBound(to: UInt8.self)
+        let right = UnsafeMutableRawPointer(b + 1).assumingMemoryBound(to: UInt8.self)
+        return compare(left + 1, Int(left[0]), right + 1, Int(right[0]))
+    }
+
+    private static func compare(_ a: UnsafePointer<UInt8>, _ count: Int, _ b: UnsafePointer<UInt8>, _ other: Int) -> Int {
+        for index in 0..<min(count, other) where a[index] != b[index] { return a[index] < b[index] ? -1 : 1 }
+        return count == other ? 0 : count < other ? -1 : 1
+    }
+
+    private static func keptCount(_ text: UnsafePointer<UInt8>, _ count: Int) -> Int {
         var kept = min(count, textBytesKept)
         // Not in the middle of a character.
         if kept < count { while kept > 0, text[kept] & 0xC0 == 0x80 { kept -= 1 } }
+        return kept
+    }
+
+    /// Keeps the text in the 8 words after the time.
+    static func storeText(_ text: UnsafePointer<UInt8>, _ count: Int, at words: Accumulator) {
+        let kept = keptCount(text, count)
         let bytes = UnsafeMutableRawPointer(words).assumingMemoryBound(to: UInt8.self)
         bytes[0] = UInt8(kept)
         (bytes + 1).update(from: text, count: kept)

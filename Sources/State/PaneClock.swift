@@ -8,6 +8,9 @@ package struct PaneClock {
     package enum Length {
         case milliseconds(Int64)
         case days(Int64, TimeZoneTable)
+        /// Weeks, which begin on Mondays, and months of the calendar.
+        case weeks(Int64, TimeZoneTable)
+        case months(Int64, TimeZoneTable)
     }
 
     package let length: Length
@@ -32,6 +35,13 @@ package struct PaneClock {
         case .days(let days, let zone):
             var cursor = zone.cursor()
             index = floorDivide(zone.dayBegun(at: time, &cursor), days)
+        case .weeks(let weeks, let zone):
+            var cursor = zone.cursor()
+            index = floorDivide(zone.dayBegun(at: time, &cursor) + 3, 7 * weeks)
+        case .months(let months, let zone):
+            var cursor = zone.cursor()
+            let date = CivilTime.civil(day: zone.dayBegun(at: time, &cursor))
+            index = floorDivide((date.year - 1970) * 12 + date.month - 1, months)
         }
         start = startOfPane(index)
         end = startOfPane(index + 1)
@@ -46,6 +56,22 @@ package struct PaneClock {
             return overflow ? (pane < 0 ? .min : .max) : product
         case .days(let days, let zone):
             return zone.startOfDay(ordinal: pane * days)
+        // 1970-01-01 was a Thursday.
+        case .weeks(let weeks, let zone): return zone.startOfDay(ordinal: pane * weeks * 7 - 3)
+        case .months(let months, let zone):
+            let month = pane * months
+            let first = CivilTime.day(year: 1970 + floorDivide(month, 12), month: month - floorDivide(month, 12) * 12 + 1, day: 1)
+            return zone.startOfDay(ordinal: first)
+        }
+    }
+
+    /// No pane is shorter, milliseconds: days have 23 hours at least, and months 28 of them.
+    var paneMilliseconds: Int64 {
+        switch length {
+        case .milliseconds(let width): width
+        case .days(let days, _): days * 82_800_000
+        case .weeks(let weeks, _): weeks * 7 * 82_800_000
+        case .months(let months, _): months * 28 * 82_800_000
         }
     }
 }

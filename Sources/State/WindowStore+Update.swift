@@ -462,6 +462,9 @@ extension Aggregate {
             let text = TextReference(packed: value)
             words[0] = time
             Aggregate.storeText(arena.base + text.offset, text.count, at: words + 1)
+        case .leastText, .greatestText:
+            let text = TextReference(packed: value)
+            addExtreme(arena.base + text.offset, text.count, to: words)
         case .days: words[0] = 1
         default: break
         }

@@ -190,11 +190,7 @@ package final class WindowStore {
         for slice in slices { slice.aggregate.clear(neutral + slice.offset) }
         clock = PaneClock(options.length)
         watermarkClock = clock
-        let paneMilliseconds: Int64
-        switch options.length {
-        case .milliseconds(let width): paneMilliseconds = width
-        case .days(let days, _): paneMilliseconds = days * 82_800_000
-        }
+        let paneMilliseconds = clock.paneMilliseconds
         let lead = Int((options.outOfOrder + paneMilliseconds - 1) / paneMilliseconds) + 1
         self.lead = Int64(lead)
         ringCount = options.span + lead + (options.excludesCurrent ? 2 : 1)

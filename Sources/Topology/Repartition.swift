@@ -46,7 +46,7 @@ extension TopologySpec {
 
     /// A step with a key makes rows that lie where their key's do, if its own rows do.
     private func streamKey(of step: Int, _ stream: Int, _ known: inout [Int: [String]?]) -> [String]? {
-        if steps[step].operation?.part.isWhole == true { return [] }
+        if steps[step].operation?.part.isWhole == true || steps[step].isWhole { return [] }
         let keys = (steps[step].operation?.inputs ?? [step]).map { partitionKey(of: source(of: $0), &known) }
         guard let first = keys[0], keys.allSatisfy({ $0 == first }) else { return nil }
         return first.allSatisfy { sources[stream].schema.index(of: $0) != nil } ? first : nil
@@ -137,6 +137,7 @@ extension TopologySpec {
     /// Steps whose rows an operator takes that needs them all in one task.
     private var gatheredInputs: Set<Int> {
         Set(steps.filter { $0.operation?.part.isWhole == true }.flatMap { $0.operation?.inputs ?? [] })
+            .union(steps.indices.filter { steps[$0].isWhole })
     }
 
     /// True if a rule compares the step's window with one whose records are not all in one task.
@@ -186,6 +187,7 @@ extension TopologySpec {
         // Named like the window's step, since what it refuses is refused for that.
         var writer = first
         writer.window = nil
+        writer.isWhole = false
         writer.aggregates = []
         writer.outputs = []
         writer.operation = nil
@@ -256,10 +258,13 @@ extension TopologySpec {
         }
     }
 
-    /// Steps of which all records of a key must be in one task, ascending; but for those whose rows are gathered anyway.
+    /// Steps of which all records of a key must be in one task, ascending; but for those whose rows are gathered anyway, which
+    /// are those of operators and windows that need them all.
     private var stepsByKey: [Int] {
         let inputs = operatorInputs.subtracting(gatheredInputs)
-        return steps.indices.filter { steps[$0].window != nil || !steps[$0].key.isEmpty && inputs.contains($0) }
+        return steps.indices.filter {
+            steps[$0].window != nil && !steps[$0].isWhole || !steps[$0].key.isEmpty && inputs.contains($0)
+        }
     }
 
     private func keysOfConsumers(of source: Int) -> [(step: String, key: [String], isJoin: Bool)] {

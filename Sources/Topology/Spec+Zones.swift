@@ -9,7 +9,7 @@ extension TopologySpec {
             for field in source.derived { field.expression.collectZones(into: &zones) }
         }
         for step in steps {
-            if case .days(_, _, let zone) = step.window?.length { zones.insert(zone) }
+            if let zone = step.window?.length.zone { zones.insert(zone) }
             step.condition?.collectZones(into: &zones)
             for field in step.derived + step.outputs { field.expression.collectZones(into: &zones) }
             for call in step.aggregates {

@@ -272,6 +272,8 @@ package struct StepSpec: Sendable {
     package var input: Input
     /// `only`: the columns of the input that it takes, in the order of its schema; nil: all.
     package var only: [Int]?
+    /// A window of all records, which must come to one task; its key is a field that is true in each.
+    package var isWhole = false
     /// Adds columns of a table to the input's, before anything else.
     package var join: TableJoinSpec?
     /// Scope of `condition`, `derived` and `key`: the input's schema, then the derived fields before.
@@ -317,6 +319,16 @@ package struct WindowSpec: Hashable, Sendable {
         case milliseconds(size: Int64, slide: Int64)
         /// Calendar days of the zone, which are 23 or 25 hours long when the clocks change.
         case days(size: Int, slide: Int, zone: String)
+        /// Weeks from Monday on, and months of the calendar, of the zone.
+        case weeks(size: Int, slide: Int, zone: String)
+        case months(size: Int, slide: Int, zone: String)
+
+        package var zone: String? {
+            switch self {
+            case .milliseconds: nil
+            case .days(_, _, let zone), .weeks(_, _, let zone), .months(_, _, let zone): zone
+            }
+        }
     }
 
     package var length: Length

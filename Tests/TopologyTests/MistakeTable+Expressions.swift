@@ -282,8 +282,8 @@ let aggregateMistakes = #"""
     + totl(amount)
     28:14: no function 'totl'; known: abs, least, greatest, round, floor, ceil, coalesce, length, lower, upper, trim, starts_with, and 48 more
 
-    + max(kind)
-    28:18: max takes numbers, timestamps or durations, not text
+    + max(kind == "a")
+    28:23: max takes numbers, texts, timestamps or durations, not bool
 
     + sum()
     28:14: sum does not take 0 arguments; write sum(amount) or sum(amount, kind == "paid")

@@ -334,6 +334,14 @@ let topologyMistakes = #"""
     26:21: a window of days needs a time zone; write window: { size: 30d, zone: Asia/Shanghai }, or 24h for a fixed length
 
     - size: 5m, slide: 10s
+    + size: 1w, slide: 1d
+    26:32: size 1w and slide 1d must both be in weeks, or neither
+
+    - size: 5m, slide: 10s
+    + size: 2mo, slide: 1mo
+    26:21: a window of months needs a time zone; write window: { size: 2mo, zone: Asia/Shanghai }
+
+    - size: 5m, slide: 10s
     + size: 1h, slide: 10ms
     26:32: size 1h in slides of 10ms makes 360000 panes, more than 100000; make the slide longer
 

@@ -76,6 +76,8 @@ package struct Backtest {
             switch step.window?.length {
             case .milliseconds(let size, _)?: max(longest, size)
             case .days(let size, let slide, _)?: max(longest, Int64(size + slide) * 86_400_000)
+            case .weeks(let size, let slide, _)?: max(longest, Int64(size + slide) * 7 * 86_400_000)
+            case .months(let size, let slide, _)?: max(longest, Int64(size + slide) * 31 * 86_400_000)
             case nil: longest
             }
         }

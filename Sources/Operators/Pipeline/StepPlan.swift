@@ -242,6 +242,8 @@ final class WindowPlan {
             length = .days(Int64(slide), zones[zone])
             span = size / slide
             daysPerPane = slide
+        case .weeks(let size, let slide, let zone): (length, span) = (.weeks(Int64(slide), zones[zone]), size / slide)
+        case .months(let size, let slide, let zone): (length, span) = (.months(Int64(slide), zones[zone]), size / slide)
         }
         var aggregates: [Aggregate] = []
         var indices: [Int] = []
@@ -350,6 +352,8 @@ extension Aggregate {
         case .count: self = .count
         case .sum: self = .sum(isCounted: isCounted)
         case .avg: self = .average(scale: call.type.scale, argumentScale: argument.scale)
+        case .min where argument == .text: self = .leastText
+        case .max where argument == .text: self = .greatestText
         case .min: self = .minimum(isCounted: isCounted)
         case .max: self = .maximum(isCounted: isCounted)
         case .first: self = argument == .text ? .firstText : .first

@@ -96,6 +96,8 @@ struct StateIdentities {
             case .milliseconds(let size, let slide):
                 text += "; window \(ValueText.duration(size)) by \(ValueText.duration(slide))"
             case .days(let size, let slide, let zone): text += "; window \(size)d by \(slide)d in \(zone)"
+            case .weeks(let size, let slide, let zone): text += "; window \(size)w by \(slide)w in \(zone)"
+            case .months(let size, let slide, let zone): text += "; window \(size)mo by \(slide)mo in \(zone)"
             }
             if window.excludesCurrent { text += " until the current" }
         }

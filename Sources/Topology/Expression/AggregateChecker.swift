@@ -41,6 +41,10 @@ enum AggregateChecker {
             )
             return .unknown
         }
+        if window == .records, name == .days || name == .windowStart || name == .windowEnd {
+            checker.report(syntax, "\(text) is for windows; the last records of a key have none")
+            return .unknown
+        }
         if name == .days, window == .milliseconds {
             checker.report(
                 syntax,
@@ -124,7 +128,7 @@ enum AggregateChecker {
         switch name {
         case .sum, .avg, .stddev, .quantile: (isGood, wanted) = (type.isNumber, "numbers")
         case .min, .max:
-            (isGood, wanted) = (type != .text && type != .bool, "numbers, timestamps or durations")
+            (isGood, wanted) = (type != .bool, "numbers, texts, timestamps or durations")
         default: (isGood, wanted) = (true, "anything")
         }
         guard isGood else {

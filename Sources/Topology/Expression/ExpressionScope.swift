@@ -30,6 +30,8 @@ package struct ExpressionScope {
 
     package enum WindowKind: Hashable {
         case milliseconds, days, session
+        /// No windows: records that are counted.
+        case records
         /// A mistake in the window; nothing is known.
         case unknown
     }

@@ -160,7 +160,13 @@ package enum Explain {
         case .days(let size, let slide, let zone):
             let sliding = size == slide ? "" : " sliding by \(slide)d"
             return "\(size)d\(sliding) in \(zone)" + (until ? ", until yesterday" : "")
+        case .weeks(let size, let slide, let zone): return calendarText(size, slide, "w", zone, until)
+        case .months(let size, let slide, let zone): return calendarText(size, slide, "mo", zone, until)
         }
+    }
+
+    private static func calendarText(_ size: Int, _ slide: Int, _ unit: String, _ zone: String, _ until: Bool) -> String {
+        "\(size)\(unit)\(size == slide ? "" : " sliding by \(slide)\(unit)") in \(zone)" + (until ? ", until the current slide" : "")
     }
 
     static func inputs(_ sink: SinkSpec, _ spec: TopologySpec) -> [String] {

@@ -120,6 +120,8 @@ package struct StateBound: Hashable, Sendable {
         case .milliseconds(let size, let slide): (span, width) = (size / slide, slide)
         // The shortest day has 23 hours.
         case .days(let size, let slide, _): (span, width) = (Int64(size / slide), Int64(slide) * 82_800_000)
+        case .weeks(let size, let slide, _): (span, width) = (Int64(size / slide), Int64(slide) * 7 * 82_800_000)
+        case .months(let size, let slide, _): (span, width) = (Int64(size / slide), Int64(slide) * 28 * 82_800_000)
         }
         return span + (outOfOrder + width - 1) / width + 1 + (window.excludesCurrent ? 2 : 1)
     }
@@ -129,7 +131,7 @@ package struct StateBound: Hashable, Sendable {
         return switch call.function {
         case .count: call.argument == nil && call.condition == nil ? 0 : 8
         case .sum: 16 + 2 * counted
-        case .min, .max: 8 + counted
+        case .min, .max: call.type == .text ? 72 : 8 + counted
         case .days: 8
         case .first, .last: call.type == .text ? 72 : 16
         case .avg: 24

@@ -78,8 +78,10 @@ package struct StepReader {
         draft.session = window?.session
         let stepZone = window?.zone ?? zone
         let condition = readCondition(mapping, draft, input.name, stepZone)
-        let derived = readFields(mapping, &draft, input.name, stepZone)
+        var derived = readFields(mapping, &draft, input.name, stepZone)
         readKey(mapping, &draft)
+        let isWhole = mapping.isGiven("window") && !mapping.isGiven("key") && window?.session == nil
+        if isWhole { addWholeKey(&draft, &derived, mapping) }
         checkWindowParts(mapping)
         let kind: ExpressionScope.WindowKind = mapping["window"] == nil ? .unknown : window?.kind ?? .unknown
         let outputs = readAggregates(mapping, &draft, kind, stepZone)
@@ -99,6 +101,7 @@ package struct StepReader {
             position: entry.keyPosition
         )
         draft.spec?.join = input.join
+        draft.spec?.isWhole = isWhole
         return draft
     }
 
@@ -195,6 +198,29 @@ package struct StepReader {
         if isGood { draft.key = names.map(\.text) }
     }
 
+    /// The key of a window of all records: a field that is true in each.
+    private func addWholeKey(_ draft: inout StepDraft, _ derived: inout [DerivedField], _ mapping: MappingReader) {
+        let name = Self.wholeField
+        guard !draft.columns.contains(where: { $0.name == name }) else {
+            context.error(
+                mapping.keyPosition("window"),
+                "a window without 'key' makes a field '\(name)', and \(mapping.what) has one already; write key: \(name), or give the "
+                    + "field another name in a step before")
+            draft.key = nil
+            return
+        }
+        draft.columns.append(.init(name: name, type: .bool))
+        draft.fields.append(Field(name: name, type: .bool))
+        derived.append(
+            DerivedField(
+                name: name, expression: Expression(.literal(.bool(true)), .bool, at: mapping.keyPosition("window")), isOptional: false))
+        draft.key = [name]
+        draft.keyColumns = draft.columns.suffix(1)
+    }
+
+    /// What the rows of a window without a key have in place of one.
+    package static let wholeField = "whole"
+
     // MARK: Windows
 
     private struct Window {
@@ -221,10 +247,10 @@ package struct StepReader {
                 "\(mapping.what) needs 'aggregate' beside 'window'; write aggregate: { amount: sum(amount) }"
             )
         }
-        if hasWindow, !mapping.isGiven("key") {
+        if hasWindow, !mapping.isGiven("key"), mapping["window"]?.mapping?.contains(where: { $0.key == "gap" }) == true {
             context.error(
                 mapping.keyPosition("window"),
-                "\(mapping.what) needs 'key' beside 'window'; write key: merchant_id"
+                "\(mapping.what) needs 'key' beside a window with a gap; write key: merchant_id"
             )
         }
     }
@@ -256,25 +282,32 @@ package struct StepReader {
         let until = mapping.text("until", example: "until: yesterday")
         guard let size else { return window }
         let isDays = size.1.unit == "d"
+        let isCalendar = Self.calendarUnits[size.1.unit] != nil
         window.kind = isDays ? .days : .milliseconds
         let isUntilGood = checkUntil(until, isDays: isDays)
         if mapping["slide"] != nil, slide == nil { return window }
         let slideLength = slide?.1 ?? size.1
         guard checkSlide(size.1, slideLength, slide?.0.position ?? size.0.position) else { return window }
         var spec = WindowSpec.Length.milliseconds(size: size.1.milliseconds, slide: slideLength.milliseconds)
-        if isDays {
+        if isCalendar {
             guard let zone = window.zone ?? zone else {
                 if isZoneGood {
                     context.error(
                         size.0.position,
-                        "a window of days needs a time zone; write window: { size: \(size.0.shown), "
-                            + "zone: Asia/Shanghai }, or 24h for a fixed length"
+                        "a window of \(Self.calendarUnits[size.1.unit] ?? "") needs a time zone; write window: { size: \(size.0.shown), "
+                            + "zone: Asia/Shanghai }" + (isDays ? ", or 24h for a fixed length" : "")
                     )
                 }
                 return window
             }
             window.zone = zone
-            spec = .days(size: Int(size.1.count), slide: Int(slideLength.count), zone: zone)
+            let (count, slide) = (Int(size.1.count), Int(slideLength.count))
+            spec =
+                switch size.1.unit {
+                case "w": .weeks(size: count, slide: slide, zone: zone)
+                case "mo": .months(size: count, slide: slide, zone: zone)
+                default: .days(size: count, slide: slide, zone: zone)
+                }
         }
         guard isUntilGood, isZoneGood else { return window }
         window.spec = WindowSpec(length: spec, excludesCurrent: until != nil, position: place)
@@ -297,8 +330,19 @@ package struct StepReader {
 
     private typealias Length = (count: Int64, unit: String, milliseconds: Int64)
 
+    /// Units whose lengths the calendar of a zone says.
+    private static let calendarUnits = ["d": "days", "w": "weeks", "mo": "months"]
+
+    /// Of weeks and months: as many milliseconds as to count panes with.
+    private static func calendarLength(_ text: String) -> Length? {
+        let digits = text.prefix { $0.isASCII && $0.isNumber }
+        let unit = String(text.dropFirst(digits.count))
+        guard unit == "w" || unit == "mo", let count = Int64(digits), count <= 10_000 else { return nil }
+        return (count, unit, count * (unit == "w" ? 7 : 30) * 86_400_000)
+    }
+
     private func length(_ text: ScalarText, _ what: String) -> Length? {
-        guard let length = context.parseDuration(text) else { return nil }
+        guard let length = Self.calendarLength(text.text) ?? context.parseDuration(text) else { return nil }
         if length.count > 0 { return length }
         context.error(text.position, "the \(what) of a window must be longer than 0")
         return nil
@@ -306,7 +350,12 @@ package struct StepReader {
 
     private func checkSlide(_ size: Length, _ slide: Length, _ place: Position) -> Bool {
         func text(_ length: Length) -> String { "\(length.count)\(length.unit)" }
-        guard (size.unit == "d") == (slide.unit == "d") else {
+        guard Self.calendarUnits[size.unit] == Self.calendarUnits[slide.unit] else {
+            if size.unit != "d" && slide.unit != "d" || Self.calendarUnits[size.unit] != nil && Self.calendarUnits[slide.unit] != nil {
+                let unit = Self.calendarUnits[size.unit] ?? Self.calendarUnits[slide.unit] ?? ""
+                context.error(place, "size \(text(size)) and slide \(text(slide)) must both be in \(unit), or neither")
+                return false
+            }
             context.error(
                 place,
                 "size \(text(size)) and slide \(text(slide)) must both be in days, or neither; 24h is a "
@@ -343,7 +392,7 @@ package struct StepReader {
 
     // MARK: Aggregates
 
-    private func readAggregates(
+    package func readAggregates(
         _ mapping: MappingReader,
         _ draft: inout StepDraft,
         _ kind: ExpressionScope.WindowKind,
@@ -363,7 +412,7 @@ package struct StepReader {
                 continue
             }
             // Sessions have their own word for it.
-            if kind != .session, Self.windowFields.contains(entry.key) {
+            if kind != .session, kind != .records, Self.windowFields.contains(entry.key) {
                 context.error(
                     entry.keyPosition, "every window has a '\(entry.key)' of its own; give this result another name")
                 continue

@@ -295,6 +295,8 @@ struct RandomTopology {
         if !texts.isEmpty {
             if chance(40) { calls.append("fi: first(\(any(texts)))") }
             if chance(40) { calls.append("la: last(\(any(texts)))") }
+            if chance(15) { calls.append("lt: min(\(any(texts)))") }
+            if chance(15) { calls.append("gt: max(\(any(texts)))") }
             if chance(20) { calls.append("d: distinct(\(any(texts)))") }
         }
         if !truths.isEmpty, chance(30) { calls.append("y: count(\(any(truths)))") }
