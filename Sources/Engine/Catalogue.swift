@@ -30,6 +30,7 @@ extension Catalogue {
         LevelsSpec.self,
         SessionSpec.self,
         LagSpec.self,
+        LastSpec.self,
         FeaturesSpec.self,
         SequenceOfSpec.self,
         ScoreSpec.self,

@@ -61,6 +61,34 @@ let operatorBase = #"""
     """#
 
 let operatorMistakes = #"""
+    -     key: ref
+    +     key: ref⏎    where: valu > 1.00
+    11:12: no field of source customs 'valu'; did you mean 'value'?
+
+    -     key: ref
+    +     key: ref⏎    where: value
+    11:12: where must be true or false, not decimal(2); compare it, like amount > 100
+
+    - top: { count: 3, by: sum }
+    + last: { count: 0, aggregate: { s: sum(sum) } }
+    35:54: count must be a whole number from 1 to 1000, not '0'; write count: 20
+
+    - top: { count: 3, by: sum }
+    + last: { count: 5, aggregate: { s: window_start() } }
+    35:73: window_start is for windows; the last records of a key have none
+
+    - top: { count: 3, by: sum }
+    + last: { count: 5 }
+    35:39: last needs 'aggregate'; write last: { count: 20, aggregate: { mean: avg(amount) } }
+
+    - visits: { from: orders, key: merchant, window: { gap: 30m
+    + visits: { from: orders, window: { gap: 30m
+    36:27: step visits needs 'key' beside a window with a gap; write key: merchant_id
+
+    - daily: { from: both, key: merchant, window
+    + daily: { from: both, fields: { whole: id }, window
+    29:47: a window without 'key' makes a field 'whole', and step daily has one already; write key: whole, or give the field another name in a step before
+
     - deduplicate: { by: [id, kind], within: 1h }
     + deduplicate: { by: [id, kind], within: 1h, limit: 5 }
     24:75: limit needs a mapping, not a value; write limit: { memory: 2GiB }
@@ -139,7 +167,7 @@ let operatorMistakes = #"""
 
     - kind: left, before
     + kind: outer, before
-    27:53: kind must be inner or left, not 'outer'
+    27:53: kind must be inner, left or full, not 'outer'
 
     - join: { stream: customs, on: { id: ref }, kind
     + join: { stream: customs, on: { id: ref }, as: 9, kind

@@ -34,7 +34,7 @@ final class StreamJoinOperator: StreamOperator {
         // The partner is older: it has been taken before. All that still waits is near enough.
         others.forEach(of: key) { slot in
             isMatched = true
-            if spec.isLeft, side == 1 { others.setMatched(slot) }
+            if spec.isFull || (spec.isLeft && side == 1) { others.setMatched(slot) }
             let partner = kept[1 - side]
             partner.decode(others.row(slot))
             out.begin(time: time, origin: input.origin(of: row))
@@ -51,36 +51,48 @@ final class StreamJoinOperator: StreamOperator {
     func lose(
         _ input: OperatorInput, _ key: UnsafeBufferPointer<UInt8>, at time: Int64, now: Int64, _ state: PairingState
     ) {
-        guard spec.isLeft, input.index == 1 else { return }
+        guard spec.isFull || (spec.isLeft && input.index == 1) else { return }
         state.lost.note(key, at: time, now: now)
     }
 
     func advance(to time: Int64, _ state: PairingState, into out: RowBuffer) {
         while !out.isFull, let (side, slot, due) = state.nextOver(before: time) {
-            if side == 0, spec.isLeft, !state.sides[0].isMatched(slot) {
+            if spec.isFull || (side == 0 && spec.isLeft), !state.sides[side].isMatched(slot) {
                 out.setOrder(passing: due)
-                tellMissing(slot, at: due, state, into: out)
+                tellMissing(slot, of: side, at: due, state, into: out)
             }
             state.sides[side].remove(slot)
         }
     }
 
-    /// A left row's time is over, and it has found nobody; unless somebody was refused whom it might have found.
-    private func tellMissing(_ slot: Int32, at time: Int64, _ state: PairingState, into out: RowBuffer) {
-        let (left, row) = (state.sides[0], kept[0])
-        row.decode(left.row(slot))
-        if !state.lost.isEmpty, state.lost.latest(left.key(of: slot)) >= left.time(of: slot) - spec.before {
-            return out.refuse(row, at: left.time(of: slot))
+    /// A row's time is over, and it has found nobody; unless somebody was refused whom it might have found. Of which side that
+    /// was is not remembered.
+    private func tellMissing(_ slot: Int32, of side: Int, at time: Int64, _ state: PairingState, into out: RowBuffer) {
+        let (rows, row) = (state.sides[side], kept[side])
+        row.decode(rows.row(slot))
+        let reach = side == 0 ? spec.before : spec.after
+        if !state.lost.isEmpty, state.lost.latest(rows.key(of: slot)) >= rows.time(of: slot) - reach {
+            return out.refuse(row, at: rows.time(of: slot))
         }
         out.begin(time: time, origin: row.decoder.origins[0])
-        out.copy(row.batch.columns, 0, row.batch.arena, to: start(of: 0))
-        finish(found: false, at: time, into: out)
+        out.copy(row.batch.columns, 0, row.batch.arena, to: start(of: side))
+        if side == 1 {
+            for (left, right) in zip(spec.leftKey, spec.rightKey) {
+                out.copy(row.batch.columns[right], 0, row.batch.arena, to: left)
+            }
+        }
+        finish(found: side == 1, hasInput: side == 0, at: time, into: out)
     }
 
     private func start(of side: Int) -> Int { side == 0 ? 0 : spec.leftCount }
 
-    private func finish(found: Bool, at time: Int64, into out: RowBuffer) {
-        if spec.isLeft { out.set(joinedAt - 1, found ? 1 : 0) }
+    private func finish(found: Bool, hasInput: Bool = true, at time: Int64, into out: RowBuffer) {
+        if spec.isFull {
+            out.set(joinedAt - 2, found ? 1 : 0)
+            out.set(joinedAt - 1, hasInput ? 1 : 0)
+        } else if spec.isLeft {
+            out.set(joinedAt - 1, found ? 1 : 0)
+        }
         out.set(joinedAt, time)
     }
 }

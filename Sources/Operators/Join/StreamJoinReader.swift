@@ -24,7 +24,7 @@ struct StreamJoinReader {
             )
         else { return step.addMistake() }
         let right = step.graph.input(step.inputs[1], of: step.entry.key)
-        let kind = reader["kind"].map { context.choice($0, "kind", ["inner", "left"]) } ?? "inner"
+        let kind = reader["kind"].map { context.choice($0, "kind", ["inner", "left", "full"]) } ?? "inner"
         let interval = readInterval(reader)
         let alias = step.readAlias(reader)
         let limits = step.readLimits(reader, [.memory, .rowsPerKey])
@@ -35,9 +35,14 @@ struct StreamJoinReader {
             return step.addMistake()
         }
         let prefix = alias ?? step.inputs[1].text
+        let isFull = kind == "full"
         var fields = left.fields
+        if isFull {
+            for column in fields.indices where !on.contains(where: { $0.left == column }) { fields[column].isOptional = true }
+        }
         fields += right.fields.map { Field(name: "\(prefix).\($0.name)", type: $0.type, isOptional: true) }
-        if kind == "left" { fields.append(Field(name: "\(prefix).found", type: .bool)) }
+        if kind != "inner" { fields.append(Field(name: "\(prefix).found", type: .bool)) }
+        if isFull { fields.append(Field(name: "\(step.inputs[0].text).found", type: .bool)) }
         // A join of a join has the time of the whole.
         if let older = fields.firstIndex(where: { $0.name == "joined_at" }) {
             fields[older].name = "joined_before"
@@ -61,9 +66,12 @@ struct StreamJoinReader {
         let spec = StreamJoinSpec(
             before: interval.before,
             after: interval.after,
-            isLeft: kind == "left",
+            isLeft: kind != "inner",
+            isFull: isFull,
             leftCount: left.fields.count,
-            rightCount: right.fields.count
+            rightCount: right.fields.count,
+            leftKey: isFull ? on.map(\.left) : [],
+            rightKey: isFull ? on.map(\.right) : []
         )
         let operation = OperatorSpec(
             inputs: [leftIntake, rightIntake],

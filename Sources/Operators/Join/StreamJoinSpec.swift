@@ -20,9 +20,14 @@ package struct StreamJoinSpec: RunnableOperator {
     package var before: Int64
     package var after: Int64
     package var isLeft: Bool
+    /// Rows of the right input that have found nobody are rows as well.
+    package var isFull = false
     /// Columns of each input.
     package var leftCount: Int
     package var rightCount: Int
+    /// Columns of each input that are equal in a pair.
+    package var leftKey: [Int] = []
+    package var rightKey: [Int] = []
 
     package static var place: OperatorPlace { .join { StreamJoinReader(step: $0).read($1) } }
 
@@ -35,18 +40,19 @@ package struct StreamJoinSpec: RunnableOperator {
         **`join: { stream: S, on: K, within: W }`.** The rows of two streams that belong together. A row of the step's input at t and one of S at u are a pair if
         their `on` fields are equal (`on: order_id`, or `on: { order_id: ref }` where names differ) and t - `before` <= u <= t + `after`; `within: W` is both. Every
         pair is one row, made as soon as event time has passed the later of the two; duplicates make pairs of their own. With `kind: left`, a row that has found
-        nobody is a row as well, with nulls, once event time has passed t + `after`; a partner that comes later finds nobody either. Rows whose key is null are dead
-        letters.
+        nobody is a row as well, with nulls, once event time has passed t + `after`; a partner that comes later finds nobody either. With `kind: full` a row of S that
+        has found nobody is one too, once event time has passed u + `before`: its own fields, those of `on` under the input's names as well, nulls in all others of the
+        input. Rows whose key is null are dead letters.
 
-        The row has the input's fields, those of S as `S.field` (`as: other` gives another name), with `kind: left` `S.found`, and `joined_at`: the later of both
-        times, or t + `after` where the partner is missing. `limit: { memory, rows_per_key }` bounds the rows that wait.
+        The row has the input's fields, those of S as `S.field` (`as: other` gives another name), with `kind: left` or `full` `S.found`, with `full` `INPUT.found` too, and `joined_at`: the later of
+        both times, or t + `after` or u + `before` where the partner is missing. `limit: { memory, rows_per_key }` bounds the rows that wait.
         """
 
     package var name: String { "join" }
     package var order: RowOrder { .eventTime }
 
     package var definition: String? {
-        "\(isLeft ? "left " : "")join from \(ValueText.duration(before)) before to \(ValueText.duration(after)) after"
+        "\(isFull ? "full " : isLeft ? "left " : "")join from \(ValueText.duration(before)) before to \(ValueText.duration(after)) after"
     }
 
     package func addBound(to bound: inout OperatorBound, _ figures: OperatorFigures) {

@@ -25,6 +25,7 @@ import Topology
         Case(name: "union", step: "{ from: [a, b] }", isUnordered: true),
         Case(name: "join", step: "{ from: a, join: { stream: b, on: shop, within: 2s } }"),
         Case(name: "left join", step: "{ from: a, join: { stream: b, on: [shop, kind], before: 1s, after: 4s, kind: left } }"),
+        Case(name: "full join", step: "{ from: a, join: { stream: b, on: [shop, kind], before: 1s, after: 4s, kind: full } }"),
         Case(name: "deduplicate", step: "{ from: a, deduplicate: { by: [city, kind], within: 4s } }"),
         Case(name: "repeat", step: "{ from: a, key: city, sequence: { repeat: kind != \"x\", times: 3, within: 10s, gap: 4s } }"),
         Case(name: "then", step: "{ from: a, key: city, sequence: { first: kind == \"x\", then: kind == \"y\", within: 5s, by: shop } }", least: 5),
@@ -40,6 +41,10 @@ import Topology
             step: "{ from: a, key: city, levels: { item: shop, active: kind != \"x\", weight: amount, expire: 20s, "
                 + "steps: { watch: { at: 20, below: 10, hold: 2s }, act: { at: 40, below: 25 } } } }"),
         Case(name: "lag", step: "{ from: a, key: city, lag: { fields: [amount, kind], count: 2, within: 6s } }"),
+        Case(
+            name: "last",
+            step: "{ from: a, key: city, last: { count: 4, within: 9s, aggregate: { s: sum(amount), f: first(kind), d: distinct(kind), "
+                + "q: \"quantile(amount, 0.5)\" } } }"),
         Case(name: "features", step: "{ from: a, key: shop, features: { every: 2s, fields: { n: amount * 2, kind: kind } } }"),
         Case(name: "sequence of", step: "{ from: a, key: city, sequence_of: { fields: [amount, id], steps: 3, least: 2 } }"),
         Case(name: "drift", step: "{ from: a, drift: { model: amounts, size: 20s } }", least: 10),
