@@ -14,8 +14,8 @@ let policy: [SwiftSetting] = [
 
 /// A library target. `uses` is the complete list of arrows it may follow; ArchitectureTests compares
 /// it with every `import` of the target.
-func library(_ name: String, uses: [String] = [], c: [String] = []) -> Target {
-    .target(name: name, dependencies: (uses + c).map { .byName(name: $0) }, swiftSettings: policy)
+func library(_ name: String, uses: [String] = [], c: [String] = [], exclude: [String] = []) -> Target {
+    .target(name: name, dependencies: (uses + c).map { .byName(name: $0) }, exclude: exclude, swiftSettings: policy)
 }
 
 /// A C library of the system, found by pkg-config, installed from Debian.
@@ -60,12 +60,14 @@ let package = Package(
         .systemLibrary(name: "CMalloc", path: "Sources/CModules/CMalloc"),
         .target(name: "CKernels", path: "Sources/CModules/CKernels", exclude: ["lstm.inc"]),
         .target(name: "CPrefetch", path: "Sources/CModules/CPrefetch"),
+        // The console's pages, as bytes.
+        .target(name: "CPages", path: "Sources/CModules/CPages"),
         .target(name: "CAllocationCount", path: "Sources/CModules/CAllocationCount"),
         // Layer 1: vocabulary.
         library("Base", c: ["CMalloc"]),
         library("Records", uses: ["Base"]),
         library("Security", uses: ["Base"], c: ["COpenssl", "CCrypt"]),
-        library("Http", uses: ["Base"], c: ["CCurl"]),
+        library("Http", uses: ["Base"], c: ["CCurl", "CMicrohttpd"]),
         // Layer 2: contracts and pure logic.
         library("State", uses: ["Base", "Records"], c: ["CPrefetch"]),
         library("Models", uses: ["Base"], c: ["CKernels"]),
@@ -90,15 +92,15 @@ let package = Package(
             uses: [
                 "Base", "Records", "State", "Topology", "Dataflow", "Formats", "Models", "Operators",
                 "Connectors", "Runtime", "Http", "Security", "Outlets",
-            ],
-            c: ["CMicrohttpd"]
+            ]
         ),
         library(
             "Console",
             uses: [
-                "Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Outlets", "Http", "Security",
+                "Base", "Records", "Models", "Topology", "Dataflow", "Connectors", "Engine", "Outlets", "Http", "Security",
             ],
-            c: ["CSqlite"]
+            c: ["CPages", "CSqlite"],
+            exclude: ["openapi.json", "Pages"]
         ),
         // Beside the engine, which imports neither: what feeds it, what shows it, what measures it.
         library("Marketplace", uses: ["Base", "Records", "Dataflow", "Connectors"]),
@@ -132,7 +134,8 @@ let package = Package(
         tests(
             "ConsoleTests",
             uses: [
-                "Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Outlets", "Http", "Security", "Console",
+                "Base", "Records", "Models", "Topology", "Dataflow", "Connectors", "Engine", "Outlets", "Http", "Security",
+                "Console",
             ]),
         tests("StateTests", uses: ["Base", "Records", "State"]),
         tests("ModelsTests", uses: ["Base", "Models", "CKernels"], exclude: ["Fixtures", "fixtures.py"]),

@@ -11,6 +11,8 @@ enum Program {
         PlanCommand.self,
         BacktestCommand.self,
         NotifyCommand.self,
+        AlertsCommand.self,
+        ConsoleCommand.self,
         ReplayCommand.self,
         GuessCommand.self,
         LintCommand.self,

@@ -15,7 +15,7 @@ package final class KafkaReader: BroadcastReader {
         /// nil: null.
         package var key: UnsafeBufferPointer<UInt8>?
         package var value: UnsafeBufferPointer<UInt8>?
-        fileprivate var message: UnsafeMutablePointer<rd_kafka_message_t>
+        var message: UnsafeMutablePointer<rd_kafka_message_t>
 
         package var keyText: String? { key.map { String(decoding: $0, as: UTF8.self) } }
         package var valueText: String? { value.map { String(decoding: $0, as: UTF8.self) } }
@@ -175,7 +175,7 @@ package final class KafkaReader: BroadcastReader {
 }
 
 extension KafkaReader.Record {
-    fileprivate init(_ message: UnsafeMutablePointer<rd_kafka_message_t>) {
+    init(_ message: UnsafeMutablePointer<rd_kafka_message_t>) {
         func bytes(_ start: UnsafeMutableRawPointer?, _ count: Int) -> UnsafeBufferPointer<UInt8>? {
             start.map { UnsafeBufferPointer(start: $0.assumingMemoryBound(to: UInt8.self), count: count) }
         }

@@ -11,7 +11,7 @@ package enum RuleSetTopics {
     /// What was done to the rules, by whom; one partition, kept for good.
     package static func audit(_ group: String) -> String { "\(group)-audit" }
     /// The name under which one at a time may publish to them.
-    static func publisher(_ group: String) -> String { "\(group)-rulesets" }
+    package static func publisher(_ group: String) -> String { "\(group)-rulesets" }
 
     package static func plans(_ group: String, partitions: Int) -> [KafkaTopicPlan] {
         // Every alert names its rules, so their texts stay.

@@ -59,6 +59,9 @@ package struct Deployment: Equatable, Sendable {
         return found
     }
 
+    /// What a record of the topic says; nil: nothing that can be read.
+    package static func read(_ value: UnsafeBufferPointer<UInt8>) -> Deployment? { try? Deployment(value) }
+
     static func take(_ record: KafkaReader.Record, into found: inout [String: Deployment]) {
         guard let key = record.keyText else { return }
         guard let value = record.value else {

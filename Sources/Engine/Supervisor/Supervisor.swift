@@ -1,6 +1,7 @@
 import Base
 import Connectors
 import Glibc
+import Http
 import Synchronization
 
 /// Runs the topologies that are deployed to a pool, each as a process of its own: one that fails is started again and

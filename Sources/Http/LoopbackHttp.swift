@@ -3,11 +3,11 @@ import CMicrohttpd
 import Glibc
 
 /// Just enough HTTP/1.0 to ask a child of this process how it is.
-enum LoopbackHttp {
+package enum LoopbackHttp {
     private static let bytesMax = 16 << 20
 
     /// Status and body; nil: nobody answers within two seconds.
-    static func get(port: UInt16, _ path: String) -> (status: Int, body: String)? {
+    package static func get(port: UInt16, _ path: String) -> (status: Int, body: String)? {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { return nil }
         defer { _ = close(descriptor) }
