@@ -1,0 +1,6 @@
+import Base
+import Security
+
+enum TestPassword {
+    static func hash(_ password: String) throws(Fault) -> String { try Password.hash(password) }
+}
