@@ -224,6 +224,7 @@ events.on('state', (state) => {
   drawStream()
   say(t(state === 'live' ? 'shell.live' : 'shell.lost'))
 })
+events.on('failed', () => { if (api.me()) api.get('/api/session').catch(() => {}) })
 events.on('reset', () => toast(t('shell.reset')))
 events.on('end', () => dispatchEvent(new CustomEvent('signed-out', { detail: 'session-ended' })))
 

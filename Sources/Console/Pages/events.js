@@ -52,6 +52,8 @@ function open() {
   })
   source.addEventListener('error', () => {
     tell('state', 'lost')
+    // An EventSource does not say why: the session may have ended.
+    tell('failed', null)
     close()
     // Sooner than the browser would, so that a restarted console is heard within its first seconds.
     setTimeout(tick, wait)

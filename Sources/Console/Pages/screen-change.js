@@ -71,7 +71,8 @@ export async function show(context) {
       can('rollBack') && h('button', { type: 'button', onclick: back }, t('rollback.title')))
     put(body,
       one.state === 'submitted' && isOwn() && h('p', { class: 'notice' }, t('change.own')),
-      panel(t('rule.difference'), differences(detail.plan), planTable(detail.plan)),
+      one.state === 'active' ? panel(t('rule.difference'), detail.plan?.differences?.length ? [h('p', { class: 'muted' }, t('plan.since')), differences(detail.plan)] : h('p', { class: 'good-notice' }, t('plan.runs')))
+        : panel(t('rule.difference'), differences(detail.plan), planTable(detail.plan)),
       panel(t('text.lint'), diagnostics(detail.diagnostics)),
       panel(t('change.text'), h('details', {}, h('summary', {}, t('change.show-text')), h('pre', { tabindex: 0 }, detail.text))))
     put(side,
