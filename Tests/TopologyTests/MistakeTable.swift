@@ -444,7 +444,7 @@ let topologyMistakes = #"""
 
     - { kafka: { topic: alerts } }
     + { }
-    49:3: sink alerts needs one of kafka, redis, file and stdout, not none; write kafka: { topic: risk-alerts }
+    49:3: sink alerts needs one of kafka, redis, file, stdout and hbase, not none; write kafka: { topic: risk-alerts }
 
     -     from: [sums, days]⏎
     + 

@@ -52,6 +52,7 @@ struct Pages: Sendable {
     func answer(_ request: ServedRequest) -> ServedAnswer {
         guard request.method == "GET" || request.method == "HEAD" else { return ServedAnswer(405, text: "only GET\n") }
         var name = String(request.path.drop { $0 == "/" })
+        if name.hasPrefix(Self.editorPath) { return editor(name, request) }
         // Pages are one document, whose state is in the address.
         let isDocument = !name.split(separator: "/").contains { $0.contains(".") }
         if name.isEmpty || isDocument { name = "index.html" }
@@ -68,9 +69,27 @@ struct Pages: Sendable {
         return ServedAnswer(200, headers: headers, body: file.bytes)
     }
 
+    private static let editorPath = "lib/codemirror/"
+    /// Where Debian's package puts it; pages do without.
+    private static let editorFolder = "/usr/share/javascript/codemirror/"
+
+    private func editor(_ name: String, _ request: ServedRequest) -> ServedAnswer {
+        let name = String(name.dropFirst(Self.editorPath.count))
+        guard !name.split(separator: "/").contains(where: { $0.hasPrefix(".") }), [".js", ".css"].contains(where: { name.hasSuffix($0) }),
+            let file = Self.read(Self.editorFolder + name)
+        else {
+            // Who only asks whether it is there gets an answer that is no error.
+            return request.method == "HEAD" ? ServedAnswer(204) : ServedAnswer(404, text: "libjs-codemirror is not installed here\n")
+        }
+        return ServedAnswer(200, headers: [("Content-Type", Self.type(name)), ("ETag", file.tag), ("Cache-Control", "max-age=86400")], body: file.bytes)
+    }
+
     private func file(_ name: String) -> File? {
-        guard let folder else { return files[name] }
-        guard let descriptor = fopen("\(folder)/\(name)", "rb") else { return nil }
+        folder.map { Self.read("\($0)/\(name)") } ?? files[name]
+    }
+
+    private static func read(_ path: String) -> File? {
+        guard let descriptor = fopen(path, "rb") else { return nil }
         defer { fclose(descriptor) }
         var bytes: [UInt8] = []
         var part = [UInt8](repeating: 0, count: 64 << 10)
@@ -79,7 +98,7 @@ struct Pages: Sendable {
             if count == 0 { break }
             bytes += part[..<count]
         }
-        return Self.file(name, bytes)
+        return Self.file(path, bytes)
     }
 
     private static func type(_ name: String) -> String {

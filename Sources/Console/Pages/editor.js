@@ -17,7 +17,7 @@ function codeMirror() {
   loading ??= (async () => {
     try {
       const answer = await fetch('/lib/codemirror/lib/codemirror.js', { method: 'HEAD' })
-      if (!answer.ok) return false
+      if (answer.status !== 200) return false
       await styles('/lib/codemirror/lib/codemirror.css')
       await script('/lib/codemirror/lib/codemirror.js')
       await script('/lib/codemirror/mode/yaml/yaml.js')

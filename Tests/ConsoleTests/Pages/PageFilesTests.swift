@@ -112,7 +112,7 @@ import Testing
         let api = String(decoding: data, as: UTF8.self)
         var named: Set<String> = []
         for name in try Self.names(".js") { named.formUnion(try matches("\\bcan\\('([A-Za-z]+)'\\)", in: Self.text(name)).map { $0[1] }) }
-        named.formUnion(try matches("\\['[^']+', '[a-z]+', '([A-Za-z]+)'", in: Self.text("app.js")).map { $0[1] })
+        named.formUnion(try matches("\\['[^']+', '[a-z]+', '([a-z]+[A-Z][A-Za-z]+)'", in: Self.text("app.js")).map { $0[1] })
         #expect(named.count > 20)
         for name in named.sorted() { #expect(api.contains("\"\(name)\""), "\(name)") }
     }

@@ -6,14 +6,9 @@ import Http
 import Records
 import Topology
 
-extension Console {
-    func topology(_ call: Call) throws(ApiError) -> TopologyState { try board.topology(call.values["topology"] ?? "") }
-
-    func kafka(of topology: String) -> KafkaSettings {
-        var settings = options.kafka
-        settings.group = topology
-        return settings
-    }
+/// What runs: topologies, their rules, graphs, tasks and letters.
+struct RulesApi: ApiPart {
+    let console: Console
 
     func listTopologies(_ call: Call) -> ServedAnswer {
         ServedAnswer(200, .object([("topologies", .list(board.all.map { $0.json(metrics: nil) }))]))
@@ -243,7 +238,7 @@ extension Console {
         }
         let page = shown.dropFirst(skipped).prefix(limit)
         let rows = page.map { letter -> Json in
-            guard case .object(let members) = Self.json(letter, topic: topic) else { return .null }
+            guard case .object(let members) = AlertsApi.json(letter, topic: topic) else { return .null }
             func number(_ name: String) -> Json { letter.header(name).flatMap { Int64($0) }.map { .int($0) } ?? .null }
             let record = Dictionary(members.map { ($0.0, $0.1) }) { a, _ in a }
             return .object([

@@ -4,18 +4,11 @@ import Http
 import Models
 import Records
 
-extension Console {
+/// Alerts: lists, one of them, what people do with them.
+struct AlertsApi: ApiPart {
+    let console: Console
+
     private func filter(_ call: Call) throws(ApiError) -> AlertFilter { try AlertFilter(call.request.query, caller: call.caller) }
-
-    var indexJson: Json {
-        let progress = follower.progress
-        return .object([("ready", .bool(!index.isBuilding)), ("done", .int(progress.done)), ("total", .int(progress.total))])
-    }
-
-    /// What the index or Kafka say, as the API says it.
-    func asked<Result>(_ body: () throws(Fault) -> Result) throws(ApiError) -> Result {
-        do throws(Fault) { return try body() } catch { throw ApiError(error) }
-    }
 
     func listAlerts(_ call: Call) throws(ApiError) -> ServedAnswer {
         let order = try AlertOrder(sort: call.request.parameter("sort"), cursor: call.request.parameter("cursor"))

@@ -3,7 +3,10 @@ import Http
 import Models
 import Records
 
-extension Console {
+/// The console itself: overview, events, notifications, audit, people.
+struct SystemApi: ApiPart {
+    let console: Console
+
     func info(_ call: Call) throws(ApiError) -> ServedAnswer {
         ServedAnswer(
             200, .object([
@@ -159,7 +162,7 @@ extension Console {
         let isThere = board.all.contains { !index.positions(of: "\($0.name)-deliveries").isEmpty }
         return ServedAnswer(
             200, .object([
-                ("notifications", .list(found.rows.map { deliveryJson($0, call) })), ("next", .optional(found.next)),
+                ("notifications", .list(found.rows.map { AlertsApi(console: console).deliveryJson($0, call) })), ("next", .optional(found.next)),
                 ("available", .bool(isThere || !found.rows.isEmpty)),
             ]))
     }

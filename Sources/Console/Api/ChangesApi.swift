@@ -7,7 +7,10 @@ import Records
 import Security
 import Topology
 
-extension Console {
+/// Drafts of rules: checked, tried on history, approved, activated.
+struct ChangesApi: ApiPart {
+    let console: Console
+
     static let textBytesMax = 512 << 10
 
     // MARK: Trying a text
