@@ -45,7 +45,8 @@ enum BenchCommand: Command {
                         reads, each about other accounts
           simulation    lanes on a cluster in memory, with crashes, lost answers and rebalances from seeds, against
                         a replay: --records schedules (3,000) from --seed on, or those of --shape SCENARIO;
-                        --plant MISTAKE makes one on purpose and stops when it is found
+                        --plant MISTAKE makes one on purpose and stops when it is found; --plant all makes each, and
+                        fails if one is not found within 300 schedules
 
           --json        one JSON object instead of text
 
@@ -139,10 +140,11 @@ enum BenchCommand: Command {
         if let seed = try arguments.integer("--seed", in: 0...Int.max) { options.seed = UInt64(seed) }
         options.schedules = try arguments.integer("--records", in: 1...100_000_000) ?? options.schedules
         options.only = arguments.value("--shape")
+        if arguments.value("--plant") == "all" { return try everyMistake(options) }
         if let name = arguments.value("--plant") {
             guard let mistake = Mistake(rawValue: name) else {
                 let names = Mistake.allCases.map(\.rawValue).joined(separator: ", ")
-                throw Fault(.user, "--plant is one of \(names), not '\(name)'")
+                throw Fault(.user, "--plant is all, or one of \(names), not '\(name)'")
             }
             options.mistake = mistake
         }
@@ -151,6 +153,25 @@ enum BenchCommand: Command {
             Output.flush()
         }
         return failed.isEmpty ? ExitCode.done : ExitCode.failed
+    }
+
+    /// Most show in the first ten schedules.
+    private static let schedulesForMistakes = 300
+
+    /// 1 if a mistake made on purpose is not found.
+    private static func everyMistake(_ options: BenchSimulation.Options) throws(Fault) -> Int32 {
+        var options = options
+        options.schedules = schedulesForMistakes
+        var missed: [String] = []
+        for mistake in Mistake.allCases {
+            options.mistake = mistake
+            let found = try BenchSimulation(options).run { put("\(mistake.rawValue): \($0.prefix(200))") }
+            Output.flush()
+            if found.isEmpty { missed.append(mistake.rawValue) }
+        }
+        put("\(Mistake.allCases.count - missed.count) of \(Mistake.allCases.count) mistakes are found within \(schedulesForMistakes) schedules each")
+        if !missed.isEmpty { say("error: not found: \(missed.joined(separator: ", "))") }
+        return missed.isEmpty ? ExitCode.done : ExitCode.failed
     }
 
     private static func guarantee(_ text: String?) throws(Fault) -> TopologySpec.Guarantee {
