@@ -61,12 +61,14 @@ package final class VerifyingKey: @unchecked Sendable {
 
 private enum Pem {
     static func read(_ text: String, _ body: (OpaquePointer) -> OpaquePointer?) -> OpaquePointer? {
-        let bytes = Array(text.utf8)
-        guard let bio = BIO_new_mem_buf(bytes, Int32(bytes.count)) else { return nil }
-        defer {
-            BIO_free(bio)
-            ERR_clear_error()
+        // What a BIO reads is not copied into it.
+        Array(text.utf8).withUnsafeBytes { bytes in
+            guard let bio = BIO_new_mem_buf(bytes.baseAddress, Int32(bytes.count)) else { return nil }
+            defer {
+                BIO_free(bio)
+                ERR_clear_error()
+            }
+            return body(bio)
         }
-        return body(bio)
     }
 }
