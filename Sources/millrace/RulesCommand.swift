@@ -11,9 +11,11 @@ enum RulesCommand: Command {
         usage: millrace rules list TOPOLOGY --bootstrap-server HOST:PORT [OPTIONS]
                millrace rules show TOPOLOGY [EPOCH|HASH] --bootstrap-server HOST:PORT
                millrace rules approve TOPOLOGY HASH --author NAME --key FILE --bootstrap-server HOST:PORT [OPTIONS]
+               millrace rules check POLICY [--author NAME --key FILE]
 
         `list` shows the epochs of a topology's rules, and what is proposed to follow, with approvals. `show` prints the text of an
-        epoch (the newest), or of a proposal. `approve` agrees to a proposal, by the first digits of its hash.
+        epoch (the newest), or of a proposal. `approve` agrees to a proposal, by the first digits of its hash. `check` reads a
+        policy, and says whether a key is the one that it has for somebody.
 
         Who must agree is said by a policy, a file that every worker is started with (`millrace run --policy FILE`):
 
@@ -46,8 +48,9 @@ enum RulesCommand: Command {
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
         let words = arguments.files
+        if words.first == "check" { return try check(words, arguments) }
         guard words.count >= 2, words.count <= 3 else {
-            throw Fault(.user, "list, show or approve is expected, and the name of a topology, like `millrace rules list merchant-watch`")
+            throw Fault(.user, "list, show, approve or check is expected, and the name of a topology, like `millrace rules list merchant-watch`")
         }
         var deployment = try RuleSetDeployment(
             DeployCommand.settings(arguments, topology: words[1]), policy: policy(arguments))
@@ -64,7 +67,7 @@ enum RulesCommand: Command {
             let missing = deployment.approvalsMissing(ruleset, author: proposal?.author ?? "")
             put("\(author) approves \(ruleset) by \(proposal?.author ?? ""); "
                 + (missing == 0 ? "it may be deployed" : "\(missing) more must approve it"))
-        case let word: throw Fault(.user, "'\(word)': list, show or approve is expected")
+        case let word: throw Fault(.user, "'\(word)': list, show, approve or check is expected")
         }
         return ExitCode.done
     }
@@ -79,6 +82,21 @@ enum RulesCommand: Command {
         try arguments.value("--key").map { (file) throws(Fault) in
             try RuleSetSigner(holder: arguments.value("--holder") ?? person, keyFile: file)
         }
+    }
+
+    private static func check(_ words: [String], _ arguments: Arguments) throws(Fault) -> Int32 {
+        guard words.count == 2 else { throw Fault(.user, "the file of a policy is expected, like `millrace rules check policy.yaml`") }
+        let policy = try ApprovalPolicy.read(file: words[1])
+        put("\(words[1]): \(policy.approvals) approvals, \(policy.approvalsOutsideSoft) beyond a soft range; since epoch \(policy.since)")
+        for (name, person) in policy.people.sorted(by: { $0.key < $1.key }) {
+            let duties = person.duties.map(\.rawValue).sorted().joined(separator: ", ")
+            put("  \(name): \(duties.isEmpty ? "no duty" : duties)" + (person.speaksForOthers ? ", speaks for others" : ""))
+        }
+        guard let person = arguments.value("--author") else { return ExitCode.done }
+        guard let signer = try signer(arguments, person) else { throw Fault(.user, "--key is missing") }
+        if let mistake = try policy.mistake(of: signer, for: person) { throw Fault(.user, mistake) }
+        put("the key is \(signer.holder)'s, and workers believe it for \(person)")
+        return ExitCode.done
     }
 
     private static func find(_ hash: String, among rulesets: [String]) throws(Fault) -> String {

@@ -19,7 +19,7 @@ package struct ApprovalPolicy: Sendable {
         /// nil: others speak for this person.
         var key: VerifyingKey?
         /// A console, which has seen who logged in.
-        var speaksForOthers: Bool
+        package var speaksForOthers: Bool
     }
 
     /// Approvals that a text needs besides its author.
@@ -47,6 +47,12 @@ package struct ApprovalPolicy: Sendable {
             return "\(signature.holder) does not speak for \(person)"
         }
         return key.verifies(signature.bytes, of: statement) ? nil : "the signature by \(signature.holder) is wrong"
+    }
+
+    /// Why what `signer` signs for `person` would not be believed; nil: it would.
+    package func mistake(of signer: RuleSetSigner, for person: String) throws(Fault) -> String? {
+        let statement = Array("a key is tried".utf8)
+        return mistake(try signer.sign(statement), by: person, over: statement)
     }
 
     /// Why an activation does not count; nil: it does. `history`: what is before it.
