@@ -67,7 +67,7 @@ package final class Console: Sendable {
         if let known = options.cluster { cluster = known } else { cluster = try KafkaAdmin(options.kafka).clusterId() }
         index = try AlertIndex(folder: options.folder, cluster: cluster)
         sessions = Sessions(now: now)
-        board = TopologyBoard()
+        board = TopologyBoard(policy: options.policy)
         for (name, text) in options.files {
             board.change(name) { state in
                 state.file = text

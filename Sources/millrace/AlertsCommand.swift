@@ -25,6 +25,7 @@ enum AlertsCommand: Command {
           --revision N        only if the alert still is at this revision; default: as it is
           --status, --severity, --rule, --owner, --customer    of list; names with commas between
           --file FILE         the topology's file, where it is not deployed
+          --policy FILE       the workers' policy, where they have one, by which it is known which rules run
           --json              for programs
         \(KafkaArguments.help)
 
@@ -34,7 +35,7 @@ enum AlertsCommand: Command {
     static let options: [String: Arguments.Kind] = [
         "--bootstrap-server": .value, "--topology": .value, "--file": .value, "--outcome": .value, "--until": .value, "--note": .value, "--by": .value,
         "--revision": .value, "--status": .value, "--severity": .value, "--rule": .value, "--owner": .value, "--customer": .value,
-        "--limit": .value, "--json": .flag, "--set": .values,
+        "--limit": .value, "--json": .flag, "--set": .values, "--policy": .value,
     ].merging(KafkaArguments.options) { $1 }
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -46,8 +47,9 @@ enum AlertsCommand: Command {
         try settings.check()
         let by = arguments.value("--by") ?? getenv("USER").map { String(cString: $0) } ?? "unknown"
         let caller = Caller(name: by, roles: [.viewer, .analyst], language: "en", method: "command", peer: "command")
+        let policy = try RulesCommand.policy(arguments)
         do throws(ApiError) {
-            let alerts = try TopologyAlerts(settings, topology: topology, file: try text(arguments))
+            let alerts = try TopologyAlerts(settings, topology: topology, file: try text(arguments), policy: policy)
             switch arguments.files.first {
             case "list": return try list(alerts, arguments, caller)
             case "explain": return try explain(alerts, arguments)

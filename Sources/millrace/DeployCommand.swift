@@ -136,64 +136,56 @@ enum DeployCommand: Command {
         _ text: RuleSetText, _ spec: TopologySpec, _ deployment: inout RuleSetDeployment, _ arguments: Arguments
     ) throws(Fault) -> Int32 {
         let start = monotonicNanoseconds()
-        let previous = deployment.history.epoch
         let timeout = Int64(try arguments.integer("--timeout", in: 1...3600) ?? 10) * 1000
         let author = arguments.value("--author") ?? getenv("USER").map { String(cString: $0) } ?? "unknown"
-        let signer = try RulesCommand.signer(arguments, author)
-        let answers = try deployment.prepare(text, spec.ruleset, milliseconds: timeout)
-        for answer in answers where answer.policy != deployment.policy?.hash {
-            throw Fault(
-                .user,
-                answer.policy == nil
-                    ? "\(answer.worker) has no policy, and --policy was given; start its worker with --policy too"
-                    : "\(answer.worker) goes by a policy of its own (\(answer.policy ?? "")); give the same file: --policy FILE")
+        let request = RuleSetDeployment.Request(
+            text, spec, author: author, reason: arguments.value("--reason") ?? "",
+            consent: arguments.has("--restart") ? .restart : arguments.has("--begin-empty") ? .empty : .hot,
+            signer: try RulesCommand.signer(arguments, author), milliseconds: timeout)
+        let epoch: Int64, way: ChangePlan.Way
+        switch try deployment.deploy(request, at: { SystemClock().nowMilliseconds }) {
+        case .activated(let made, let how): (epoch, way) = (made, how)
+        case let other: throw fault(other, deployment, spec, seconds: timeout / 1000)
         }
-        let refused = answers.filter { !$0.isPrepared }
-        if !refused.isEmpty {
-            var told: Set<String> = []
-            for answer in refused {
-                for reason in answer.reasons where told.insert(reason).inserted { say("\(answer.worker): \(reason)") }
-            }
-            throw Fault(.user, "\(refused.count) of \(deployment.tasks) tasks refuse it; nothing was changed")
-        }
-        let way = answers.map(\.way).max() ?? .hot
-        let consent = way == .restart ? "--restart" : "--begin-empty"
-        if way > .hot, !arguments.has(consent), !(way == .empty && arguments.has("--restart")) {
-            var told: Set<String> = []
-            for reason in answers.flatMap(\.reasons) where told.insert(reason).inserted { say(reason) }
-            let what = way == .restart ? "every worker must begin anew" : "what is new begins empty"
-            throw Fault(.user, "\(what): \(consent) agrees to it; nothing was changed")
-        }
-        if answers.count < deployment.tasks {
-            let missing = (0..<Int32(deployment.tasks)).filter { task in !answers.contains { $0.task == task } }
-            throw Fault(
-                .external,
-                "tasks \(missing.map { "\($0)" }.joined(separator: ", ")) have not answered within \(timeout / 1000) s (is every worker "
-                    + "running?); nothing was changed")
-        }
-        let former = Set(answers.map(\.former))
-        if previous == 0, former.count > 1 {
-            throw Fault(.user, "the workers run different files: \(former.sorted().joined(separator: ", ")); nothing was changed")
-        }
-        let reason = arguments.value("--reason") ?? ""
-        try deployment.refresh()
-        let missing = deployment.approvalsMissing(spec.ruleset, author: author)
-        if missing > 0 {
-            if !deployment.history.proposals.contains(where: { $0.ruleset == spec.ruleset && $0.author == author }) {
-                try deployment.ask(spec.ruleset, author: author, reason: reason, at: SystemClock().nowMilliseconds)
-            }
-            throw Fault(
-                .external,
-                "\(missing) more must approve it: `millrace rules approve \(spec.name) \(spec.ruleset.prefix(19)) --author NAME "
-                    + "--key FILE --policy FILE`; then deploy it again. Nothing was changed")
-        }
-        let epoch = try deployment.activate(
-            spec.ruleset, logic: spec.logic, after: previous, former: former.first, author: author, reason: reason,
-            at: SystemClock().nowMilliseconds, signer: signer)
         let acknowledgements = try deployment.wait(for: epoch, milliseconds: way == .restart ? max(timeout, 60_000) : timeout)
         try deployment.refresh()
         return report(
             spec.name, deployment, acknowledgements, arguments, after: Double(monotonicNanoseconds() - start) / 1e9)
+    }
+
+    /// Why nothing was changed.
+    private static func fault(
+        _ outcome: RuleSetDeployment.Outcome, _ deployment: RuleSetDeployment, _ spec: TopologySpec, seconds: Int64
+    ) -> Fault {
+        switch outcome {
+        case .activated: return Fault(.defect, "it was activated")
+        case .otherPolicy(let worker, nil):
+            return Fault(.user, "\(worker) has no policy, and --policy was given; start its worker with --policy too")
+        case .otherPolicy(let worker, let hash?):
+            return Fault(.user, "\(worker) goes by a policy of its own (\(hash)); give the same file: --policy FILE")
+        case .refused(let refused):
+            var told: Set<String> = []
+            for answer in refused {
+                for reason in answer.reasons where told.insert(reason).inserted { say("\(answer.worker): \(reason)") }
+            }
+            return Fault(.user, "\(refused.count) of \(deployment.tasks) tasks refuse it; nothing was changed")
+        case .unagreed(let way, let reasons):
+            for reason in reasons { say(reason) }
+            let what = way == .restart ? "every worker must begin anew" : "what is new begins empty"
+            return Fault(.user, "\(what): \(way == .restart ? "--restart" : "--begin-empty") agrees to it; nothing was changed")
+        case .unanswered(let tasks):
+            return Fault(
+                .external,
+                "tasks \(tasks.map { "\($0)" }.joined(separator: ", ")) have not answered within \(seconds) s (is every worker "
+                    + "running?); nothing was changed")
+        case .differentFiles(let files):
+            return Fault(.user, "the workers run different files: \(files.joined(separator: ", ")); nothing was changed")
+        case .unapproved(let missing):
+            return Fault(
+                .external,
+                "\(missing) more must approve it: `millrace rules approve \(spec.name) \(spec.ruleset.prefix(19)) --author NAME "
+                    + "--key FILE --policy FILE`; then deploy it again. Nothing was changed")
+        }
     }
 
     private static func status(_ arguments: Arguments) throws(Fault) -> Int32 {

@@ -46,6 +46,22 @@ import Testing
         try change.check(.activate, by: "ope")
     }
 
+    @Test func asManyApproveAsThePolicyAsksFor() throws {
+        var change = RuleChange(
+            id: "c", topology: "t", title: "x", reason: "", baseEpoch: 1, author: "wang", at: 0, text: RuleSetText(file: "f", text: "", parameters: [:]))
+        (change.state, change.ruleset, change.approvalsNeeded) = (.submitted, "sha256:1", 2)
+        change.approvals = [RuleChange.Approval(by: "chen", at: 1, comment: "", ruleset: "sha256:1")]
+        #expect(!change.isApproved)
+        #expect(throws: ApiError.self) { try change.check(.approve, by: "chen") }
+        try change.check(.approve, by: "lin")
+        change.approvals.append(RuleChange.Approval(by: "chen", at: 2, comment: "", ruleset: "sha256:1"))
+        #expect(!change.isApproved)
+        change.approvals.append(RuleChange.Approval(by: "lin", at: 3, comment: "", ruleset: "sha256:1"))
+        #expect(change.isApproved)
+        let read = try Array(change.record.utf8).withUnsafeBufferPointer { try RuleChange($0) }
+        #expect(read == change)
+    }
+
     @Test func customersAreMasked() {
         #expect(Mask.text("M1000001") == "M1•••")
         #expect(Mask.text("M1") == "•••")

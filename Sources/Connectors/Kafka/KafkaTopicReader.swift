@@ -39,7 +39,13 @@ package final class KafkaTopicReader {
         var ends: [Int32: Bool] = [:]
         for partition in 0..<Int32(count) {
             let range = try client.offsets(topic, partition)
-            let from = min(max(range.lowerBound, offsets[partition] ?? 0), range.upperBound)
+            var from = max(range.lowerBound, offsets[partition] ?? 0)
+            if from > range.upperBound {
+                Log.warning(
+                    "topic '\(topic)', partition \(partition) ends at \(range.upperBound) and was read up to \(from): it was made anew and is "
+                        + "read from its beginning")
+                from = range.lowerBound
+            }
             waiting += range.upperBound - from
             ends[partition] = from == range.upperBound
             rd_kafka_topic_partition_list_add(list, topic, partition).pointee.offset = from

@@ -279,9 +279,11 @@ struct ChangesApi: ApiPart {
                 (change.state, change.ruleset, change.logic, change.submittedAt) = (.submitted, spec?.ruleset, spec?.logic, time)
                 if let words, !words.isEmpty { change.reason = words }
                 change.approvals = []
+                change.approvalsNeeded = max(1, Int64(options.policy?.approvals(for: change.text) ?? 1))
             case .approve:
                 change.approvals.append(RuleChange.Approval(by: call.caller.name, at: time, comment: words ?? "", ruleset: change.ruleset ?? ""))
-                change.state = .approved
+                // Else it waits for the next one.
+                if change.isApproved { change.state = .approved }
             case .return: (change.state, change.approvals) = (.returned, [])
             case .discard: change.state = .discarded
             case .edit, .activate: break

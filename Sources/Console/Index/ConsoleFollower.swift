@@ -42,11 +42,13 @@ package final class ConsoleFollower: Sendable {
 
     /// Until it is stopped.
     package func run() {
+        // Of topics that are not indexed: what was taken is not taken again after a fault.
+        var positions: [String: [Int32: Int64]] = [:]
         while !stopping.isSet {
             do throws(Fault) {
                 var settings = kafka
                 settings.stop = stopping
-                try follow(try KafkaTopicReader(settings))
+                try follow(try KafkaTopicReader(settings), &positions)
             } catch {
                 if stopping.isSet { return }
                 Log.warning("console: \(error.detail); it is tried again")
@@ -56,14 +58,14 @@ package final class ConsoleFollower: Sendable {
         }
     }
 
-    private func follow(_ follower: KafkaTopicReader) throws(Fault) {
+    private func follow(_ follower: KafkaTopicReader, _ positions: inout [String: [Int32: Int64]]) throws(Fault) {
         var kinds: [String: Kind] = [:]
         var lookedAt: Int64 = 0
         var entries: [AlertIndex.Entry] = []
         var changed: Set<String> = []
         while !stopping.isSet {
             if monotonicNanoseconds() - lookedAt > 2_000_000_000 {
-                try addTopics(follower, &kinds)
+                try addTopics(follower, positions, &kinds)
                 lookedAt = monotonicNanoseconds()
             }
             let known = kinds
@@ -74,8 +76,9 @@ package final class ConsoleFollower: Sendable {
                         AlertIndex.Entry(
                             topic: topic, partition: record.partition, offset: record.offset, value: record.value.map { Array($0) } ?? [],
                             kind: indexed))
-                } else if let name = take(kind, record) {
-                    changed.insert(name)
+                } else {
+                    if let name = take(kind, record) { changed.insert(name) }
+                    positions[topic, default: [:]][record.partition] = record.offset + 1
                 }
             }
             fault.withLock { $0 = nil }
@@ -101,11 +104,13 @@ package final class ConsoleFollower: Sendable {
     }
 
     /// Topics come when they are made. Dispositions before alerts, so that nothing looks open that is closed.
-    private func addTopics(_ follower: KafkaTopicReader, _ kinds: inout [String: Kind]) throws(Fault) {
+    private func addTopics(
+        _ follower: KafkaTopicReader, _ positions: [String: [Int32: Int64]], _ kinds: inout [String: Kind]
+    ) throws(Fault) {
         func add(_ topic: String, _ kind: Kind) throws(Fault) {
             guard kinds[topic] == nil else { return }
             let isIndexed = kind.indexed != nil
-            guard let waiting = try follower.add(topic, from: isIndexed ? index.positions(of: topic) : [:]) else { return }
+            guard let waiting = try follower.add(topic, from: isIndexed ? index.positions(of: topic) : positions[topic] ?? [:]) else { return }
             kinds[topic] = kind
             if isIndexed { counts.withLock { $0.total += waiting } }
         }
@@ -141,7 +146,9 @@ package final class ConsoleFollower: Sendable {
             board.change(key) { $0.deployment = deployment }
             return key
         case .ruleSets(let name):
-            board.change(name) { state in _ = state.history.take(key: key, value: record.value) }
+            board.change(name) { state in
+                if case .void(let reason) = state.history.take(key: key, value: record.value) { Log.warning("rules of \(name): \(reason)") }
+            }
             if key.hasPrefix("activation/") { hub.tellActivation(name, board) }
             return name
         case .acknowledgements(let name):

@@ -32,6 +32,8 @@ package struct RuleChange: Sendable, Equatable {
     package var updatedAt: Int64
     package var submittedAt: Int64?
     package var approvals: [Approval] = []
+    /// How many people other than the author, as of its submission.
+    package var approvalsNeeded: Int64 = 1
     package var epoch: Int64?
     package var outcome: String?
     package var text: RuleSetText
@@ -66,6 +68,7 @@ package struct RuleChange: Sendable, Equatable {
                     by: try approval["by"].text, at: CivilTime.parse(try approval["at"].text)?.milliseconds ?? 0,
                     comment: try approval["comment"].text, ruleset: try approval["ruleset"].text))
         }
+        approvalsNeeded = Int64(try node.optional("approvals_needed")?.integer ?? 1)
         epoch = try node.optional("epoch").map { (node) throws(Fault) in Int64(try node.integer) }
         outcome = try node.optional("outcome")?.text
         let text = try node["text"]
@@ -88,7 +91,7 @@ package struct RuleChange: Sendable, Equatable {
                     "by": .text(approval.by), "at": .time(approval.at), "comment": .text(approval.comment),
                     "ruleset": .text(approval.ruleset),
                 ]
-            })), ("approvals_needed", 1), ("backtest", .null),
+            })), ("approvals_needed", .int(approvalsNeeded)), ("backtest", .null),
             ("epoch", epoch.map { .int($0) } ?? .null), ("outcome", .optional(outcome)),
         ]
     }
@@ -117,13 +120,19 @@ package struct RuleChange: Sendable, Equatable {
         case .approve:
             try only(.submitted)
             if name == author { throw ApiError(403, "own-change", "nobody approves a change of their own") }
+            if agreed.contains(name) { throw ApiError(409, "conflict", "\(name) has approved it already", current: row) }
         case .return: try only(.submitted, .approved)
         case .activate:
             try only(.approved)
             if name == author { throw ApiError(403, "own-change", "somebody else activates it") }
-            guard approvals.contains(where: { $0.by != author && $0.ruleset == ruleset }) else {
-                throw ApiError(409, "conflict", "nobody has approved this text", current: row)
+            guard isApproved else {
+                throw ApiError(
+                    409, "conflict", "\(agreed.count) of \(approvalsNeeded) people have approved this text", current: row)
             }
         }
     }
+
+    /// Who has approved the text as it is.
+    private var agreed: Set<String> { Set(approvals.filter { $0.by != author && $0.ruleset == ruleset }.map(\.by)) }
+    package var isApproved: Bool { agreed.count >= approvalsNeeded }
 }

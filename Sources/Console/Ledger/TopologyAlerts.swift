@@ -29,10 +29,10 @@ package struct TopologyAlerts {
     private let topics: Set<String>
 
     /// `file`: of a topology that is not deployed.
-    package init(_ kafka: KafkaSettings, topology: String, file: RuleSetText?) throws(ApiError) {
+    package init(_ kafka: KafkaSettings, topology: String, file: RuleSetText?, policy: ApprovalPolicy? = nil) throws(ApiError) {
         (self.kafka, self.topology) = (kafka, topology)
         do throws(Fault) {
-            var state = TopologyState(name: topology)
+            var state = TopologyState(name: topology, policy: policy)
             state.file = file
             state.deployment = try Deployment.all(kafka)?[topology]
             if try KafkaAdmin(kafka).partitionCount(of: RuleSetTopics.ruleSets(topology)) != nil {

@@ -105,8 +105,7 @@ package final class TopologyLedger: Sendable {
         [
             KafkaTopicPlan(name: dispositions(topology), partitions: 1, configuration: ["cleanup.policy": "compact"]),
             KafkaTopicPlan(name: changes(topology), partitions: 1, configuration: ["cleanup.policy": "compact"]),
-            KafkaTopicPlan(name: audit(topology), partitions: 1, 
-                configuration: ["cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"]),
+            RuleSetTopics.auditPlan(topology),
         ]
     }
 

@@ -132,48 +132,49 @@ package final class Jobs: Sendable {
         guard deployment.history.epoch == expected else {
             throw Fault(.user, "the rules are at epoch \(deployment.history.epoch) by now, and the change was made for \(expected)")
         }
-        let answers = try deployment.prepare(text, spec.ruleset, milliseconds: 10_000)
-        change(id) { job in
-            job.prepared = answers.filter(\.isPrepared).count
-            job.reasons = Array(Set(answers.flatMap(\.reasons))).sorted()
-        }
-        if let other = answers.first(where: { $0.policy != policy?.hash }) {
-            throw Fault(.user, "\(other.worker) goes by another policy than the console, or by none: --policy FILE of both must be the same")
-        }
-        let refused = answers.filter { !$0.isPrepared }
-        if let first = refused.first {
-            throw Fault(
-                .user, "\(refused.count) of \(deployment.tasks) tasks refuse it (\(first.reasons.first ?? "")); nothing was changed")
-        }
-        guard answers.count == deployment.tasks else {
-            throw Fault(
-                .external, "\(answers.count) of \(deployment.tasks) tasks have answered within 10 s (is every worker running?); nothing was changed")
-        }
-        let way = answers.map(\.way).max() ?? .hot
-        guard way <= consent else {
-            let what = way == .restart ? "every worker must begin anew (restart)" : "what is new begins empty (begin_empty)"
-            throw Fault(.user, "\(what), which nobody has agreed to; nothing was changed")
-        }
-        let former = Set(answers.map(\.former))
-        if expected == 0, former.count > 1 { throw Fault(.user, "the workers run different files; nothing was changed") }
-        try deployment.refresh()
-        if policy != nil, let signer {
-            // Workers believe what is signed: the console vouches for those whom it has seen log in.
-            if !deployment.history.proposals.contains(where: { $0.ruleset == spec.ruleset && $0.author == author }) {
-                try deployment.ask(spec.ruleset, author: author, reason: reason, at: now())
+        var request = RuleSetDeployment.Request(
+            text, spec, author: author, reason: reason, consent: consent, signer: signer, milliseconds: 10_000)
+        // The console vouches for those whom it has seen log in.
+        request.approvers = approvers
+        let outcome = try deployment.deploy(request, at: now) { answers in
+            change(id) { job in
+                job.prepared = answers.filter(\.isPrepared).count
+                job.reasons = Set(answers.flatMap(\.reasons)).sorted()
             }
-            for person in approvers { try deployment.approve(spec.ruleset, by: person, signer: signer, at: now()) }
-            let missing = deployment.approvalsMissing(spec.ruleset, author: author)
-            if missing > 0 { throw Fault(.user, "\(missing) more must approve it, as the workers' policy says; nothing was changed") }
         }
-        let epoch = try deployment.activate(
-            spec.ruleset, logic: spec.logic, after: expected, former: former.first, author: author, reason: reason, at: now(), signer: signer)
+        guard case .activated(let epoch, _) = outcome else { throw Self.fault(outcome, deployment) }
         change(id) { ($0.state, $0.epoch) = ("activated", epoch) }
         let acknowledged = try deployment.wait(for: epoch, milliseconds: 60_000)
         if acknowledged.count < deployment.tasks {
             change(id) { $0.error = "\(acknowledged.count) of \(deployment.tasks) tasks go on with epoch \(epoch) after 60 s" }
         }
         return epoch
+    }
+
+    /// Why nothing was changed.
+    private static func fault(_ outcome: RuleSetDeployment.Outcome, _ deployment: RuleSetDeployment) -> Fault {
+        switch outcome {
+        case .activated: Fault(.defect, "it was activated")
+        case .otherPolicy(let worker, _):
+            Fault(.user, "\(worker) goes by another policy than the console, or by none: --policy FILE of both must be the same")
+        case .refused(let refused):
+            Fault(
+                .user,
+                "\(refused.count) of \(deployment.tasks) tasks refuse it (\(refused.first?.reasons.first ?? "")); nothing was changed")
+        case .unagreed(let way, _):
+            Fault(
+                .user,
+                (way == .restart ? "every worker must begin anew (restart)" : "what is new begins empty (begin_empty)")
+                    + ", which nobody has agreed to; nothing was changed")
+        case .unanswered(let tasks):
+            Fault(
+                .external,
+                "\(deployment.tasks - tasks.count) of \(deployment.tasks) tasks have answered within 10 s (is every worker running?); "
+                    + "nothing was changed")
+        case .differentFiles: Fault(.user, "the workers run different files; nothing was changed")
+        case .unapproved(let missing):
+            Fault(.user, "\(missing) more must approve it, as the workers' policy says; nothing was changed")
+        }
     }
 
     // MARK: Backtests

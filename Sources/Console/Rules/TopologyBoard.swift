@@ -8,7 +8,10 @@ package final class TopologyBoard: Sendable {
     /// Which are looked at; empty: all.
     private let only: Set<String>
 
-    package init(only: Set<String> = []) { self.only = only }
+    /// As the workers hold it: what does not count for them does not for the console.
+    private let policy: ApprovalPolicy?
+
+    package init(only: Set<String> = [], policy: ApprovalPolicy? = nil) { (self.only, self.policy) = (only, policy) }
 
     package func wants(_ name: String) -> Bool { only.isEmpty || only.contains(name) }
 
@@ -17,7 +20,7 @@ package final class TopologyBoard: Sendable {
 
     package func change(_ name: String, _ body: (inout TopologyState) -> Void) {
         states.withLock { states in
-            var state = states[name] ?? TopologyState(name: name)
+            var state = states[name] ?? TopologyState(name: name, policy: policy)
             body(&state)
             states[name] = state
         }

@@ -11,7 +11,7 @@ package struct TopologyState: Sendable {
     package var deployment: Deployment?
     /// Of `--topology`: nobody needs to have deployed it.
     package var file: RuleSetText?
-    package var history = RuleSetHistory()
+    package var history: RuleSetHistory
     /// By key, as `RuleSetTopics.acknowledgements` has them.
     package var acknowledgements: [String: String] = [:]
     package var tasks = 0
@@ -33,7 +33,10 @@ package struct TopologyState: Sendable {
         package var json: String
     }
 
-    package init(name: String) { self.name = name }
+    package init(name: String, policy: ApprovalPolicy? = nil) {
+        self.name = name
+        history = RuleSetHistory(policy, group: name)
+    }
 
     /// What runs, as far as is known.
     package var text: RuleSetText? { history.text(ofEpoch: history.epoch) ?? deployment?.text ?? file }

@@ -32,8 +32,12 @@ package struct ApprovalPolicy: Sendable {
     /// `sha256:…` of its file.
     package var hash: String
 
-    package func approvals(for spec: TopologySpec) -> Int {
-        spec.parameters.contains { $0.isOutsideSoft } ? max(approvals, approvalsOutsideSoft) : approvals
+    /// What every machine comes to, whatever secrets it has: of the text as it stands. One whose parameters cannot be read
+    /// needs as many as any.
+    package func approvals(for text: RuleSetText) -> Int {
+        let parameters = TopologyReader.parameters(of: text.text, given: text.parameters)
+        let isUsual = parameters?.allSatisfy { !$0.isOutsideSoft } ?? false
+        return isUsual ? approvals : max(approvals, approvalsOutsideSoft)
     }
 
     /// Why a signature is not to be believed; nil: it is `person`'s, made with the key of `holder`.
@@ -69,7 +73,7 @@ package struct ApprovalPolicy: Sendable {
         guard duties.contains(.author) || duties.contains(.operator) else {
             return "\(activation.author) is no author"
         }
-        guard let spec = history.texts[activation.ruleset]?.read().spec else { return nil }
+        guard let text = history.texts[activation.ruleset] else { return "its text is not known" }
         var agreed: Set<String> = []
         for approval in activation.approvals {
             if approval.by == activation.author { return "\(approval.by) has approved the own text" }
@@ -82,7 +86,7 @@ package struct ApprovalPolicy: Sendable {
             }
             agreed.insert(approval.by)
         }
-        let needed = approvals(for: spec)
+        let needed = approvals(for: text)
         return agreed.count >= needed ? nil : "\(agreed.count) of \(needed) approvals"
     }
 }

@@ -147,7 +147,7 @@ package struct RuleSetDeployment {
         let isBack = history.wasActive(ruleset)
         if let signer {
             activation.signature = try signer.sign(activation.statement(group: kafka.group))
-            activation.approvals = history.proposals.first { $0.ruleset == ruleset && $0.author == author }?.approvals ?? []
+            activation.approvals = proposal(ruleset, author)?.approvals ?? []
         }
         if let refusal = policy?.refusal(of: activation, group: kafka.group, after: history) {
             throw Fault(.user, "the workers would not take it: \(refusal); nothing was changed")
@@ -168,16 +168,21 @@ package struct RuleSetDeployment {
 
     // MARK: Approvals
 
+    /// The one that is open.
+    func proposal(_ ruleset: String, _ author: String) -> RuleSetProposal? {
+        history.proposals.first { $0.ruleset == ruleset && $0.author == author }
+    }
+
     /// How many more people have to agree before `author` may activate a text; 0 without a policy.
     package func approvalsMissing(_ ruleset: String, author: String) -> Int {
-        guard let policy, let spec = history.texts[ruleset]?.read().spec else { return 0 }
+        guard let policy, let text = history.texts[ruleset] else { return 0 }
         if history.wasActive(ruleset), policy.people[author]?.duties.contains(.operator) == true { return 0 }
-        let agreed = history.proposals.first { $0.ruleset == ruleset && $0.author == author }?.approvals ?? []
-        return max(0, policy.approvals(for: spec) - Set(agreed.map(\.by)).count)
+        let agreed = proposal(ruleset, author)?.approvals ?? []
+        return max(0, policy.approvals(for: text) - Set(agreed.map(\.by)).count)
     }
 
     /// Asks others to agree to a text, which was written (`prepare`).
-    package mutating func ask(_ ruleset: String, author: String, reason: String, at: Int64) throws(Fault) {
+    mutating func ask(_ ruleset: String, author: String, reason: String, at: Int64) throws(Fault) {
         let proposal = RuleSetProposal(
             previous: history.epoch, ruleset: ruleset, author: author, reason: reason, at: CivilTime.string(at))
         try publish(

@@ -94,7 +94,10 @@ package struct RuleSetHistory: Sendable {
         // Those for other epochs are history, or wait for a rollback that is none.
         guard proposal.previous == epoch, texts[proposal.ruleset] != nil else { return .proposal(ruleset: proposal.ruleset) }
         proposals.removeAll { $0.ruleset == proposal.ruleset }
-        if proposals.count < Limits.ruleSetsRemembered { proposals.append(proposal) }
+        guard proposals.count < Limits.ruleSetsRemembered else {
+            return .void("\(key): \(Limits.ruleSetsRemembered) proposals are open already")
+        }
+        proposals.append(proposal)
         return .proposal(ruleset: proposal.ruleset)
     }
 
@@ -108,7 +111,10 @@ package struct RuleSetHistory: Sendable {
             return .proposal(ruleset: ruleset)
         }
         proposals[place].approvals.removeAll { $0.by == approval.by }
-        if proposals[place].approvals.count < Limits.ruleSetsRemembered { proposals[place].approvals.append(approval) }
+        guard proposals[place].approvals.count < Limits.ruleSetsRemembered else {
+            return .void("\(key): \(Limits.ruleSetsRemembered) people have approved already")
+        }
+        proposals[place].approvals.append(approval)
         return .proposal(ruleset: ruleset)
     }
 }

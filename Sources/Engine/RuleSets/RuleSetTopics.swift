@@ -19,8 +19,12 @@ package enum RuleSetTopics {
         return [
             KafkaTopicPlan(name: ruleSets(group), partitions: 1, configuration: compacted),
             KafkaTopicPlan(name: acknowledgements(group), partitions: partitions, configuration: compacted),
-            KafkaTopicPlan(
-                name: audit(group), partitions: 1, configuration: ["cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"]),
+            auditPlan(group),
         ]
+    }
+
+    package static func auditPlan(_ group: String) -> KafkaTopicPlan {
+        KafkaTopicPlan(
+            name: audit(group), partitions: 1, configuration: ["cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"])
     }
 }

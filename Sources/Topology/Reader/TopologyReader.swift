@@ -32,6 +32,14 @@ package enum TopologyReader {
         let spec = FileReader(context: context, text: text, variants: variants).read(root, parameters)
         return (context.hasErrors ? nil : spec, context.sortedDiagnostics())
     }
+
+    /// The parameters of a text alone, the same on every machine: what stands for secrets is not looked up. nil: it is no
+    /// mapping of YAML.
+    package static func parameters(of text: String, given: [String: String]) -> [ParameterSpec]? {
+        let unknown = Environment(variable: { _ in "?" }, fileText: { _ in "?" }, zones: .system)
+        let context = ReadingContext(file: "", catalogue: Catalogue(), environment: unknown)
+        return YamlReader.read(text, file: "").root.flatMap { FileReader(context: context, text: text, variants: []).parameters($0, given) }
+    }
 }
 
 private struct FileReader {
@@ -46,17 +54,14 @@ private struct FileReader {
 
     private var start: Position { Position(line: 1, column: 1) }
 
+    private func top(_ root: YamlNode) -> MappingReader? {
+        MappingReader(root, "the topology", keys: Self.keys, at: start, context, example: "topology: merchant-risk")
+    }
+
+    func parameters(_ root: YamlNode, _ given: [String: String]) -> [ParameterSpec]? { top(root).map { readParameters($0, given) } }
+
     func read(_ root: YamlNode, _ parameters: [String: String]) -> TopologySpec? {
-        guard
-            let mapping = MappingReader(
-                root,
-                "the topology",
-                keys: Self.keys,
-                at: start,
-                context,
-                example: "topology: merchant-risk"
-            )
-        else { return nil }
+        guard let mapping = top(root) else { return nil }
         let declared = readParameters(mapping, parameters)
         let name = readName(mapping)
         let guarantee = mapping["guarantee"].flatMap {
@@ -249,7 +254,7 @@ private struct FileReader {
         defer { (context.parameters, context.hasParameters) = own }
         (context.parameters, context.hasParameters) = ([:], false)
         guard let root = YamlReader.read(variant.text, file: context.file).root,
-            let mapping = MappingReader(root, "the topology", keys: Self.keys, at: start, context, example: "topology: merchant-risk")
+            let mapping = top(root)
         else { return [] }
         _ = readParameters(mapping, variant.parameters)
         return entries(mapping, "rules", example: "rules: { big: \(RuleReader.example) }").compactMap { entry in

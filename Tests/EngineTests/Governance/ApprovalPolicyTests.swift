@@ -170,6 +170,46 @@ import Topology
         #expect(rig.refusal(try rig.activation(ruleset, lin, [one, rig.approval(of: ruleset, by: "zhao", console)])) == nil)
     }
 
+    /// Who has not the secrets that a text names comes to the same epochs as who has.
+    @Test func secretsOfTheMachineChangeNothing() throws {
+        var rig = try rig()
+        var text = topology(60)
+        text.text += "\nkafka: { security.protocol: \"${env:MILLRACE_NOT_SET_ANYWHERE}\" }\n"
+        #expect(text.read().spec == nil)
+        #expect(rig.take("text/secret", text.json) == .text(ruleset: "sha256:secret"))
+        let lin = try signer("lin", 0), console = try signer("console", 1)
+        let one = try rig.approval(of: "sha256:secret", by: "wang", console)
+        #expect(rig.refusal(try rig.activation("sha256:secret", lin, []))?.contains("0 of 2 approvals") == true)
+        #expect(rig.refusal(try rig.activation("sha256:secret", lin, [one]))?.contains("1 of 2 approvals") == true)
+        #expect(rig.take("text/none", RuleSetText(file: "t.yaml", text: "[", parameters: [:]).json) == .text(ruleset: "sha256:none"))
+        let other = try rig.approval(of: "sha256:none", by: "wang", console)
+        #expect(rig.refusal(try rig.activation("sha256:none", lin, [other]))?.contains("1 of 2 approvals") == true)
+        text.parameters = ["limit": "20"]
+        #expect(rig.take("text/usual", text.json) == .text(ruleset: "sha256:usual"))
+        let usual = try rig.approval(of: "sha256:usual", by: "wang", console)
+        #expect(rig.refusal(try rig.activation("sha256:usual", lin, [usual])) == nil)
+    }
+
+    @Test func proposalsBeyondTheLimitAreSaid() throws {
+        var rig = try rig()
+        for number in 0...Limits.ruleSetsRemembered {
+            _ = rig.take("text/\(number)", topology(20 + number).json)
+            let proposal = RuleSetProposal(
+                previous: 0, ruleset: "sha256:\(number)", author: "lin", reason: "", at: "2026-01-01T00:00:00Z")
+            let event = rig.take(proposal.key, proposal.json)
+            if number < Limits.ruleSetsRemembered {
+                #expect(event == .proposal(ruleset: proposal.ruleset))
+            } else {
+                guard case .void(let reason) = event else {
+                    Issue.record("one more than are remembered: \(event)")
+                    return
+                }
+                #expect(reason.contains("proposals are open already"))
+            }
+        }
+        #expect(rig.history.proposals.count == Limits.ruleSetsRemembered)
+    }
+
     @Test func anOperatorGoesBackAlone() throws {
         var rig = try rig()
         let first = try rig.text(topology(20)), second = try rig.text(topology(30)), third = try rig.text(topology(40))
