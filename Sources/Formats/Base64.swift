@@ -1,18 +1,8 @@
+import Base
+
 /// Numbers as base64 (RFC 4648, with or without its padding) of their bytes.
 enum Base64 {
     enum Failure: Error { case notBase64, outOfRange }
-
-    @inline(__always)
-    private static func value(_ byte: UInt8) -> UInt32? {
-        switch byte {
-        case 0x41...0x5A: UInt32(byte) - 0x41
-        case 0x61...0x7A: UInt32(byte) - 0x61 + 26
-        case 0x30...0x39: UInt32(byte) - 0x30 + 52
-        case 0x2B: 62
-        case 0x2F: 63
-        default: nil
-        }
-    }
 
     /// The bytes as an integer in two's complement, the highest first.
     static func number(_ text: UnsafePointer<UInt8>, _ count: Int) -> Result<Int64, Failure> {
@@ -27,7 +17,7 @@ enum Base64 {
         var bits: UInt32 = 0
         var held: UInt32 = 0
         for index in 0..<length {
-            guard let six = value(text[index]) else { return .failure(.notBase64) }
+            guard let six = Base64Text.six(text[index]) else { return .failure(.notBase64) }
             bits = bits &<< 6 | six
             held += 6
             guard held >= 8 else { continue }

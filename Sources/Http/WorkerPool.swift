@@ -1,3 +1,4 @@
+import Base
 import CMicrohttpd
 import Glibc
 import Synchronization
@@ -8,7 +9,7 @@ final class WorkerPool: Sendable {
         var jobs: [@Sendable () -> Void] = []
         var next = 0
         var isStopping = false
-        var threads: [pthread_t] = []
+        var threads: [Background] = []
     }
 
     private let state = Mutex(State())
@@ -20,18 +21,8 @@ final class WorkerPool: Sendable {
         signal = .allocate(capacity: 1)
         signal.initialize(to: sem_t())
         sem_init(signal, 0, 0)
-        for _ in 0..<threads {
-            var thread = pthread_t()
-            let pool = Unmanaged.passRetained(self)
-            let code = pthread_create(
-                &thread, nil,
-                { context in
-                    guard let context else { return nil }
-                    Unmanaged<WorkerPool>.fromOpaque(context).takeRetainedValue().work()
-                    return nil
-                }, pool.toOpaque())
-            if code == 0 { state.withLock { $0.threads.append(thread) } } else { pool.release() }
-        }
+        let started = (0..<threads).map { _ in Background { [self] () throws(Fault) in work() } }
+        state.withLock { $0.threads = started }
     }
 
     deinit {
@@ -58,7 +49,7 @@ final class WorkerPool: Sendable {
             return state.threads
         }
         for _ in threads { sem_post(signal) }
-        for thread in threads { pthread_join(thread, nil) }
+        for thread in threads { _ = thread.join() }
     }
 
     private func work() {

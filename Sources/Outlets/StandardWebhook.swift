@@ -1,3 +1,4 @@
+import Base
 import Security
 
 /// The signature of Standard Webhooks 1.0 (https://www.standardwebhooks.com): HMAC-SHA256 over `id.timestamp.body`.

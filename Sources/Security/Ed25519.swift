@@ -7,14 +7,9 @@ package final class SigningKey {
 
     /// A private key in PEM, as `openssl genpkey -algorithm ed25519` writes it; `name` is for mistakes.
     package init(pem: String, name: String) throws(Fault) {
-        guard let key = Pem.read(pem, { PEM_read_bio_PrivateKey($0, nil, nil, nil) }) else {
-            throw Fault(.user, "\(name) holds no private key; make one with `openssl genpkey -algorithm ed25519 -out \(name)`")
-        }
-        guard EVP_PKEY_get_id(key) == EVP_PKEY_ED25519 else {
-            EVP_PKEY_free(key)
-            throw Fault(.user, "\(name) is a key of another kind; an Ed25519 key is expected")
-        }
-        self.key = key
+        key = try Pem.read(
+            pem, name, otherwise: "\(name) holds no private key; make one with `openssl genpkey -algorithm ed25519 -out \(name)`"
+        ) { PEM_read_bio_PrivateKey($0, nil, nil, nil) }
     }
 
     deinit { EVP_PKEY_free(key) }
@@ -39,14 +34,9 @@ package final class VerifyingKey: @unchecked Sendable {
 
     /// A public key in PEM, as `openssl pkey -pubout` writes it; `name` is for mistakes.
     package init(pem: String, name: String) throws(Fault) {
-        guard let key = Pem.read(pem, { PEM_read_bio_PUBKEY($0, nil, nil, nil) }) else {
-            throw Fault(.user, "\(name) holds no public key; `openssl pkey -in KEY -pubout -out \(name)` writes it")
-        }
-        guard EVP_PKEY_get_id(key) == EVP_PKEY_ED25519 else {
-            EVP_PKEY_free(key)
-            throw Fault(.user, "\(name) is a key of another kind; an Ed25519 key is expected")
-        }
-        self.key = key
+        key = try Pem.read(
+            pem, name, otherwise: "\(name) holds no public key; `openssl pkey -in KEY -pubout -out \(name)` writes it"
+        ) { PEM_read_bio_PUBKEY($0, nil, nil, nil) }
     }
 
     deinit { EVP_PKEY_free(key) }
@@ -60,9 +50,12 @@ package final class VerifyingKey: @unchecked Sendable {
 }
 
 private enum Pem {
-    static func read(_ text: String, _ body: (OpaquePointer) -> OpaquePointer?) -> OpaquePointer? {
+    /// An Ed25519 key, which is the caller's. `reason`: what is said of a text that holds no key.
+    static func read(
+        _ text: String, _ name: String, otherwise reason: String, _ body: (OpaquePointer) -> OpaquePointer?
+    ) throws(Fault) -> OpaquePointer {
         // What a BIO reads is not copied into it.
-        Array(text.utf8).withUnsafeBytes { bytes in
+        let key: OpaquePointer? = Array(text.utf8).withUnsafeBytes { bytes in
             guard let bio = BIO_new_mem_buf(bytes.baseAddress, Int32(bytes.count)) else { return nil }
             defer {
                 BIO_free(bio)
@@ -70,5 +63,11 @@ private enum Pem {
             }
             return body(bio)
         }
+        guard let key else { throw Fault(.user, reason) }
+        guard EVP_PKEY_get_id(key) == EVP_PKEY_ED25519 else {
+            EVP_PKEY_free(key)
+            throw Fault(.user, "\(name) is a key of another kind; an Ed25519 key is expected")
+        }
+        return key
     }
 }

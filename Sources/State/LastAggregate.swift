@@ -24,18 +24,9 @@ package final class LastAggregate {
     /// `place`: greater, the later the record came.
     package func add(_ value: Int64, at place: Int64, _ arena: Arena) {
         switch aggregate {
-        case .records, .count: words[0] += 1
+        case .records: words[0] += 1
         case .distinct, .quantile: values.append(value)
-        case .sum(let isCounted):
-            store128(load128(words) &+ Int128(value), words)
-            if isCounted { words[2] += 1 }
-        case .minimum(let isCounted):
-            words[0] = min(words[0], value)
-            if isCounted { words[1] += 1 }
-        case .maximum(let isCounted):
-            words[0] = max(words[0], value)
-            if isCounted { words[1] += 1 }
-        default: aggregate.add(value, place, to: words, arena: arena)
+        default: aggregate.addAny(value, place, to: words, arena: arena)
         }
     }
 

@@ -95,21 +95,7 @@ package final class SessionState: OperatorState {
             distincts[Int(id) * sketchesPerKey + offsets[index]]?.add(hash, slot: 0)
         case .quantile: quantiles[Int(id) * sketchesPerKey + offsets[index]]?.add(value, slot: 0)
         default:
-            let words = words + Int(id) * wordsPerKey + offsets[index]
-            switch aggregate {
-            case .records: break
-            case .count: words[0] &+= 1
-            case .sum(let isCounted):
-                store128(load128(words) &+ Int128(value), words)
-                if isCounted { words[2] &+= 1 }
-            case .minimum(let isCounted):
-                words[0] = Swift.min(words[0], value)
-                if isCounted { words[1] &+= 1 }
-            case .maximum(let isCounted):
-                words[0] = Swift.max(words[0], value)
-                if isCounted { words[1] &+= 1 }
-            default: aggregate.add(value, time, to: words, arena: arena)
-            }
+            aggregate.addAny(value, time, to: words + Int(id) * wordsPerKey + offsets[index], arena: arena)
         }
     }
 

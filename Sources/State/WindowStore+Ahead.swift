@@ -47,22 +47,11 @@ extension WindowStore {
         _ arena: Arena
     ) {
         switch aggregates[index] {
-        case .records: break
-        case .count: words[0] += 1
-        case .sum(let isCounted):
-            store128(load128(words) &+ Int128(value), words)
-            if isCounted { words[2] += 1 }
-        case .minimum(let isCounted):
-            words[0] = min(words[0], value)
-            if isCounted { words[1] += 1 }
-        case .maximum(let isCounted):
-            words[0] = max(words[0], value)
-            if isCounted { words[1] += 1 }
         case .distinct(let isText, _):
             let hash = isText ? DistinctSet.hash(TextReference(packed: value), arena) : DistinctSet.hash(value)
             page.distinct[sketchPlace(index)]?.add(hash, slot: slot)
         case .quantile: page.quantiles[sketchPlace(index)]?.add(value, slot: slot)
-        default: aggregates[index].add(value, time, to: words, arena: arena)
+        default: aggregates[index].addAny(value, time, to: words, arena: arena)
         }
     }
 

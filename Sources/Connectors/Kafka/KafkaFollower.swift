@@ -20,16 +20,6 @@ package final class KafkaFollower {
     /// Records that the topic had let go of before they were read.
     package private(set) var lost: Int64 = 0
 
-    package struct Record {
-        package var partition: Int32
-        package var offset: Int64
-        /// Event time of what the topology wrote, milliseconds; -1: none.
-        package var timestamp: Int64
-        /// nil: null. Valid during the call that got it.
-        package var key: UnsafeBufferPointer<UInt8>?
-        package var value: UnsafeBufferPointer<UInt8>?
-    }
-
     /// A group that has no positions begins with the oldest record.
     package init(_ settings: KafkaSettings, topic: String, group: String) throws(Fault) {
         var settings = settings
@@ -62,7 +52,7 @@ package final class KafkaFollower {
 
     /// Hands over the records that come within `timeoutMilliseconds`; returns how many.
     @discardableResult
-    package func poll(timeoutMilliseconds: Int32, _ body: (Record) -> Void) throws(Fault) -> Int {
+    package func poll(timeoutMilliseconds: Int32, _ body: (KafkaReader.Record) -> Void) throws(Fault) -> Int {
         let count = rd_kafka_consume_batch_queue(queue, timeoutMilliseconds, messages, Self.capacity)
         var fault = client.takeFault()
         var records = 0
@@ -73,7 +63,7 @@ package final class KafkaFollower {
             // What was held before a change of partitions is read again by whoever holds it now.
             if !isStale, note(message, &fault) {
                 records += 1
-                body(Self.record(message))
+                body(KafkaReader.Record(message))
             }
         }
         try rebalance()
@@ -82,7 +72,7 @@ package final class KafkaFollower {
     }
 
     /// Stays in the group while nothing more can be taken; the few records that were under way are handed over.
-    package func idle(milliseconds: Int32, _ body: (Record) -> Void) throws(Fault) {
+    package func idle(milliseconds: Int32, _ body: (KafkaReader.Record) -> Void) throws(Fault) {
         setPaused(true)
         try poll(timeoutMilliseconds: milliseconds, body)
     }
@@ -225,15 +215,5 @@ package final class KafkaFollower {
             rd_kafka_topic_partition_list_add(list, topic, partition).pointee.offset = offset
         }
         return list
-    }
-
-    private static func record(_ message: UnsafeMutablePointer<rd_kafka_message_t>) -> Record {
-        func bytes(_ start: UnsafeMutableRawPointer?, _ count: Int) -> UnsafeBufferPointer<UInt8>? {
-            start.map { UnsafeBufferPointer(start: $0.assumingMemoryBound(to: UInt8.self), count: count) }
-        }
-        return Record(
-            partition: message.pointee.partition, offset: message.pointee.offset,
-            timestamp: rd_kafka_message_timestamp(message, nil), key: bytes(message.pointee.key, message.pointee.key_len),
-            value: bytes(message.pointee.payload, message.pointee.len))
     }
 }

@@ -57,8 +57,7 @@ package indirect enum Json: Sendable {
         case .number(let number): self = number.integer.map { .int($0) } ?? .number(number.double)
         case .object(let members): self = .object(members.map { ($0.name, Json($0.value)) })
         case .list(let values): self = .list(values.map { Json($0) })
-        case .numbers(let numbers):
-            self = .list(numbers.doubles.map { double in Int64(exactly: double).map { .int($0) } ?? .number(double) })
+        case .numbers(let numbers): self = .list(numbers.written.map { .written($0) })
         }
     }
 }

@@ -1,7 +1,6 @@
 import Base
 import CPages
 import Connectors
-import Glibc
 import Http
 import Models
 
@@ -89,16 +88,7 @@ struct Pages: Sendable {
     }
 
     private static func read(_ path: String) -> File? {
-        guard let descriptor = fopen(path, "rb") else { return nil }
-        defer { fclose(descriptor) }
-        var bytes: [UInt8] = []
-        var part = [UInt8](repeating: 0, count: 64 << 10)
-        while bytes.count < 16 << 20 {
-            let count = fread(&part, 1, part.count, descriptor)
-            if count == 0 { break }
-            bytes += part[..<count]
-        }
-        return Self.file(path, bytes)
+        (try? FileText.bytes(of: path, bytesMax: 16 << 20)).map { file(path, $0) }
     }
 
     private static func type(_ name: String) -> String {

@@ -209,17 +209,24 @@ package final class Supervisor: Sendable {
         for state in states {
             own += "millrace_topology_running{topology=\"\(state.name)\"} \(state.port == nil ? 0 : 1)\n"
             starts += "millrace_topology_starts_total{topology=\"\(state.name)\"} \(state.starts)\n"
-            guard let port = state.port, let page = LoopbackHttp.get(port: port, "/metrics"), page.status == 200 else { continue }
+            guard let port = state.port, let page = Self.page(port, "/metrics"), page.status == 200 else { continue }
             gathered.add(page.body, topology: state.name)
         }
         return own + starts + gathered.text
+    }
+
+    /// What a child of this process answers; nil: nothing within two seconds.
+    private static func page(_ port: UInt16, _ path: String) -> (status: Int, body: String)? {
+        let client = try? HttpClient(timeoutMilliseconds: 2000, responseBytesMax: 16 << 20)
+        guard let answer = try? client?.send(HttpRequest("GET", "http://127.0.0.1:\(port)\(path)")) else { return nil }
+        return (answer.status, String(decoding: answer.body, as: UTF8.self))
     }
 
     /// Why it is not ready; nil: every topology is.
     private var unreadiness: String? {
         for state in states {
             if let trouble = state.trouble { return "\(state.name): \(trouble)" }
-            guard let port = state.port, let page = LoopbackHttp.get(port: port, "/ready") else { return "\(state.name): it starts" }
+            guard let port = state.port, let page = Self.page(port, "/ready") else { return "\(state.name): it starts" }
             if page.status != 200 { return "\(state.name): \(page.body.split(separator: "\n").first ?? "")" }
         }
         return nil

@@ -26,6 +26,16 @@ package enum DocumentNumber {
     case double(Double)
     case integer(Int64)
 
+    /// As JSON has it: a numeral as it was written.
+    package var written: String {
+        switch self {
+        case .numeral(let text): text
+        case .float(let value): "\(value)"
+        case .double(let value): "\(value)"
+        case .integer(let value): "\(value)"
+        }
+    }
+
     package var float: Float {
         switch self {
         case .numeral(let text): strtof(text, nil)
@@ -69,6 +79,17 @@ package enum DocumentNumbers {
         case .floats(let values): values.count
         case .doubles(let values): values.count
         case .integers(let values): values.count
+        }
+    }
+
+    /// Each as `DocumentNumber.written`.
+    package var written: [String] {
+        switch self {
+        case .numerals(let bytes, let spans):
+            spans.map { String(decoding: bytes[Int($0.lowerBound)..<Int($0.upperBound)], as: UTF8.self) }
+        case .floats(let values): values.map { "\($0)" }
+        case .doubles(let values): values.map { "\($0)" }
+        case .integers(let values): values.map { "\($0)" }
         }
     }
 

@@ -14,16 +14,7 @@ struct DeduplicateReader {
         nothing.input = nil
         nothing.isComplete = false
         let before = context.diagnostics.count
-        guard
-            let reader = MappingReader(
-                node,
-                "deduplicate",
-                keys: ["by", "within", "limit"],
-                at: step.mapping.keyPosition("deduplicate"),
-                context,
-                example: example
-            )
-        else { return nothing }
+        guard let reader = step.options("deduplicate", node, ["by", "within", "limit"], example: example) else { return nothing }
         let within = reader.required("within", example: example).flatMap {
             context.duration($0, "within", least: 1)
         }

@@ -119,11 +119,7 @@ extension Kernel {
         }
         for index in 0..<rows.count {
             let row = rows[index]
-            let state = operands.reduce(1) { both($0, $1.valid[row]) }
-            guard state == 1 else {
-                output.valid[row] = state
-                continue
-            }
+            guard haveValues(operands, row, else: output) else { continue }
             let count = operands.reduce(0) { $0 + TextReference(packed: $1.values[row]).count }
             guard count <= Limits.textBytesMax else {
                 output.valid[row] = 2

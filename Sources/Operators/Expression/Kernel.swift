@@ -49,6 +49,14 @@ enum Kernel {
 @inline(__always)
 func both(_ a: UInt8, _ b: UInt8) -> UInt8 { a & b & 1 != 0 ? 1 : (a | b) & 2 }
 
+/// True if all operands of a row have a value; else the state of the result is set.
+@inline(__always)
+func haveValues(_ operands: [Column], _ row: Int, else output: Column) -> Bool {
+    let state = operands.reduce(1) { both($0, $1.valid[row]) }
+    if state != 1 { output.valid[row] = state }
+    return state == 1
+}
+
 extension Kernel {
     /// False if it fits wherever its operands do.
     var mayOverflow: Bool {
@@ -226,11 +234,7 @@ extension Kernel {
     private func distance(_ operands: [Column], _ scales: [Int], _ output: Column, _ rows: Selection) {
         for index in 0..<rows.count {
             let row = rows[index]
-            let state = operands.reduce(1) { both($0, $1.valid[row]) }
-            guard state == 1 else {
-                output.valid[row] = state
-                continue
-            }
+            guard haveValues(operands, row, else: output) else { continue }
             (output.values[row], output.valid[row]) = Self.state(
                 DecimalFunctions.distance(
                     latitude: (operands[0].values[row], operands[2].values[row]),

@@ -8,32 +8,28 @@ enum TextParts {
     static func replace(_ operands: [Column], _ output: Column, _ arena: Arena, _ rows: Selection) {
         for index in 0..<rows.count {
             let row = rows[index]
-            let state = operands.reduce(1) { both($0, $1.valid[row]) }
-            guard state == 1 else {
-                output.valid[row] = state
-                continue
-            }
-            let packed = operands.map { $0.values[row] }
-            let (wanted, other) = (TextReference(packed: packed[1]).count, TextReference(packed: packed[2]).count)
+            guard haveValues(operands, row, else: output) else { continue }
+            let (packed, pattern, replacement) = (operands[0].values[row], operands[1].values[row], operands[2].values[row])
+            let (wanted, other) = (TextReference(packed: pattern).count, TextReference(packed: replacement).count)
             var places = 0
             var at = 0
-            while let place = find(bytes(packed[1], arena), in: bytes(packed[0], arena), from: at), wanted > 0 {
+            while let place = find(bytes(pattern, arena), in: bytes(packed, arena), from: at), wanted > 0 {
                 places += 1
                 at = place + wanted
             }
             output.valid[row] = 1
             guard places > 0 else {
-                output.values[row] = packed[0]
+                output.values[row] = packed
                 continue
             }
-            let count = TextReference(packed: packed[0]).count + places * (other - wanted)
+            let count = TextReference(packed: packed).count + places * (other - wanted)
             guard count <= Limits.textBytesMax else {
                 output.valid[row] = 2
                 continue
             }
             // Nothing moves from here on.
             arena.reserve(count)
-            let (text, part, instead) = (bytes(packed[0], arena), bytes(packed[1], arena), bytes(packed[2], arena))
+            let (text, part, instead) = (bytes(packed, arena), bytes(pattern, arena), bytes(replacement, arena))
             let start = arena.count
             at = 0
             while let place = find(part, in: text, from: at) {
@@ -55,11 +51,7 @@ enum TextParts {
     static func split(_ operands: [Column], _ output: Column, _ arena: Arena, _ rows: Selection) {
         for index in 0..<rows.count {
             let row = rows[index]
-            let state = operands.reduce(1) { both($0, $1.valid[row]) }
-            guard state == 1 else {
-                output.valid[row] = state
-                continue
-            }
+            guard haveValues(operands, row, else: output) else { continue }
             let reference = TextReference(packed: operands[0].values[row])
             let (text, mark) = (bytes(reference.packed, arena), bytes(operands[1].values[row], arena))
             var (left, start) = (operands[2].values[row], 0)

@@ -11,16 +11,7 @@ struct LastReader {
         let example = "last: { count: 20, aggregate: { mean: avg(amount) } }"
         let before = context.diagnostics.count
         var (intake, draft) = step.readIntake()
-        guard
-            let reader = MappingReader(
-                node,
-                "last",
-                keys: ["count", "within", "aggregate", "limit"],
-                at: step.mapping.keyPosition("last"),
-                context,
-                example: example
-            )
-        else { return step.addMistake() }
+        guard let reader = step.options("last", node, ["count", "within", "aggregate", "limit"], example: example) else { return step.addMistake() }
         let count = reader.required("count", example: example)
             .flatMap { context.integer($0, "count", 1...LastSpec.countMax, example: "count: 20") }
         let within = reader["within"].map { context.duration($0, "within", least: 1) }

@@ -3,7 +3,7 @@ import Records
 import Topology
 
 /// `last: { count: 20, aggregate: { mean: avg(amount) } }`: each record with what the last N of its key, itself the last, come to.
-package struct LastSpec: RunnableOperator {
+package struct LastSpec: AggregatingOperator {
     /// So many records, at most: each is gone through for every record.
     static let countMax = 1_000
 
@@ -28,17 +28,6 @@ package struct LastSpec: RunnableOperator {
 
     package var name: String { "last" }
     package var order: RowOrder { .eventTime }
-    package var expressions: [Expression] {
-        aggregates.flatMap { [$0.argument, $0.condition].compactMap { $0 } } + outputs.map(\.expression)
-    }
-
-    package var computed: [(input: Int, name: String, expression: Expression)] {
-        aggregates.enumerated().flatMap { call, aggregate in
-            [aggregate.argument, aggregate.condition].compactMap { $0 }
-                .map { (0, DerivedField.names(of: outputs, reading: call), $0) }
-        }
-    }
-
     package var definition: String? {
         "the last \(count)\(within.map { " within \(ValueText.duration($0))" } ?? ""): \(aggregateText)"
     }

@@ -11,11 +11,7 @@ struct SequenceOfReader {
         let example = "sequence_of: { fields: [orders, amount], steps: 60 }"
         let before = context.diagnostics.count
         let (intake, draft) = step.readIntake()
-        guard
-            let reader = MappingReader(
-                node, "sequence_of", keys: ["fields", "steps", "least", "limit"], at: step.mapping.keyPosition("sequence_of"),
-                context, example: example)
-        else { return step.addMistake() }
+        guard let reader = step.options("sequence_of", node, ["fields", "steps", "least", "limit"], example: example) else { return step.addMistake() }
         let columns = reader.required("fields", example: example).flatMap { readFields($0, draft) }
         let steps = reader.required("steps", example: example)
             .flatMap { context.integer($0, "steps", 1...Limits.sequenceValuesMax, example: "steps: 60") }

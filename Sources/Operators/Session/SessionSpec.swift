@@ -13,7 +13,7 @@ import Topology
 ///
 /// A session takes the words of its aggregates, whatever number of records it has. A task has as many open as `limit`
 /// says; a record that would begin one more goes to the dead letters, and is for the step as if it had not come.
-package struct SessionSpec: RunnableOperator {
+package struct SessionSpec: AggregatingOperator {
     /// Milliseconds.
     package var gap: Int64
     package var max: Int64
@@ -35,17 +35,6 @@ package struct SessionSpec: RunnableOperator {
 
     package var name: String { "session" }
     package var order: RowOrder { .eventTime }
-    package var expressions: [Expression] {
-        aggregates.flatMap { [$0.argument, $0.condition].compactMap { $0 } } + outputs.map(\.expression)
-    }
-
-    package var computed: [(input: Int, name: String, expression: Expression)] {
-        aggregates.enumerated().flatMap { call, aggregate in
-            [aggregate.argument, aggregate.condition].compactMap { $0 }
-                .map { (0, DerivedField.names(of: outputs, reading: call), $0) }
-        }
-    }
-
     package var definition: String? {
         "sessions with a gap of \(ValueText.duration(gap)), \(ValueText.duration(max)) at most: \(aggregateText)"
     }

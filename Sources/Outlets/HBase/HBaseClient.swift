@@ -25,7 +25,7 @@ package final class HBaseClient {
         let body = HBaseJson.rows(rows, family: table.family)
         return onAnyGateway { base in
             // The key in the path is not looked at where there are rows.
-            var request = request("PUT", "\(base)/\(Self.escape(Array(table.table.utf8)))/rows")
+            var request = request("PUT", "\(base)/\(PercentEncoding.encode(table.table.utf8))/rows")
             request.headers.append("Content-Type: application/json")
             request.body = body
             return request
@@ -45,12 +45,12 @@ package final class HBaseClient {
         let page = 1000
         var next = start
         while true {
-            let (from, to) = (Self.escape(next), Self.escape(end))
+            let (from, to) = (PercentEncoding.encode(next), PercentEncoding.encode(end))
             var rows: [(key: [UInt8], cells: Cells)] = []
             let outcome = onAnyGateway { base in
                 var request = request(
                     "GET",
-                    "\(base)/\(Self.escape(Array(table.table.utf8)))/*?startrow=\(from)&endrow=\(to)&limit=\(page)&column=\(table.family)")
+                    "\(base)/\(PercentEncoding.encode(table.table.utf8))/*?startrow=\(from)&endrow=\(to)&limit=\(page)&column=\(table.family)")
                 request.headers.append("Accept: application/json")
                 return request
             } read: { response in
@@ -71,7 +71,7 @@ package final class HBaseClient {
     /// Throws unless a gateway answers for the table.
     package func check() throws(Fault) {
         let outcome = onAnyGateway { base in
-            var request = request("GET", "\(base)/\(Self.escape(Array(table.table.utf8)))/schema")
+            var request = request("GET", "\(base)/\(PercentEncoding.encode(table.table.utf8))/schema")
             request.headers.append("Accept: application/json")
             return request
         } read: { response in response.status == 200 ? .accepted : .away(self.reason(response)) }
@@ -115,18 +115,6 @@ package final class HBaseClient {
         let line = lines.first { $0.contains("Exception") && !$0.hasPrefix("\tat") } ?? lines.first { !$0.allSatisfy(\.isWhitespace) }
         let text = line.map { String($0.prefix(200)) }?.trimmed ?? ""
         return "status \(response.status)\(text.isEmpty ? "" : ": \(text)")"
-    }
-
-    /// Percent encoding (RFC 3986) of everything that is not unreserved.
-    static func escape(_ bytes: [UInt8]) -> String {
-        var text = ""
-        for byte in bytes {
-            switch byte {
-            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: text.unicodeScalars.append(Unicode.Scalar(byte))
-            default: text += "%\(byte < 16 ? "0" : "")\(String(byte, radix: 16, uppercase: true))"
-            }
-        }
-        return text
     }
 }
 

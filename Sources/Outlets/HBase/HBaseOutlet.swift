@@ -123,7 +123,7 @@ package final class HBaseOutlet: Outlet {
             outlet.figures.withLock { ($0.lag, $0.lost) = (lag, lost) }
         }
 
-        private func take(_ record: KafkaFollower.Record) {
+        private func take(_ record: KafkaReader.Record) {
             // What the topic's own records never are.
             guard let value = record.value else { return }
             let row = outlet.row.make(value, timestamp: record.timestamp)

@@ -1,3 +1,4 @@
+import Base
 import Security
 
 /// A link by which who was told says that they look after it. It is signed, and good for a day; who shows the page that it leads

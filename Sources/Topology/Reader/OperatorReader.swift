@@ -192,6 +192,11 @@ package struct OperatorReader {
         return graph.add(draft)
     }
 
+    /// What stands behind the operator's own key; nil: a mistake was reported.
+    package func options(_ name: String, _ node: YamlNode, _ keys: [String], example: String) -> MappingReader? {
+        MappingReader(node, name, keys: keys, at: mapping.keyPosition(name), context, example: example)
+    }
+
     /// Adds a step that takes in the rows of the input named `text` with this step's `where`, `fields` and `key`.
     package func readIntake(_ text: ScalarText) -> (index: Int, draft: StepDraft) { readIntake(graph.input(text, of: entry.key)) }
 

@@ -155,22 +155,9 @@ package final class ChannelSender {
             switch sms.style {
             // Without the quotation marks, which the template has.
             case .json: { String(JsonText.quoted($0).dropFirst().dropLast()) }
-            case .form: { percentEncoded($0) }
+            case .form: { PercentEncoding.encode($0.utf8) }
             }
         return Array(sms.body.raw(value, escape).utf8)
-    }
-
-    static func percentEncoded(_ text: String) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
-        var bytes: [UInt8] = []
-        for byte in text.utf8 {
-            if ReadingContext.isLetter(byte) || ReadingContext.isDigit(byte) || "-._~".utf8.contains(byte) {
-                bytes.append(byte)
-            } else {
-                bytes += [0x25, digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            }
-        }
-        return String(decoding: bytes, as: UTF8.self)
     }
 
     // MARK: Mail

@@ -49,7 +49,7 @@ package final class SenderPool: Sendable {
                 state.queues[channel.name] = queue
                 return needs
             }
-            if needsThread { start(channel) }
+            if needsThread { _ = Background { [self] () throws(Fault) in work(channel) } }
         }
     }
 
@@ -133,24 +133,5 @@ package final class SenderPool: Sendable {
                 }
             }
         }
-    }
-
-    private func start(_ channel: NotifyChannel) {
-        var thread = pthread_t()
-        let box = Unmanaged.passRetained(Box { self.work(channel) })
-        let code = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
-                return nil
-            }, box.toOpaque())
-        require(code == 0, "no thread: \(code)")
-        pthread_detach(thread)
-    }
-
-    private final class Box {
-        let body: () -> Void
-        init(_ body: @escaping () -> Void) { self.body = body }
     }
 }

@@ -22,7 +22,6 @@ package enum Base64Text {
 
     /// nil: it is none. Padding may be left out.
     package static func decode(_ text: String, url isUrl: Bool = false) -> [UInt8]? {
-        let alphabet = Array((isUrl ? plain + "-_" : plain + "+/").utf8)
         var letters = Array(text.utf8)[...]
         for _ in 0..<2 where letters.last == UInt8(ascii: "=") { letters = letters.dropLast() }
         guard letters.count % 4 != 1 else { return nil }
@@ -30,8 +29,8 @@ package enum Base64Text {
         var held: UInt32 = 0
         var bits = 0
         for letter in letters {
-            guard let six = alphabet.firstIndex(of: letter) else { return nil }
-            held = held << 6 | UInt32(six)
+            guard let six = six(letter, url: isUrl) else { return nil }
+            held = held << 6 | six
             bits += 6
             if bits >= 8 {
                 bits -= 8
@@ -41,6 +40,19 @@ package enum Base64Text {
         }
         // Bits that are left over must be none, or two texts would be the same bytes.
         return held == 0 ? bytes : nil
+    }
+
+    /// What a letter stands for; nil: it is none.
+    @inlinable
+    package static func six(_ letter: UInt8, url isUrl: Bool = false) -> UInt32? {
+        switch letter {
+        case 0x41...0x5A: UInt32(letter) - 0x41
+        case 0x61...0x7A: UInt32(letter) - 0x61 + 26
+        case 0x30...0x39: UInt32(letter) - 0x30 + 52
+        case isUrl ? 0x2D : 0x2B: 62
+        case isUrl ? 0x5F : 0x2F: 63
+        default: nil
+        }
     }
 
     private static let plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

@@ -1,11 +1,11 @@
-import Base
 import Glibc
 import Synchronization
 
-/// A function on a thread of its own.
+/// A function on a thread of its own, which lasts until it returns, whoever still holds this.
 package final class Background: Sendable {
     private struct State {
         var isFinished = false
+        var isJoined = false
         var fault: Fault?
     }
 
@@ -28,6 +28,11 @@ package final class Background: Sendable {
         require(code == 0, "no thread: \(code)")
     }
 
+    deinit {
+        // Of what nobody waits for, the stack would stay.
+        if !state.withLock({ $0.isJoined }) { pthread_detach(thread) }
+    }
+
     private func finish(_ fault: Fault?) {
         state.withLock {
             $0.isFinished = true
@@ -40,7 +45,11 @@ package final class Background: Sendable {
 
     /// Waits for the end; the fault that it threw.
     package func join() -> Fault? {
-        pthread_join(thread, nil)
+        let isFirst = state.withLock { state in
+            defer { state.isJoined = true }
+            return !state.isJoined
+        }
+        if isFirst { pthread_join(thread, nil) }
         return fault
     }
 
