@@ -154,10 +154,18 @@ package final class AlertIndex: Sendable {
         WHERE id = json_extract(?1, '$.alert_id') AND EXISTS (SELECT 1 FROM dispositions WHERE alert_id = alerts.id)
         """
 
+    /// Of a try that the notifier has written down (`DeliveryRecord`), a row for each alert that it told of, as the API says it.
     private static let insertDelivery = """
         INSERT INTO deliveries(id, topology, alert_id, at, state, channel, json)
-        VALUES (json_extract(?1, '$.id'), json_extract(?1, '$.topology'), json_extract(?1, '$.alert_id'),
-          milliseconds(json_extract(?1, '$.at')), json_extract(?1, '$.state'), json_extract(?1, '$.channel'), ?1)
+        SELECT id, ?2, alert, milliseconds(at), state, channel, json_object('id', id, 'topology', ?2, 'alert_id', alert,
+          'route', json_extract(?1, '$.route'), 'recipient', json_extract(?1, '$.recipient'), 'channel', channel, 'state', state,
+          'attempts', json_extract(?1, '$.try'), 'at', at, 'status', CAST(json_extract(?1, '$.code') AS TEXT),
+          'error', CASE WHEN state <> 'accepted' THEN json_extract(?1, '$.text') END, 'milliseconds', json_extract(?1, '$.ms'))
+        FROM (SELECT json_extract(?1, '$.id') AS id, json_extract(?1, '$.at') AS at, json_extract(?1, '$.channel') AS channel,
+          CASE json_extract(?1, '$.status') WHEN 'delivered' THEN 'accepted' WHEN 'posted' THEN 'accepted' WHEN 'failed' THEN 'waiting'
+            ELSE 'failed' END AS state),
+          (SELECT value AS alert FROM json_each(?1, '$.alerts')
+            UNION ALL SELECT NULL WHERE coalesce(json_array_length(?1, '$.alerts'), 0) = 0)
         """
 
     /// Takes records, all of them or none, and their places with them.
@@ -196,7 +204,9 @@ package final class AlertIndex: Sendable {
                 case .disposition:
                     _ = try database.run(Self.insertDisposition, bytes, [.int(number)])
                     _ = try database.run(Self.applyDisposition, bytes, [])
-                case .delivery: _ = try database.run(Self.insertDelivery, bytes, [])
+                case .delivery:
+                    let topology = entry.topic.hasSuffix("-deliveries") ? String(entry.topic.dropLast("-deliveries".count)) : entry.topic
+                    _ = try database.run(Self.insertDelivery, bytes, [.text(topology)])
                 }
             }
         } catch {
