@@ -7,15 +7,18 @@ let policy: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
     .define("VERIFY", .when(configuration: .debug)),
-    // A lane is one thread, and what it computes in has one owner: that nothing is changed while it is read is checked in
-    // debug builds, which all tests are. In release the checks took a fifth of the time of rows that go through one by one.
+    // A lane is one thread, and what it computes in has one owner: that nothing is changed while it is read
+    // is checked in debug builds, which all tests are. In release the checks took a fifth of the time of rows
+    // that go through one by one.
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
 /// A library target. `uses` is the complete list of arrows it may follow; ArchitectureTests compares
 /// it with every `import` of the target.
 func library(_ name: String, uses: [String] = [], c: [String] = [], exclude: [String] = []) -> Target {
-    .target(name: name, dependencies: (uses + c).map { .byName(name: $0) }, exclude: exclude, swiftSettings: policy)
+    .target(
+        name: name, dependencies: (uses + c).map { .byName(name: $0) }, exclude: exclude,
+        swiftSettings: policy)
 }
 
 /// A C library of the system, found by pkg-config, installed from Debian.
@@ -29,7 +32,8 @@ func system(_ name: String, pkgConfig: String, apt: String) -> Target {
 }
 
 func tests(_ name: String, uses: [String], exclude: [String] = []) -> Target {
-    .testTarget(name: name, dependencies: uses.map { .byName(name: $0) }, exclude: exclude, swiftSettings: policy)
+    .testTarget(
+        name: name, dependencies: uses.map { .byName(name: $0) }, exclude: exclude, swiftSettings: policy)
 }
 
 let package = Package(
@@ -75,7 +79,8 @@ let package = Package(
         library("Dataflow", uses: ["Base", "Records"]),
         library("Formats", uses: ["Base", "Records", "Topology", "Dataflow"], c: ["CSimdjson"]),
         // Layer 3: implementations.
-        library("Operators", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Formats", "Models"]),
+        library(
+            "Operators", uses: ["Base", "Records", "State", "Topology", "Dataflow", "Formats", "Models"]),
         library(
             "Connectors",
             uses: ["Base", "Records", "Topology", "Dataflow", "Security"],
@@ -97,14 +102,16 @@ let package = Package(
         library(
             "Console",
             uses: [
-                "Base", "Records", "Models", "Topology", "Dataflow", "Connectors", "Engine", "Outlets", "Http", "Security",
+                "Base", "Records", "Models", "Topology", "Dataflow", "Connectors", "Engine", "Outlets",
+                "Http", "Security",
             ],
             c: ["CPages", "CSqlite"],
             exclude: ["openapi.json", "Pages"]
         ),
         // Beside the engine, which imports neither: what feeds it, what shows it, what measures it.
         library("Marketplace", uses: ["Base", "Records", "Dataflow", "Connectors"]),
-        library("Demo", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Marketplace"]),
+        library(
+            "Demo", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors", "Engine", "Marketplace"]),
         library(
             "Simulation",
             uses: ["Base", "Records", "Topology", "Dataflow", "Operators", "Runtime", "Engine"]
@@ -120,7 +127,8 @@ let package = Package(
         .executableTarget(
             name: "millrace",
             dependencies: [
-                "Base", "Records", "Topology", "Models", "Connectors", "Http", "Security", "Outlets", "Engine", "Console",
+                "Base", "Records", "Topology", "Models", "Connectors", "Http", "Security", "Outlets",
+                "Engine", "Console",
                 "Marketplace", "Simulation", "Demo", "Bench",
             ],
             swiftSettings: policy
@@ -130,11 +138,17 @@ let package = Package(
         tests("RecordsTests", uses: ["Base", "Records"]),
         tests("SecurityTests", uses: ["Base", "Security"]),
         tests("HttpTests", uses: ["Base", "Http"]),
-        tests("OutletsTests", uses: ["Base", "Records", "Models", "Topology", "Dataflow", "Connectors", "Http", "Security", "Outlets"]),
+        tests(
+            "OutletsTests",
+            uses: [
+                "Base", "Records", "Models", "Topology", "Dataflow", "Connectors", "Http", "Security",
+                "Outlets",
+            ]),
         tests(
             "ConsoleTests",
             uses: [
-                "Base", "Records", "Models", "Topology", "Dataflow", "Connectors", "Engine", "Outlets", "Http", "Security",
+                "Base", "Records", "Models", "Topology", "Dataflow", "Connectors", "Engine", "Outlets",
+                "Http", "Security",
                 "Console",
             ]),
         tests("StateTests", uses: ["Base", "Records", "State"]),
@@ -152,13 +166,15 @@ let package = Package(
         tests(
             "EngineTests",
             uses: [
-                "Base", "Records", "Topology", "Dataflow", "Formats", "Models", "Connectors", "Engine", "Marketplace",
+                "Base", "Records", "Topology", "Dataflow", "Formats", "Models", "Connectors", "Engine",
+                "Marketplace",
             ],
             exclude: ["State/Fixtures", "Models"]),
         tests(
             "IntegrationTests",
             uses: [
-                "Base", "Records", "Topology", "Dataflow", "Connectors", "Http", "Security", "Outlets", "Engine", "Marketplace",
+                "Base", "Records", "Topology", "Dataflow", "Connectors", "Http", "Security", "Outlets",
+                "Engine", "Marketplace",
                 "millrace",
             ],
             exclude: ["Crash/topology.yaml"]

@@ -13,11 +13,12 @@ package final class Background: Sendable {
     nonisolated(unsafe) private var thread = pthread_t()
 
     package init(_ body: @escaping @Sendable () throws(Fault) -> Void) {
-        let box = Unmanaged.passRetained(Box { [state = Shared(self)] in
-            var fault: Fault?
-            do throws(Fault) { try body() } catch { fault = error }
-            state.value.finish(fault)
-        })
+        let box = Unmanaged.passRetained(
+            Box { [state = Shared(self)] in
+                var fault: Fault?
+                do throws(Fault) { try body() } catch { fault = error }
+                state.value.finish(fault)
+            })
         let code = pthread_create(
             &thread, nil,
             { context in

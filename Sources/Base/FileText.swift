@@ -7,7 +7,9 @@ package enum FileText {
     }
 
     package static func bytes(of path: String, bytesMax: Int) throws(Fault) -> [UInt8] {
-        guard let file = fopen(path, "rb") else { throw Fault(.user, "\(path): \(String(cString: strerror(errno)))") }
+        guard let file = fopen(path, "rb") else {
+            throw Fault(.user, "\(path): \(String(cString: strerror(errno)))")
+        }
         defer { fclose(file) }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 64 << 10)

@@ -42,8 +42,8 @@ package struct LimitHits: Sendable {
         }
     }
 
-    /// A line for each limit that was hit since its last one, at most one a minute. `now`: milliseconds of a clock that
-    /// does not go back; nil: all that is untold, whenever the last line was.
+    /// A line for each limit that was hit since its last one, at most one a minute. `now`: milliseconds of a
+    /// clock that does not go back; nil: all that is untold, whenever the last line was.
     package mutating func lines(now: Int64?) -> [String] {
         var lines: [String] = []
         for (place, _) in counts {
@@ -64,6 +64,7 @@ package struct LimitHits: Sendable {
         let many = isAtLeast ? "\(Limits.limitKeysCounted) keys or more" : "\(hits.keys.count) keys"
         let keys = hits.keys.isEmpty ? "" : hits.keys.count == 1 ? ", for one key" : ", for \(many)"
         let raised = entry.raisedBy.map { "; \($0) raises it" } ?? ""
-        return "'\(place.step)': limit \(place.limit.rawValue) was hit \(times)\(keys): \(entry.whenHit)\(raised)"
+        return
+            "'\(place.step)': limit \(place.limit.rawValue) was hit \(times)\(keys): \(entry.whenHit)\(raised)"
     }
 }

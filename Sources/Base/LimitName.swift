@@ -1,5 +1,5 @@
-/// A limit that records can hit while a topology runs, by the name that it has in `millrace_limit_hits_total`, in log
-/// lines and in summaries.
+/// A limit that records can hit while a topology runs, by the name that it has in
+/// `millrace_limit_hits_total`, in log lines and in summaries.
 package enum LimitName: String, CaseIterable, Sendable {
     case recordBytes = "record_bytes"
     case textBytes = "text_bytes"

@@ -54,22 +54,27 @@ extension Limits {
     package static let table: [LimitEntry] = atRecords + ofFiles + inside
 
     private static func entry(
-        _ constant: String, _ name: String, _ value: String, _ bounds: String, _ whenHit: String, _ told: LimitEntry.Told,
+        _ constant: String, _ name: String, _ value: String, _ bounds: String, _ whenHit: String,
+        _ told: LimitEntry.Told,
         _ raisedBy: String? = nil
     ) -> LimitEntry {
         LimitEntry(
-            constant: constant, name: name, value: value, bounds: bounds, whenHit: whenHit, told: told, raisedBy: raisedBy)
+            constant: constant, name: name, value: value, bounds: bounds, whenHit: whenHit, told: told,
+            raisedBy: raisedBy)
     }
 
     private static let atRecords: [LimitEntry] = [
         entry(
-            "recordBytesMax", "record_bytes", bytes(recordBytesMax), "a record, or a row that an operator takes in",
+            "recordBytesMax", "record_bytes", bytes(recordBytesMax),
+            "a record, or a row that an operator takes in",
             "it goes to the dead letters (`RecordTooLarge`)", .counted),
         entry(
-            "deadLetterBytesMax", "dead_letter_bytes", bytes(deadLetterBytesMax), "what a dead letter has of its record",
+            "deadLetterBytesMax", "dead_letter_bytes", bytes(deadLetterBytesMax),
+            "what a dead letter has of its record",
             "the rest is left out", .place("its size")),
         entry(
-            "explodedBytesMax", "exploded_bytes", bytes(explodedBytesMax), "the rows that `explode` makes of a record",
+            "explodedBytesMax", "exploded_bytes", bytes(explodedBytesMax),
+            "the rows that `explode` makes of a record",
             "it goes to the dead letters (`RecordTooLarge`)", .place("the dead letter")),
         entry(
             "textBytesMax", "text_bytes", bytes(textBytesMax), "a text",
@@ -97,13 +102,15 @@ extension Limits {
         entry(
             "lostKeysMax", "lost_keys", number(lostKeysMax),
             "keys of which a join or sequence knows that a row was refused",
-            "from then on it takes it for true of every key", .place("`PartnerUnknown` among the dead letters")),
+            "from then on it takes it for true of every key",
+            .place("`PartnerUnknown` among the dead letters")),
         entry(
             "sessionsPerTaskMax", "sessions", number(sessionsPerTaskMax), "open sessions of a step and task",
             "the record that would begin one goes to the dead letters (`TooManySessions`)", .counted,
             "window: { limit: { sessions: … } }"),
         entry(
-            "levelItemsDefault", "items", number(levelItemsDefault), "items of a key of `levels`, and suppressions",
+            "levelItemsDefault", "items", number(levelItemsDefault),
+            "items of a key of `levels`, and suppressions",
             "the row goes to the dead letters (`TooManyItems`), and the key comes down no more until the item would have "
                 + "expired; a suppression is refused in its row",
             .counted, "levels: { limit: { items: … } }"),
@@ -111,10 +118,12 @@ extension Limits {
             "levelItemBytesMax", "item_name_bytes", bytes(levelItemBytesMax), "an item's name",
             "the row goes to the dead letters (`NameTooLong`); a control is refused in its row", .counted),
         entry(
-            "levelItemsListed", "items_listed", number(levelItemsListed), "items that a row of `levels` lists",
+            "levelItemsListed", "items_listed", number(levelItemsListed),
+            "items that a row of `levels` lists",
             "`and 7 more` stands for the rest", .place("the row")),
         entry(
-            "fundLotsPerAccountMax", "fund_lots", number(fundLotsPerAccountMax), "parcels of money on an account",
+            "fundLotsPerAccountMax", "fund_lots", number(fundLotsPerAccountMax),
+            "parcels of money on an account",
             "parcels of one loan become one, whose path has a gap; of the oldest loan's, if there are none, the money is "
                 + "followed no more",
             .counted),
@@ -122,18 +131,23 @@ extension Limits {
             "fundPathBytesMax", "fund_path_bytes", bytes(fundPathBytesMax), "a parcel's path",
             "the middle of the path is left out (`...`)", .counted),
         entry(
-            "fundNameBytesMax", "fund_name_bytes", bytes(fundNameBytesMax), "the name of an account or a loan",
+            "fundNameBytesMax", "fund_name_bytes", bytes(fundNameBytesMax),
+            "the name of an account or a loan",
             "the transfer or disbursement goes to the dead letters (`NameTooLong`)", .counted),
         entry(
-            "fundHopsMax", "fund_hops", number(fundHopsMax), "`hops` of a fund flow", "the file is refused", .lint),
+            "fundHopsMax", "fund_hops", number(fundHopsMax), "`hops` of a fund flow", "the file is refused",
+            .lint),
         entry(
-            "tableVersionsMillisecondsDefault", "table_versions", "7d", "how far back a table's versions reach",
-            "a row that asks for a version that was dropped goes to the dead letters (`VersionForgotten`)", .counted,
+            "tableVersionsMillisecondsDefault", "table_versions", "7d",
+            "how far back a table's versions reach",
+            "a row that asks for a version that was dropped goes to the dead letters (`VersionForgotten`)",
+            .counted,
             "table: { versions: … }"),
         entry(
             "tableVersionsPerKeyMax", "table_versions_per_key", number(tableVersionsPerKeyMax),
             "versions of one key of a table",
-            "the oldest is dropped, and a row that asks for it goes to the dead letters (`VersionForgotten`)", .counted),
+            "the oldest is dropped, and a row that asks for it goes to the dead letters (`VersionForgotten`)",
+            .counted),
         entry(
             "recordAlertsRemembered", "record_alerts", number(recordAlertsRemembered),
             "alerts of a rule on records by which those of one key and instant get ids of their own",
@@ -147,16 +161,19 @@ extension Limits {
             "how long a record waits for an input of its task that has more to read",
             "it is taken before what that input brings, and alerts may differ from a replay's", .counted),
         entry(
-            "inputBytesMax", "input_bytes", bytes(inputBytesMax), "records of one task that wait for another input",
+            "inputBytesMax", "input_bytes", bytes(inputBytesMax),
+            "records of one task that wait for another input",
             "they are taken before what that input brings, and alerts may differ from a replay's", .counted),
         entry(
-            "redisRowsRemembered", "redis_rows", number(redisRowsRemembered), "keys of a table in Redis that a lane knows",
+            "redisRowsRemembered", "redis_rows", number(redisRowsRemembered),
+            "keys of a table in Redis that a lane knows",
             "all are asked for again", .nowhere),
         entry(
             "distinctExactOfStepMax", "distinct_exact_of_step", number(distinctExactOfStepMax),
             "values that the `distinct`s of a step may count exactly", "the file is refused", .lint),
         entry(
-            "distinctExactMax", "distinct_exact", number(distinctExactMax), "values that `distinct` counts exactly",
+            "distinctExactMax", "distinct_exact", number(distinctExactMax),
+            "values that `distinct` counts exactly",
             "the result is an estimate", .place("`lint`"), "distinct(x, exact: …)"),
     ]
 
@@ -177,7 +194,8 @@ extension Limits {
             "decimalScaleMax", "decimal_places", number(decimalScaleMax), "places of a decimal",
             "the file is refused", .lint),
         entry(
-            "panesPerWindowMax", "panes", number(panesPerWindowMax), "panes of a window: size / slide", "the file is refused",
+            "panesPerWindowMax", "panes", number(panesPerWindowMax), "panes of a window: size / slide",
+            "the file is refused",
             .lint),
         entry("topMax", "top_count", number(topMax), "`count` of `top`", "the file is refused", .lint),
         entry("levelsMax", "levels", number(levelsMax), "levels of a step", "the file is refused", .lint),
@@ -188,29 +206,36 @@ extension Limits {
             "diagnosticsMax", "mistakes", number(diagnosticsMax), "mistakes shown of a file",
             "the rest is shown later", .lint),
         entry(
-            "keysPerTaskDefault", "keys", number(keysPerTaskDefault), "keys that `lint` computes the state for",
+            "keysPerTaskDefault", "keys", number(keysPerTaskDefault),
+            "keys that `lint` computes the state for",
             "none is refused: it bounds nothing", .place("`lint`"), "keys: …"),
     ]
 
     private static let inside: [LimitEntry] = [
         entry(
-            "headerLinesMax", "header_lines", number(headerLinesMax), "lines among which `header: TEXT` looks for the header",
+            "headerLinesMax", "header_lines", number(headerLinesMax),
+            "lines among which `header: TEXT` looks for the header",
             "the file is refused", .place("the command")),
         entry(
             "csvRecordBytesHeld", "csv_record_bytes_held", bytes(csvRecordBytesHeld),
             "a CSV record of a file whose quoted field does not end",
-            "its quote is taken as never closed, and its line is refused by itself", .place("the dead letter")),
+            "its quote is taken as never closed, and its line is refused by itself", .place("the dead letter")
+        ),
         entry(
-            "recordHeadBytes", "record_head_bytes", bytes(recordHeadBytes), "key and headers of a record of ours",
+            "recordHeadBytes", "record_head_bytes", bytes(recordHeadBytes),
+            "key and headers of a record of ours",
             "it is room that the producer is given", .nowhere),
         entry(
-            "replayBufferBytes", "sort_memory", bytes(replayBufferBytes), "memory in which `replay` sorts its inputs",
+            "replayBufferBytes", "sort_memory", bytes(replayBufferBytes),
+            "memory in which `replay` sorts its inputs",
             "they are sorted on disk", .nowhere, "--sort-memory"),
         entry(
-            "latencyPathsListed", "paths_listed", number(latencyPathsListed), "paths to one rule that `lint` lists",
+            "latencyPathsListed", "paths_listed", number(latencyPathsListed),
+            "paths to one rule that `lint` lists",
             "of each source only the longest is listed", .place("`lint`")),
         entry(
-            "ruleSetBytesMax", "rule_set_bytes", bytes(ruleSetBytesMax), "a topology that is deployed while it runs",
+            "ruleSetBytesMax", "rule_set_bytes", bytes(ruleSetBytesMax),
+            "a topology that is deployed while it runs",
             "it is refused", .command),
         entry(
             "ruleSetsRemembered", "rule_sets_remembered", number(ruleSetsRemembered),
@@ -218,48 +243,61 @@ extension Limits {
             "every rule judges the task's keys once", .nowhere),
         entry(
             "modelBytesMax", "model_bytes", bytes(modelBytesMax), "a model's file", "it is refused", .command),
-        entry("modelDepthMax", "model_depth", number(modelDepthMax), "the nesting in it", "it is refused", .command),
         entry(
-            "modelFeaturesMax", "model_features", number(modelFeaturesMax), "a model's features", "it is refused",
+            "modelDepthMax", "model_depth", number(modelDepthMax), "the nesting in it", "it is refused",
             .command),
         entry(
-            "modelOutputsMax", "model_outputs", number(modelOutputsMax), "a model's outputs", "it is refused", .command),
+            "modelFeaturesMax", "model_features", number(modelFeaturesMax), "a model's features",
+            "it is refused",
+            .command),
         entry(
-            "modelTreeNodesMax", "model_tree_nodes", number(modelTreeNodesMax), "nodes of a tree", "it is refused",
+            "modelOutputsMax", "model_outputs", number(modelOutputsMax), "a model's outputs", "it is refused",
+            .command),
+        entry(
+            "modelTreeNodesMax", "model_tree_nodes", number(modelTreeNodesMax), "nodes of a tree",
+            "it is refused",
             .command),
         entry(
             "modelStepsMax", "model_steps", number(modelStepsMax), "steps of a sequence that a network takes",
             "it is refused", .command),
         entry(
-            "modelUnitsMax", "model_units", number(modelUnitsMax), "units of a network's layer", "it is refused",
+            "modelUnitsMax", "model_units", number(modelUnitsMax), "units of a network's layer",
+            "it is refused",
             .command),
         entry(
-            "sequenceValuesMax", "sequence_values", number(sequenceValuesMax), "values of a `sequence_of`: steps times fields",
+            "sequenceValuesMax", "sequence_values", number(sequenceValuesMax),
+            "values of a `sequence_of`: steps times fields",
             "the file is refused", .place("`lint`, at its place")),
         entry(
             "rowsPerBatchMax", "batch_rows", number(rowsPerBatchMax), "records taken at a time",
             "the rest is the next batch", .nowhere),
         entry(
-            "shapedBytesAtOnce", "shaped_bytes", bytes(shapedBytesAtOnce), "rows that are made of records at a time",
+            "shapedBytesAtOnce", "shaped_bytes", bytes(shapedBytesAtOnce),
+            "rows that are made of records at a time",
             "the rest is the next batch", .nowhere),
         entry(
-            "releasedBytesMax", "released_bytes", bytes(releasedBytesMax), "rows that an operator takes at a time",
+            "releasedBytesMax", "released_bytes", bytes(releasedBytesMax),
+            "rows that an operator takes at a time",
             "the rest comes after them", .nowhere),
         entry(
-            "pairsAtOnceMax", "pairs_at_once", number(pairsAtOnceMax), "rows that joins may make of what is taken at a time",
+            "pairsAtOnceMax", "pairs_at_once", number(pairsAtOnceMax),
+            "rows that joins may make of what is taken at a time",
             "fewer records are taken at a time", .nowhere),
         entry(
-            "outboxBytesMax", "outbox_bytes", bytes(outboxBytesMax), "outputs that wait for the end of a batch",
+            "outboxBytesMax", "outbox_bytes", bytes(outboxBytesMax),
+            "outputs that wait for the end of a batch",
             "they are handed on before", .nowhere),
         entry(
             "heldOutputBytesMax", "held_output_bytes", bytes(heldOutputBytesMax),
-            "outputs that wait for their commit, for sinks that get them after it", "the lane commits", .nowhere),
+            "outputs that wait for their commit, for sinks that get them after it", "the lane commits",
+            .nowhere),
         entry(
             "taskIdleMilliseconds", "task_idle", "100ms",
             "how long a record waits for an input of its task that was read to its end, and is not idle yet",
             "it is taken", .nowhere, "--max-task-idle"),
         entry(
-            "inputConfirmMilliseconds", "input_confirm", "20ms", "and for a round of fetches of those that are idle",
+            "inputConfirmMilliseconds", "input_confirm", "20ms",
+            "and for a round of fetches of those that are idle",
             "it is taken", .nowhere),
         entry(
             "inputFreshMilliseconds", "input_fresh", "1s", "age of a record for which that holds",
@@ -268,10 +306,12 @@ extension Limits {
             "inputSettleMilliseconds", "input_settle", "2s", "how long a record that is old waits for that",
             "it is taken", .nowhere),
         entry(
-            "limitKeysCounted", "limit_keys", number(limitKeysCounted), "keys told apart in a line about a limit",
+            "limitKeysCounted", "limit_keys", number(limitKeysCounted),
+            "keys told apart in a line about a limit",
             "it says `or more`", .nowhere),
         entry(
-            "workersPerStateFolderMax", "workers_per_folder", number(workersPerStateFolderMax), "workers that share a state folder",
+            "workersPerStateFolderMax", "workers_per_folder", number(workersPerStateFolderMax),
+            "workers that share a state folder",
             "the next one does not start", .command),
         entry(
             "heapBlockBytesMax", "heap_block_bytes", bytes(heapBlockBytesMax),
@@ -303,7 +343,8 @@ extension Limits {
     // MARK: Figures
 
     private static func bytes(_ count: Int) -> String {
-        for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] where count >= 1 << shift && count % (1 << shift) == 0 {
+        for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)]
+        where count >= 1 << shift && count % (1 << shift) == 0 {
             return "\(count >> shift) \(unit)"
         }
         return "\(count) bytes"

@@ -1,13 +1,13 @@
-/// Every bound of the program, in one place. What each bounds, what happens where it is hit and what raises it stands in
-/// `table`, for people.
+/// Every bound of the program, in one place. What each bounds, what happens where it is hit and what raises
+/// it stands in `table`, for people.
 package enum Limits {
     /// Rows in one batch: large enough that per-batch costs vanish, small enough that the columns of a
     /// batch stay in the second-level cache.
     package static let rowsPerBatchMax = 2048
     /// Bytes of one record's value; larger ones go to the dead-letter topic.
     package static let recordBytesMax = 1 << 20
-    /// Bytes of a CSV record of a file that are held while the end of a quoted field is looked for; behind them the
-    /// quote is taken as one that is never closed, and its line is refused by itself.
+    /// Bytes of a CSV record of a file that are held while the end of a quoted field is looked for; behind
+    /// them the quote is taken as one that is never closed, and its line is refused by itself.
     package static let csvRecordBytesHeld = 16 << 20
     /// Bytes of the rows that one record may make.
     package static let explodedBytesMax = 64 << 20
@@ -19,8 +19,9 @@ package enum Limits {
     package static let recordHeadBytes = 64 << 10
     /// Bytes of one text value.
     package static let textBytesMax = 64 << 10
-    /// Bytes that the panes of one window step and task may take for records that are further ahead of the watermark
-    /// than any source's own: those of a union's faster input, or of a partition that is read before others.
+    /// Bytes that the panes of one window step and task may take for records that are further ahead of the
+    /// watermark than any source's own: those of a union's faster input, or of a partition that is read
+    /// before others.
     package static let aheadBytesMax = 1 << 30
     /// Columns of one record after derivation.
     package static let columnsMax = 256
@@ -28,11 +29,11 @@ package enum Limits {
     package static let decimalScaleMax = 9
     /// Panes that one window may be cut into (size / slide).
     package static let panesPerWindowMax = 100_000
-    /// Different values in a key's panes that `distinct` counts exactly, unless the topology says otherwise; beyond them it
-    /// turns to HyperLogLog.
+    /// Different values in a key's panes that `distinct` counts exactly, unless the topology says otherwise;
+    /// beyond them it turns to HyperLogLog.
     package static let distinctExactMax = 1000
-    /// The most that the `distinct`s of one step may count exactly together: with more, what changed of a key would be too
-    /// much for one record of a changelog.
+    /// The most that the `distinct`s of one step may count exactly together: with more, what changed of a key
+    /// would be too much for one record of a changelog.
     package static let distinctExactOfStepMax = 100_000
     /// Nesting of an expression, of YAML and of a JSON path.
     package static let expressionDepthMax = 64
@@ -44,8 +45,8 @@ package enum Limits {
     package static let nodesMax = 1000
     /// Paths from sources to one rule that are listed one by one.
     package static let latencyPathsListed = 64
-    /// How far ahead of the clock an event may claim to be, unless the source says otherwise: what Kerberos allows between two
-    /// machines' clocks (RFC 4120).
+    /// How far ahead of the clock an event may claim to be, unless the source says otherwise: what Kerberos
+    /// allows between two machines' clocks (RFC 4120).
     package static let aheadMillisecondsDefault: Int64 = 300_000
     /// For how long versions of a table can be asked for, unless the table says otherwise.
     package static let tableVersionsMillisecondsDefault: Int64 = 7 * 86_400_000
@@ -55,14 +56,15 @@ package enum Limits {
     package static let redisRowsRemembered = 1_000_000
     /// Keys of one task and step that a state bound is computed for, unless the topology says otherwise.
     package static let keysPerTaskDefault = 1_000_000
-    /// Memory in which replay puts inputs into the order of event time, unless `--sort-memory` says otherwise.
+    /// Memory in which replay puts inputs into the order of event time, unless `--sort-memory` says
+    /// otherwise.
     package static let replayBufferBytes = 256 << 20
     /// Bytes of a refused record that its dead letter carries.
     package static let deadLetterBytesMax = 900 << 10
     /// Event times per key for which alerts on records are remembered before old ones are dropped.
     package static let recordAlertsRemembered = 10_000
-    /// Of the heap: larger blocks are the kernel's as soon as they are freed, as is free memory at the end beyond
-    /// `heapFreeBytesMax`; it grows by `heapGrowthBytes`.
+    /// Of the heap: larger blocks are the kernel's as soon as they are freed, as is free memory at the end
+    /// beyond `heapFreeBytesMax`; it grows by `heapGrowthBytes`.
     package static let heapBlockBytesMax = 32 << 20
     package static let heapFreeBytesMax = 1 << 30
     package static let heapGrowthBytes = 64 << 20
@@ -78,27 +80,28 @@ package enum Limits {
     /// Parcels of money that one account tells apart while a loan's money is followed, and hops at most.
     package static let fundLotsPerAccountMax = 512
     package static let fundHopsMax = 32
-    /// Bytes of the path of one parcel, and of the name of an account or a loan. An account's state is then below
-    /// 750 KiB, which a changelog takes as one record.
+    /// Bytes of the path of one parcel, and of the name of an account or a loan. An account's state is then
+    /// below 750 KiB, which a changelog takes as one record.
     package static let fundPathBytesMax = 1024
     package static let fundNameBytesMax = 256
     /// Shops of a generated library month, and its orders: they are held in memory until they are sorted.
     package static let libraryMerchantsMax = 20_000
     package static let libraryOrdersMax = 5_000_000
-    /// Of the rows of one task that wait in a join or a sequence for others, and again of those that wait there, or in
-    /// another operator, until event time has passed them, unless the step says otherwise.
+    /// Of the rows of one task that wait in a join or a sequence for others, and again of those that wait
+    /// there, or in another operator, until event time has passed them, unless the step says otherwise.
     package static let stepMemoryBytes = 1 << 30
     /// Rows of one key that wait on one side, unless the step says otherwise: as many as there is memory for.
     package static let rowsPerKeyDefault = Int.max
     /// Bytes of rows that come out of such a buffer at a time.
     package static let releasedBytesMax = 16 << 20
-    /// Rows that joins may make of the rows of a batch that are taken at once, and bytes of outputs that wait for the end of
-    /// a batch.
+    /// Rows that joins may make of the rows of a batch that are taken at once, and bytes of outputs that wait
+    /// for the end of a batch.
     package static let pairsAtOnceMax = 1 << 20
     package static let outboxBytesMax = 64 << 20
     /// Bytes of outputs that a lane holds for sinks that get them after the commit; with more, it commits.
     package static let heldOutputBytesMax = 64 << 20
-    /// Keys of which a join or a sequence remembers that a record was refused; beyond them it is true of every key.
+    /// Keys of which a join or a sequence remembers that a record was refused; beyond them it is true of
+    /// every key.
     package static let lostKeysMax = 100_000
     /// Keys that are told apart where it is said how many a limit was hit for.
     package static let limitKeysCounted = 1000
@@ -106,8 +109,9 @@ package enum Limits {
     package static let topMax = 1000
     /// Sessions of one task and step that are open at a time.
     package static let sessionsPerTaskMax = 1_000_000
-    /// Items of one key that graded response counts, and items that it does not count since they are suppressed, unless
-    /// the step says otherwise; and what it may say, so that a key's state fits into a record.
+    /// Items of one key that graded response counts, and items that it does not count since they are
+    /// suppressed, unless the step says otherwise; and what it may say, so that a key's state fits into a
+    /// record.
     package static let levelItemsDefault = 256
     package static let levelItemsMax = 1024
     /// Bytes of an item's name.
@@ -117,9 +121,11 @@ package enum Limits {
     package static let levelItemsListed = 64
     /// Bytes of a topology's text that is deployed while it runs.
     package static let ruleSetBytesMax = 900 << 10
-    /// Epochs of rules by which a task that was away may have been judged last, for which it is known which rules changed.
+    /// Epochs of rules by which a task that was away may have been judged last, for which it is known which
+    /// rules changed.
     package static let ruleSetsRemembered = 20
-    /// Bytes of a model's file, the nesting in it, the features and outputs of a model, and the nodes of a tree.
+    /// Bytes of a model's file, the nesting in it, the features and outputs of a model, and the nodes of a
+    /// tree.
     package static let modelBytesMax = 512 << 20
     package static let modelDepthMax = 64
     package static let modelFeaturesMax = 2047
@@ -136,8 +142,8 @@ package enum Limits {
     package static let inputConfirmMilliseconds: Int64 = 20
     /// How long it waits for one that has more to read.
     package static let inputBehindMilliseconds: Int64 = 30_000
-    /// A record that was appended so long ago has been waiting anyway, and waits for inputs that were just read to their
-    /// ends as long as for idle ones, at most so long.
+    /// A record that was appended so long ago has been waiting anyway, and waits for inputs that were just
+    /// read to their ends as long as for idle ones, at most so long.
     package static let inputFreshMilliseconds: Int64 = 1000
     package static let inputSettleMilliseconds: Int64 = 2000
     /// Values of records of one task that wait for others.

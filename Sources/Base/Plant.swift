@@ -22,10 +22,13 @@ package enum Plant {
     }
 
     #if DEBUG
-        private static let mistake = getenv("MILLRACE_PLANT").flatMap { Mistake(rawValue: String(cString: $0)) }
+        private static let mistake = getenv("MILLRACE_PLANT").flatMap {
+            Mistake(rawValue: String(cString: $0))
+        }
         private static let kill: (point: Point, pass: Int)? = getenv("MILLRACE_KILL_AT").flatMap { text in
             let parts = String(cString: text).split(separator: ":")
-            guard parts.count == 2, let point = Point(rawValue: String(parts[0])), let pass = Int(parts[1]) else { return nil }
+            guard parts.count == 2, let point = Point(rawValue: String(parts[0])), let pass = Int(parts[1])
+            else { return nil }
             return (point, pass)
         }
         private static let passes = Passes()

@@ -14,7 +14,7 @@ package func require(
 @inlinable @inline(__always)
 package func verify(_ condition: @autoclosure () -> Bool, _ message: @autoclosure () -> String) {
     #if VERIFY
-    require(condition(), message())
+        require(condition(), message())
     #endif
 }
 

@@ -1,5 +1,5 @@
-/// What a row that an operator keeps counts for beside its bytes and its key's: about what stands around them. Part of
-/// what a limit means, so the same in every run.
+/// What a row that an operator keeps counts for beside its bytes and its key's: about what stands around
+/// them. Part of what a limit means, so the same in every run.
 package enum RowCost {
     /// Of one that waits for a partner.
     package static let waiting = 96

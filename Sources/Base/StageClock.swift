@@ -1,5 +1,6 @@
-/// Where the time of one thread goes. Whoever ends a stage says so, and what has passed since the last word is that
-/// stage's: nothing is counted twice, and nothing is left out. Read once in a batch or a stretch of rows, not in a row.
+/// Where the time of one thread goes. Whoever ends a stage says so, and what has passed since the last word
+/// is that stage's: nothing is counted twice, and nothing is left out. Read once in a batch or a stretch of
+/// rows, not in a row.
 package final class StageClock {
     package enum Stage: Int, CaseIterable, Sendable {
         /// Waiting for records and taking them over from the client.

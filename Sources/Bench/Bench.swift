@@ -15,7 +15,9 @@ package struct BenchReport: Sendable {
 
     package init(_ name: String) { self.name = name }
 
-    package mutating func add(_ name: String, _ number: Double, _ unit: String) { rows.append((name, .number(number, unit: unit))) }
+    package mutating func add(_ name: String, _ number: Double, _ unit: String) {
+        rows.append((name, .number(number, unit: unit)))
+    }
     package mutating func add(_ name: String, _ text: String) { rows.append((name, .text(text))) }
 
     package var text: String {

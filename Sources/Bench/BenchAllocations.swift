@@ -27,7 +27,9 @@ package enum BenchAllocations {
             sinks:
               alerts: { kafka: { topic: alerts } }
             """
-        guard let spec = TopologyReader.read(text, file: "bench").spec else { throw Fault(.defect, "bench topology") }
+        guard let spec = TopologyReader.read(text, file: "bench").spec else {
+            throw Fault(.defect, "bench topology")
+        }
         let (pipeline, _) = try Planner(spec).pipeline(Pipeline.Options(clock: nil))
         let task = pipeline.makeTask(partition: 0)
         var outbox = Outbox()
@@ -55,7 +57,8 @@ package enum BenchAllocations {
             }
             bytes.reserve(64)
             let before = counter()
-            pipeline.process(RawRecords(at: storage, from: 0, count: rows), source: 0, task: task, outbox: &outbox)
+            pipeline.process(
+                RawRecords(at: storage, from: 0, count: rows), source: 0, task: task, outbox: &outbox)
             if done > records / 3 {
                 counted += counter() - before
                 measured += rows
@@ -63,9 +66,14 @@ package enum BenchAllocations {
             done += rows
         }
         guard pipeline.counters.records == Int64(done), pipeline.counters.deadTotal == 0, paid > 0 else {
-            throw Fault(.defect, "bench allocations: \(pipeline.counters.records) of \(done) records, \(pipeline.counters.deadTotal) dead")
+            throw Fault(
+                .defect,
+                "bench allocations: \(pipeline.counters.records) of \(done) records, \(pipeline.counters.deadTotal) dead"
+            )
         }
-        var report = BenchReport("allocations: \(measured) records after a warm-up, 1000 merchants, two windows, a rule, batches of \(rows)")
+        var report = BenchReport(
+            "allocations: \(measured) records after a warm-up, 1000 merchants, two windows, a rule, batches of \(rows)"
+        )
         report.add("allocations per record", Double(counted) / Double(measured), "")
         report.add("allocations per batch", Double(counted) / Double(measured / rows), "")
         report.add("checked", "\(done) records went through, none was refused")
@@ -83,10 +91,14 @@ package enum BenchAllocations {
         let count = readlink("/proc/self/exe", &path, path.count - 1)
         guard count > 0 else { throw Fault(.external, "bench allocations: /proc is not there") }
         let program = String(decoding: path[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let folder = program.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        let folder = program.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
+            separator: "/")
         let library = folder + "/libAllocationCount.so"
         guard access(library, R_OK) == 0 else {
-            throw Fault(.user, "bench allocations needs \(library); make it with: swift build -c release --product AllocationCount")
+            throw Fault(
+                .user,
+                "bench allocations needs \(library); make it with: swift build -c release --product AllocationCount"
+            )
         }
         setenv("LD_PRELOAD", library, 1)
         var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) }

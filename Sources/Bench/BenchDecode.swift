@@ -43,16 +43,22 @@ package enum BenchDecode {
             storage.values[row] = UnsafePointer(bytes.base + span.offset)
             storage.valueCounts[row] = Int32(span.count)
         }
-        guard let spec = TopologyReader.read(topology, file: "bench").spec else { throw Fault(.defect, "bench topology") }
+        guard let spec = TopologyReader.read(topology, file: "bench").spec else {
+            throw Fault(.defect, "bench topology")
+        }
         let decoder = JsonDecoder(try Planner(spec).wireColumns(of: spec.sources[0]))
         let batch = Batch(schema: Schema(spec.sources[0].wire.map(\.field)))
-        guard let amount = spec.sources[0].schema.index(of: "amount") else { throw Fault(.defect, "bench topology") }
+        guard let amount = spec.sources[0].schema.index(of: "amount") else {
+            throw Fault(.defect, "bench topology")
+        }
         var sum: Int64 = 0
         func pass(_ body: (RawRecords) -> Void) -> Double {
             let begin = BenchClock.cpuNanoseconds()
             for _ in 0..<rounds {
                 for half in 0..<2 {
-                    body(RawRecords(at: storage, from: half * Limits.rowsPerBatchMax, count: Limits.rowsPerBatchMax))
+                    body(
+                        RawRecords(
+                            at: storage, from: half * Limits.rowsPerBatchMax, count: Limits.rowsPerBatchMax))
                 }
             }
             return Double(BenchClock.cpuNanoseconds() - begin) / Double(rounds * block)
@@ -65,14 +71,18 @@ package enum BenchDecode {
             whole.append(
                 pass { raw in
                     decoder.decode(raw, into: batch)
-                    for row in 0..<batch.count where batch.status[row] == 0 { sum += batch.columns[amount].values[row] }
+                    for row in 0..<batch.count where batch.status[row] == 0 {
+                        sum += batch.columns[amount].values[row]
+                    }
                 })
             guard sum == cents * Int64(rounds) else {
-                throw Fault(.defect, "bench decode: the amounts add up to \(sum), not \(cents * Int64(rounds))")
+                throw Fault(
+                    .defect, "bench decode: the amounts add up to \(sum), not \(cents * Int64(rounds))")
             }
         }
         let length = spans.reduce(0) { $0 + $1.count } / block
-        var report = BenchReport("decode: \(rounds * block) orders of \(length) bytes into 6 columns, one core")
+        var report = BenchReport(
+            "decode: \(rounds * block) orders of \(length) bytes into 6 columns, one core")
         report.add("records per second", 1e9 / median(whole), "records/s")
         report.add("nanoseconds per record", median(whole), "ns")
         report.add("locating alone", median(locate), "ns (simdjson finds the members; nothing is typed)")

@@ -62,13 +62,14 @@ struct BenchDrain {
             clock?.stop()
         }
         guard decoded == records - answer.dead else {
-            throw Fault(.defect, "\(shape.name): the bare loop decoded \(decoded) of \(records - answer.dead)")
+            throw Fault(
+                .defect, "\(shape.name): the bare loop decoded \(decoded) of \(records - answer.dead)")
         }
         return clock?.speed(of: records - first) ?? Speed(recordsPerSecond: 0, cpuNanoseconds: 0)
     }
 
-    /// Until all is committed. Throws a defect if alerts, dead letters and late records, counted and published, are not
-    /// those of the answer.
+    /// Until all is committed. Throws a defect if alerts, dead letters and late records, counted and
+    /// published, are not those of the answer.
     func engine(as name: String, profile: BenchProfile.Measure? = nil) throws(Fault) -> Speed {
         let spec = try shape.spec(name, topic: topic, limits: answer.limits)
         let topics = Worker.topics(of: spec, group: name, partitions: shape.input.partitions)
@@ -113,8 +114,8 @@ struct BenchDrain {
         }
     }
 
-    /// A transaction counts as committed before its coordinator has told every partition: readers see the last
-    /// results a little later.
+    /// A transaction counts as committed before its coordinator has told every partition: readers see the
+    /// last results a little later.
     private func checkPublished(_ name: String) throws(Fault) {
         let deadline = monotonicNanoseconds() + 10_000_000_000
         while true {

@@ -2,8 +2,8 @@ import Base
 import Connectors
 import Engine
 
-/// A full topic drained by one lane of the engine (decode, filter, 5-minute windows by 10 s, rule, commits) and by a
-/// bare librdkafka loop that decodes the same fields, in turn.
+/// A full topic drained by one lane of the engine (decode, filter, 5-minute windows by 10 s, rule, commits)
+/// and by a bare librdkafka loop that decodes the same fields, in turn.
 package enum BenchKafka {
     private static let rounds = 3
 
@@ -20,7 +20,8 @@ package enum BenchKafka {
         for round in 0..<rounds {
             for (index, mode) in Mode.allCases.enumerated() {
                 let drain = BenchDrain(
-                    settings: settings, admin: admin, shape: mode.shape, answer: answer, topic: topic, records: records)
+                    settings: settings, admin: admin, shape: mode.shape, answer: answer, topic: topic,
+                    records: records)
                 if index == 0 { bare.append(try drain.bare()) }
                 engines[index].append(try drain.engine(as: "\(topic)-\(round)-\(index)"))
             }
@@ -31,16 +32,20 @@ package enum BenchKafka {
             "kafka: \(records) records of \(bytes) bytes, \(input.codec), \(input.partitions) partitions, "
                 + "\(input.keys) merchants, one lane")
         report.add("bare loop records per second", bareRate, "records/s (librdkafka and the same decoding)")
-        for mode in Mode.allCases { report.add("\(mode.rawValue) records per second", rate(mode), "records/s") }
+        for mode in Mode.allCases {
+            report.add("\(mode.rawValue) records per second", rate(mode), "records/s")
+        }
         report.add("ratio", rate(.exactlyOnce) / bareRate, "exactly once / bare loop")
         report.add("ratio in memory", rate(.memory) / bareRate, "without changelog / bare loop")
-        report.add("ratio of guarantees", rate(.exactlyOnce) / rate(.atLeastOnce), "exactly once / at least once")
+        report.add(
+            "ratio of guarantees", rate(.exactlyOnce) / rate(.atLeastOnce), "exactly once / at least once")
         report.add(
             "exactly-once CPU per record", median(engines[Mode.exactlyOnce.index].map(\.cpuNanoseconds)),
             "ns, all threads")
         report.add("bare loop CPU per record", median(bare.map(\.cpuNanoseconds)), "ns, all threads")
         report.add(
-            "checked", "\(answer.alerts) alerts in each of \(rounds * engines.count) runs, as the plain loop finds")
+            "checked",
+            "\(answer.alerts) alerts in each of \(rounds * engines.count) runs, as the plain loop finds")
         return report
     }
 

@@ -4,8 +4,8 @@ import Engine
 import Records
 import Topology
 
-/// From the moment that a record was due to be sent to the moment that its alert is read: a record that is sent late
-/// because the sender was held up counts from when it was due.
+/// From the moment that a record was due to be sent to the moment that its alert is read: a record that is
+/// sent late because the sender was held up counts from when it was due.
 package enum BenchLatency {
     /// At one rate.
     package static func run(
@@ -33,7 +33,8 @@ package enum BenchLatency {
         let sustainable = try findSustainable(rig, &report)
         report.add("sustainable rate", Double(sustainable), "records/s, the sender on the same cores")
         for share in shares {
-            let run = try rig.measure(LatencyLoad(rate: max(100, sustainable * share / 100), seconds: seconds))
+            let run = try rig.measure(
+                LatencyLoad(rate: max(100, sustainable * share / 100), seconds: seconds))
             add(run, to: &report, prefix: "share \(share) ")
         }
         return report
@@ -44,14 +45,16 @@ package enum BenchLatency {
     private static let confirmSeconds = 30
     private static let acceptedP99 = 0.5
 
-    /// Catching up a backlog, while it is still being sent, bounds the rate; then some steps by halves between a fifth
-    /// of that and all of it.
+    /// Catching up a backlog, while it is still being sent, bounds the rate; then some steps by halves
+    /// between a fifth of that and all of it.
     private static func findSustainable(_ rig: LatencyRig, _ report: inout BenchReport) throws(Fault) -> Int {
         // Twice: clients, topics and code are cold the first time.
         _ = try rig.measure(LatencyLoad(flatOut: 300_000))
         let flat = try rig.measure(LatencyLoad(flatOut: 2_000_000))
         let bound = Double(flat.sent) / max(flat.allSeconds, 0.001)
-        report.add("sender flat out", Double(flat.sent) / max(flat.sendSeconds, 0.001), "records/s, the engine reading")
+        report.add(
+            "sender flat out", Double(flat.sent) / max(flat.sendSeconds, 0.001),
+            "records/s, the engine reading")
         report.add("engine and sender flat out", bound, "records/s, until the last alert was read")
         func keepsUp(_ rate: Int, seconds: Int) throws(Fault) -> Bool {
             let run = try rig.measure(LatencyLoad(rate: rate, seconds: seconds))
@@ -76,7 +79,8 @@ package enum BenchLatency {
             best = best * 85 / 100 / 1000 * 1000
         }
         throw Fault(
-            .external, "bench latency: no rate was found that keeps within \(acceptedP99) s for \(confirmSeconds) s")
+            .external,
+            "bench latency: no rate was found that keeps within \(acceptedP99) s for \(confirmSeconds) s")
     }
 
     private static func add(_ run: LatencyRun, to report: inout BenchReport, prefix: String) {
@@ -86,7 +90,8 @@ package enum BenchLatency {
         report.add("\(prefix)p999", run.latency.quantile(0.999) * 1000, "ms")
         report.add("\(prefix)max", run.latency.greatest * 1000, "ms")
         report.add("\(prefix)alerts", Double(run.latency.count), "measured")
-        report.add("\(prefix)sender behind", Double(run.behindMilliseconds), "ms at most, in the figures above")
+        report.add(
+            "\(prefix)sender behind", Double(run.behindMilliseconds), "ms at most, in the figures above")
         for (index, spell) in run.spells.enumerated() { report.add("\(prefix)stall \(index + 1)", spell) }
         report.add("\(prefix)checked", "\(run.seen) alerts for \(run.marked) marked orders")
     }

@@ -7,8 +7,8 @@ import Marketplace
 import Records
 import Topology
 
-/// The rule library over a generated month: for every rule what was planted and found, missed, and raised though
-/// nothing was planted; and what the topologies cost.
+/// The rule library over a generated month: for every rule what was planted and found, missed, and raised
+/// though nothing was planted; and what the topologies cost.
 package enum BenchLibrary {
     /// Found, missed and false of one rule.
     package struct Score: Sendable {
@@ -42,8 +42,8 @@ package enum BenchLibrary {
     /// An alert belongs to a label up to a day after it.
     static let slack: Int64 = 86_400_000
 
-    /// `folder` has the files of a month, named after the topics, and `labels.jsonl`; nil: one is generated and
-    /// removed again. `topologies` has a folder for each topology. Only those that have labels are run.
+    /// `folder` has the files of a month, named after the topics, and `labels.jsonl`; nil: one is generated
+    /// and removed again. `topologies` has a folder for each topology. Only those that have labels are run.
     package static func run(
         folder: String?, generating options: LibraryOptions, topologies: String
     ) throws(Fault) -> (report: BenchReport, scores: [Score]) {
@@ -55,7 +55,9 @@ package enum BenchLibrary {
         return try run(folder: folder, topologies: topologies)
     }
 
-    private static func run(folder: String, topologies: String) throws(Fault) -> (report: BenchReport, scores: [Score]) {
+    private static func run(folder: String, topologies: String) throws(Fault) -> (
+        report: BenchReport, scores: [Score]
+    ) {
         let labels = try readLabels(folder + "/labels.jsonl")
         var scores: [Score] = []
         var report = BenchReport("library: found, missed and false over a generated month")
@@ -72,7 +74,8 @@ package enum BenchLibrary {
             let spec = try TopologyFile.read(path, parameters: [:]) { mistakes.append($0.description) }
             guard let spec else { throw Fault(.user, mistakes.joined(separator: "\n")) }
             let result = try replay(spec, folder)
-            let own = score(name, spec.rules.map(\.name), labels.filter { $0.topology == name }, result.alerts)
+            let own = score(
+                name, spec.rules.map(\.name), labels.filter { $0.topology == name }, result.alerts)
             scores += own
             let planted = own.reduce(0) { $0 + $1.planted }
             let found = own.reduce(0) { $0 + $1.found }
@@ -82,7 +85,9 @@ package enum BenchLibrary {
                     + "\(own.reduce(0) { $0 + $1.nearMisses }) near misses and ordinary traffic")
             report.add("\(name), records", Double(result.records), "records")
             report.add("\(name), records per second", Double(result.records) / result.seconds, "records/s")
-            report.add("\(name), CPU per record", result.cpuSeconds * 1e6 / Double(result.records), "us, reading and decoding too")
+            report.add(
+                "\(name), CPU per record", result.cpuSeconds * 1e6 / Double(result.records),
+                "us, reading and decoding too")
             report.add(
                 "\(name), state", Double(result.stateBytes) / Double(max(1, result.keys)),
                 "bytes a key when there were most, \(result.keys) in all")
@@ -92,7 +97,9 @@ package enum BenchLibrary {
 
     /// A table for people, a line for each rule.
     package static func table(_ scores: [Score]) -> String {
-        var lines = ["topology               rule                   planted  found  missed  false  near misses"]
+        var lines = [
+            "topology               rule                   planted  found  missed  false  near misses"
+        ]
         func padded(_ text: String, _ width: Int) -> String {
             text + String(repeating: " ", count: max(1, width - text.count))
         }
@@ -142,8 +149,11 @@ package enum BenchLibrary {
         let summary = try replay.run(
             output: { outbox throws(Fault) in
                 for record in outbox.records {
-                    guard case .sink(let sink) = record.destination, alertSinks.contains(sink) else { continue }
-                    guard let value = outbox.value(of: record), let alert = alert(value), seen.insert(alert.id).inserted
+                    guard case .sink(let sink) = record.destination, alertSinks.contains(sink) else {
+                        continue
+                    }
+                    guard let value = outbox.value(of: record), let alert = alert(value),
+                        seen.insert(alert.id).inserted
                     else { continue }
                     result.alerts.append(alert)
                 }
@@ -154,12 +164,15 @@ package enum BenchLibrary {
         // An input that ends looks like a silence.
         result.alerts.removeAll { $0.time > summary.lastEventTime }
         (result.stateBytes, result.keys) = (summary.stateBytes, summary.keysMost)
-        guard summary.dead == 0 else { throw Fault(.defect, "\(spec.name): \(summary.dead) dead letters in a month without bad records") }
+        guard summary.dead == 0 else {
+            throw Fault(.defect, "\(spec.name): \(summary.dead) dead letters in a month without bad records")
+        }
         return result
     }
 
     private static func alert(_ value: UnsafeBufferPointer<UInt8>) -> Alert? {
-        guard let node = YamlText.read(String(decoding: value, as: UTF8.self)), node.text("state") == "raised",
+        guard let node = YamlText.read(String(decoding: value, as: UTF8.self)),
+            node.text("state") == "raised",
             let id = node.text("alert_id"), let rule = node.text("rule"), let key = node.text("customer"),
             let time = node.text("event_time").flatMap({ CivilTime.parse($0)?.milliseconds })
         else { return nil }
@@ -168,20 +181,23 @@ package enum BenchLibrary {
 
     private static func readLabels(_ path: String) throws(Fault) -> [Label] {
         try FileText.read(path).split(separator: "\n").compactMap { line in
-            guard let node = YamlText.read(String(line)), let topology = node.text("topology"), let rule = node.text("rule"),
+            guard let node = YamlText.read(String(line)), let topology = node.text("topology"),
+                let rule = node.text("rule"),
                 let key = node.text("key"), let kind = node.text("kind"),
                 let from = node.text("from").flatMap({ CivilTime.parse($0)?.milliseconds }),
                 let to = node.text("to").flatMap({ CivilTime.parse($0)?.milliseconds })
             else { return nil }
-            return Label(topology: topology, rule: rule, key: key, isNearMiss: kind == "near-miss", from: from, to: to)
+            return Label(
+                topology: topology, rule: rule, key: key, isNearMiss: kind == "near-miss", from: from, to: to)
         }
     }
 
     // MARK: Scoring
 
-    /// Of each rule: a planted case is found if it has an alert in its time; an alert in the time of no planted case
-    /// is false.
-    static func score(_ topology: String, _ rules: [String], _ labels: [Label], _ alerts: [Alert]) -> [Score] {
+    /// Of each rule: a planted case is found if it has an alert in its time; an alert in the time of no
+    /// planted case is false.
+    static func score(_ topology: String, _ rules: [String], _ labels: [Label], _ alerts: [Alert]) -> [Score]
+    {
         var names = rules
         for label in labels where !names.contains(label.rule) { names.append(label.rule) }
         return names.map { rule in

@@ -5,12 +5,15 @@ import Operators
 import Records
 import Topology
 
-/// The operators alone: a 5-minute window, sum, count, min and max by key, closed at every slide, with a rule.
+/// The operators alone: a 5-minute window, sum, count, min and max by key, closed at every slide, with a
+/// rule.
 package enum BenchOperators {
     /// - Parameters:
     ///   - keys: merchants.
     ///   - slideSeconds: of the 300-second window.
-    package static func run(records: Int = 4_000_000, keys: Int = 10_000, slideSeconds: Int = 10) throws(Fault) -> BenchReport {
+    package static func run(records: Int = 4_000_000, keys: Int = 10_000, slideSeconds: Int = 10)
+        throws(Fault) -> BenchReport
+    {
         // An hour of event time, whatever the count.
         let perSecond = max(1, Int64(records) / 3600)
         // Turnover of 5 minutes is about normal: four standard deviations above its mean is rare and occurs.
@@ -19,7 +22,8 @@ package enum BenchOperators {
         let columns = Columns(records: records, keys: keys, perSecond: perSecond)
         let spec = try spec(slideSeconds: slideSeconds, limit: limit)
         let decoder = ColumnDecoder(columns)
-        let engine = Pipeline(spec, decoders: [decoder], zones: ZoneTables([:]), options: Pipeline.Options(clock: nil))
+        let engine = Pipeline(
+            spec, decoders: [decoder], zones: ZoneTables([:]), options: Pipeline.Options(clock: nil))
         let task = engine.makeTask(partition: 0)
         var outbox = Outbox()
         let storage = RawRecordStorage(capacity: Limits.rowsPerBatchMax)
@@ -28,19 +32,26 @@ package enum BenchOperators {
         while done < records {
             let count = min(Limits.rowsPerBatchMax, records - done)
             for row in 0..<count { storage.offsets[row] = Int64(done + row) }
-            engine.process(RawRecords(at: storage, from: 0, count: count), source: 0, task: task, outbox: &outbox)
+            engine.process(
+                RawRecords(at: storage, from: 0, count: count), source: 0, task: task, outbox: &outbox)
             outbox.removeAll()
             done += count
         }
         let engineSeconds = Double(monotonicNanoseconds() - begin) / 1e9
         let plain = PlainWindows.run(columns, keys: keys, slide: Int64(slideSeconds) * 1000, limit: limit)
         guard engine.counters.alerts == Int64(plain.edges), plain.edges > 0 else {
-            throw Fault(.defect, "bench operators: \(engine.counters.alerts) alerts, the plain loop finds \(plain.edges)")
+            throw Fault(
+                .defect,
+                "bench operators: \(engine.counters.alerts) alerts, the plain loop finds \(plain.edges)")
         }
-        var report = BenchReport("operators: \(records) records, \(keys) keys, 5 min / \(slideSeconds) s, sum count min max, rule at close")
+        var report = BenchReport(
+            "operators: \(records) records, \(keys) keys, 5 min / \(slideSeconds) s, sum count min max, rule at close"
+        )
         report.add("records per second", Double(records) / engineSeconds, "records/s on one core")
         report.add("nanoseconds per record", engineSeconds * 1e9 / Double(records), "ns")
-        report.add("plain loop records per second", Double(records) / plain.seconds, "records/s (keys are array indices, no text, no rules)")
+        report.add(
+            "plain loop records per second", Double(records) / plain.seconds,
+            "records/s (keys are array indices, no text, no rules)")
         report.add("ratio", plain.seconds / engineSeconds, "engine / plain loop")
         report.add("state bytes per key", Double(task.memoryBytes) / Double(keys), "B")
         report.add("checked", "\(plain.edges) alerts, the same as the plain loop finds")
@@ -123,7 +134,8 @@ package enum BenchOperators {
                 columns.cents.withUnsafeBufferPointer { cents in
                     columns.times.withUnsafeBufferPointer { time in
                         for row in 0..<raw.count {
-                            keys.values[row] = batch.arena.append(names + Int(merchants[first + row]) * 8, 7).packed
+                            keys.values[row] =
+                                batch.arena.append(names + Int(merchants[first + row]) * 8, 7).packed
                             keys.valid[row] = 1
                             amounts.values[row] = cents[first + row]
                             amounts.valid[row] = 1
@@ -142,7 +154,9 @@ package enum BenchOperators {
 
 /// The same windows by the plainest loop: a pane ring by array index, every window summed anew at its close.
 enum PlainWindows {
-    static func run(_ columns: BenchOperators.Columns, keys: Int, slide: Int64, limit: Int64) -> (edges: Int, seconds: Double) {
+    static func run(_ columns: BenchOperators.Columns, keys: Int, slide: Int64, limit: Int64) -> (
+        edges: Int, seconds: Double
+    ) {
         let span = Int(300_000 / slide)
         let ring = span + 1
         var sums = [Int64](repeating: 0, count: keys * ring)

@@ -3,7 +3,8 @@ import Engine
 import Glibc
 import Records
 
-/// Orders for the benches: merchants at random, event time `recordsPerSecond` apart, each about 184 bytes of JSON.
+/// Orders for the benches: merchants at random, event time `recordsPerSecond` apart, each about 184 bytes of
+/// JSON.
 struct BenchOrders {
     enum Kind { case paid, refunded, marked }
 
@@ -47,8 +48,8 @@ struct BenchOrders {
     }
 }
 
-/// Writes orders as a platform would publish them, into one buffer: nothing is allocated for a record, so that who
-/// sends at a high rate is not held up by it.
+/// Writes orders as a platform would publish them, into one buffer: nothing is allocated for a record, so
+/// that who sends at a high rate is not held up by it.
 final class BenchWriter {
     /// What is wrong with a record; `notJson` breaks off in the middle.
     enum Mistake { case none, notJson, wrongType }

@@ -6,8 +6,9 @@ import Glibc
 import Records
 import Topology
 
-/// The same job in Millrace and in its peers, Kafka Streams and Flink SQL, on the same topic: alerts compared one by one,
-/// throughput and latency side by side. `Tests/Peers/compare` starts a broker, compiles the peers and calls this.
+/// The same job in Millrace and in its peers, Kafka Streams and Flink SQL, on the same topic: alerts compared
+/// one by one, throughput and latency side by side. `Tests/Peers/compare` starts a broker, compiles the peers
+/// and calls this.
 package enum BenchPeers {
     package struct Options: Sendable {
         /// As for `java -cp`: the peer's classes and the jars of Kafka and Kafka Streams.
@@ -33,23 +34,29 @@ package enum BenchPeers {
     package static func run(_ settings: KafkaSettings, _ options: Options) throws(Fault) -> BenchReport {
         let streams = Peer.kafkaStreams(classPath: options.classPath, records: options.records)
         let flink =
-            options.flinkClassPath.map { Peer.flink(classPath: $0, records: options.records, times: options.flinkTimes) } ?? []
+            options.flinkClassPath.map {
+                Peer.flink(classPath: $0, records: options.records, times: options.flinkTimes)
+            } ?? []
         let admin = try KafkaAdmin(settings)
         try admin.checkReachable()
         var report = BenchReport(
             "peers: \(options.records) orders in 4 partitions, 10,000 merchants; count and sum over 5 min by 10 s, "
                 + "alerts on the edge as windows close"
-                + (flink.isEmpty ? "" : "; for Flink \(options.flinkTimes) times as many, over longer or denser"))
+                + (flink.isEmpty
+                    ? "" : "; for Flink \(options.flinkTimes) times as many, over longer or denser"))
         var checked =
             "\(try throughput(streams, settings, admin, &report)) alerts, the same ones from both, twice, as a plain loop finds"
-        for peer in flink { checked += "; \(try throughput(peer, settings, admin, &report))\(peer.label(.atLeastOnce))" }
+        for peer in flink {
+            checked += "; \(try throughput(peer, settings, admin, &report))\(peer.label(.atLeastOnce))"
+        }
         let load = LatencyLoad(rate: options.rate, seconds: options.seconds)
         let own = try ownLatency(settings, load)
         let peer = try peerLatency(settings, admin, load, streams.program)
         report.add("latency at", Double(options.rate), "records/s for \(options.seconds) s, exactly once")
         for (name, histogram) in [("Millrace", own), (streams.name, peer)] {
             let (p50, p99) = (Int(histogram.quantile(0.5) * 1000), Int(histogram.quantile(0.99) * 1000))
-            report.add("latency of \(name)", "p50 \(p50), p99 \(p99), max \(Int(histogram.greatest * 1000)) ms")
+            report.add(
+                "latency of \(name)", "p50 \(p50), p99 \(p99), max \(Int(histogram.greatest * 1000)) ms")
         }
         report.add("checked", checked)
         return report
@@ -57,8 +64,8 @@ package enum BenchPeers {
 
     // MARK: Throughput
 
-    /// The peer and Millrace on one topic, with each guarantee of the peer. Adds rows only for right answers; returns
-    /// the number of alerts in an answer.
+    /// The peer and Millrace on one topic, with each guarantee of the peer. Adds rows only for right answers;
+    /// returns the number of alerts in an answer.
     private static func throughput(
         _ peer: Peer, _ settings: KafkaSettings, _ admin: KafkaAdmin, _ report: inout BenchReport
     ) throws(Fault) -> Int {
@@ -75,7 +82,8 @@ package enum BenchPeers {
             let label = peer.label(guarantee)
             report.add("Millrace\(label)", own.recordsPerSecond, "records/s, one lane")
             report.add("\(peer.name)\(label)", other.recordsPerSecond, "records/s, \(peer.note)")
-            report.add("\(peer.ratio)\(label)", own.recordsPerSecond / other.recordsPerSecond, "times as many")
+            report.add(
+                "\(peer.ratio)\(label)", own.recordsPerSecond / other.recordsPerSecond, "times as many")
             report.add("Millrace CPU\(label)", own.cpuNanoseconds, "ns a record, all threads")
             report.add("\(peer.name) CPU\(label)", other.cpuNanoseconds, "ns a record, all threads")
         }
@@ -120,14 +128,18 @@ package enum BenchPeers {
         group.group = name
         let speed = try BenchDrain.run(
             LaneFactory(
-                spec: spec, kafka: group, topics: [KafkaSourceTopic(topic: topic, source: 0, start: .earliest)],
+                spec: spec, kafka: group,
+                topics: [KafkaSourceTopic(topic: topic, source: 0, start: .earliest)],
                 partitionCount: 4, keepsState: true), records: answer.sent
         ).speed
         var edges: [PeerAnswer.Edge] = []
         try read(settings, "\(name)-alerts", until: answer.edges.count, { edges.count }) { value in
-            if value.contains("\"state\":\"raised\""), let edge = PeerAnswer.Edge(alert: value) { edges.append(edge) }
+            if value.contains("\"state\":\"raised\""), let edge = PeerAnswer.Edge(alert: value) {
+                edges.append(edge)
+            }
         }
-        return Result(recordsPerSecond: speed.recordsPerSecond, cpuNanoseconds: speed.cpuNanoseconds, edges: edges)
+        return Result(
+            recordsPerSecond: speed.recordsPerSecond, cpuNanoseconds: speed.cpuNanoseconds, edges: edges)
     }
 
     private static func run(
@@ -143,7 +155,9 @@ package enum BenchPeers {
         let deadline = monotonicNanoseconds() + 600_000_000_000
         while (job.progress.last?.records ?? 0) < answer.sent {
             try job.look()
-            guard monotonicNanoseconds() < deadline else { throw Fault(.external, "\(peer.name) took over ten minutes") }
+            guard monotonicNanoseconds() < deadline else {
+                throw Fault(.external, "\(peer.name) took over ten minutes")
+            }
             usleep(20_000)
         }
         var edges: [PeerAnswer.Edge] = []
@@ -179,14 +193,16 @@ package enum BenchPeers {
     }
 
     private static func read(
-        _ settings: KafkaSettings, _ topic: String, until wanted: Int, _ count: () -> Int, _ body: (String) -> Void
+        _ settings: KafkaSettings, _ topic: String, until wanted: Int, _ count: () -> Int,
+        _ body: (String) -> Void
     ) throws(Fault) {
         try read(settings, topic, until: wanted, count) { value, _ in body(value) }
     }
 
     // MARK: Latency
 
-    private static func ownLatency(_ settings: KafkaSettings, _ load: LatencyLoad) throws(Fault) -> Histogram {
+    private static func ownLatency(_ settings: KafkaSettings, _ load: LatencyLoad) throws(Fault) -> Histogram
+    {
         let rig = try LatencyRig(settings, .exactlyOnce)
         defer { rig.close() }
         return try rig.measure(load).latency
@@ -201,7 +217,10 @@ package enum BenchPeers {
         defer { try? admin.delete(topics) }
         let job = try PeerJob(
             program,
-            [settings.bootstrapServers, topics[0], topics[1], name, "9999999999", TopologySpec.Guarantee.exactlyOnce.rawValue])
+            [
+                settings.bootstrapServers, topics[0], topics[1], name, "9999999999",
+                TopologySpec.Guarantee.exactlyOnce.rawValue,
+            ])
         defer { job.stop() }
         // Code is compiled as it runs: the peer has as long a time before it is measured.
         try send(settings, topics[0], load) { _ throws(Fault) in }
@@ -209,7 +228,9 @@ package enum BenchPeers {
         let reader = try KafkaReader(settings, topic: topics[1], from: .end)
         try send(settings, topics[0], load) { progress throws(Fault) in
             _ = try reader.poll(timeoutMilliseconds: 5) { record in
-                guard let text = record.valueText, text.hasPrefix("marked,"), let due = Int64(text.dropFirst(7)) else { return }
+                guard let text = record.valueText, text.hasPrefix("marked,"),
+                    let due = Int64(text.dropFirst(7))
+                else { return }
                 guard due >= progress.begin + LatencyRun.warmUpMilliseconds else { return }
                 histogram.record(seconds: Double(SystemClock().nowMilliseconds - due) / 1000)
             }

@@ -6,7 +6,8 @@ import Records
 import Synchronization
 import Topology
 
-/// Workers are added, restarted in turn and taken away (SIGTERM where they come back with their folder, else SIGUSR1) under a load: how long no alert of a partition can be read.
+/// Workers are added, restarted in turn and taken away (SIGTERM where they come back with their folder, else
+/// SIGUSR1) under a load: how long no alert of a partition can be read.
 package enum BenchPlanned {
     private static let partitions = 8
     private static let merchants = 2000
@@ -15,15 +16,20 @@ package enum BenchPlanned {
     /// A merchant's every so manyth order has an alert of its window.
     private static let roundEvery = 50
 
-    package static func run(_ settings: KafkaSettings, rate: Int, program: String) throws(Fault) -> BenchReport {
-        var report = BenchReport("planned: 1 to 3 to 1 workers at \(rate) orders a second, each partition with an alert every "
-            + "\(1000 * markEvery * partitions / rate) ms")
+    package static func run(_ settings: KafkaSettings, rate: Int, program: String) throws(Fault)
+        -> BenchReport
+    {
+        var report = BenchReport(
+            "planned: 1 to 3 to 1 workers at \(rate) orders a second, each partition with an alert every "
+                + "\(1000 * markEvery * partitions / rate) ms")
         for keepsFolders in [true, false] {
             let run = try Run(settings, rate: rate, program: program, keepsFolders: keepsFolders)
             try run.measure()
             let name = keepsFolders ? "with state folders" : "fresh folders"
             for (phase, silence, latency) in run.figures {
-                report.add("\(name), \(phase)", silence, "s without an alert of a partition; \(fixed(latency)) s from order to alert")
+                report.add(
+                    "\(name), \(phase)", silence,
+                    "s without an alert of a partition; \(fixed(latency)) s from order to alert")
             }
             report.add("\(name), checked", "\(run.seen) alerts, each once and none missing")
         }
@@ -59,13 +65,18 @@ package enum BenchPlanned {
         private(set) var figures: [(phase: String, silence: Double, latency: Double)] = []
 
         init(_ settings: KafkaSettings, rate: Int, program: String, keepsFolders: Bool) throws(Fault) {
-            (self.settings, self.rate, self.program, self.keepsFolders) = (settings, rate, program, keepsFolders)
+            (self.settings, self.rate, self.program, self.keepsFolders) = (
+                settings, rate, program, keepsFolders
+            )
             name = "planned-\(SystemClock().nowMilliseconds)"
             folder = "/tmp/millrace-\(name)"
-            guard mkdir(folder, 0o700) == 0 else { throw Fault(.external, "\(folder): \(String(cString: strerror(errno)))") }
+            guard mkdir(folder, 0o700) == 0 else {
+                throw Fault(.external, "\(folder): \(String(cString: strerror(errno)))")
+            }
             let admin = try KafkaAdmin(settings)
             try admin.checkReachable()
-            try admin.create(["\(name)-orders", "\(name)-alerts"].map { KafkaTopicPlan(name: $0, partitions: partitions) })
+            try admin.create(
+                ["\(name)-orders", "\(name)-alerts"].map { KafkaTopicPlan(name: $0, partitions: partitions) })
             reader = try KafkaReader(settings, topic: "\(name)-alerts")
             let text = """
                 topology: \(name)
@@ -83,7 +94,9 @@ package enum BenchPlanned {
                 sinks:
                   alerts: { kafka: { topic: \(name)-alerts } }
                 """
-            guard let file = fopen("\(folder)/topology.yaml", "wb") else { throw Fault(.external, "\(folder): no file") }
+            guard let file = fopen("\(folder)/topology.yaml", "wb") else {
+                throw Fault(.external, "\(folder): no file")
+            }
             defer { fclose(file) }
             guard fputs(text, file) >= 0 else { throw Fault(.external, "\(folder): no file") }
         }
@@ -91,7 +104,8 @@ package enum BenchPlanned {
         private func start(_ worker: Int, _ life: Int) throws(Fault) -> BenchProcess {
             let state = keepsFolders ? "\(folder)/\(worker)" : "\(folder)/\(worker)-\(life)"
             return try BenchProcess([
-                program, "run", "\(folder)/topology.yaml", "--bootstrap-server", settings.bootstrapServers, "--state", state,
+                program, "run", "\(folder)/topology.yaml", "--bootstrap-server", settings.bootstrapServers,
+                "--state", state,
             ])
         }
 
@@ -109,7 +123,8 @@ package enum BenchPlanned {
             if let fault = sending.fault ?? acting.fault { throw fault }
             guard numbers.isEmpty, rounds.isEmpty else {
                 throw Fault(
-                    .defect, "bench planned: \(numbers.count) orders and \(rounds.count) windows have no alert, such as "
+                    .defect,
+                    "bench planned: \(numbers.count) orders and \(rounds.count) windows have no alert, such as "
                         + "\(numbers.min().map { "order \($0)" } ?? rounds.min() ?? "")")
             }
             let phases = script.state.withLock { $0.phases }
@@ -119,7 +134,9 @@ package enum BenchPlanned {
                 for partition in times {
                     var last: Int64?
                     for entry in partition {
-                        if let last, last + Self.slack >= phase.begin, last + Self.slack < end { silence = max(silence, entry.at - last) }
+                        if let last, last + Self.slack >= phase.begin, last + Self.slack < end {
+                            silence = max(silence, entry.at - last)
+                        }
                         let due = entry.at - entry.latency
                         if due >= phase.begin, due < end { latency = max(latency, entry.latency) }
                         last = entry.at
@@ -214,7 +231,9 @@ package enum BenchPlanned {
         }
 
         /// Reads until all that must come has come; by partition, when alerts of marked orders were read.
-        private func read(_ script: Script, _ sending: Background, _ acting: Background) throws(Fault) -> [[Entry]] {
+        private func read(_ script: Script, _ sending: Background, _ acting: Background) throws(Fault)
+            -> [[Entry]]
+        {
             defer { script.state.withLock { ($0.isRead, $0.isOver) = (true, true) } }
             var times: [[Entry]] = Array(repeating: [], count: partitions)
             var early: Set<Int> = []
@@ -224,12 +243,15 @@ package enum BenchPlanned {
             while true {
                 var twice: String?
                 let count = try reader.poll(timeoutMilliseconds: 5) { record in
-                    guard let text = record.valueText, let key = record.keyText, text.contains("\"state\":\"raised\"") else { return }
+                    guard let text = record.valueText, let key = record.keyText,
+                        text.contains("\"state\":\"raised\"")
+                    else { return }
                     self.seen += 1
                     let now = monotonicNanoseconds()
                     if let number = Self.number("number", text) {
                         if !early.insert(number).inserted { twice = "order \(number)" }
-                        let due = self.plan.withLock { $0.start } + Int64(number) * 1_000_000_000 / Int64(self.rate)
+                        let due =
+                            self.plan.withLock { $0.start } + Int64(number) * 1_000_000_000 / Int64(self.rate)
                         times[Int(record.partition)].append(Entry(at: now, latency: now - due))
                     } else if let n = Self.number("turnover.n", text) {
                         if !earlyRounds.insert("\(key) at \(n)").inserted { twice = "\(key) at \(n)" }
@@ -246,7 +268,9 @@ package enum BenchPlanned {
                 guard monotonicNanoseconds() - movedAt < 90_000_000_000 else { break }
             }
             let strange = early.subtracting(numbers).count + earlyRounds.subtracting(rounds).count
-            guard strange == 0 else { throw Fault(.defect, "bench planned: \(strange) alerts that nobody expects") }
+            guard strange == 0 else {
+                throw Fault(.defect, "bench planned: \(strange) alerts that nobody expects")
+            }
             numbers.subtract(early)
             rounds.subtract(earlyRounds)
             return times
@@ -272,5 +296,7 @@ package enum BenchPlanned {
     }
 
     /// Spread over merchants, and so over partitions.
-    private static func merchant(of number: Int) -> Int { Int(truncatingIfNeeded: UInt64(number) &* 0x9E37_79B9 % UInt64(merchants)) }
+    private static func merchant(of number: Int) -> Int {
+        Int(truncatingIfNeeded: UInt64(number) &* 0x9E37_79B9 % UInt64(merchants))
+    }
 }

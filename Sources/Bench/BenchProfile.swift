@@ -5,8 +5,8 @@ import Glibc
 import Operators
 import Runtime
 
-/// Where each nanosecond of a record goes: the lane's thread by stage, and the client's threads by name, while a full
-/// topic is drained.
+/// Where each nanosecond of a record goes: the lane's thread by stage, and the client's threads by name,
+/// while a full topic is drained.
 package enum BenchProfile {
     /// One run's laps and the CPU time of all threads.
     final class Measure {
@@ -30,12 +30,14 @@ package enum BenchProfile {
             let count = Double(max(1, records))
             wallNanoseconds = Double(monotonicNanoseconds() - beganAt) / count
             for stage in StageClock.Stage.allCases { nanoseconds[stage] = Double(clock[stage]) / count }
-            clientNanoseconds = Self.cpuOfThreads().map { ($0.key, Double($0.value - (threads[$0.key] ?? 0)) / count) }
-                .filter { $0.nanoseconds >= 1 }.sorted { $0.nanoseconds > $1.nanoseconds }
+            clientNanoseconds = Self.cpuOfThreads().map {
+                ($0.key, Double($0.value - (threads[$0.key] ?? 0)) / count)
+            }
+            .filter { $0.nanoseconds >= 1 }.sorted { $0.nanoseconds > $1.nanoseconds }
         }
 
-        /// CPU time of this process's threads but this one, by name; threads of one name together. A thread that has
-        /// ended is not there any more.
+        /// CPU time of this process's threads but this one, by name; threads of one name together. A thread
+        /// that has ended is not there any more.
         private static func cpuOfThreads() -> [String: Int64] {
             var result: [String: Int64] = [:]
             // Benches run on the first thread.
@@ -61,7 +63,9 @@ package enum BenchProfile {
     }
 
     /// `shape`: the name of one of `bench shapes`.
-    package static func run(_ settings: KafkaSettings, records: Int, shape name: String) throws(Fault) -> BenchReport {
+    package static func run(_ settings: KafkaSettings, records: Int, shape name: String) throws(Fault)
+        -> BenchReport
+    {
         let shape = try BenchShape.named(name)
         let topic = "bench-profile-\(SystemClock().nowMilliseconds)"
         let admin = try KafkaAdmin(settings)
@@ -75,15 +79,20 @@ package enum BenchProfile {
         _ = try drain.engine(as: "\(topic)-warm")
         let measure = Measure()
         let speed = try drain.engine(as: "\(topic)-run", profile: measure)
-        var report = BenchReport("profile: \(shape.name), \(records) records of \(bytes) bytes, \(shape.text); ns a record")
+        var report = BenchReport(
+            "profile: \(shape.name), \(records) records of \(bytes) bytes, \(shape.text); ns a record")
         for stage in StageClock.Stage.allCases {
             report.add(text(of: stage), measure.nanoseconds[stage] ?? 0, "ns")
         }
         report.add("the lane's thread in all", measure.wallNanoseconds, "ns, by the clock")
-        for thread in measure.clientNanoseconds { report.add("thread \(thread.name)", thread.nanoseconds, "ns CPU") }
+        for thread in measure.clientNanoseconds {
+            report.add("thread \(thread.name)", thread.nanoseconds, "ns CPU")
+        }
         report.add("all threads", speed.cpuNanoseconds, "ns CPU")
         report.add("records per second", speed.recordsPerSecond, "records/s")
-        report.add("checked", "\(answer.alerts) alerts, \(answer.dead) dead, \(answer.late) late, as the plain loop finds")
+        report.add(
+            "checked",
+            "\(answer.alerts) alerts, \(answer.dead) dead, \(answer.late) late, as the plain loop finds")
         return report
     }
 

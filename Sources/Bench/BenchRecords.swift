@@ -2,8 +2,8 @@ import Base
 import Connectors
 import Engine
 
-/// The records of an input, the same every time; half an hour of event time, or `times` as much, so that as many fall
-/// into a pane whatever their number.
+/// The records of an input, the same every time; half an hour of event time, or `times` as much, so that as
+/// many fall into a pane whatever their number.
 struct BenchRecords {
     let input: BenchInput
     let count: Int
@@ -66,8 +66,8 @@ struct BenchRecords {
 
 /// What a shape must come out as, by the plainest computation over the same records.
 struct BenchAnswer {
-    /// By window and rule, in cents; a tenth of the merchants, but at most 1,000, get above that of a window's rules
-    /// together, so that what is measured are conditions and not alerts.
+    /// By window and rule, in cents; a tenth of the merchants, but at most 1,000, get above that of a
+    /// window's rules together, so that what is measured are conditions and not alerts.
     var limits: [[Int64]] = []
     var alerts = 0
     var dead = 0
@@ -92,7 +92,9 @@ struct BenchAnswer {
             // No two are alike, or one might be computed for both.
             let limits = (0..<shape.rules).map { rule in
                 let above = max(1, Int(mean * Double(2 * rule + 1) / Double(shape.rules)))
-                return max(0, (sorted.count > above ? sorted[sorted.count - 1 - above] : sorted[0] - 1) - Int64(rule))
+                return max(
+                    0, (sorted.count > above ? sorted[sorted.count - 1 - above] : sorted[0] - 1) - Int64(rule)
+                )
             }
             self.limits.append(limits)
             for limit in limits { alerts += window.highest.count { $0 > limit } }

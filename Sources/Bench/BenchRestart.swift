@@ -7,23 +7,28 @@ import Records
 import Synchronization
 import Topology
 
-/// A worker with much state is killed (SIGKILL) and started again: how long until an order that is sent after the
-/// kill has its alert, read as committed. From the machine's snapshots, and from the changelog alone.
+/// A worker with much state is killed (SIGKILL) and started again: how long until an order that is sent after
+/// the kill has its alert, read as committed. From the machine's snapshots, and from the changelog alone.
 package enum BenchRestart {
     private static let partitions = 4
     /// Far enough apart in event time that every pane of a key's ring holds records.
     private static let rounds = 30
 
     /// `keys`: merchants, each with a full ring of 30 panes. `program`: path of this program.
-    package static func run(_ settings: KafkaSettings, keys: Int, program: String) throws(Fault) -> BenchReport {
+    package static func run(_ settings: KafkaSettings, keys: Int, program: String) throws(Fault)
+        -> BenchReport
+    {
         let stamp = SystemClock().nowMilliseconds
         let name = "restart-\(stamp)"
         let folder = "/tmp/millrace-\(name)"
-        guard mkdir(folder, 0o700) == 0 else { throw Fault(.external, "\(folder): \(String(cString: strerror(errno)))") }
+        guard mkdir(folder, 0o700) == 0 else {
+            throw Fault(.external, "\(folder): \(String(cString: strerror(errno)))")
+        }
         defer { remove(folder, name) }
         let admin = try KafkaAdmin(settings)
         try admin.checkReachable()
-        try admin.create(["\(name)-orders", "\(name)-alerts"].map { KafkaTopicPlan(name: $0, partitions: partitions) })
+        try admin.create(
+            ["\(name)-orders", "\(name)-alerts"].map { KafkaTopicPlan(name: $0, partitions: partitions) })
         let (spec, path) = try topology(name, folder)
         let feed = try Feed(settings, topic: "\(name)-orders", alerts: "\(name)-alerts", keys: keys)
         var process = try worker(program, path, settings, folder)
@@ -54,10 +59,14 @@ package enum BenchRestart {
         var report = BenchReport("restart: kill -9 of a worker with \(keys) merchants, 30 panes each")
         report.add("state", Double(bytes) / 1e6, "MB in memory")
         report.add("bytes per key", Double(bytes) / Double(keys), "with its ring of panes")
-        report.add("bytes per pane", Double(bytes) / Double(keys) / Double(stores.first?.summary.panes ?? 1), "of records, sum, least, largest")
-        report.add("from snapshots", median(fromSnapshots), "s from the kill to the first new alert, median of 3")
+        report.add(
+            "bytes per pane", Double(bytes) / Double(keys) / Double(stores.first?.summary.panes ?? 1),
+            "of records, sum, least, largest")
+        report.add(
+            "from snapshots", median(fromSnapshots), "s from the kill to the first new alert, median of 3")
         report.add("from the changelog", fromChangelog, "s, without the disk, under the same --instance-id")
-        report.add("checked", "each alert carried the count of all records of its merchant from before the kill")
+        report.add(
+            "checked", "each alert carried the count of all records of its merchant from before the kill")
         return report
     }
 
@@ -65,7 +74,8 @@ package enum BenchRestart {
         _ program: String, _ topology: String, _ settings: KafkaSettings, _ folder: String
     ) throws(Fault) -> BenchProcess {
         try BenchProcess([
-            program, "run", topology, "--bootstrap-server", settings.bootstrapServers, "--state", "\(folder)/state",
+            program, "run", topology, "--bootstrap-server", settings.bootstrapServers, "--state",
+            "\(folder)/state",
             "--snapshot-interval", "2", "--instance-id", "bench",
         ])
     }
@@ -95,7 +105,9 @@ package enum BenchRestart {
               alerts: { kafka: { topic: \(name)-alerts } }
             """
         let path = "\(folder)/topology.yaml"
-        guard let file = fopen(path, "wb") else { throw Fault(.external, "\(path): \(String(cString: strerror(errno)))") }
+        guard let file = fopen(path, "wb") else {
+            throw Fault(.external, "\(path): \(String(cString: strerror(errno)))")
+        }
         defer { fclose(file) }
         guard fputs(text, file) >= 0, let spec = TopologyReader.read(text, file: path).spec else {
             throw Fault(.defect, "bench topology")
@@ -110,7 +122,9 @@ package enum BenchRestart {
                 var status = stat()
                 let path = SnapshotFiles.path(folder, task)
                 if stat(path, &status) == 0, Int64(status.st_mtim.tv_sec) * 1000 > since - 1000 { break }
-                guard monotonicNanoseconds() < deadline else { throw Fault(.external, "\(path) is not written") }
+                guard monotonicNanoseconds() < deadline else {
+                    throw Fault(.external, "\(path) is not written")
+                }
                 usleep(20_000)
             }
         }
@@ -181,19 +195,24 @@ package enum BenchRestart {
             let deadline = monotonicNanoseconds() + seconds * 1_000_000_000
             var seen = 0
             while seen < count {
-                guard monotonicNanoseconds() < deadline else { throw Fault(.external, "bench restart: \(seen) alerts of \(count)") }
+                guard monotonicNanoseconds() < deadline else {
+                    throw Fault(.external, "bench restart: \(seen) alerts of \(count)")
+                }
                 seen += try poll()
             }
         }
 
-        /// Sends marked orders until the first one's alert is there; the seconds since `begin`. Then waits for the rest.
+        /// Sends marked orders until the first one's alert is there; the seconds since `begin`. Then waits
+        /// for the rest.
         func firstAlert(since begin: Int64) throws(Fault) -> Double {
             var waiting = try mark()
             while true {
                 let seen = try poll()
                 waiting -= seen
                 if seen > 0 { break }
-                guard monotonicNanoseconds() - begin < 600_000_000_000 else { throw Fault(.external, "bench restart: no alert") }
+                guard monotonicNanoseconds() - begin < 600_000_000_000 else {
+                    throw Fault(.external, "bench restart: no alert")
+                }
             }
             let seconds = Double(monotonicNanoseconds() - begin) / 1e9
             try awaitMarks(waiting, seconds: 60)
@@ -205,10 +224,12 @@ package enum BenchRestart {
             var seen = 0
             var fault: Fault?
             try reader.poll(timeoutMilliseconds: 2) { record in
-                guard let text = record.valueText, let name = record.keyText, let key = Int(name.dropFirst()) else { return }
+                guard let text = record.valueText, let name = record.keyText, let key = Int(name.dropFirst())
+                else { return }
                 seen += 1
                 if !text.contains("\"turnover.n\":\(self.sent[key])") || self.marked.remove(name) == nil {
-                    fault = Fault(.defect, "bench restart: \(name) has \(self.sent[key]) orders; its alert: \(text)")
+                    fault = Fault(
+                        .defect, "bench restart: \(name) has \(self.sent[key]) orders; its alert: \(text)")
                 }
             }
             if let fault { throw fault }

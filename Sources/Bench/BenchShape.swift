@@ -55,7 +55,8 @@ struct BenchShape {
         BenchShape("slide-1s") { $0.windows = [Window(sizeSeconds: 300, slideSeconds: 1)] },
         BenchShape("windows-3") {
             $0.windows += [
-                Window(sizeSeconds: 86_400, slideSeconds: 3600), Window(sizeSeconds: 30 * 86_400, slideSeconds: 86_400),
+                Window(sizeSeconds: 86_400, slideSeconds: 3600),
+                Window(sizeSeconds: 30 * 86_400, slideSeconds: 86_400),
             ]
         },
         BenchShape("rules-10") { $0.rules = 10 },

@@ -108,7 +108,8 @@ extension BenchShapes.Row {
             return String(repeating: " ", count: max(1, width - text.count)) + text
         }
         return name + String(repeating: " ", count: max(1, 14 - name.count))
-            + number(bare / 1000, 10) + number(engine / 1000, 12) + number(ratio, 7, digits: 2) + number(engineCpu, 15)
+            + number(bare / 1000, 10) + number(engine / 1000, 12) + number(ratio, 7, digits: 2)
+            + number(engineCpu, 15)
             + number(bareCpu, 13) + number(Double(recordBytes), 10) + "  \(text); \(answer)"
     }
 

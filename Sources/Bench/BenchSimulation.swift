@@ -1,7 +1,8 @@
 import Base
 import Simulation
 
-/// Schedules of crashes, lost answers and rebalances from seeds, on a cluster in memory: what came out against a replay.
+/// Schedules of crashes, lost answers and rebalances from seeds, on a cluster in memory: what came out
+/// against a replay.
 package struct BenchSimulation {
     package struct Options: Sendable {
         package var seed: UInt64 = 1
@@ -43,7 +44,9 @@ package struct BenchSimulation {
                     report("found by schedule \(seed): \(difference)")
                     return failed
                 }
-                report("seed \(seed), \(outcome.scenario), \(outcome.kills) kills, \(outcome.faults) faults: \(difference)")
+                report(
+                    "seed \(seed), \(outcome.scenario), \(outcome.kills) kills, \(outcome.faults) faults: \(difference)"
+                )
             }
         }
         let seconds = Double(monotonicNanoseconds() - begin) / 1e9

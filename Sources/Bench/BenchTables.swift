@@ -5,20 +5,28 @@ import Operators
 import Records
 import Topology
 
-/// What a table join costs a step: the same rows through the same step with and without it, decoding left out.
+/// What a table join costs a step: the same rows through the same step with and without it, decoding left
+/// out.
 package enum BenchTables {
     package static func run(records: Int = 4_000_000, keys: Int = 100_000) throws(Fault) -> BenchReport {
-        let columns = BenchOperators.Columns(records: records, keys: keys, perSecond: max(1, Int64(records) / 3600))
+        let columns = BenchOperators.Columns(
+            records: records, keys: keys, perSecond: max(1, Int64(records) / 3600))
         var report = BenchReport("tables: \(records) records, \(keys) keys, two columns joined")
-        for (name, window) in [("filter", ""), ("window", "window: { size: 300s, slide: 10s }, aggregate: { n: count(), amount: sum(amount) }")] {
+        for (name, window) in [
+            ("filter", ""),
+            ("window", "window: { size: 300s, slide: 10s }, aggregate: { n: count(), amount: sum(amount) }"),
+        ] {
             let without = try measure(columns, join: "", window)
-            let with = try measure(columns, join: "join: { table: registry, on: merchant_id, kind: left, select: [city, most] },", window)
+            let with = try measure(
+                columns,
+                join: "join: { table: registry, on: merchant_id, kind: left, select: [city, most] },", window)
             guard with.found == Int64(records), without.found == 0 else {
                 throw Fault(.defect, "bench tables: \(with.found) of \(records) rows found a partner")
             }
             report.add("\(name), without join", Double(records) / without.seconds, "records/s on one core")
             report.add("\(name), with join", Double(records) / with.seconds, "records/s on one core")
-            report.add("\(name), the join", (with.seconds - without.seconds) * 1e9 / Double(records), "ns a record")
+            report.add(
+                "\(name), the join", (with.seconds - without.seconds) * 1e9 / Double(records), "ns a record")
             if window.isEmpty { report.add("table bytes per key", Double(with.bytes) / Double(keys), "B") }
         }
         report.add("checked", "every row found the city of its merchant")
@@ -48,11 +56,14 @@ package enum BenchTables {
               alerts: { kafka: { topic: alerts } }
             """
         let (found, diagnostics) = TopologyReader.read(text, file: "bench")
-        guard let spec = found else { throw Fault(.defect, diagnostics.map(\.description).joined(separator: "; ")) }
+        guard let spec = found else {
+            throw Fault(.defect, diagnostics.map(\.description).joined(separator: "; "))
+        }
         let decoder = BenchOperators.ColumnDecoder(columns)
         let registry = Registry(columns.names)
         let pipeline = Pipeline(
-            spec, decoders: [decoder, registry], zones: ZoneTables([:]), options: Pipeline.Options(clock: nil))
+            spec, decoders: [decoder, registry], zones: ZoneTables([:]), options: Pipeline.Options(clock: nil)
+        )
         let task = pipeline.makeTask(partition: 0)
         var outbox = Outbox()
         let storage = RawRecordStorage(capacity: Limits.rowsPerBatchMax)
@@ -61,7 +72,9 @@ package enum BenchTables {
             while done < records {
                 let count = min(Limits.rowsPerBatchMax, records - done)
                 for row in 0..<count { storage.offsets[row] = Int64(done + row) }
-                pipeline.process(RawRecords(at: storage, from: 0, count: count), source: source, task: task, outbox: &outbox)
+                pipeline.process(
+                    RawRecords(at: storage, from: 0, count: count), source: source, task: task,
+                    outbox: &outbox)
                 outbox.removeAll()
                 done += count
             }
@@ -72,7 +85,9 @@ package enum BenchTables {
         feed(columns.merchants.count, source: 0)
         let seconds = Double(monotonicNanoseconds() - begin) / 1e9
         guard pipeline.counters.deadTotal == 0, pipeline.counters.alerts == 0 else {
-            throw Fault(.defect, "bench tables: \(pipeline.counters.deadTotal) refused, \(pipeline.counters.alerts) alerts")
+            throw Fault(
+                .defect,
+                "bench tables: \(pipeline.counters.deadTotal) refused, \(pipeline.counters.alerts) alerts")
         }
         return (seconds, pipeline.foundCount(step: 0), bytes)
     }

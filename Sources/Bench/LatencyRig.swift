@@ -79,7 +79,9 @@ final class LatencyRig {
             sinks:
               alerts: { kafka: { topic: \(alerts) } }
             """
-        guard let spec = TopologyReader.read(text, file: "bench").spec else { throw Fault(.defect, "bench topology") }
+        guard let spec = TopologyReader.read(text, file: "bench").spec else {
+            throw Fault(.defect, "bench topology")
+        }
         return spec
     }
 
@@ -99,7 +101,9 @@ final class LatencyRig {
                 // The alert carries the time at which its order was due: the event time.
                 guard let value = record.valueText, let due = Self.eventTime(value) else { return }
                 // The first two seconds warm clients and caches up.
-                guard load.isFlatOut || due >= progress.state.begin + LatencyRun.warmUpMilliseconds else { return }
+                guard load.isFlatOut || due >= progress.state.begin + LatencyRun.warmUpMilliseconds else {
+                    return
+                }
                 run.add(due: due, milliseconds: SystemClock().nowMilliseconds - due)
             }
             watch.look(at: worker)

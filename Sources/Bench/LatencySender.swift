@@ -24,7 +24,9 @@ enum LatencySender {
         fileprivate func change(_ body: (inout State) -> Void) { guarded.withLock { body(&$0) } }
     }
 
-    static func run(_ settings: KafkaSettings, _ topic: String, _ load: LatencyLoad, _ progress: Progress) throws(Fault) {
+    static func run(_ settings: KafkaSettings, _ topic: String, _ load: LatencyLoad, _ progress: Progress)
+        throws(Fault)
+    {
         let feeder = try KafkaFeeder(settings)
         let target = try feeder.topic(topic)
         let writer = BenchWriter()

@@ -49,7 +49,9 @@ struct LatencyWatch {
         let own = Double(last.cpu - first.cpu) / 1e9 / seconds
         let busy = Double(last.machine.busy - first.machine.busy) / ticks * count
         let stolen = Double(last.machine.stolen - first.machine.stolen) / ticks * count
-        func shown(_ number: Double) -> String { Decimal.string(Int64((max(0, number) * 100).rounded()), scale: 2) }
+        func shown(_ number: Double) -> String {
+            Decimal.string(Int64((max(0, number) * 100).rounded()), scale: 2)
+        }
         return ["cores: own \(shown(own)), others \(shown(busy - own)), stolen \(shown(stolen))"]
     }
 
@@ -75,7 +77,9 @@ struct LatencyWatch {
                 spells.append(Spell(from: alert.due, to: end, worst: alert.milliseconds))
             }
         }
-        return spells.sorted { $0.worst > $1.worst }.prefix(Self.spellsMax).map { text($0, run.begin, senderBehind) }
+        return spells.sorted { $0.worst > $1.worst }.prefix(Self.spellsMax).map {
+            text($0, run.begin, senderBehind)
+        }
     }
 
     private func text(_ spell: Spell, _ begin: Int64, _ senderBehind: [Int64]) -> String {
@@ -97,10 +101,13 @@ struct LatencyWatch {
             if during.contains(where: { $0.partitions != first.partitions }) { words.append("a rebalance") }
             words += cores(first, last)
             let gap = during.map(\.gap).max() ?? 0
-            if gap > 5 * Self.everyMilliseconds { words.append("the watching thread was not run for \(gap) ms") }
+            if gap > 5 * Self.everyMilliseconds {
+                words.append("the watching thread was not run for \(gap) ms")
+            }
         }
         let seconds = max(0, Int((spell.from - begin) / 1000))...max(0, Int((spell.to - begin) / 1000))
-        let behind = senderBehind.enumerated().filter { seconds.contains($0.offset) }.map(\.element).max() ?? 0
+        let behind =
+            senderBehind.enumerated().filter { seconds.contains($0.offset) }.map(\.element).max() ?? 0
         words.append("sender \(behind) ms behind")
         return words.joined(separator: ", ")
     }

@@ -20,12 +20,14 @@ struct Peer {
         Peer(
             name: "Kafka Streams",
             program: PeerJob.Program(classPath: classPath, mainClass: "VelocityJob", flags: ["-Xmx2g"]),
-            records: records, guarantees: [.atLeastOnce, .exactlyOnce], note: "two threads, warmed up", ratio: "ratio",
+            records: records, guarantees: [.atLeastOnce, .exactlyOnce], note: "two threads, warmed up",
+            ratio: "ratio",
             label: { " \($0.rawValue)" })
     }
 
-    /// On `times` as many orders, for the JVM to compile what runs: the same stream for longer, and a denser one, which
-    /// suits Flink: at a window's close it adds up thirty slices of every merchant, however little came into them.
+    /// On `times` as many orders, for the JVM to compile what runs: the same stream for longer, and a denser
+    /// one, which suits Flink: at a window's close it adds up thirty slices of every merchant, however little
+    /// came into them.
     static func flink(classPath: String, records: Int, times: Int) -> [Peer] {
         let longer = Peer(
             name: "Flink SQL",
@@ -34,7 +36,8 @@ struct Peer {
                 flags: ["-Xms4g", "-Xmx4g", "-XX:+UseParallelGC", "-XX:+UseTransparentHugePages"]),
             records: records, input: BenchInput(times: times), guarantees: [.atLeastOnce],
             // Its quickest; the engine's at least once is the closest to it.
-            note: "parallelism two, no checkpoints, warmed up", ratio: "ratio to Flink SQL", label: { _ in " longer" })
+            note: "parallelism two, no checkpoints, warmed up", ratio: "ratio to Flink SQL",
+            label: { _ in " longer" })
         var denser = longer
         denser.records = records * times
         denser.input = BenchInput()

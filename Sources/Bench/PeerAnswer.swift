@@ -29,9 +29,9 @@ struct PeerAnswer {
     let edges: Set<Edge>
     /// Event time of the orders, a whole number of slides.
     private let duration: Int64
-    /// Small orders of other merchants at the end, in every partition, a slide apart, which let all windows before them
-    /// close. Not one far ahead: of a window store that keeps records for a bounded time it would push out what was not
-    /// emitted yet.
+    /// Small orders of other merchants at the end, in every partition, a slide apart, which let all windows
+    /// before them close. Not one far ahead: of a window store that keeps records for a bounded time it would
+    /// push out what was not emitted yet.
     private static let lastMerchants = 64
     private static let lastSlides = 36
     var sent: Int { count + Self.lastMerchants * Self.lastSlides }
@@ -72,14 +72,17 @@ struct PeerAnswer {
             }
         }
         var highest = [Int64](repeating: 0, count: input.keys)
-        for merchant in highest.indices { forEachWindow(merchant) { highest[merchant] = max(highest[merchant], $2) } }
+        for merchant in highest.indices {
+            forEachWindow(merchant) { highest[merchant] = max(highest[merchant], $2) }
+        }
         let limit = highest.sorted()[highest.count * 9 / 10]
         var edges: Set<Edge> = []
         for merchant in highest.indices where highest[merchant] > limit {
             var isAbove = false
             forEachWindow(merchant) { end, count, cents in
                 if cents > limit, !isAbove {
-                    edges.insert(Edge(merchant: BenchOrders.merchant(merchant), end: end, count: count, cents: cents))
+                    edges.insert(
+                        Edge(merchant: BenchOrders.merchant(merchant), end: end, count: count, cents: cents))
                 }
                 isAbove = cents > limit
             }
@@ -90,7 +93,8 @@ struct PeerAnswer {
 
     func fill(_ settings: KafkaSettings, _ admin: KafkaAdmin, _ topic: String) throws(Fault) {
         var settings = settings
-        // What a broker that has just started refuses is sent again: not behind what came later, or that would be late.
+        // What a broker that has just started refuses is sent again: not behind what came later, or that
+        // would be late.
         settings.raw["max.in.flight"] = "1"
         _ = try BenchRecords.fill(settings, admin, topic: topic, input, records: records)
         let feeder = try KafkaFeeder(settings)
@@ -100,7 +104,9 @@ struct PeerAnswer {
         for slide in 1...Self.lastSlides {
             for merchant in 0..<Self.lastMerchants {
                 let time = BenchOrders.start + duration + Int64(slide) * Self.slide
-                writer.write(BenchOrders.Order(merchant: 900_000 + merchant, cents: 1, time: time, kind: .paid), number: number)
+                writer.write(
+                    BenchOrders.Order(merchant: 900_000 + merchant, cents: 1, time: time, kind: .paid),
+                    number: number)
                 try feeder.send(to: target, key: writer.key, value: writer.value)
                 number += 1
             }
@@ -125,9 +131,12 @@ extension PeerAnswer.Edge {
     /// An alert of Millrace.
     init?(alert: String) {
         guard let members = YamlText.read(alert)?.mapping else { return nil }
-        func member(_ name: String, of entries: [YamlEntry]) -> YamlNode? { entries.first { $0.key == name }?.value }
+        func member(_ name: String, of entries: [YamlEntry]) -> YamlNode? {
+            entries.first { $0.key == name }?.value
+        }
         guard let merchant = member("customer", of: members)?.scalar?.text,
-            let window = member("window", of: members)?.mapping, let values = member("values", of: members)?.mapping,
+            let window = member("window", of: members)?.mapping,
+            let values = member("values", of: members)?.mapping,
             let end = member("end", of: window)?.scalar.flatMap({ CivilTime.parse($0.text)?.milliseconds }),
             let count = member("turnover.n", of: values)?.scalar.flatMap({ Int64($0.text) }),
             let amount = member("turnover.amount", of: values)?.scalar?.text

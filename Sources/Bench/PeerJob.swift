@@ -30,7 +30,8 @@ final class PeerJob {
 
     /// Throws if it is not running within a minute.
     init(_ program: Program, _ arguments: [String]) throws(Fault) {
-        var template = Array("\(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")/millrace-peer-XXXXXX".utf8CString)
+        var template = Array(
+            "\(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")/millrace-peer-XXXXXX".utf8CString)
         guard let made = mkdtemp(&template) else {
             throw Fault(.external, "no folder for a peer: \(String(cString: strerror(errno)))")
         }
@@ -81,10 +82,14 @@ final class PeerJob {
     }
 
     private func cpuNanoseconds() -> Int64 {
-        guard let text = try? FileText.read("/proc/\(id)/stat"), let end = text.lastIndex(of: ")") else { return 0 }
+        guard let text = try? FileText.read("/proc/\(id)/stat"), let end = text.lastIndex(of: ")") else {
+            return 0
+        }
         // After the name: state is field 3, user and system time in ticks are fields 14 and 15.
         let fields = text[text.index(after: end)...].split(separator: " ")
-        guard fields.count > 12, let user = Int64(fields[11]), let system = Int64(fields[12]) else { return 0 }
+        guard fields.count > 12, let user = Int64(fields[11]), let system = Int64(fields[12]) else {
+            return 0
+        }
         return (user + system) * 1_000_000_000 / Int64(sysconf(Int32(_SC_CLK_TCK)))
     }
 

@@ -58,13 +58,20 @@ package final class Console: Sendable {
     /// What a wrong name is compared with, so that it takes as long.
     private let decoy: String
 
-    package init(_ options: Options, now: @escaping @Sendable () -> Int64 = { SystemClock().nowMilliseconds }) throws(Fault) {
+    package init(_ options: Options, now: @escaping @Sendable () -> Int64 = { SystemClock().nowMilliseconds })
+        throws(Fault)
+    {
         self.options = options
         self.now = now
-        users = Mutex(try options.usersFile.map { (path) throws(Fault) in try UsersFile.read(path) } ?? UsersFile())
+        users = Mutex(
+            try options.usersFile.map { (path) throws(Fault) in try UsersFile.read(path) } ?? UsersFile())
         decoy = try Password.hash(Secret.text(16))
         let cluster: String
-        if let known = options.cluster { cluster = known } else { cluster = try KafkaAdmin(options.kafka).clusterId() }
+        if let known = options.cluster {
+            cluster = known
+        } else {
+            cluster = try KafkaAdmin(options.kafka).clusterId()
+        }
         index = try AlertIndex(folder: options.folder, cluster: cluster)
         sessions = Sessions(now: now)
         board = TopologyBoard(policy: options.policy)
@@ -93,7 +100,9 @@ package final class Console: Sendable {
                 Background { [self] () throws(Fault) in
                     hub.run(stopping: stopping) {
                         readUsersAgain()
-                        for metrics in watch.look(now: now(), only: board.all.count == 1 ? board.all[0].name : "") { hub.tell("metrics", metrics.json, topology: metrics.topology) }
+                        for metrics in watch.look(
+                            now: now(), only: board.all.count == 1 ? board.all[0].name : "")
+                        { hub.tell("metrics", metrics.json, topology: metrics.topology) }
                     }
                 })
         }
@@ -160,7 +169,8 @@ package final class Console: Sendable {
                 "Content-Security-Policy",
                 "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
             ),
-            ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"), ("X-Frame-Options", "DENY"),
+            ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
+            ("X-Frame-Options", "DENY"),
         ]
         if isTls { answer.headers.append(("Strict-Transport-Security", "max-age=31536000")) }
         return answer
@@ -170,9 +180,17 @@ package final class Console: Sendable {
         let parts = request.path.split(separator: "/").map(String.init)
         let method = request.method == "HEAD" ? "GET" : request.method
         let found = Self.routes.compactMap { route in route.match(parts).map { (route: route, values: $0) } }
-        guard !found.isEmpty else { throw ApiError(404, "no-endpoint", "there is no \(request.path.prefix(200))") }
-        guard let (route, values) = found.filter({ $0.route.method == method }).max(by: { $0.route.weight < $1.route.weight }) else {
-            throw ApiError(405, "method-not-allowed", "there is \(Set(found.map(\.route.method)).sorted().joined(separator: ", "))")
+        guard !found.isEmpty else {
+            throw ApiError(404, "no-endpoint", "there is no \(request.path.prefix(200))")
+        }
+        guard
+            let (route, values) = found.filter({ $0.route.method == method }).max(by: {
+                $0.route.weight < $1.route.weight
+            })
+        else {
+            throw ApiError(
+                405, "method-not-allowed",
+                "there is \(Set(found.map(\.route.method)).sorted().joined(separator: ", "))")
         }
         let isSafe = method == "GET"
         var caller = Caller(name: "", roles: [], language: "en", method: "", peer: request.peer)
@@ -180,23 +198,30 @@ package final class Console: Sendable {
             caller = try authenticate(request, &cookie)
             guard caller.has(roles) else {
                 throw ApiError(
-                    403, "forbidden", "\(route.id) is for \(roles.map(\.rawValue).sorted().joined(separator: ", "))")
+                    403, "forbidden",
+                    "\(route.id) is for \(roles.map(\.rawValue).sorted().joined(separator: ", "))")
             }
         }
         if !isSafe, caller.method != "key" {
             try checkOrigin(request)
             if let token = caller.token {
-                guard let given = request.headers["x-millrace-token"], Secret.equal(Array(given.utf8), Array(token.utf8)) else {
+                guard let given = request.headers["x-millrace-token"],
+                    Secret.equal(Array(given.utf8), Array(token.utf8))
+                else {
                     throw ApiError(403, "bad-token", "X-Millrace-Token is not the session's token")
                 }
             }
         }
         for (name, _) in request.query where names[route.id]?.query.contains(name) != true {
-            throw ApiError(400, "unknown-field", "there is no parameter '\(name.prefix(100))'", field: String(name.prefix(100)))
+            throw ApiError(
+                400, "unknown-field", "there is no parameter '\(name.prefix(100))'",
+                field: String(name.prefix(100)))
         }
         let body = try Self.body(request, isSafe: isSafe)
         for member in body where names[route.id]?.body.contains(member.name) != true {
-            throw ApiError(400, "unknown-field", "there is no member '\(member.name.prefix(100))'", field: String(member.name.prefix(100)))
+            throw ApiError(
+                400, "unknown-field", "there is no member '\(member.name.prefix(100))'",
+                field: String(member.name.prefix(100)))
         }
         let call = Call(request: request, caller: caller, values: values, body: body)
         if route.id == "logIn" { return try logIn(call, &cookie) }
@@ -204,9 +229,13 @@ package final class Console: Sendable {
         return try route.handler(self, call)
     }
 
-    private static func body(_ request: ServedRequest, isSafe: Bool) throws(ApiError) -> [DocumentValue.Member] {
+    private static func body(_ request: ServedRequest, isSafe: Bool) throws(ApiError) -> [DocumentValue
+        .Member]
+    {
         if isSafe { return [] }
-        let type = request.headers["content-type"]?.split(separator: ";").first.map { $0.filter { $0 != " " }.lowercased() }
+        let type = request.headers["content-type"]?.split(separator: ";").first.map {
+            $0.filter { $0 != " " }.lowercased()
+        }
         if request.method != "DELETE" || !request.body.isEmpty, type != "application/json" {
             throw ApiError(415, "not-json", "Content-Type must be application/json")
         }
@@ -222,12 +251,17 @@ package final class Console: Sendable {
     /// A page of another site cannot make a browser do anything here.
     private func checkOrigin(_ request: ServedRequest) throws(ApiError) {
         if let site = request.headers["sec-fetch-site"] {
-            guard site == "same-origin" else { throw ApiError(403, "cross-site", "the request comes from another site") }
+            guard site == "same-origin" else {
+                throw ApiError(403, "cross-site", "the request comes from another site")
+            }
             return
         }
         guard let origin = request.headers["origin"], let host = request.headers["host"],
             origin == "http://\(host)" || origin == "https://\(host)"
-        else { throw ApiError(403, "cross-site", "Sec-Fetch-Site or an Origin that is this server's must be there") }
+        else {
+            throw ApiError(
+                403, "cross-site", "Sec-Fetch-Site or an Origin that is this server's must be there")
+        }
     }
 
     // MARK: Who it is
@@ -240,12 +274,20 @@ package final class Console: Sendable {
 
     private func authenticate(_ request: ServedRequest, _ cookie: inout String?) throws(ApiError) -> Caller {
         if let header = request.headers["authorization"] {
-            guard header.hasPrefix("Bearer ") else { throw ApiError(401, "not-logged-in", "Authorization: Bearer KEY was expected") }
+            guard header.hasPrefix("Bearer ") else {
+                throw ApiError(401, "not-logged-in", "Authorization: Bearer KEY was expected")
+            }
             let hash = Array(Sha256.hex(Array(header.dropFirst(7).utf8)).utf8)
-            guard let person = people.people.values.first(where: { $0.key.map { Secret.equal(Array($0.utf8), hash) } ?? false }) else {
+            guard
+                let person = people.people.values.first(where: {
+                    $0.key.map { Secret.equal(Array($0.utf8), hash) } ?? false
+                })
+            else {
                 throw ApiError(401, "not-logged-in", "there is no such API key")
             }
-            return Caller(name: person.name, roles: person.roles, language: person.language ?? "en", method: "key", peer: request.peer)
+            return Caller(
+                name: person.name, roles: person.roles, language: person.language ?? "en", method: "key",
+                peer: request.peer)
         }
         var caller: Caller?
         let isStream = request.path == "/api/events"
@@ -255,15 +297,23 @@ package final class Console: Sendable {
                 throw ApiError(401, "not-logged-in", "\(header) is not taken from \(request.peer)")
             }
             if caller?.name != name {
-                guard let person = people.people[name] else { throw ApiError(401, "not-logged-in", "'\(name.prefix(64))' is nobody here") }
-                let (id, made) = sessions.begin(person, method: "proxy", peer: request.peer, language: person.language ?? language(request))
+                guard let person = people.people[name] else {
+                    throw ApiError(401, "not-logged-in", "'\(name.prefix(64))' is nobody here")
+                }
+                let (id, made) = sessions.begin(
+                    person, method: "proxy", peer: request.peer,
+                    language: person.language ?? language(request))
                 cookie = cookieText(id, maxAge: Sessions.wholeMilliseconds / 1000)
                 caller = made
             }
         }
-        guard var caller else { throw ApiError(401, sessionId(request) == nil ? "not-logged-in" : "session-ended", "log in first") }
+        guard var caller else {
+            throw ApiError(401, sessionId(request) == nil ? "not-logged-in" : "session-ended", "log in first")
+        }
         // Who has lost a role, or is gone, loses it now.
-        guard let person = people.people[caller.name] else { throw ApiError(401, "session-ended", "\(caller.name) is nobody here any more") }
+        guard let person = people.people[caller.name] else {
+            throw ApiError(401, "session-ended", "\(caller.name) is nobody here any more")
+        }
         caller.roles = person.roles
         caller.peer = request.peer
         return caller
@@ -272,7 +322,9 @@ package final class Console: Sendable {
     private func sessionId(_ request: ServedRequest) -> String? {
         for part in (request.headers["cookie"] ?? "").split(separator: ";") {
             let text = part.drop { $0 == " " }
-            if text.hasPrefix("\(Self.cookieName)=") { return String(text.dropFirst(Self.cookieName.count + 1)) }
+            if text.hasPrefix("\(Self.cookieName)=") {
+                return String(text.dropFirst(Self.cookieName.count + 1))
+            }
         }
         return nil
     }
@@ -282,7 +334,8 @@ package final class Console: Sendable {
     }
 
     private func logIn(_ call: Call, _ cookie: inout String?) throws(ApiError) -> ServedAnswer {
-        let name = try call.text("name", bytesMax: 64), password = try call.text("password", bytesMax: Password.bytesMax)
+        let name = try call.text("name", bytesMax: 64)
+        let password = try call.text("password", bytesMax: Password.bytesMax)
         let places = ["name \(name)", "address \(call.request.peer)"]
         if let seconds = limiter.wait(places, at: now()) {
             var error = ApiError(429, "too-many", "too many failures; wait \(seconds) s")
@@ -299,7 +352,8 @@ package final class Console: Sendable {
         }
         limiter.succeed(places)
         let (id, caller) = sessions.begin(
-            person, method: "password", peer: call.request.peer, language: person.language ?? language(call.request))
+            person, method: "password", peer: call.request.peer,
+            language: person.language ?? language(call.request))
         cookie = cookieText(id, maxAge: Sessions.wholeMilliseconds / 1000)
         Log.info("\(name) has logged in from \(call.request.peer)")
         return ServedAnswer(200, sessionJson(caller))
@@ -313,10 +367,13 @@ package final class Console: Sendable {
             }
         }
         return .object([
-            ("name", .text(caller.name)), ("roles", .texts(Role.allCases.filter { caller.roles.contains($0) }.map(\.rawValue))),
-            ("language", .text(caller.language)), ("method", .text(caller.method)), ("token", .optional(caller.token)),
+            ("name", .text(caller.name)),
+            ("roles", .texts(Role.allCases.filter { caller.roles.contains($0) }.map(\.rawValue))),
+            ("language", .text(caller.language)), ("method", .text(caller.method)),
+            ("token", .optional(caller.token)),
             ("idle_seconds", .int(Sessions.idleMilliseconds / 1000)),
-            ("expires_at", caller.expiresAt == 0 ? .null : .time(caller.expiresAt)), ("can", .texts(can.map(\.id).sorted())),
+            ("expires_at", caller.expiresAt == 0 ? .null : .time(caller.expiresAt)),
+            ("can", .texts(can.map(\.id).sorted())),
             ("version", .text(options.version)),
         ])
     }

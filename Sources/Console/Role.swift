@@ -1,4 +1,5 @@
-/// What a person may do, from looking on to naming people. Roles do not contain one another but for `viewer`, which all do.
+/// What a person may do, from looking on to naming people. Roles do not contain one another but for `viewer`,
+/// which all do.
 package enum Role: String, CaseIterable, Sendable {
     case viewer
     /// Takes, closes and snoozes alerts.

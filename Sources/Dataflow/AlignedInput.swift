@@ -14,7 +14,8 @@ package struct AlignedInput: Equatable, Sendable {
     /// Counts the topology's sources.
     package var source: Int
     package var kind: Kind
-    /// Sources of one group meet in a rule, an operator or a join, and are taken in the order of their event times.
+    /// Sources of one group meet in a rule, an operator or a join, and are taken in the order of their event
+    /// times.
     package var group: Int
     /// Of one event time, the rows of the source with the lesser one come first.
     package var rank: Int
@@ -61,7 +62,8 @@ package struct InputRows {
         }
     }
 
-    /// Event times, milliseconds; of a record without one, that of the record before it, `.min` for the first.
+    /// Event times, milliseconds; of a record without one, that of the record before it, `.min` for the
+    /// first.
     package var times: [Int64]
     /// Empty for other sources.
     package var words: [Word]

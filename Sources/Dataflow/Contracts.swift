@@ -55,25 +55,28 @@ package protocol LaneSource: AnyObject {
         _ body: (SourcePartition, RawRecords) -> Void,
         onEvent: (SourceEvent) -> Void
     )
-    /// Up to so many records of a partition that are there already; nil: there are none. Only of a source that hands records
-    /// over partition by partition: its `poll` waits until there are some, and tells events only.
+    /// Up to so many records of a partition that are there already; nil: there are none. Only of a source
+    /// that hands records over partition by partition: its `poll` waits until there are some, and tells
+    /// events only.
     func take(from partition: SourcePartition, atMost count: Int) -> HeldRecords?
-    /// The positions that were committed of assigned partitions; missing: none was. Waits for commits under way.
+    /// The positions that were committed of assigned partitions; missing: none was. Waits for commits under
+    /// way.
     func committed(_ partitions: [SourcePartition]) throws(Fault) -> [SourcePartition: Int64]
-    /// The number of the task's commit with which a position was committed, as of the last call of `committed`; nil: it says
-    /// none. A commit may leave every position where it was.
+    /// The number of the task's commit with which a position was committed, as of the last call of
+    /// `committed`; nil: it says none. A commit may leave every position where it was.
     func sequence(of partition: SourcePartition) -> UInt64?
     /// Begins to read every assigned partition, at its offset in `positions`, or where the source's
     /// configuration says. Returns where each begins. Called once after each `.assigned`.
     func start(at positions: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: Int64]
-    /// From now on nothing comes from these assigned partitions, and something from all others. To be called after
-    /// `start`, at which all go on.
+    /// From now on nothing comes from these assigned partitions, and something from all others. To be called
+    /// after `start`, at which all go on.
     func hold(_ partitions: Set<SourcePartition>) throws(Fault)
     /// What stands at these offsets, or first behind them; partitions that cannot be looked into are missing.
     func look(at offsets: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: LogSight]
     /// Records between the position and the end of the partition, as far as is known.
     func lag(of partition: SourcePartition) -> Int64?
-    /// Tasks that the lane may well get when it joins its group, which it does with the first `poll`, and that others have now.
+    /// Tasks that the lane may well get when it joins its group, which it does with the first `poll`, and
+    /// that others have now.
     func foreseen() -> Set<Int32>
     /// Nobody comes back in this member's place.
     var leavesForGood: Bool { get }
@@ -87,13 +90,15 @@ extension LaneSource {
     package func foreseen() -> Set<Int32> { [] }
     package var leavesForGood: Bool { false }
     package func hold(_ partitions: Set<SourcePartition>) throws(Fault) {}
-    package func look(at offsets: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: LogSight] { [:] }
+    package func look(at offsets: [SourcePartition: Int64]) throws(Fault) -> [SourcePartition: LogSight] {
+        [:]
+    }
 }
 
 /// A table that a lane has all of, read outside of the group from its beginning. Used by one thread.
 package protocol BroadcastReader: AnyObject {
-    /// Waits at most `timeoutMilliseconds` for records and hands them over, at most a batch, those of a partition in
-    /// offset order. What they point at is valid during the call of `body` only.
+    /// Waits at most `timeoutMilliseconds` for records and hands them over, at most a batch, those of a
+    /// partition in offset order. What they point at is valid during the call of `body` only.
     func poll(timeoutMilliseconds: Int, batch body: (RawRecords) -> Void) throws(Fault)
     /// Every partition was read to its end as of the last poll.
     var isAtEnd: Bool { get }
@@ -101,10 +106,10 @@ package protocol BroadcastReader: AnyObject {
 
 /// Rows of a table that lies elsewhere, asked for when they are needed. Used by one thread.
 package protocol TableLookup: AnyObject {
-    /// Asks for the rows with these keys (texts in `arena`) all at once and waits no longer than its timeout. Calls
-    /// `body` for each that was answered with its place in `keys` and the texts of its fields, valid during the call
-    /// (nil: the row does not have the field; all nil: there is no such row). False: some were not answered, and it
-    /// makes no sense to ask again at once.
+    /// Asks for the rows with these keys (texts in `arena`) all at once and waits no longer than its timeout.
+    /// Calls `body` for each that was answered with its place in `keys` and the texts of its fields, valid
+    /// during the call (nil: the row does not have the field; all nil: there is no such row). False: some
+    /// were not answered, and it makes no sense to ask again at once.
     func fetch(
         _ keys: [TextReference], in arena: Arena,
         _ body: (_ index: Int, _ fields: UnsafeBufferPointer<UnsafeBufferPointer<UInt8>?>) -> Void
@@ -116,18 +121,18 @@ package protocol LaneSink: AnyObject {
     /// Hands the records of `outbox` on; returns before they are durable.
     func send(_ outbox: borrowing Outbox) throws(Fault)
     /// Makes what was sent, the tasks' `changes` and the positions (for each partition the offset of the next
-    /// record to read; `sequences`: the numbers of the tasks' commits, to be kept with them) durable: all at once or, at least once, in this order. After it threw, nothing is known of
-    /// any of them.
+    /// record to read; `sequences`: the numbers of the tasks' commits, to be kept with them) durable: all at
+    /// once or, at least once, in this order. After it threw, nothing is known of any of them.
     func commit(
         _ changes: borrowing Outbox, _ positions: [SourcePartition: Int64], sequences: [Int32: UInt64]
     ) throws(Fault)
-    /// The end of a task's changelog after the last commit; nil if that wrote nothing to it. (Who wrote to it since an
-    /// earlier one is not known here: the task may have been another lane's meanwhile.)
+    /// The end of a task's changelog after the last commit; nil if that wrote nothing to it. (Who wrote to it
+    /// since an earlier one is not known here: the task may have been another lane's meanwhile.)
     func changelogEnd(of task: Int32) -> Int64?
     /// So much waits for the next commit that it should be made now.
     var needsCommit: Bool { get }
-    /// From the next record on the topology's sinks are these; nothing sent before waits for its commit. Throws if one
-    /// cannot be had.
+    /// From the next record on the topology's sinks are these; nothing sent before waits for its commit.
+    /// Throws if one cannot be had.
     func route(_ sinks: [SinkRoute]) throws(Fault)
     func close()
 }
@@ -175,8 +180,8 @@ package struct ChangelogEnd: Equatable, Sendable {
 
 /// Snapshots of tasks on this machine. Used by one thread.
 package protocol SnapshotStore: AnyObject {
-    /// Calls `body` with the newest whole snapshot of the task and the changelog offset it stands at, and, while
-    /// that returns false, with the one before.
+    /// Calls `body` with the newest whole snapshot of the task and the changelog offset it stands at, and,
+    /// while that returns false, with the one before.
     func load(_ task: Int32, _ body: (UnsafeBufferPointer<UInt8>, _ changelogEnd: Int64) -> Bool)
     /// True while the last `save` is under way.
     var isSaving: Bool { get }
@@ -193,15 +198,16 @@ package protocol LaneGraph: AnyObject {
     func open(_ partition: SourcePartition)
     /// What a task holds goes.
     func drop(task: Int32)
-    /// The sources of a task, if their records must be taken in event-time order: then each call of `process` is for
-    /// records that come next by it. Empty: as they come.
+    /// The sources of a task, if their records must be taken in event-time order: then each call of `process`
+    /// is for records that come next by it. Empty: as they come.
     var inputs: [AlignedInput] { get }
     /// What is needed to put records into that order.
     func look(at raw: RawRecords, of partition: SourcePartition) -> InputRows
     func process(_ partition: SourcePartition, _ raw: RawRecords, into outbox: inout Outbox)
     /// A limit ended a wait for a source: `count` records were taken though it had more to read.
     func noteUnaligned(_ limit: LimitName, source: Int, count: Int64)
-    /// Who takes outputs in the middle of a call where they are too many to wait for its end; empties the outbox.
+    /// Who takes outputs in the middle of a call where they are too many to wait for its end; empties the
+    /// outbox.
     func setSpill(_ spill: @escaping (inout Outbox) -> Void)
     /// Takes records of a table that the lane has all of.
     func processBroadcast(source: Int, _ raw: RawRecords)
@@ -212,24 +218,27 @@ package protocol LaneGraph: AnyObject {
     func idle(_ partition: SourcePartition, forMilliseconds milliseconds: Int64, into outbox: inout Outbox)
     /// How long a partition must be quiet before `idle` is called for it.
     func idleMilliseconds(of partition: SourcePartition) -> Int64
-    /// Appends what must reach other tasks with this commit: how far event time has come. `quiet`: partitions that
-    /// were read to their end and have been silent for their idle time; `atEnd`: those that were read to their end.
+    /// Appends what must reach other tasks with this commit: how far event time has come. `quiet`: partitions
+    /// that were read to their end and have been silent for their idle time; `atEnd`: those that were read to
+    /// their end.
     func carryWatermarks(quiet: Set<SourcePartition>, atEnd: Set<SourcePartition>, into outbox: inout Outbox)
     /// The last record that was read of a partition, as of the commit that is under way.
     func note(_ mark: LogMark, of partition: SourcePartition)
-    /// Appends what must go out with this commit and comes of no record: alerts that a restored task cannot go on with,
-    /// what other rules say of what is there already, and that the task goes on with those. True: the commit is to say who
-    /// makes it, though nothing was read.
+    /// Appends what must go out with this commit and comes of no record: alerts that a restored task cannot
+    /// go on with, what other rules say of what is there already, and that the task goes on with those. True:
+    /// the commit is to say who makes it, though nothing was read.
     func collectOutputs(task: Int32, into outbox: inout Outbox) -> Bool
-    /// Appends what changed in a task since the last call, `positions` (by source) included, and of repartition topics
-    /// `written`, the next offset of each writer.
-    func collectChanges(task: Int32, positions: [Int: Int64], written: [Int: [Int64]], into changes: inout Outbox)
+    /// Appends what changed in a task since the last call, `positions` (by source) included, and of
+    /// repartition topics `written`, the next offset of each writer.
+    func collectChanges(
+        task: Int32, positions: [Int: Int64], written: [Int: [Int64]], into changes: inout Outbox)
     /// What a person should know by now, as log lines: limits that were hit, each once a minute at most.
     func warnings() -> [String]
-    /// Everything sent before is durable: caches may be brought up to date, and must be if it is the last time.
+    /// Everything sent before is durable: caches may be brought up to date, and must be if it is the last
+    /// time.
     func committed(isLast: Bool)
-    /// Right after a commit: takes over a changed topology, if one waits. Every task goes on with what it still has of
-    /// their state. Returns where its sinks go then; nil: nothing changed.
+    /// Right after a commit: takes over a changed topology, if one waits. Every task goes on with what it
+    /// still has of their state. Returns where its sinks go then; nil: nothing changed.
     func change() throws(Fault) -> [SinkRoute]?
     /// Sets what the graph has counted since it was made; called after commits.
     func count(into status: inout LaneStatus)
@@ -247,8 +256,8 @@ package protocol LaneGraph: AnyObject {
     func restore(
         task: Int32, key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?
     ) throws(Fault) -> Bool
-    /// False if the changelog's records did not go on from the snapshot, or from what was in memory: they are of another
-    /// life, that of a topic that was made anew. The task is then to be dropped.
+    /// False if the changelog's records did not go on from the snapshot, or from what was in memory: they are
+    /// of another life, that of a topic that was made anew. The task is then to be dropped.
     func isContinued(task: Int32) -> Bool
     /// The task was whole in memory, and is gone on with as it is.
     func keep(task: Int32)

@@ -42,7 +42,9 @@ package struct Histogram: Sendable {
         var seen: Int64 = 0
         for (milliseconds, number) in counts.enumerated() {
             seen += number
-            if seen >= rank { return milliseconds > Self.millisecondsMax ? greatest : Double(milliseconds) / 1000 }
+            if seen >= rank {
+                return milliseconds > Self.millisecondsMax ? greatest : Double(milliseconds) / 1000
+            }
         }
         return greatest
     }
@@ -112,7 +114,8 @@ package struct LaneStatus: Sendable {
     package var dead: [String: Int64] = [:]
     /// By step: rows that were dropped since a table has no partner for them.
     package var unmatched: [String: Int64] = [:]
-    /// By step, and by rule, as the label of a metric: results and conditions with a number that does not fit in 64 bits.
+    /// By step, and by rule, as the label of a metric: results and conditions with a number that does not fit
+    /// in 64 bits.
     package var overflows: [String: Int64] = [:]
     /// By table that lies elsewhere: keys that were asked for, and those that got no answer in time.
     package var lookups: [String: (asked: Int64, unanswered: Int64)] = [:]

@@ -1,7 +1,8 @@
 import Records
 
-/// A record by which a log is known again: the last one that was read of it. Topics have no identity that clients of this
-/// age are told, but a topic that was made anew has another record at the same offset, or none.
+/// A record by which a log is known again: the last one that was read of it. Topics have no identity that
+/// clients of this age are told, but a topic that was made anew has another record at the same offset, or
+/// none.
 package struct LogMark: Hashable, Sendable {
     package var offset: Int64
     /// The broker's, milliseconds; -1: none.
@@ -17,7 +18,8 @@ package struct LogMark: Hashable, Sendable {
 
     /// The mark that a record makes. Nil pointers: null.
     package init(
-        offset: Int64, timestamp: Int64, key: UnsafePointer<UInt8>?, _ keyCount: Int, value: UnsafePointer<UInt8>?,
+        offset: Int64, timestamp: Int64, key: UnsafePointer<UInt8>?, _ keyCount: Int,
+        value: UnsafePointer<UInt8>?,
         _ valueCount: Int
     ) {
         self.offset = offset
@@ -60,12 +62,14 @@ package enum LogVerdict: Equatable, Sendable {
     case same
     /// Its records up to the position are deleted: nothing is left to compare, and nothing speaks against it.
     case unknown
-    /// The same, as far as can be said, and so many records behind the position were deleted before they were read.
+    /// The same, as far as can be said, and so many records behind the position were deleted before they were
+    /// read.
     case cut(lost: Int64, first: Int64)
     /// Another one; why.
     case other(String)
 
-    /// `position`: the offset of the next record to read; `mark`: of the last one that was read; nil: there is none.
+    /// `position`: the offset of the next record to read; `mark`: of the last one that was read; nil: there
+    /// is none.
     package static func judge(_ mark: LogMark?, position: Int64, _ sight: LogSight) -> LogVerdict {
         if let mark, let record = sight.record, record.offset == mark.offset {
             if record == mark { return .same }
@@ -73,7 +77,9 @@ package enum LogVerdict: Equatable, Sendable {
             return .other("the record at offset \(mark.offset) is not the one that was read there\(other)")
         }
         guard let range = sight.range else { return .unknown }
-        if position < range.lowerBound { return .cut(lost: range.lowerBound - position, first: range.lowerBound) }
+        if position < range.lowerBound {
+            return .cut(lost: range.lowerBound - position, first: range.lowerBound)
+        }
         if position > range.upperBound { return .other("it ends at offset \(range.upperBound)") }
         guard let mark, mark.offset >= range.lowerBound, !sight.isCompacted else { return .unknown }
         return .other("the record at offset \(mark.offset), which was read, is not there")

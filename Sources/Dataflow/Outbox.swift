@@ -35,10 +35,11 @@ package struct Outbox {
         package var timestamp: Int64
         /// When the broker appended the record that caused this one, for the latency histogram; -1: unknown.
         package var causedAt: Int64
-        /// Where the record stands among those of one `settle`, but for repartition records, which nobody compares.
+        /// Where the record stands among those of one `settle`, but for repartition records, which nobody
+        /// compares.
         package var order: UInt64 = 0
-        /// Where in the value the number of late records before this one belongs: `numberRoom` bytes that `settle` fills;
-        /// -1: nowhere.
+        /// Where in the value the number of late records before this one belongs: `numberRoom` bytes that
+        /// `settle` fills; -1: nowhere.
         package var lateAt: Int32 = -1
     }
 
@@ -86,9 +87,9 @@ package struct Outbox {
         records.append(record)
     }
 
-    /// Puts the records from `start` on into the order of their `order` (those of one order stay as they are), and tells
-    /// those that ask how many late records came before them. `late`: how many there were before `start`; returns how
-    /// many there are now.
+    /// Puts the records from `start` on into the order of their `order` (those of one order stay as they
+    /// are), and tells those that ask how many late records came before them. `late`: how many there were
+    /// before `start`; returns how many there are now.
     package mutating func settle(from start: Int, late: Int) -> Int {
         guard start < records.count else { return late }
         sort(from: start)
@@ -112,7 +113,9 @@ package struct Outbox {
         }
         if isSorted { return }
         let places = (start..<records.count).filter { !records[$0].isRepartitioned }
-        let sorted = places.map { (order: records[$0].order, place: $0) }.sorted { $0 < $1 }.map { records[$0.place] }
+        let sorted = places.map { (order: records[$0].order, place: $0) }.sorted { $0 < $1 }.map {
+            records[$0.place]
+        }
         for (place, record) in zip(places, sorted) { records[place] = record }
     }
 
@@ -128,7 +131,9 @@ package struct Outbox {
     }
 
     /// Adds a record whose parts stand in `bytes` already. `value` nil: null.
-    package mutating func add(_ destination: Destination, partition: Int32, key: Range<Int>, value: Range<Int>?) {
+    package mutating func add(
+        _ destination: Destination, partition: Int32, key: Range<Int>, value: Range<Int>?
+    ) {
         records.append(
             Record(
                 destination: destination,

@@ -28,13 +28,17 @@ package struct ReadCounts: Sendable {
         }
     }
 
-    /// What is to be said if nothing, or less than one record in a hundred, could be read; `topic`: where they are from.
+    /// What is to be said if nothing, or less than one record in a hundred, could be read; `topic`: where
+    /// they are from.
     package func complaint(_ topic: String) -> String? {
         let unread = refused.values.reduce(0) { $0 + $1.count }
         guard unread > 0, unread * 100 > records * 99 else { return nil }
-        let most = refused.sorted { ($1.value.count, $0.key) < ($0.value.count, $1.key) }.first?.value.message ?? ""
+        let most =
+            refused.sorted { ($1.value.count, $0.key) < ($0.value.count, $1.key) }.first?.value.message ?? ""
         let all = records == 1 ? "1 record" : "\(records) records"
-        let share = records > unread ? "only \(records - unread) of \(all)" : records == 1 ? "the one record" : "none of \(all)"
+        let share =
+            records > unread
+            ? "only \(records - unread) of \(all)" : records == 1 ? "the one record" : "none of \(all)"
         return "\(share) of \(topic) could \(records == 1 ? "not " : "")be read; most often: \(most)"
     }
 }

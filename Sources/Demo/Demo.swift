@@ -8,8 +8,8 @@ import Records
 import Synchronization
 import Topology
 
-/// The main job from end to end in one process: a broker (librdkafka's mock cluster, or a real one), a synthetic
-/// marketplace with planted fraud, a worker, a Redis of its own where one is installed.
+/// The main job from end to end in one process: a broker (librdkafka's mock cluster, or a real one), a
+/// synthetic marketplace with planted fraud, a worker, a Redis of its own where one is installed.
 package final class Demo {
     package struct Options: Sendable {
         package var topologyPath: String
@@ -81,11 +81,15 @@ package final class Demo {
 
     deinit { redis?.stop() }
 
-    package var place: String { options.bootstrapServers ?? "a broker inside this process (librdkafka's mock cluster)" }
+    package var place: String {
+        options.bootstrapServers ?? "a broker inside this process (librdkafka's mock cluster)"
+    }
     package var hasRedis: Bool { redis != nil }
 
     /// Runs to the end of the marketplace; `show` gets every alert as it is read from its topic.
-    package func run(shouldStop: @escaping @Sendable () -> Bool, show: (Alert) -> Void) throws(Fault) -> Summary {
+    package func run(shouldStop: @escaping @Sendable () -> Bool, show: (Alert) -> Void) throws(Fault)
+        -> Summary
+    {
         let admin = try KafkaAdmin(settings, isMock: broker != nil)
         try admin.create([ordersTopic, alertsTopic].map { KafkaTopicPlan(name: $0, partitions: 4) })
         var workerOptions = Worker.Options(kafka: settings)
@@ -108,7 +112,9 @@ package final class Demo {
         let feed = Feed(try MarketplaceLoad(options.marketplace, eventsPerSecond: options.eventsPerSecond))
         let begin = monotonicNanoseconds()
         let feedThread = Background { [settings, ordersTopic] () throws(Fault) in
-            try feed.run(to: settings, topic: ordersTopic, worker: worker, eventsAheadMax: Self.eventsAheadMax, shouldStop)
+            try feed.run(
+                to: settings, topic: ordersTopic, worker: worker, eventsAheadMax: Self.eventsAheadMax,
+                shouldStop)
         }
         var alerts: [Alert] = []
         var quietPolls = 0
@@ -120,7 +126,8 @@ package final class Demo {
                 show(alert)
             }
             if let fault = workerThread.fault ?? feedThread.fault { throw fault }
-            let isDone = feedThread.isFinished && worker.statuses.reduce(0) { $0 + $1.records } >= Int64(feed.events)
+            let isDone =
+                feedThread.isFinished && worker.statuses.reduce(0) { $0 + $1.records } >= Int64(feed.events)
             quietPolls = isDone && count == 0 ? quietPolls + 1 : 0
             if shouldStop() { break }
         }
@@ -144,7 +151,8 @@ package final class Demo {
         guard let node = YamlText.read(json), let members = node.mapping else { return nil }
         func text(_ name: String) -> String { members.first { $0.key == name }?.value.scalar?.text ?? "" }
         return Alert(
-            rule: text("rule"), merchant: text("customer"), state: text("state"), eventTime: text("event_time"),
+            rule: text("rule"), merchant: text("customer"), state: text("state"),
+            eventTime: text("event_time"),
             message: text("message"))
     }
 
@@ -199,13 +207,16 @@ private final class Feed: Sendable {
         let handle = try feeder.topic(topic)
         _ = try load.run(shouldStop: shouldStop) { events throws(Fault) in
             for event in events.events {
-                let key = UnsafeBufferPointer(start: events.bytes.base + event.keyOffset, count: Int(event.keyCount))
-                let value = UnsafeBufferPointer(start: events.bytes.base + event.valueOffset, count: Int(event.valueCount))
+                let key = UnsafeBufferPointer(
+                    start: events.bytes.base + event.keyOffset, count: Int(event.keyCount))
+                let value = UnsafeBufferPointer(
+                    start: events.bytes.base + event.valueOffset, count: Int(event.valueCount))
                 try feeder.send(to: handle, key: key, value: value)
             }
             feeder.poll()
             let sent = self.sent.add(events.events.count, ordering: .releasing).newValue
-            while Int64(sent) - worker.statuses.reduce(0, { $0 + $1.records }) > eventsAheadMax, !shouldStop() {
+            while Int64(sent) - worker.statuses.reduce(0, { $0 + $1.records }) > eventsAheadMax, !shouldStop()
+            {
                 feeder.poll()
                 usleep(2000)
             }

@@ -49,8 +49,11 @@ extension Catalogue {
 extension TopologyReader {
     /// Reads a file that may name every part of this build.
     package static func read(
-        _ text: String, file: String, parameters: [String: String] = [:], variants: [Variant] = [], environment: Environment = .system
+        _ text: String, file: String, parameters: [String: String] = [:], variants: [Variant] = [],
+        environment: Environment = .system
     ) -> (spec: TopologySpec?, diagnostics: [Diagnostic]) {
-        read(text, file: file, catalogue: .standard, parameters: parameters, variants: variants, environment: environment)
+        read(
+            text, file: file, catalogue: .standard, parameters: parameters, variants: variants,
+            environment: environment)
     }
 }

@@ -21,7 +21,9 @@ struct ColumnReader {
         nulls = column.reading.nulls.map { Array($0.utf8) }
         lax = NumeralReader(Numerals())
         numerals = column.reading.numerals.map { NumeralReader($0) }
-        let lists = [column.reading.strips, column.reading.trues, column.reading.falses].map { $0.map { Array($0.utf8) } }
+        let lists = [column.reading.strips, column.reading.trues, column.reading.falses].map {
+            $0.map { Array($0.utf8) }
+        }
         (strips, trues, falses) = (lists[0], lists[1], lists[2])
         times = column.reading.patterns.isEmpty ? nil : TimeProgram(column.reading.patterns)
     }
@@ -65,7 +67,9 @@ struct ColumnReader {
             guard token.kind == Token.Kind.string.rawValue else { continue }
             let count = Int(token.count)
             for null in nulls where null.count == count {
-                guard count == 0 || token.start.map({ memcmp($0, null, count) == 0 }) == true else { continue }
+                guard count == 0 || token.start.map({ memcmp($0, null, count) == 0 }) == true else {
+                    continue
+                }
                 tokens[row &* stride].kind = Token.Kind.null.rawValue
                 break
             }
@@ -83,7 +87,8 @@ struct ColumnReader {
                 count -= part.count
                 break
             }
-            for part in strips where part.count <= count && memcmp(start + count - part.count, part, part.count) == 0 {
+            for part in strips
+            where part.count <= count && memcmp(start + count - part.count, part, part.count) == 0 {
                 count -= part.count
                 break
             }
@@ -163,7 +168,9 @@ struct ColumnReader {
 
     /// The common case: up to 17 digits with at most `scale` places and nothing else.
     @inline(__always)
-    private func plainDecimal(_ bytes: UnsafePointer<UInt8>, _ count: Int, scale: Int, factor: Int64) -> Int64? {
+    private func plainDecimal(_ bytes: UnsafePointer<UInt8>, _ count: Int, scale: Int, factor: Int64)
+        -> Int64?
+    {
         guard count > 0, count <= 17 else { return nil }
         var at = bytes[0] == 0x2D ? 1 : 0
         let first = at
@@ -198,22 +205,30 @@ struct ColumnReader {
     }
 
     @inline(never)
-    private func number(_ token: Token, _ start: UnsafePointer<UInt8>, scale: Int) -> Result<Int64, RowFailure> {
+    private func number(_ token: Token, _ start: UnsafePointer<UInt8>, scale: Int) -> Result<
+        Int64, RowFailure
+    > {
         let count = Int(token.count)
         if hasWrongZero(token) { return .failure(.wrongType) }
-        let parsed = column.isRounded
+        let parsed =
+            column.isRounded
             ? Decimal.parseRounded(start, count, scale: scale) : Decimal.parse(start, count, scale: scale)
         switch parsed {
         case .success(let value): return .success(value)
         case .failure(.notANumber):
-            return token.kind == Token.Kind.string.rawValue ? laxNumber(start, count, scale) : .failure(.wrongType)
+            return token.kind == Token.Kind.string.rawValue
+                ? laxNumber(start, count, scale) : .failure(.wrongType)
         case .failure: return .failure(.outOfRange)
         }
     }
 
     /// What texts have besides JSON's grammar and can mean one thing only: `+60`, `.5`, `60.`.
-    private func laxNumber(_ start: UnsafePointer<UInt8>, _ count: Int, _ scale: Int) -> Result<Int64, RowFailure> {
-        guard count > 0, start[0] != 0x20, start[0] != 0x09, start[count - 1] != 0x20, start[count - 1] != 0x09 else {
+    private func laxNumber(_ start: UnsafePointer<UInt8>, _ count: Int, _ scale: Int) -> Result<
+        Int64, RowFailure
+    > {
+        guard count > 0, start[0] != 0x20, start[0] != 0x09, start[count - 1] != 0x20,
+            start[count - 1] != 0x09
+        else {
             return .failure(.wrongType)
         }
         return Self.result(lax.parse(start, count, scale: scale, isRounded: column.isRounded))
@@ -222,7 +237,9 @@ struct ColumnReader {
     private func styledNumber(_ token: Token) -> Result<Int64, RowFailure> {
         guard let numerals, let start = token.start else { return .failure(.wrongType) }
         let scale = column.field.type.scale
-        if token.kind == Token.Kind.number.rawValue, column.reading.numerals?.isPercent == false { return number(token, start, scale: scale) }
+        if token.kind == Token.Kind.number.rawValue, column.reading.numerals?.isPercent == false {
+            return number(token, start, scale: scale)
+        }
         guard token.kind == Token.Kind.string.rawValue else { return .failure(.wrongType) }
         return Self.result(numerals.parse(start, Int(token.count), scale: scale, isRounded: column.isRounded))
     }
@@ -293,7 +310,8 @@ struct ColumnReader {
         return .success(zone.utc(local: parsed.milliseconds))
     }
 
-    /// A timestamp in a declared pattern, or a number of a declared unit. What is read as a number in JSON is a text too.
+    /// A timestamp in a declared pattern, or a number of a declared unit. What is read as a number in JSON is
+    /// a text too.
     private func written(_ token: Token, _ times: TimeProgram) -> Result<Int64, RowFailure> {
         guard let start = token.start,
             token.kind == Token.Kind.string.rawValue || token.kind == Token.Kind.number.rawValue

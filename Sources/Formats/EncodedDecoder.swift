@@ -14,7 +14,8 @@ package final class EncodedDecoder: RecordDecoder {
     /// Readable bytes behind a record that a parser may touch.
     private static let padding = 64
 
-    package init(_ inner: any RecordDecoder, _ transcoder: Transcoder, capacity: Int = Limits.rowsPerBatchMax) {
+    package init(_ inner: any RecordDecoder, _ transcoder: Transcoder, capacity: Int = Limits.rowsPerBatchMax)
+    {
         self.inner = inner
         self.transcoder = transcoder
         storage = RawRecordStorage(capacity: capacity)

@@ -2,7 +2,8 @@ import Base
 import CSimdjson
 import Records
 
-/// What is wrong with a row of JSON or CSV, in one sentence that ends with the option that helps, if one does.
+/// What is wrong with a row of JSON or CSV, in one sentence that ends with the option that helps, if one
+/// does.
 struct Explanation {
     let batch: Batch
     let row: Int
@@ -63,7 +64,8 @@ struct Explanation {
 
     private func writeRefused(_ column: WireColumn, _ name: String, _ token: Token, _ status: RowStatus) {
         if token.kind >= Token.Kind.throughArray.rawValue {
-            let what = token.kind == Token.Kind.throughArray.rawValue ? "an array" : "a value that is no object"
+            let what =
+                token.kind == Token.Kind.throughArray.rawValue ? "an array" : "a value that is no object"
             let place = column.path.prefix(Int(token.count)).joined(separator: ".")
             text.appendText("\(name) lies behind \(what), '\(place)'; a path leads through objects only")
             return
@@ -118,7 +120,8 @@ struct Explanation {
                 let ids = scale == 0 ? "; an id can be read as { type: text, numbers: true }" : ""
                 return "it does not fit in 64 bits\(ids)"
             }
-            let text = String(decoding: UnsafeBufferPointer(start: start, count: min(count, 64)), as: UTF8.self)
+            let text = String(
+                decoding: UnsafeBufferPointer(start: start, count: min(count, 64)), as: UTF8.self)
             if isString, let hint = numberHint(text) { return hint }
             guard isString, count % 4 == 0, case .success = Base64.number(start, count) else { return nil }
             return "a decimal that is written as base64 of its bytes needs encoding: base64, without which "
@@ -133,10 +136,13 @@ struct Explanation {
         let options = NumeralGuess.options(of: [text]).prefix(2).map(\.option)
         if !options.isEmpty { return "say \(options.joined(separator: " or "))" }
         let isBlank = text.first == " " || text.first == "\t" || text.last == " " || text.last == "\t"
-        return isBlank && notation.hasPrefix(CsvFields.notation) ? "it has blanks around it; format: { type: csv, trim: true } takes them off" : nil
+        return isBlank && notation.hasPrefix(CsvFields.notation)
+            ? "it has blanks around it; format: { type: csv, trim: true } takes them off" : nil
     }
 
-    private static let nulls: Set<String> = ["-", "--", "null", "n/a", "na", "nan", "none", "\\n", "#n/a", "inf", "-inf"]
+    private static let nulls: Set<String> = [
+        "-", "--", "null", "n/a", "na", "nan", "none", "\\n", "#n/a", "inf", "-inf",
+    ]
 
     private func timestampHint(
         _ column: WireColumn, _ start: UnsafePointer<UInt8>, _ count: Int, _ status: RowStatus
@@ -145,17 +151,25 @@ struct Explanation {
         let reading = column.reading
         let program = reading.patterns.isEmpty ? nil : TimeProgram(reading.patterns)
         let parsed = program.map { $0.parse(start, count) } ?? CivilTime.parse(start, count)
-        if let parsed, !parsed.hasZone, column.zone == nil { return "it has no zone; say zone: Asia/Shanghai" }
-        if program != nil, CivilTime.parse(start, count) != nil { return "say format: [iso, …] to read it as well" }
+        if let parsed, !parsed.hasZone, column.zone == nil {
+            return "it has no zone; say zone: Asia/Shanghai"
+        }
+        if program != nil, CivilTime.parse(start, count) != nil {
+            return "say format: [iso, …] to read it as well"
+        }
         let patterns = TimeGuess.patterns(of: [text])
         let formats = patterns.map { "format: \"\($0.text)\"" }.joined(separator: " or ")
         let isDays = reading.unit == nil && Self.isSpreadsheetDay(start, count)
-        if isDays { return "looks like the days of a spreadsheet; say unit: d, since: 1899-12-30 (of time: from)" }
+        if isDays {
+            return "looks like the days of a spreadsheet; say unit: d, since: 1899-12-30 (of time: from)"
+        }
         guard status == .outOfRange else { return patterns.isEmpty ? nil : "say \(formats)" }
         if let unit = EpochTime.likelyUnit(start, count, not: column.reading.unit) {
             return "looks like \(unit.name); say unit: \(unit.rawValue)"
         }
-        if !patterns.isEmpty, reading.unit == nil { return "as milliseconds it lies before 1990 or after 2200; say \(formats)" }
+        if !patterns.isEmpty, reading.unit == nil {
+            return "as milliseconds it lies before 1990 or after 2200; say \(formats)"
+        }
         return column.reading.unit == nil
             ? "as milliseconds it lies before 1990 or after 2200; if it does, say unit: ms"
             : "it lies outside of the years 1 to 9999"
@@ -179,7 +193,8 @@ struct Explanation {
         case .text: return "a text of at most \(Limits.textBytesMax) bytes"
         case .int: return "a whole number"
         case .decimal(let scale):
-            return "a number with at most \(scale) places\(column.reading.numerals?.isPercent == true ? " and %" : "")"
+            return
+                "a number with at most \(scale) places\(column.reading.numerals?.isPercent == true ? " and %" : "")"
         case .bool:
             let listed = column.reading.trues + column.reading.falses
             return listed.isEmpty ? "true or false" : "one of true, false, \(listed.joined(separator: ", "))"
@@ -196,7 +211,8 @@ struct Explanation {
 }
 
 func appendOversized(_ row: Int, _ batch: Batch, to text: Arena) {
-    text.appendText("the record has \(batch.raw.valueCounts[row]) bytes, at most \(Limits.recordBytesMax) are read")
+    text.appendText(
+        "the record has \(batch.raw.valueCounts[row]) bytes, at most \(Limits.recordBytesMax) are read")
 }
 
 /// Appends at most 80 bytes of a record, whole characters, with what a terminal would not show escaped.

@@ -3,7 +3,8 @@ import CSimdjson
 import Dataflow
 import Records
 
-/// Adds to the columns that stand in a record's value those that stand beside it: its key, partition, offset and time.
+/// Adds to the columns that stand in a record's value those that stand beside it: its key, partition, offset
+/// and time.
 package final class RecordPartDecoder: RecordDecoder {
     private let inner: any RecordDecoder
     /// The columns that stand beside the value, behind all others.
@@ -73,7 +74,8 @@ package final class RecordPartDecoder: RecordDecoder {
     }
 
     package func explain(_ row: Int, of batch: Batch, into text: Arena) {
-        guard let reader = readers.first(where: { $0.index == Int(batch.statusField[row]) }), let part = reader.column.part,
+        guard let reader = readers.first(where: { $0.index == Int(batch.statusField[row]) }),
+            let part = reader.column.part,
             batch.status[row] != RowStatus.futureTime.rawValue
         else { return inner.explain(row, of: batch, into: text) }
         text.appendText("field '\(reader.column.field.name)' is the record's \(part.text), ")

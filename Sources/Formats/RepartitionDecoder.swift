@@ -22,14 +22,16 @@ package final class RepartitionDecoder: RecordDecoder {
     /// `partitions`: of the topic's origin; a record that claims another one is malformed.
     package init(_ fields: [Field], partitions: Int, capacity: Int = Limits.rowsPerBatchMax) {
         self.fields = fields
-        expectation = "not a repartition record of version \(RepartitionFormat.version) with the fields "
+        expectation =
+            "not a repartition record of version \(RepartitionFormat.version) with the fields "
             + "\(fields.map { "\($0.name) \($0.type)" }.joined(separator: ", ")): "
         self.partitions = partitions
         self.capacity = capacity
         fingerprint = RepartitionFormat.fingerprint(fields)
         origins = .allocate(capacity: capacity)
         origins.initialize(
-            repeating: RepartitionOrigin(partition: 0, offset: 0, appended: -1, watermark: .min), count: capacity)
+            repeating: RepartitionOrigin(partition: 0, offset: 0, appended: -1, watermark: .min),
+            count: capacity)
         idle = .allocate(capacity: capacity)
         idle.initialize(repeating: 0, count: capacity)
         atEnd = .allocate(capacity: capacity)
@@ -56,11 +58,14 @@ package final class RepartitionDecoder: RecordDecoder {
         let columns = batch.columns
         for row in 0..<raw.count {
             batch.statusField[row] = -1
-            batch.status[row] = status(raw.values[row], Int(raw.valueCounts[row]), row, columns, batch.arena).rawValue
+            batch.status[row] =
+                status(raw.values[row], Int(raw.valueCounts[row]), row, columns, batch.arena).rawValue
         }
     }
 
-    private func status(_ value: UnsafePointer<UInt8>?, _ count: Int, _ row: Int, _ columns: [Column], _ arena: Arena) -> RowStatus {
+    private func status(
+        _ value: UnsafePointer<UInt8>?, _ count: Int, _ row: Int, _ columns: [Column], _ arena: Arena
+    ) -> RowStatus {
         guard let value, count >= 0 else { return .nullValue }
         if count > Limits.recordBytesMax { return .oversized }
         var reader = Reader(at: value, end: value + count)

@@ -6,12 +6,13 @@ import Records
 ///     version 1 byte, flags 1 byte, fingerprint of the columns 4 bytes (little endian),
 ///     writer, [watermark], then for rows: source, partition, offset, append time, null bits, values
 ///
-/// Integers are zigzag varints (Protocol Buffers' encoding), texts a byte count and their bytes. The null bits
-/// have a 1 for each column that has a value, which alone stand in the values. A mark is a record without a
-/// row: it tells every partition of the topic how far event time has come upstream.
+/// Integers are zigzag varints (Protocol Buffers' encoding), texts a byte count and their bytes. The null
+/// bits have a 1 for each column that has a value, which alone stand in the values. A mark is a record
+/// without a row: it tells every partition of the topic how far event time has come upstream.
 enum RepartitionFormat {
     static let version: UInt8 = 3
-    /// What the build before wrote, whose rows are the same. Its marks say less, and one thing that nobody asks any more.
+    /// What the build before wrote, whose rows are the same. Its marks say less, and one thing that nobody
+    /// asks any more.
     static let formerVersion: UInt8 = 2
     static let formerClaim: UInt8 = 8
     static let varintBytesMax = 10
@@ -52,12 +53,14 @@ package struct RepartitionOrigin {
     package var offset: Int64
     /// When the broker appended the record, milliseconds; -1: unknown.
     package var appended: Int64
-    /// The task that wrote the row to the topic, and its event time after the row, milliseconds; `.min`: none yet.
+    /// The task that wrote the row to the topic, and its event time after the row, milliseconds; `.min`: none
+    /// yet.
     package var writer: Int32
     package var watermark: Int64
 
     package init(
-        source: Int32 = 0, partition: Int32, offset: Int64, appended: Int64, writer: Int32? = nil, watermark: Int64
+        source: Int32 = 0, partition: Int32, offset: Int64, appended: Int64, writer: Int32? = nil,
+        watermark: Int64
     ) {
         self.writer = writer ?? partition
         self.source = source
@@ -138,9 +141,11 @@ package final class RepartitionEncoder {
         bytes.count = writer.at - bytes.base
     }
 
-    /// Writes a mark. `isAtEnd`: the writer has read all there is; `isIdle`: and nobody need wait for it until its next row
-    /// or mark; `asks`: the others are to say how far they are.
-    package func encodeMark(partition: Int32, watermark: Int64, isIdle: Bool, isAtEnd: Bool = false, asks: Bool = false) {
+    /// Writes a mark. `isAtEnd`: the writer has read all there is; `isIdle`: and nobody need wait for it
+    /// until its next row or mark; `asks`: the others are to say how far they are.
+    package func encodeMark(
+        partition: Int32, watermark: Int64, isIdle: Bool, isAtEnd: Bool = false, asks: Bool = false
+    ) {
         var flags = RepartitionFormat.Flags.mark
         if isIdle { flags |= RepartitionFormat.Flags.idle }
         if isAtEnd { flags |= RepartitionFormat.Flags.atEnd }

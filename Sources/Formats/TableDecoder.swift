@@ -2,8 +2,8 @@ import Base
 import Dataflow
 import Records
 
-/// Records of a table to columns: as any others, but that a record that deletes its key needs no other field, and that
-/// one without a value deletes what its Kafka key names.
+/// Records of a table to columns: as any others, but that a record that deletes its key needs no other field,
+/// and that one without a value deletes what its Kafka key names.
 package final class TableDecoder: RecordDecoder {
     /// Reads records with every field but the key optional.
     private let inner: any RecordDecoder
@@ -20,7 +20,8 @@ package final class TableDecoder: RecordDecoder {
     private let keyBytes = Arena(capacity: 1 << 12)
     private var keyRows: [Int] = []
 
-    /// `inner` makes the record decoder for the columns that it is given; `key`, `deleted`: indices of `columns`.
+    /// `inner` makes the record decoder for the columns that it is given; `key`, `deleted`: indices of
+    /// `columns`.
     package init(
         _ columns: [WireColumn], key: [Int], deleted: Int, capacity: Int = Limits.rowsPerBatchMax,
         inner: ([WireColumn]) -> any RecordDecoder
@@ -33,7 +34,8 @@ package final class TableDecoder: RecordDecoder {
         self.inner = inner(optional)
         keyColumns = key.map { columns[$0] }
         let names = keyColumns.map { $0.path.joined(separator: ".") }.joined(separator: ", ")
-        keyExpectation = keyColumns.count == 1 ? "the table's key \(names)" : "a JSON object of the table's key \(names)"
+        keyExpectation =
+            keyColumns.count == 1 ? "the table's key \(names)" : "a JSON object of the table's key \(names)"
         keyDecoder = JsonDecoder(keyColumns, capacity: capacity)
         keyBatch = Batch(schema: Schema(keyColumns.map(\.field)), capacity: capacity)
         keyRaw = RawRecordStorage(capacity: capacity)
@@ -77,7 +79,8 @@ package final class TableDecoder: RecordDecoder {
             keyRaw.values[index] = UnsafePointer(keyBytes.base + text.offset)
             keyRaw.valueCounts[index] = Int32(text.count)
             keyTokens[index] = Token(
-                start: keyBytes.base + text.offset, count: UInt32(text.count), kind: Token.Kind.string.rawValue)
+                start: keyBytes.base + text.offset, count: UInt32(text.count),
+                kind: Token.Kind.string.rawValue)
         }
         if keyColumns.count == 1 {
             keyBatch.arena.removeAll()
@@ -89,7 +92,8 @@ package final class TableDecoder: RecordDecoder {
         }
         for (index, row) in keyRows.enumerated() {
             batch.status[row] = keyBatch.status[index]
-            batch.statusField[row] = keyBatch.statusField[index] < 0 ? -1 : Int16(key[Int(keyBatch.statusField[index])])
+            batch.statusField[row] =
+                keyBatch.statusField[index] < 0 ? -1 : Int16(key[Int(keyBatch.statusField[index])])
             guard keyBatch.status[index] == 0 else { continue }
             for column in batch.columns { column.valid[row] = 0 }
             for (place, column) in key.enumerated() {

@@ -1,7 +1,8 @@
 import Base
 import Records
 
-/// Rows that come as one text for each field, or none, to columns. A text that is not of its field's type is null.
+/// Rows that come as one text for each field, or none, to columns. A text that is not of its field's type is
+/// null.
 package final class TextsDecoder {
     private let readers: [ColumnReader]
     private let tokens: UnsafeMutablePointer<Token>
@@ -44,7 +45,8 @@ package final class TextsDecoder {
                 let place = places[row * readers.count + reader.index]
                 let kind: Token.Kind = place == nil ? .null : .string
                 tokens[row] = Token(
-                    start: place.map { UnsafePointer(texts.base + $0.offset) }, count: UInt32(place?.count ?? 0),
+                    start: place.map { UnsafePointer(texts.base + $0.offset) },
+                    count: UInt32(place?.count ?? 0),
                     kind: kind.rawValue)
                 batch.status[row] = 0
             }

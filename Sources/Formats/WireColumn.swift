@@ -15,7 +15,8 @@ package struct WireColumn {
     package var part: RecordPart?
 
     package init(
-        path: [String], field: Field, zone: TimeZoneTable?, isRounded: Bool, reading: FieldReading = FieldReading(),
+        path: [String], field: Field, zone: TimeZoneTable?, isRounded: Bool,
+        reading: FieldReading = FieldReading(),
         part: RecordPart? = nil
     ) {
         self.part = part
@@ -41,8 +42,8 @@ struct Token {
         case string = 5
         case object = 6
         case array = 7
-        /// The path leads on from an array, or from a text, a number or a boolean; `count` tells how many of its
-        /// names led there.
+        /// The path leads on from an array, or from a text, a number or a boolean; `count` tells how many of
+        /// its names led there.
         case throughArray = 8
         case throughValue = 9
     }

@@ -1,8 +1,8 @@
 import CMicrohttpd
 import Synchronization
 
-/// An answer that goes on, by Server-Sent Events: what is sent waits here until the other side has taken it. Who takes too
-/// slowly is cut off, and comes again with what it has seen last.
+/// An answer that goes on, by Server-Sent Events: what is sent waits here until the other side has taken it.
+/// Who takes too slowly is cut off, and comes again with what it has seen last.
 package final class EventStream: Sendable {
     package static let bytesMax = 4 << 20
 
@@ -29,7 +29,9 @@ package final class EventStream: Sendable {
         var text = ""
         if let id { text += "id: \(id)\n" }
         text += "event: \(event)\n"
-        for line in data.split(separator: "\n", omittingEmptySubsequences: false) { text += "data: \(line)\n" }
+        for line in data.split(separator: "\n", omittingEmptySubsequences: false) {
+            text += "data: \(line)\n"
+        }
         return send(text + "\n")
     }
 
@@ -68,7 +70,9 @@ package final class EventStream: Sendable {
 
     // MARK: By the server's thread
 
-    func attach(_ connection: OpaquePointer) { state.withLock { $0.connection = UInt(bitPattern: connection) } }
+    func attach(_ connection: OpaquePointer) {
+        state.withLock { $0.connection = UInt(bitPattern: connection) }
+    }
 
     /// The connection is gone.
     func detach() {
@@ -91,7 +95,8 @@ package final class EventStream: Sendable {
                 return 0
             }
             state.bytes.withUnsafeBytes { bytes in
-                UnsafeMutableRawPointer(buffer).copyMemory(from: bytes.baseAddress! + state.taken, byteCount: count)
+                UnsafeMutableRawPointer(buffer).copyMemory(
+                    from: bytes.baseAddress! + state.taken, byteCount: count)
             }
             state.taken += count
             if state.taken == state.bytes.count {

@@ -17,7 +17,8 @@ package struct HttpRequest: Sendable {
     package var pinned: String?
 
     package init(
-        _ method: String, _ url: String, headers: [String] = [], body: [UInt8]? = nil, credentials: String? = nil,
+        _ method: String, _ url: String, headers: [String] = [], body: [UInt8]? = nil,
+        credentials: String? = nil,
         certificateAuthority: String? = nil
     ) {
         self.method = method
@@ -48,7 +49,9 @@ package final class HttpClient {
     /// A whole request may take `timeoutMilliseconds`, connecting a third of it; a longer answer than
     /// `responseBytesMax` is an error.
     package init(timeoutMilliseconds: Int = 10_000, responseBytesMax: Int = 64 << 20) throws(Fault) {
-        guard Self.isReady, let handle = curl_easy_init() else { throw Fault(.external, "http: libcurl does not start") }
+        guard Self.isReady, let handle = curl_easy_init() else {
+            throw Fault(.external, "http: libcurl does not start")
+        }
         self.handle = handle
         self.timeoutMilliseconds = timeoutMilliseconds
         self.responseBytesMax = responseBytesMax
@@ -58,7 +61,10 @@ package final class HttpClient {
 
     /// Throws where no answer came (`Fault.Kind.external`); any status is an answer.
     package func send(_ request: HttpRequest) throws(Fault) -> HttpResponse {
-        guard !(request.headers + [request.url, request.method]).contains(where: { $0.utf8.contains { $0 == 10 || $0 == 13 || $0 == 0 } })
+        guard
+            !(request.headers + [request.url, request.method]).contains(where: {
+                $0.utf8.contains { $0 == 10 || $0 == 13 || $0 == 0 }
+            })
         else { throw Fault(.user, "http: a line end in a header or URL") }
         curl_easy_reset(handle)
         let answer = Answer(bytesMax: responseBytesMax)
@@ -102,14 +108,20 @@ package final class HttpClient {
                 mr_curl_set_long(handle, CURLOPT_POST, 1)
                 mr_curl_set_text(handle, CURLOPT_CUSTOMREQUEST, request.method)
                 mr_curl_set_size(handle, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(bytes.count))
-                mr_curl_set_pointer(handle, CURLOPT_POSTFIELDS, bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1))
+                mr_curl_set_pointer(
+                    handle, CURLOPT_POSTFIELDS, bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1))
                 return curl_easy_perform(handle)
             }
         }
         withExtendedLifetime(answer) {}
         guard code == CURLE_OK else {
-            if answer.isTooLong { throw Fault(.external, "http: \(request.url): more than \(responseBytesMax) bytes came back") }
-            let text = reason[0] == 0 ? String(cString: curl_easy_strerror(code)) : reason.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+            if answer.isTooLong {
+                throw Fault(.external, "http: \(request.url): more than \(responseBytesMax) bytes came back")
+            }
+            let text =
+                reason[0] == 0
+                ? String(cString: curl_easy_strerror(code))
+                : reason.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
             throw Fault(.external, "http: \(request.url): \(text)")
         }
         var status = 0
@@ -145,7 +157,8 @@ private final class Answer {
         var value = line[(colon + 1)...].drop(while: isBlank)
         while let last = value.last, isBlank(last) { value = value.dropLast() }
         guard headers.count < 200 else { return count }
-        headers[String(decoding: line[..<colon], as: UTF8.self).lowercased()] = String(decoding: value, as: UTF8.self)
+        headers[String(decoding: line[..<colon], as: UTF8.self).lowercased()] = String(
+            decoding: value, as: UTF8.self)
         return count
     }
 }

@@ -15,7 +15,8 @@ final class HttpExchange: Sendable {
 
     init(_ connection: OpaquePointer, method: UnsafePointer<CChar>, url: UnsafePointer<CChar>) {
         self.connection = UInt(bitPattern: connection)
-        var request = ServedRequest(method: String(cString: method), path: String(cString: url), peer: peer(connection))
+        var request = ServedRequest(
+            method: String(cString: method), path: String(cString: url), peer: peer(connection))
         for (name, value) in values(connection, mr_mhd_headers) { request.headers[name.lowercased()] = value }
         request.query = values(connection, mr_mhd_arguments)
         state = Mutex(State(request: request))
@@ -40,7 +41,9 @@ final class HttpExchange: Sendable {
     /// Why its body is not even read.
     func refusal(_ options: HttpServer.Options) -> ServedAnswer? {
         guard let length = request.headers["content-length"] else { return nil }
-        guard let count = Int(length), count >= 0 else { return Self.error(400, "bad-request", "Content-Length is no number") }
+        guard let count = Int(length), count >= 0 else {
+            return Self.error(400, "bad-request", "Content-Length is no number")
+        }
         return count > options.bodyBytesMax ? tooLong(options) : nil
     }
 
@@ -50,7 +53,10 @@ final class HttpExchange: Sendable {
 
     private static func error(_ status: Int, _ code: String, _ message: String) -> ServedAnswer {
         ServedAnswer(
-            status, headers: [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Connection", "close")],
+            status,
+            headers: [
+                ("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Connection", "close"),
+            ],
             body: Array(#"{"error":{"code":"\#(code)","message":"\#(message)"}}"#.utf8))
     }
 
@@ -72,7 +78,8 @@ final class HttpExchange: Sendable {
                 mr_mhd_size_unknown, 16 << 10,
                 { context, _, buffer, max in
                     guard let context, let buffer else { return Int(mr_mhd_end_of_stream) }
-                    return Unmanaged<EventStream>.fromOpaque(context).takeUnretainedValue().read(into: buffer, max)
+                    return Unmanaged<EventStream>.fromOpaque(context).takeUnretainedValue().read(
+                        into: buffer, max)
                 }, Unmanaged.passRetained(stream).toOpaque(),
                 { context in if let context { Unmanaged<EventStream>.fromOpaque(context).release() } })
         } else {
@@ -83,7 +90,8 @@ final class HttpExchange: Sendable {
         }
         guard let response else { return mr_mhd_no }
         defer { MHD_destroy_response(response) }
-        for (name, value) in answer.headers where MHD_add_response_header(response, name, value) != mr_mhd_yes { return mr_mhd_no }
+        for (name, value) in answer.headers where MHD_add_response_header(response, name, value) != mr_mhd_yes
+        { return mr_mhd_no }
         return MHD_queue_response(connection, UInt32(answer.status), response)
     }
 }
@@ -109,7 +117,9 @@ private func text(_ start: UnsafePointer<CChar>?, _ count: Int) -> String {
 }
 
 private func peer(_ connection: OpaquePointer) -> String {
-    guard let address = mr_mhd_peer(connection), address.pointee.sa_family == sa_family_t(AF_INET) else { return "unknown" }
+    guard let address = mr_mhd_peer(connection), address.pointee.sa_family == sa_family_t(AF_INET) else {
+        return "unknown"
+    }
     return address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { address in
         var name = address.pointee.sin_addr
         var text = [CChar](repeating: 0, count: Int(INET_ADDRSTRLEN))

@@ -12,7 +12,8 @@ package struct ServedRequest: Sendable {
     package var peer: String
 
     package init(
-        method: String, path: String, query: [(name: String, value: String)] = [], headers: [String: String] = [:],
+        method: String, path: String, query: [(name: String, value: String)] = [],
+        headers: [String: String] = [:],
         body: [UInt8] = [], peer: String = "127.0.0.1"
     ) {
         (self.method, self.path, self.query, self.headers) = (method, path, query, headers)
@@ -30,7 +31,10 @@ package struct ServedAnswer: Sendable {
     /// Events in place of a body; they come for as long as it is open.
     package var stream: EventStream?
 
-    package init(_ status: Int, headers: [(name: String, value: String)] = [], body: [UInt8] = [], stream: EventStream? = nil) {
+    package init(
+        _ status: Int, headers: [(name: String, value: String)] = [], body: [UInt8] = [],
+        stream: EventStream? = nil
+    ) {
         (self.status, self.headers, self.body, self.stream) = (status, headers, body, stream)
     }
 

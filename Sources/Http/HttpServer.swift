@@ -3,8 +3,8 @@ import CMicrohttpd
 import Glibc
 import Synchronization
 
-/// HTTP/1.1 by libmicrohttpd: one thread serves all connections and never waits; a few others answer requests that are
-/// complete. Who does not send a request within a time, or does not take the answer, is cut off.
+/// HTTP/1.1 by libmicrohttpd: one thread serves all connections and never waits; a few others answer requests
+/// that are complete. Who does not send a request within a time, or does not take the answer, is cut off.
 package final class HttpServer: Sendable {
     package struct Options: Sendable {
         /// IPv4.
@@ -76,7 +76,9 @@ package final class HttpServer: Sendable {
             pool.stop()
             _ = Glibc.close(listening.socket)
             let hint = options.certificate == nil ? "" : ": the certificate or its key cannot be used"
-            throw Fault(options.certificate == nil ? .external : .user, "\(options.name): the server did not start\(hint)")
+            throw Fault(
+                options.certificate == nil ? .external : .user,
+                "\(options.name): the server did not start\(hint)")
         }
         var ticker = pthread_t()
         pthread_create(
@@ -116,7 +118,9 @@ package final class HttpServer: Sendable {
 
     private static func listen(_ options: Options) throws(Fault) -> (socket: Int32, port: UInt16) {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw Fault(.external, "\(options.name): no socket: \(String(cString: strerror(errno)))") }
+        guard descriptor >= 0 else {
+            throw Fault(.external, "\(options.name): no socket: \(String(cString: strerror(errno)))")
+        }
         var name = sockaddr_in()
         name.sin_family = sa_family_t(AF_INET)
         name.sin_port = options.port.bigEndian
@@ -129,7 +133,8 @@ package final class HttpServer: Sendable {
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let isBound = withUnsafeMutablePointer(to: &name) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { raw in
-                bind(descriptor, raw, length) == 0 && Glibc.listen(descriptor, 128) == 0 && getsockname(descriptor, raw, &length) == 0
+                bind(descriptor, raw, length) == 0 && Glibc.listen(descriptor, 128) == 0
+                    && getsockname(descriptor, raw, &length) == 0
             }
         }
         guard isBound else {
@@ -150,7 +155,8 @@ package final class HttpServer: Sendable {
             let now = monotonicNanoseconds()
             state.withLock { state in
                 for connection in state.connections.values {
-                    guard let since = connection.awaitedSince, now - since > Int64(options.requestSeconds) * 1_000_000_000
+                    guard let since = connection.awaitedSince,
+                        now - since > Int64(options.requestSeconds) * 1_000_000_000
                     else { continue }
                     // libmicrohttpd sees its end, and tells us; until then the number is this connection's.
                     shutdown(connection.socket, Int32(SHUT_RDWR))
@@ -188,8 +194,8 @@ package final class HttpServer: Sendable {
 
 // MARK: What libmicrohttpd calls
 
-/// First when a request's head is there, then with each part of its body, then when it is complete, and again when it was
-/// suspended and goes on.
+/// First when a request's head is there, then with each part of its body, then when it is complete, and again
+/// when it was suspended and goes on.
 private func answer(
     _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?, _ url: UnsafePointer<CChar>?,
     _ method: UnsafePointer<CChar>?, _ version: UnsafePointer<CChar>?, _ upload: UnsafePointer<CChar>?,
@@ -225,7 +231,8 @@ private func answer(
 }
 
 private func complete(
-    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?, _ state: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
+    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,
+    _ state: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
     _ code: MHD_RequestTerminationCode
 ) {
     guard let known = state?.pointee else { return }
@@ -237,7 +244,8 @@ private func complete(
 }
 
 private func connect(
-    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?, _ state: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
+    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,
+    _ state: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
     _ code: MHD_ConnectionNotificationCode
 ) {
     guard let context, let connection else { return }

@@ -40,7 +40,8 @@ package final class SmtpClient {
 
     deinit { curl_easy_cleanup(handle) }
 
-    /// The server's last code: 250 where it took the mail. Throws where there was none (`Fault.Kind.external`).
+    /// The server's last code: 250 where it took the mail. Throws where there was none
+    /// (`Fault.Kind.external`).
     package func send(_ message: SmtpMessage) throws(Fault) -> Int {
         guard
             !([message.from, message.url] + message.to).contains(where: {

@@ -64,8 +64,10 @@ package struct MarketplaceLoad {
         let topic = try feeder.topic(name)
         let summary = try run(shouldStop: shouldStop) { events throws(Fault) in
             for event in events.events {
-                let key = UnsafeBufferPointer(start: events.bytes.base + event.keyOffset, count: Int(event.keyCount))
-                let value = UnsafeBufferPointer(start: events.bytes.base + event.valueOffset, count: Int(event.valueCount))
+                let key = UnsafeBufferPointer(
+                    start: events.bytes.base + event.keyOffset, count: Int(event.keyCount))
+                let value = UnsafeBufferPointer(
+                    start: events.bytes.base + event.valueOffset, count: Int(event.valueCount))
                 try feeder.send(to: topic, key: key, value: value)
             }
             feeder.poll()

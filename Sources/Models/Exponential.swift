@@ -1,6 +1,6 @@
-/// e to the power of x, 64 bits, with additions and multiplications only: the same bits on every machine, where the C
-/// library's own function picks its code by the processor. Relative error below 4e-16 (x = n ln 2 + r, Taylor's series
-/// of degree 13 for |r| <= ln 2 / 2).
+/// e to the power of x, 64 bits, with additions and multiplications only: the same bits on every machine,
+/// where the C library's own function picks its code by the processor. Relative error below 4e-16 (x = n ln 2
+/// + r, Taylor's series of degree 13 for |r| <= ln 2 / 2).
 package func exponential(_ x: Double) -> Double {
     if x.isNaN { return x }
     if x > 709.78 { return .infinity }

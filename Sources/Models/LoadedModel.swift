@@ -1,6 +1,7 @@
 import Base
 
-/// A model with its card, checked: the file is the one that the card names, and every sample comes out as it says.
+/// A model with its card, checked: the file is the one that the card names, and every sample comes out as it
+/// says.
 package final class LoadedModel: Sendable {
     package enum Body: Sendable {
         case trees(Model)
@@ -21,7 +22,10 @@ package final class LoadedModel: Sendable {
             body = .network(try LstmNetwork(network.architecture, try Safetensors(bytes)))
         } else {
             let (model, format) = try ModelFile.read(bytes, iterations: card.iterations)
-            guard format == card.format else { throw Fault(.user, "\(card.file): is \(format.rawValue); the card says \(card.format.rawValue)") }
+            guard format == card.format else {
+                throw Fault(
+                    .user, "\(card.file): is \(format.rawValue); the card says \(card.format.rawValue)")
+            }
             body = .trees(model)
             try Self.checkNames(model, card)
         }
@@ -31,11 +35,16 @@ package final class LoadedModel: Sendable {
     /// The file's own names, where it has them, are the card's, in its order.
     private static func checkNames(_ model: Model, _ card: ModelCard) throws(Fault) {
         guard model.features.count == card.features.count else {
-            throw Fault(.user, "\(card.file): \(model.features.count) features; the card names \(card.features.count)")
+            throw Fault(
+                .user, "\(card.file): \(model.features.count) features; the card names \(card.features.count)"
+            )
         }
         for (index, feature) in model.features.enumerated() {
             if let name = feature.name, name != card.features[index].name {
-                throw Fault(.user, "\(card.file): feature \(index + 1) is '\(name)'; the card says '\(card.features[index].name)'")
+                throw Fault(
+                    .user,
+                    "\(card.file): feature \(index + 1) is '\(name)'; the card says '\(card.features[index].name)'"
+                )
             }
         }
     }
@@ -65,7 +74,10 @@ package final class LoadedModel: Sendable {
         let scoring = ModelScoring(self)
         for (number, sample) in card.samples.enumerated() {
             guard sample.features.count == width, sample.margins.count == outputs else {
-                throw Fault(.user, "sample \(number + 1): \(sample.features.count) values and \(sample.margins.count) margins; \(width) and \(outputs) were expected")
+                throw Fault(
+                    .user,
+                    "sample \(number + 1): \(sample.features.count) values and \(sample.margins.count) margins; \(width) and \(outputs) were expected"
+                )
             }
             let margins = try scoring.margins(sample.features)
             for (found, stated) in zip(margins, sample.margins) {
@@ -75,7 +87,10 @@ package final class LoadedModel: Sendable {
                 case .network: agrees = abs(found - stated) <= Self.networkTolerance
                 }
                 guard agrees else {
-                    throw Fault(.user, "sample \(number + 1): the margin is \(text(found)); the card says \(text(stated)), so this is not the model that was trained, or it is read wrongly")
+                    throw Fault(
+                        .user,
+                        "sample \(number + 1): the margin is \(text(found)); the card says \(text(stated)), so this is not the model that was trained, or it is read wrongly"
+                    )
                 }
             }
         }
@@ -139,16 +154,18 @@ package final class ModelScoring {
         }
     }
 
-    /// Margins of rows by columns, NaN where a value is missing: `margins[row * outputs + output]`. Of a network, columns
-    /// are steps times channels, and are scaled here.
+    /// Margins of rows by columns, NaN where a value is missing: `margins[row * outputs + output]`. Of a
+    /// network, columns are steps times channels, and are scaled here.
     package func score(
-        _ columns: UnsafePointer<UnsafePointer<Double>>, count: Int, into margins: UnsafeMutablePointer<Double>
+        _ columns: UnsafePointer<UnsafePointer<Double>>, count: Int,
+        into margins: UnsafeMutablePointer<Double>
     ) {
         switch body {
         case .single(let scoring): scoring.score(columns, count: count, into: margins)
         case .double(let scoring): scoring.score(columns, count: count, into: margins)
         case .mixed(let scoring): scoring.score(columns, count: count, into: margins)
-        case .network(let scoring): scoring.score(columns, channels: model.card.network?.channels ?? [], count: count, into: margins)
+        case .network(let scoring):
+            scoring.score(columns, channels: model.card.network?.channels ?? [], count: count, into: margins)
         }
     }
 

@@ -20,9 +20,14 @@ package struct Model: Sendable {
     package var scoreDivisor = 1.0
     package var features: [Feature]
 
-    package init(kind: Kind, trainer: String, objective: String, link: Link, scoreDivisor: Double = 1, features: [Feature]) {
+    package init(
+        kind: Kind, trainer: String, objective: String, link: Link, scoreDivisor: Double = 1,
+        features: [Feature]
+    ) {
         self.scoreDivisor = scoreDivisor
-        (self.kind, self.trainer, self.objective, self.link, self.features) = (kind, trainer, objective, link, features)
+        (self.kind, self.trainer, self.objective, self.link, self.features) = (
+            kind, trainer, objective, link, features
+        )
     }
 
     package struct Feature: Sendable, Equatable {
@@ -82,9 +87,11 @@ package struct Model: Sendable {
 }
 
 extension Model {
-    /// Scores rows as `TreeScoring` does, and explains one as `TreeShap` does: made here, where the compiler knows the types
-    /// of numbers and has code of its own for each. Scratch of one thread.
-    package func makeScorer() -> (UnsafePointer<UnsafePointer<Double>>, Int, UnsafeMutablePointer<Double>) -> Void {
+    /// Scores rows as `TreeScoring` does, and explains one as `TreeShap` does: made here, where the compiler
+    /// knows the types of numbers and has code of its own for each. Scratch of one thread.
+    package func makeScorer() -> (UnsafePointer<UnsafePointer<Double>>, Int, UnsafeMutablePointer<Double>) ->
+        Void
+    {
         switch kind {
         case .single(let ensemble):
             let scoring = TreeScoring(ensemble)

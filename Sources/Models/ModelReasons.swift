@@ -5,10 +5,11 @@ package final class ModelReasons {
         package var feature: Int
         /// Of a network: from 0, the oldest first.
         package var step: Int?
-        /// What it adds to the margin; of a network, how far the value lies from what is usual, in standard deviations.
+        /// What it adds to the margin; of a network, how far the value lies from what is usual, in standard
+        /// deviations.
         package var contribution: Double
-        /// Of the rows that the model was trained on, how many in a hundred have no greater value; nil: the card does not
-        /// say, or the value is missing.
+        /// Of the rows that the model was trained on, how many in a hundred have no greater value; nil: the
+        /// card does not say, or the value is missing.
         package var percentile: Int?
     }
 
@@ -32,7 +33,9 @@ package final class ModelReasons {
     }
 
     /// The contributions to the greatest of the outputs' margins.
-    private static func explaining<Input: TreeScalar, Sum: TreeScalar>(_ ensemble: TreeEnsemble<Input, Sum>) -> ([Double]) -> [Double] {
+    private static func explaining<Input: TreeScalar, Sum: TreeScalar>(_ ensemble: TreeEnsemble<Input, Sum>)
+        -> ([Double]) -> [Double]
+    {
         let shap = TreeShap(ensemble)
         return { row in
             var greatest: (sum: Double, features: [Double]) = (-.infinity, [])
@@ -45,8 +48,9 @@ package final class ModelReasons {
         }
     }
 
-    /// The features that push the margin up most, at most `count`; of equal ones the first of the card. Of a network, the
-    /// values that lie furthest from what is usual, be it above or below. `values` as the model takes them, NaN where one is missing.
+    /// The features that push the margin up most, at most `count`; of equal ones the first of the card. Of a
+    /// network, the values that lie furthest from what is usual, be it above or below. `values` as the model
+    /// takes them, NaN where one is missing.
     package func reasons(_ values: [Double], count: Int) -> [Reason] {
         guard let network = model.card.network else {
             let contributions = explain(values)
@@ -59,8 +63,12 @@ package final class ModelReasons {
             }
         }
         let residuals = network.isProbability ? distances(values, network) : departures(values, network)
-        return residuals.sorted { (-abs($0.contribution), $0.step ?? 0, $0.feature) < (-abs($1.contribution), $1.step ?? 0, $1.feature) }
-            .prefix(count).map { $0 }
+        return residuals.sorted {
+            (-abs($0.contribution), $0.step ?? 0, $0.feature) < (
+                -abs($1.contribution), $1.step ?? 0, $1.feature
+            )
+        }
+        .prefix(count).map { $0 }
     }
 
     /// From the mean of each channel.
@@ -70,7 +78,8 @@ package final class ModelReasons {
             let channel = channels[place % channels.count]
             guard !values[place].isNaN else { return nil }
             return Reason(
-                feature: place % channels.count, step: place / channels.count, contribution: (values[place] - channel.mean) / channel.deviation)
+                feature: place % channels.count, step: place / channels.count,
+                contribution: (values[place] - channel.mean) / channel.deviation)
         }
     }
 
@@ -85,7 +94,9 @@ package final class ModelReasons {
             let columns = (0..<steps * count).map { UnsafePointer(base + $0) }
             columns.withUnsafeBufferPointer { columns in
                 forecast.withUnsafeMutableBufferPointer { forecast in
-                    guard let columns = columns.baseAddress, let margins = forecast.baseAddress else { return }
+                    guard let columns = columns.baseAddress, let margins = forecast.baseAddress else {
+                        return
+                    }
                     scoring.score(columns, count: 1, into: margins)
                 }
             }
@@ -93,7 +104,9 @@ package final class ModelReasons {
         return network.channels.enumerated().compactMap { place, channel in
             let value = values[steps * count + place]
             guard !value.isNaN else { return nil }
-            return Reason(feature: place, step: steps, contribution: (value - channel.mean) / channel.deviation - forecast[place])
+            return Reason(
+                feature: place, step: steps,
+                contribution: (value - channel.mean) / channel.deviation - forecast[place])
         }
     }
 }

@@ -1,7 +1,8 @@
-/// How far a distribution has moved from that of the training rows: the population stability index over the bins of a card,
-/// sum of (q - p) ln(q / p), with a bin for what is missing. Without drift its mean is (B - 1)(1/N + 1/M) and its 95 % point
-/// that of chi-square with B - 1 degrees of freedom times (1/N + 1/M) (Yurdakul, Naranjo: Statistical properties of the
-/// population stability index, Journal of Risk Model Validation 14, 2020).
+/// How far a distribution has moved from that of the training rows: the population stability index over the
+/// bins of a card, sum of (q - p) ln(q / p), with a bin for what is missing. Without drift its mean is (B -
+/// 1)(1/N + 1/M) and its 95 % point that of chi-square with B - 1 degrees of freedom times (1/N + 1/M)
+/// (Yurdakul, Naranjo: Statistical properties of the population stability index, Journal of Risk Model
+/// Validation 14, 2020).
 package struct PopulationStability: Sendable {
     package enum Level: String, Sendable {
         /// Fewer rows than tell anything.
@@ -43,10 +44,12 @@ package struct PopulationStability: Sendable {
         }
     }
 
-    /// The 95 % point of chi-square: Abramowitz and Stegun, table 26.8; beyond it Wilson and Hilferty's approximation.
+    /// The 95 % point of chi-square: Abramowitz and Stegun, table 26.8; beyond it Wilson and Hilferty's
+    /// approximation.
     static func chiSquare(_ degrees: Int) -> Double {
         let table = [
-            3.841, 5.991, 7.815, 9.488, 11.070, 12.592, 14.067, 15.507, 16.919, 18.307, 19.675, 21.026, 22.362, 23.685, 24.996, 26.296,
+            3.841, 5.991, 7.815, 9.488, 11.070, 12.592, 14.067, 15.507, 16.919, 18.307, 19.675, 21.026,
+            22.362, 23.685, 24.996, 26.296,
             27.587, 28.869, 30.144, 31.410,
         ]
         if degrees <= table.count { return table[max(0, degrees - 1)] }
@@ -56,8 +59,9 @@ package struct PopulationStability: Sendable {
     }
 }
 
-/// The natural logarithm of a positive number, with additions, multiplications and divisions only: the same bits on every
-/// machine. Relative error below 1e-15 (x = m 2^e, ln m = 2 artanh((m - 1) / (m + 1)) for m from 0.7 to 1.42).
+/// The natural logarithm of a positive number, with additions, multiplications and divisions only: the same
+/// bits on every machine. Relative error below 1e-15 (x = m 2^e, ln m = 2 artanh((m - 1) / (m + 1)) for m
+/// from 0.7 to 1.42).
 package func logarithm(_ x: Double) -> Double {
     guard x > 0, x < .infinity else { return x == 0 ? -.infinity : x > 0 ? .infinity : .nan }
     var (m, e) = (x.significand, Double(x.exponent))

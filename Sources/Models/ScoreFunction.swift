@@ -1,4 +1,5 @@
-/// From the margin of a model with one output to its score: `LoadedModel.scores` for one row, without memory of its own.
+/// From the margin of a model with one output to its score: `LoadedModel.scores` for one row, without memory
+/// of its own.
 package struct ScoreFunction: Sendable {
     private let calibration: ModelCard.Calibration
     private let isCalibrated: Bool
@@ -10,7 +11,8 @@ package struct ScoreFunction: Sendable {
         isCalibrated = calibration != .none
         switch model.body {
         case .trees(let trees): (link, divisor) = (trees.link, trees.scoreDivisor)
-        case .network: (link, divisor) = (model.card.network?.isProbability == true ? .logistic(slope: 1) : .identity, 1)
+        case .network:
+            (link, divisor) = (model.card.network?.isProbability == true ? .logistic(slope: 1) : .identity, 1)
         }
     }
 

@@ -231,7 +231,8 @@ package enum Decimal {
         } else if half > 5 || (half == 5 && (hasMore || magnitude & 1 == 1)) {
             magnitude += 1
         }
-        return Int64(exactly: text.first == 0x2D ? -magnitude : magnitude).map { .success($0) } ?? .failure(.outOfRange)
+        return Int64(exactly: text.first == 0x2D ? -magnitude : magnitude).map { .success($0) }
+            ?? .failure(.outOfRange)
     }
 
     package static func parse(_ text: String, scale: Int) -> Result<Int64, ParseFailure> {

@@ -1,7 +1,7 @@
-/// A hash of bytes: wyhash, final version 4.2 (Wang Yi, github.com/wangyi-fudan/wyhash, public domain), with its own
-/// secrets. It passes SMHasher: keys that count up, or differ in a digit, are as far apart in it as any others, so
-/// that its bits may be counted with, taken as a place in a table, or as a bucket. The same on every machine, so that
-/// what it decides can be stored.
+/// A hash of bytes: wyhash, final version 4.2 (Wang Yi, github.com/wangyi-fudan/wyhash, public domain), with
+/// its own secrets. It passes SMHasher: keys that count up, or differ in a digit, are as far apart in it as
+/// any others, so that its bits may be counted with, taken as a place in a table, or as a bucket. The same on
+/// every machine, so that what it decides can be stored.
 @inlinable
 package func hashBytes(_ bytes: UnsafePointer<UInt8>, _ count: Int, seed: UInt64 = 0) -> UInt64 {
     let raw = UnsafeRawPointer(bytes)
@@ -26,7 +26,8 @@ package func hashBytes(_ bytes: UnsafePointer<UInt8>, _ count: Int, seed: UInt64
         if left >= 48 {
             var (seed1, seed2) = (seed, seed)
             repeat {
-                seed = HashWords.mix(HashWords.eight(raw, at) ^ HashWords.second, HashWords.eight(raw, at &+ 8) ^ seed)
+                seed = HashWords.mix(
+                    HashWords.eight(raw, at) ^ HashWords.second, HashWords.eight(raw, at &+ 8) ^ seed)
                 seed1 = HashWords.mix(
                     HashWords.eight(raw, at &+ 16) ^ HashWords.third, HashWords.eight(raw, at &+ 24) ^ seed1)
                 seed2 = HashWords.mix(
@@ -37,7 +38,8 @@ package func hashBytes(_ bytes: UnsafePointer<UInt8>, _ count: Int, seed: UInt64
             seed ^= seed1 ^ seed2
         }
         while left > 16 {
-            seed = HashWords.mix(HashWords.eight(raw, at) ^ HashWords.second, HashWords.eight(raw, at &+ 8) ^ seed)
+            seed = HashWords.mix(
+                HashWords.eight(raw, at) ^ HashWords.second, HashWords.eight(raw, at &+ 8) ^ seed)
             at &+= 16
             left &-= 16
         }
@@ -87,9 +89,9 @@ enum HashWords {
     }
 }
 
-/// A hash of eight bytes a step with one multiplication each, for what others keep: ids of alerts, the sums of
-/// snapshot files, fingerprints of a repartition topic's columns. Its values are apart, but where keys count up its
-/// bits are not evenly spread; count with `hashBytes`.
+/// A hash of eight bytes a step with one multiplication each, for what others keep: ids of alerts, the sums
+/// of snapshot files, fingerprints of a repartition topic's columns. Its values are apart, but where keys
+/// count up its bits are not evenly spread; count with `hashBytes`.
 @inlinable
 package func foldBytes(_ bytes: UnsafePointer<UInt8>, _ count: Int, seed: UInt64 = 0) -> UInt64 {
     let raw = UnsafeRawPointer(bytes)

@@ -93,9 +93,10 @@ package final class Arena {
 }
 
 package enum TextCut {
-    /// How many of `count` bytes of UTF-8 are left when at most `limit` are kept and no character is cut. What stands
-    /// behind `limit` is not looked at.
-    package static func wholeCharacters(_ bytes: UnsafePointer<UInt8>, _ count: Int, atMost limit: Int) -> Int {
+    /// How many of `count` bytes of UTF-8 are left when at most `limit` are kept and no character is cut.
+    /// What stands behind `limit` is not looked at.
+    package static func wholeCharacters(_ bytes: UnsafePointer<UInt8>, _ count: Int, atMost limit: Int) -> Int
+    {
         guard count > limit else { return count }
         // Back to the byte with which the last character begins.
         for back in 1...4 where back <= limit {

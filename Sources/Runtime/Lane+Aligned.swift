@@ -2,8 +2,8 @@ import Base
 import Dataflow
 import Records
 
-/// A lane whose tasks have several inputs, which are taken in event-time order: records are polled partition by partition,
-/// held, and processed in runs.
+/// A lane whose tasks have several inputs, which are taken in event-time order: records are polled partition
+/// by partition, held, and processed in runs.
 extension Lane {
     var isAligned: Bool { !graph.inputs.isEmpty }
 
@@ -54,7 +54,8 @@ extension Lane {
             phase.enter(.processing)
             partitions[partition]?.isCaughtUp = false
             partitions[partition]?.lastRecordAt = now
-            inputs.add(records, graph.look(at: records.raw, of: partition), source: partition.source, now: now)
+            inputs.add(
+                records, graph.look(at: records.raw, of: partition), source: partition.source, now: now)
         }
     }
 
@@ -75,7 +76,9 @@ extension Lane {
     func written(task: Int32) -> [Int: [Int64]] {
         guard let inputs = aligned[task] else { return [:] }
         var written: [Int: [Int64]] = [:]
-        for input in graph.inputs { if let offsets = inputs.written(input.source) { written[input.source] = offsets } }
+        for input in graph.inputs {
+            if let offsets = inputs.written(input.source) { written[input.source] = offsets }
+        }
         return written
     }
 

@@ -2,32 +2,33 @@ import Base
 import Dataflow
 import Records
 
-/// One thread's loop: poll, process, send, and every `commitMilliseconds` a commit cycle, in which outputs, the
-/// tasks' changes and the positions become durable.
+/// One thread's loop: poll, process, send, and every `commitMilliseconds` a commit cycle, in which outputs,
+/// the tasks' changes and the positions become durable.
 ///
-/// After a fault the lane is of no more use: its tasks may hold what was never committed. Whoever runs it makes
-/// another, which restores them.
+/// After a fault the lane is of no more use: its tasks may hold what was never committed. Whoever runs it
+/// makes another, which restores them.
 package final class Lane {
     package struct Options: Sendable {
         package var commitMilliseconds: Int64
-        /// Between commits while the lane lags far behind: nobody waits for the next alert, and panes that change
-        /// again and again are written once.
+        /// Between commits while the lane lags far behind: nobody waits for the next alert, and panes that
+        /// change again and again are written once.
         package var commitMillisecondsBehind: Int64
         /// Records after which a cycle is due whatever the time.
         package var commitRecordsMax: Int64
         package var pollMilliseconds: Int
-        /// A task's snapshot is written when its changelog has grown by as many records since the last, or that
-        /// was so long ago.
+        /// A task's snapshot is written when its changelog has grown by as many records since the last, or
+        /// that was so long ago.
         package var snapshotRecords: Int64
         package var snapshotMilliseconds: Int64
-        /// Names of sources that may be another log than the one that the state was made from, and then begin where their
-        /// configuration says.
+        /// Names of sources that may be another log than the one that the state was made from, and then begin
+        /// where their configuration says.
         package var anew: Set<String> = []
         /// Of tasks with several inputs.
         package var alignment = TaskInputs.Options()
 
         package init(
-            commitMilliseconds: Int64 = 100, commitMillisecondsBehind: Int64 = 1000, commitRecordsMax: Int64 = 1_000_000,
+            commitMilliseconds: Int64 = 100, commitMillisecondsBehind: Int64 = 1000,
+            commitRecordsMax: Int64 = 1_000_000,
             pollMilliseconds: Int = 10, snapshotRecords: Int64 = 200_000, snapshotMilliseconds: Int64 = 30_000
         ) {
             self.commitMilliseconds = commitMilliseconds
@@ -158,7 +159,8 @@ package final class Lane {
         try drain()
     }
 
-    /// To be called once, before the first step: reads the tables that the lane has all of, and what it will be given.
+    /// To be called once, before the first step: reads the tables that the lane has all of, and what it will
+    /// be given.
     package func open(until shouldStop: () -> Bool) throws(Fault) {
         if !laneTables.broadcasts.isEmpty {
             phase.enter(.restoring)
@@ -223,8 +225,8 @@ package final class Lane {
         if cycle.isDue(at: now(), lag: { partitions.keys.reduce(0) { $0 + (source.lag(of: $1) ?? 0) } }) {
             try commit(isLast: false)
             held.saveNext(options)
-            // Behind the snapshot, which holds what was committed and nothing else; and not between two assignments, when
-            // tasks in memory may be others' by now.
+            // Behind the snapshot, which holds what was committed and nothing else; and not between two
+            // assignments, when tasks in memory may be others' by now.
             if restore != nil, status.isReady, let routes = try graph.change() { try sink.route(routes) }
             if now() - publishedAt >= Self.publishMilliseconds {
                 publishedAt = now()
@@ -290,8 +292,8 @@ package final class Lane {
         switch event {
         case .assigned(let partitions): assigned = partitions
         case .revoked:
-            // What was read is made durable while the partitions are still ours. Tasks stay as they are: most of
-            // them come back with the next assignment.
+            // What was read is made durable while the partitions are still ours. Tasks stay as they are: most
+            // of them come back with the next assignment.
             assigned = nil
             status.isReady = false
             do throws(Fault) {
@@ -341,7 +343,8 @@ package final class Lane {
     /// A partition that was read to its end and stays quiet must not hold event time back.
     private func advanceIdle() {
         let now = self.now()
-        for (partition, position) in partitions where position.isCaughtUp && !loading.isWaiting(partition) && isDrained(partition) {
+        for (partition, position) in partitions
+        where position.isCaughtUp && !loading.isWaiting(partition) && isDrained(partition) {
             let quiet = now - position.lastRecordAt
             if quiet >= graph.idleMilliseconds(of: partition) {
                 graph.idle(partition, forMilliseconds: quiet, into: &outbox)
@@ -353,7 +356,10 @@ package final class Lane {
     private var ended: (all: Set<SourcePartition>, quiet: Set<SourcePartition>) {
         let now = self.now()
         let ended = partitions.filter { $1.isCaughtUp && isDrained($0) }
-        return (Set(ended.keys), Set(ended.filter { now - $1.lastRecordAt >= graph.idleMilliseconds(of: $0) }.keys))
+        return (
+            Set(ended.keys),
+            Set(ended.filter { now - $1.lastRecordAt >= graph.idleMilliseconds(of: $0) }.keys)
+        )
     }
 
     // MARK: The commit cycle
@@ -367,12 +373,15 @@ package final class Lane {
         if restore != nil {
             for task in tasks where graph.collectOutputs(task: task, into: &outbox) {
                 // Its positions carry the generation by which the broker knows whether the task is ours.
-                for partition in partitions.keys where partition.partition == task { partitions[partition]?.hasMoved = true }
+                for partition in partitions.keys where partition.partition == task {
+                    partitions[partition]?.hasMoved = true
+                }
             }
         }
         try sendOutputs()
         var positions: [SourcePartition: Int64] = [:]
-        // A partition that was not begun has no position, so that whoever comes next reads the tables first too.
+        // A partition that was not begun has no position, so that whoever comes next reads the tables first
+        // too.
         for (partition, position) in partitions where !loading.isWaiting(partition) {
             let next = nextOffset(partition, position)
             // A position that stays says all the same who commits.

@@ -8,7 +8,9 @@ package final class SigningKey {
     /// A private key in PEM, as `openssl genpkey -algorithm ed25519` writes it; `name` is for mistakes.
     package init(pem: String, name: String) throws(Fault) {
         key = try Pem.read(
-            pem, name, otherwise: "\(name) holds no private key; make one with `openssl genpkey -algorithm ed25519 -out \(name)`"
+            pem, name,
+            otherwise:
+                "\(name) holds no private key; make one with `openssl genpkey -algorithm ed25519 -out \(name)`"
         ) { PEM_read_bio_PrivateKey($0, nil, nil, nil) }
     }
 
@@ -35,7 +37,8 @@ package final class VerifyingKey: @unchecked Sendable {
     /// A public key in PEM, as `openssl pkey -pubout` writes it; `name` is for mistakes.
     package init(pem: String, name: String) throws(Fault) {
         key = try Pem.read(
-            pem, name, otherwise: "\(name) holds no public key; `openssl pkey -in KEY -pubout -out \(name)` writes it"
+            pem, name,
+            otherwise: "\(name) holds no public key; `openssl pkey -in KEY -pubout -out \(name)` writes it"
         ) { PEM_read_bio_PUBKEY($0, nil, nil, nil) }
     }
 

@@ -2,8 +2,8 @@ import Base
 import CCrypt
 import COpenssl
 
-/// Passwords as they are kept: yescrypt by libcrypt (crypt(5)), `$y$…`. What was hashed by another of its methods is
-/// checked as well.
+/// Passwords as they are kept: yescrypt by libcrypt (crypt(5)), `$y$…`. What was hashed by another of its
+/// methods is checked as well.
 package enum Password {
     /// As long as libcrypt takes them.
     package static let bytesMax = 511
@@ -12,11 +12,14 @@ package enum Password {
     package static func hash(_ password: String) throws(Fault) -> String {
         let salt = Secret.bytes(32)
         let setting = salt.withUnsafeBytes { bytes in
-            crypt_gensalt_ra("$y$", 0, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(bytes.count))
+            crypt_gensalt_ra(
+                "$y$", 0, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(bytes.count))
         }
         guard let setting else { throw Fault(.external, "libcrypt has no yescrypt") }
         defer { free(setting) }
-        guard let hash = crypt(password, String(cString: setting)) else { throw Fault(.external, "libcrypt did not hash the password") }
+        guard let hash = crypt(password, String(cString: setting)) else {
+            throw Fault(.external, "libcrypt did not hash the password")
+        }
         return hash
     }
 
@@ -49,7 +52,8 @@ package enum Secret {
     /// Hexadecimal digits, two a byte.
     package static func text(_ count: Int) -> String {
         let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: bytes(count).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        return String(
+            decoding: bytes(count).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
 
     package static func equal(_ a: [UInt8], _ b: [UInt8]) -> Bool {

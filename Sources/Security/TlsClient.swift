@@ -13,7 +13,8 @@ package struct TlsOptions: Equatable, Sendable {
     package var serverName: String?
 
     package init(
-        certificateAuthority: String? = nil, certificate: String? = nil, key: String? = nil, serverName: String? = nil
+        certificateAuthority: String? = nil, certificate: String? = nil, key: String? = nil,
+        serverName: String? = nil
     ) {
         self.certificateAuthority = certificateAuthority
         self.certificate = certificate
@@ -22,8 +23,8 @@ package struct TlsOptions: Equatable, Sendable {
     }
 }
 
-/// TLS 1.2 or 1.3 by OpenSSL over a connected socket that does not block. The server's certificate is always checked: its chain, its dates,
-/// its name. Used by one thread.
+/// TLS 1.2 or 1.3 by OpenSSL over a connected socket that does not block. The server's certificate is always
+/// checked: its chain, its dates, its name. Used by one thread.
 package final class TlsClient {
     private let context: OpaquePointer
     private let ssl: OpaquePointer
@@ -31,7 +32,9 @@ package final class TlsClient {
 
     /// Shakes hands until `deadline` (monotonic nanoseconds). `socket` stays the caller's.
     package init(_ options: TlsOptions, socket: Int32, host: String, until deadline: Int64) throws(Fault) {
-        guard let context = SSL_CTX_new(TLS_client_method()) else { throw Self.failure("OpenSSL does not start") }
+        guard let context = SSL_CTX_new(TLS_client_method()) else {
+            throw Self.failure("OpenSSL does not start")
+        }
         guard let ssl = Self.prepare(context, options) else {
             SSL_CTX_free(context)
             throw Self.failure(Self.fileProblem(options))
@@ -76,12 +79,16 @@ package final class TlsClient {
     /// Which of the files it was.
     private static func fileProblem(_ options: TlsOptions) -> String {
         for (what, file) in [
-            ("certificate authority", options.certificateAuthority), ("client certificate", options.certificate), ("key", options.key),
+            ("certificate authority", options.certificateAuthority),
+            ("client certificate", options.certificate), ("key", options.key),
         ] {
-            if let file, access(file, R_OK) != 0 { return "the \(what) '\(file)' cannot be read: \(String(cString: strerror(errno)))" }
+            if let file, access(file, R_OK) != 0 {
+                return "the \(what) '\(file)' cannot be read: \(String(cString: strerror(errno)))"
+            }
         }
         let files = [options.certificateAuthority, options.certificate, options.key].compactMap { $0 }
-        return "of \(files.joined(separator: ", ")) one is no PEM file of what it should hold, or the key is another certificate's"
+        return
+            "of \(files.joined(separator: ", ")) one is no PEM file of what it should hold, or the key is another certificate's"
     }
 
     private func shakeHands(_ name: String, until deadline: Int64) throws(Fault) {
@@ -119,12 +126,16 @@ package final class TlsClient {
 
     /// Writes some of the bytes; returns how many.
     package func write(_ bytes: UnsafeRawBufferPointer, until deadline: Int64) throws(Fault) -> Int {
-        try transfer(until: deadline, "write") { SSL_write(ssl, bytes.baseAddress, Int32(clamping: bytes.count)) }
+        try transfer(until: deadline, "write") {
+            SSL_write(ssl, bytes.baseAddress, Int32(clamping: bytes.count))
+        }
     }
 
     /// Reads some bytes, at least one; 0: the other side has closed.
     package func read(_ bytes: UnsafeMutableRawBufferPointer, until deadline: Int64) throws(Fault) -> Int {
-        try transfer(until: deadline, "read") { SSL_read(ssl, bytes.baseAddress, Int32(clamping: bytes.count)) }
+        try transfer(until: deadline, "read") {
+            SSL_read(ssl, bytes.baseAddress, Int32(clamping: bytes.count))
+        }
     }
 
     private func transfer(until deadline: Int64, _ what: String, _ step: () -> Int32) throws(Fault) -> Int {
@@ -166,7 +177,9 @@ package enum SocketWait {
             // Rounded up, so that the last millisecond is not spent in turns.
             let count = poll(&entry, 1, Int32(clamping: left + 1))
             if count > 0 { return }
-            if count < 0, errno != EINTR { throw Fault(.external, String(cString: strerror(errno)), retry: .withBackoff) }
+            if count < 0, errno != EINTR {
+                throw Fault(.external, String(cString: strerror(errno)), retry: .withBackoff)
+            }
         }
     }
 }

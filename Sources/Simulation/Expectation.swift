@@ -12,7 +12,8 @@ struct Expectation {
 
     private let switches: [Int32: [SwitchedReplay.Switch]]
 
-    init(_ scenario: Scenario, _ deployment: SimulatedDeployment, switches: [Int32: [SwitchedReplay.Switch]]) {
+    init(_ scenario: Scenario, _ deployment: SimulatedDeployment, switches: [Int32: [SwitchedReplay.Switch]])
+    {
         self.scenario = scenario
         self.deployment = deployment
         self.switches = switches
@@ -34,27 +35,36 @@ struct Expectation {
         let task = pipeline.makeTask(partition: partition)
         var outbox = Outbox()
         var offsets: [String: [Int32: Int64]] = [:]
-        for row in scenario.tables where spec.sources.first(where: { $0.name == row.source })?.isBroadcast == true {
+        for row in scenario.tables
+        where spec.sources.first(where: { $0.name == row.source })?.isBroadcast == true {
             let held = SimulatedRecords([record(row, 0)])
-            withExtendedLifetime(held) { pipeline.processBroadcast(held.raw, source: index(of: row.source, spec)) }
+            withExtendedLifetime(held) {
+                pipeline.processBroadcast(held.raw, source: index(of: row.source, spec))
+            }
         }
         var records: [(source: Int, record: SimulatedBroker.Record)] = []
         for row in scenario.tables + scenario.feed {
             let offset = offsets[row.source, default: [:]][row.partition, default: 0]
             offsets[row.source, default: [:]][row.partition] = offset + 1
             let source = index(of: row.source, spec)
-            guard !spec.sources[source].isBroadcast, row.partition == partition || !scenario.isSeparate else { continue }
+            guard !spec.sources[source].isBroadcast, row.partition == partition || !scenario.isSeparate else {
+                continue
+            }
             records.append((source, record(row, offset)))
         }
         for (source, record) in records {
             let held = SimulatedRecords([record])
-            withExtendedLifetime(held) { pipeline.process(held.raw, source: source, task: task, outbox: &outbox) }
+            withExtendedLifetime(held) {
+                pipeline.process(held.raw, source: source, task: task, outbox: &outbox)
+            }
             add(&outbox, to: &outputs)
         }
     }
 
     /// The same of rules that change, for a source that has no other beside it.
-    private func replayChanging(_ partition: Int32, into outputs: inout [String: [String: [String]]]) throws(Fault) {
+    private func replayChanging(_ partition: Int32, into outputs: inout [String: [String: [String]]])
+        throws(Fault)
+    {
         let replay = try SwitchedReplay(
             deployment.board(at: deployment.activated.epoch), switches[partition] ?? [], partition: partition,
             partitions: Int(scenario.partitions), rowsMax: 4)
@@ -81,7 +91,8 @@ struct Expectation {
             }
             guard let topic else { continue }
             Self.add(
-                topic, key: outbox.key(of: output).map { Array($0) }, value: outbox.value(of: output).map { Array($0) },
+                topic, key: outbox.key(of: output).map { Array($0) },
+                value: outbox.value(of: output).map { Array($0) },
                 scenario, to: &outputs)
         }
         outbox.removeAll()
@@ -116,7 +127,8 @@ struct Expectation {
     static func text(_ bytes: [UInt8]?) -> String {
         guard let bytes else { return "(null)" }
         // Keys of several fields are bytes.
-        return String(validating: bytes, as: UTF8.self) ?? bytes.map { String($0, radix: 16) }.joined(separator: " ")
+        return String(validating: bytes, as: UTF8.self)
+            ?? bytes.map { String($0, radix: 16) }.joined(separator: " ")
     }
 
     /// A JSON object without some of its members, which are the last ones of their names.
@@ -151,14 +163,18 @@ struct Expectation {
             let missing = wanted.filter { !seen.contains($0) }
             if let first = missing.first { return "missing \(first)" }
             let all = Set(wanted)
-            if let foreign = found.first(where: { !all.contains($0) }) { return "not in the replay: \(foreign)" }
+            if let foreign = found.first(where: { !all.contains($0) }) {
+                return "not in the replay: \(foreign)"
+            }
             return nil
         }
         guard found != wanted else { return nil }
         for index in 0..<max(found.count, wanted.count) {
             let one = index < found.count ? found[index] : "nothing"
             let other = index < wanted.count ? wanted[index] : "nothing"
-            if one != other { return "\(found.count) for \(wanted.count); number \(index) is \(one)\n  instead of \(other)" }
+            if one != other {
+                return "\(found.count) for \(wanted.count); number \(index) is \(one)\n  instead of \(other)"
+            }
         }
         return nil
     }

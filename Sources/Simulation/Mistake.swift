@@ -1,4 +1,5 @@
-/// A mistake that somebody could make at one of the lane's seams. Simulation makes it on purpose, to prove that schedules find it.
+/// A mistake that somebody could make at one of the lane's seams. Simulation makes it on purpose, to prove
+/// that schedules find it.
 package enum Mistake: String, CaseIterable, Sendable {
     // The changelog: what changed is not written, or what went is not taken out.
     case panesUnwritten, edgesUnwritten, stateUnwritten, stateLeft, rowsUnwritten, rowsLeft

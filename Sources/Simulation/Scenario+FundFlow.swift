@@ -14,7 +14,8 @@ extension Scenario {
                 feed.append(
                     Fed(
                         source: "loans", partition: place, key: account,
-                        value: "{\"loan\":\"l\(number)\",\"account\":\"\(account)\",\"amount\":\(50 + pick(200, &random)),\"t\":\(time)}",
+                        value:
+                            "{\"loan\":\"l\(number)\",\"account\":\"\(account)\",\"amount\":\(50 + pick(200, &random)),\"t\":\(time)}",
                         time: time))
             } else {
                 let target = pick(8, &random) == 0 ? "null" : "\"a\(pick(6, &random))\""

@@ -22,7 +22,9 @@ extension Scenario {
         {
             text.removeSubrange(start..<end)
         }
-        if pick(3, &random) == 0 { text = text.replacing("  burst:\n", with: "  burst-\(pick(2, &random)):\n") }
+        if pick(3, &random) == 0 {
+            text = text.replacing("  burst:\n", with: "  burst-\(pick(2, &random)):\n")
+        }
         return text
     }
 }

@@ -23,7 +23,8 @@ struct Scenario {
     var tables: [Fed] = []
     /// Each partition by itself, in its order; otherwise all records in one task, in the order of event time.
     var isSeparate: Bool
-    /// What is written to a repartition topic since the last commit comes again at least once, and is counted again.
+    /// What is written to a repartition topic since the last commit comes again at least once, and is counted
+    /// again.
     var mayRepeat = true
     /// Outputs of one key are in one order, whatever rule or step made them.
     var isOrdered = false
@@ -72,10 +73,14 @@ struct Scenario {
             let kind = ["paid", "paid", "paid", "refunded"][pick(4, &random)]
             let value =
                 pick(30, &random) == 0
-                ? "{\"shop\":\"\(shop)\"" : """
+                ? "{\"shop\":\"\(shop)\""
+                : """
                 {"shop":"\(shop)","buyer":"b\(pick(9, &random))","kind":"\(kind)","amount":\(pick(9000, &random)),"t":\(own)}
                 """
-            feed.append(Fed(source: "orders", partition: partition(of: shop, partitions), key: shop, value: value, time: own))
+            feed.append(
+                Fed(
+                    source: "orders", partition: partition(of: shop, partitions), key: shop, value: value,
+                    time: own))
         }
         feed += flush("orders", partitions, at: time + 500_000) {
             "{\"shop\":\"\($0)\",\"buyer\":\"b\",\"kind\":\"flush\",\"amount\":1,\"t\":\(time + 500_000)}"
@@ -155,7 +160,8 @@ struct Scenario {
                 feed.append(
                     Fed(
                         source: "orders", partition: place, key: shop,
-                        value: "{\"shop\":\"\(shop)\",\"id\":\(number),\"kind\":\"k\(pick(3, &random))\",\"amount\":\(pick(100, &random)),\"t\":\(time)}",
+                        value:
+                            "{\"shop\":\"\(shop)\",\"id\":\(number),\"kind\":\"k\(pick(3, &random))\",\"amount\":\(pick(100, &random)),\"t\":\(time)}",
                         time: time))
             } else {
                 let other = max(1, number - pick(6, &random))
@@ -166,8 +172,12 @@ struct Scenario {
             }
         }
         let end = time + 500_000
-        feed += flush("orders", partitions, at: end) { "{\"shop\":\"\($0)\",\"id\":0,\"kind\":\"f\",\"amount\":1,\"t\":\(end)}" }
-        feed += flush("arrivals", partitions, at: end + 1) { "{\"shop\":\"\($0)\",\"id\":-1,\"t\":\(end + 1)}" }
+        feed += flush("orders", partitions, at: end) {
+            "{\"shop\":\"\($0)\",\"id\":0,\"kind\":\"f\",\"amount\":1,\"t\":\(end)}"
+        }
+        feed += flush("arrivals", partitions, at: end + 1) {
+            "{\"shop\":\"\($0)\",\"id\":-1,\"t\":\(end + 1)}"
+        }
         return Scenario(
             name: "operators",
             topology: """
@@ -226,7 +236,8 @@ struct Scenario {
             feed.append(
                 Fed(
                     source: "orders", partition: partition(of: shop, partitions), key: shop,
-                    value: "{\"shop\":\"\(shop)\",\"buyer\":\"b\(pick(4, &random))\",\"amount\":\(pick(100, &random)),\"t\":\(time)}",
+                    value:
+                        "{\"shop\":\"\(shop)\",\"buyer\":\"b\(pick(4, &random))\",\"amount\":\(pick(100, &random)),\"t\":\(time)}",
                     time: time))
         }
         for end in [time + 500_000, time + 1_000_000] {
@@ -280,8 +291,11 @@ struct Scenario {
                 let time = start - 100_000 + Int64(version) * 10_000
                 tables.append(
                     Fed(
-                        source: "shops", partition: partition(of: "shop-\(shop)", partitions), key: "shop-\(shop)",
-                        value: "{\"shop\":\"shop-\(shop)\",\"city\":\"c\(pick(3, &random))\",\"since\":\(time)}", time: time))
+                        source: "shops", partition: partition(of: "shop-\(shop)", partitions),
+                        key: "shop-\(shop)",
+                        value:
+                            "{\"shop\":\"shop-\(shop)\",\"city\":\"c\(pick(3, &random))\",\"since\":\(time)}",
+                        time: time))
             }
         }
         for city in 0..<3 {
@@ -289,7 +303,8 @@ struct Scenario {
             tables.append(
                 Fed(
                     source: "cities", partition: Int32(pick(Int(partitions), &random)), key: "c\(city)",
-                    value: "{\"city\":\"c\(city)\",\"size\":\(pick(100, &random)),\"since\":\(time)}", time: time))
+                    value: "{\"city\":\"c\(city)\",\"size\":\(pick(100, &random)),\"since\":\(time)}",
+                    time: time))
         }
         var feed: [Fed] = []
         var time = start
@@ -299,7 +314,8 @@ struct Scenario {
             feed.append(
                 Fed(
                     source: "orders", partition: partition(of: shop, partitions), key: shop,
-                    value: "{\"shop\":\"\(shop)\",\"amount\":\(pick(100, &random)),\"t\":\(time)}", time: time))
+                    value: "{\"shop\":\"\(shop)\",\"amount\":\(pick(100, &random)),\"t\":\(time)}", time: time
+                ))
         }
         feed += flush("orders", partitions, at: time + 500_000) {
             "{\"shop\":\"\($0)\",\"amount\":1,\"t\":\(time + 500_000)}"

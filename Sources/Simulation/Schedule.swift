@@ -5,9 +5,9 @@ import Operators
 import Records
 import Topology
 
-/// Workers on a simulated cluster for as long as a feed lasts, with troubles from a seed; then what they published is
-/// compared with a plain replay. The same seed is the same run, as long as dictionaries have one order
-/// (SWIFT_DETERMINISTIC_HASHING=1).
+/// Workers on a simulated cluster for as long as a feed lasts, with troubles from a seed; then what they
+/// published is compared with a plain replay. The same seed is the same run, as long as dictionaries have one
+/// order (SWIFT_DETERMINISTIC_HASHING=1).
 package struct Schedule {
     package struct Outcome {
         package var scenario: String
@@ -44,17 +44,24 @@ package struct Schedule {
     package init(seed: UInt64, only: String? = nil, mistake: Mistake? = nil) throws(Fault) {
         var random = SplitMix64(seed: seed)
         let choices = Scenario.all.filter { only == nil || $0.name == only }
-        guard !choices.isEmpty else { throw Fault(.user, "no scenario '\(only ?? "")' (\(Self.scenarios.joined(separator: ", ")))") }
+        guard !choices.isEmpty else {
+            throw Fault(.user, "no scenario '\(only ?? "")' (\(Self.scenarios.joined(separator: ", ")))")
+        }
         var scenario = choices[Int(random.next() % UInt64(choices.count))].make(&random)
-        if random.next() & 3 == 0, scenario.mayRepeat { scenario.topology = "guarantee: at-least-once\n" + scenario.topology }
+        if random.next() & 3 == 0, scenario.mayRepeat {
+            scenario.topology = "guarantee: at-least-once\n" + scenario.topology
+        }
         self.scenario = scenario
         let spec = try Self.read(scenario.topology)
-        broker = SimulatedBroker(clock: ManualClock(Scenario.start + 86_400_000 * 30), random: SplitMix64(seed: random.next()))
+        broker = SimulatedBroker(
+            clock: ManualClock(Scenario.start + 86_400_000 * 30), random: SplitMix64(seed: random.next()))
         for name in Set(scenario.feed.map(\.source) + scenario.tables.map(\.source)) {
             broker.create(name, partitions: scenario.partitions)
         }
         let split = spec.repartitioned()
-        for repartition in split.repartitions { broker.create(repartition.topic, partitions: scenario.partitions) }
+        for repartition in split.repartitions {
+            broker.create(repartition.topic, partitions: scenario.partitions)
+        }
         broker.create(SimulatedDeployment.changelog, partitions: scenario.partitions)
         let calm = self.calm
         calm.troubles.crash = [0, 40, 150, 400][Int(random.next() & 3)]
@@ -69,11 +76,14 @@ package struct Schedule {
         }
         deployment = SimulatedDeployment(
             broker: broker, planner: try Planner(split), partitions: scenario.partitions,
-            rowsMax: [1, 7, 32][Int(random.next() % 3)], troubles: { calm.isOn ? .init() : calm.troubles }, mistake: mistake,
+            rowsMax: [1, 7, 32][Int(random.next() % 3)], troubles: { calm.isOn ? .init() : calm.troubles },
+            mistake: mistake,
             ruleSets: ruleSets)
         if let topic = deployment.acknowledgements { broker.create(topic, partitions: scenario.partitions) }
         for index in spec.sinks.indices {
-            if let topic = deployment.topic(ofSink: index) { broker.create(topic, partitions: scenario.partitions) }
+            if let topic = deployment.topic(ofSink: index) {
+                broker.create(topic, partitions: scenario.partitions)
+            }
         }
         broker.create(deployment.deadLetter, partitions: scenario.partitions)
         broker.create(deployment.late, partitions: scenario.partitions)
@@ -107,11 +117,14 @@ package struct Schedule {
                         next += 1
                     }
                 }
-                broker.clock.nowMilliseconds += isOver ? 20 + Int64(broker.random.next() % 200) : Int64(broker.random.next() % 40)
+                broker.clock.nowMilliseconds +=
+                    isOver ? 20 + Int64(broker.random.next() % 200) : Int64(broker.random.next() % 40)
                 broker.settle()
                 if !isOver { makeTrouble() }
                 let share = (scenario.feed.count + 1) / (scenario.variants.count + 1)
-                let isDue = scenario.variants.count > deployment.activated.epoch && next > share * (deployment.activated.epoch + 1)
+                let isDue =
+                    scenario.variants.count > deployment.activated.epoch
+                    && next > share * (deployment.activated.epoch + 1)
                 if isDue, chance(8) {
                     deployment.activated.epoch += 1
                     note("epoch \(deployment.activated.epoch) is activated")
@@ -131,7 +144,8 @@ package struct Schedule {
                 if let since = calmSince, isRead, now - since > Self.calmMilliseconds { break }
             }
             if outcome.steps >= Self.stepsMax { describe() }
-            outcome.difference = outcome.steps >= Self.stepsMax ? "no end after \(Self.stepsMax) turns" : try compare()
+            outcome.difference =
+                outcome.steps >= Self.stepsMax ? "no end after \(Self.stepsMax) turns" : try compare()
         } catch {
             outcome.difference = "a worker stopped: \(error.detail)"
         }
@@ -145,7 +159,8 @@ package struct Schedule {
 
     private func publish(_ fed: Scenario.Fed) {
         broker.append(
-            SimulatedBroker.Place(topic: fed.source, partition: fed.partition), key: Array(fed.key.utf8), value: Array(fed.value.utf8),
+            SimulatedBroker.Place(topic: fed.source, partition: fed.partition), key: Array(fed.key.utf8),
+            value: Array(fed.value.utf8),
             timestamp: broker.clock.nowMilliseconds)
     }
 
@@ -175,7 +190,8 @@ package struct Schedule {
             note("\(worker.name) goes for good")
             worker.retire()
         case 7, 8:
-            // Longer than its session, so that others have its partitions before it goes on with what it had in hand.
+            // Longer than its session, so that others have its partitions before it goes on with what it had
+            // in hand.
             worker.sleepsUntil = broker.clock.nowMilliseconds + SimulatedGroup.sessionMilliseconds * 2
             note("\(worker.name) stands still until others have its partitions")
         default: break
@@ -187,7 +203,9 @@ package struct Schedule {
         var places: [SimulatedBroker.Place] = []
         for source in deployment.spec.sources where !source.isBroadcast {
             guard case .kafka(let topic, _) = source.origin else { continue }
-            for partition in 0..<scenario.partitions { places.append(.init(topic: topic, partition: partition)) }
+            for partition in 0..<scenario.partitions {
+                places.append(.init(topic: topic, partition: partition))
+            }
         }
         let (positions, _) = broker.committed(deployment.group, places)
         return places.allSatisfy { (positions[$0] ?? 0) >= broker.end(of: $0) }
@@ -205,7 +223,9 @@ package struct Schedule {
             for partition in 0..<scenario.partitions {
                 let place = SimulatedBroker.Place(topic: topic, partition: partition)
                 let position = broker.committed(deployment.group, [place]).positions[place] ?? 0
-                note("\(topic)/\(partition): position \(position), stable \(broker.lastStable(of: place)), end \(broker.end(of: place))")
+                note(
+                    "\(topic)/\(partition): position \(position), stable \(broker.lastStable(of: place)), end \(broker.end(of: place))"
+                )
             }
         }
         note("open transactions: \(broker.hasOpenTransactions), outputs: \(outputCount)")
@@ -221,7 +241,9 @@ package struct Schedule {
 
     private var outputCount: Int {
         outputTopics.reduce(0) { total, topic in
-            (0..<scenario.partitions).reduce(total) { $0 + Int(broker.end(of: .init(topic: topic, partition: $1))) }
+            (0..<scenario.partitions).reduce(total) {
+                $0 + Int(broker.end(of: .init(topic: topic, partition: $1)))
+            }
         }
     }
 
@@ -230,7 +252,9 @@ package struct Schedule {
         guard let topic = deployment.acknowledgements else { return [:] }
         var switches: [Int32: [SwitchedReplay.Switch]] = [:]
         for partition in 0..<scenario.partitions {
-            for record in broker.read(.init(topic: topic, partition: partition), from: 0, atMost: .max).records {
+            for record in broker.read(.init(topic: topic, partition: partition), from: 0, atMost: .max)
+                .records
+            {
                 switches[partition, default: []].append(try SwitchedReplay.Switch(record.value ?? []))
             }
         }
@@ -252,7 +276,8 @@ package struct Schedule {
             let found = all[topic] ?? [:]
             let wanted = expected[topic] ?? [:]
             for key in Set(found.keys).union(wanted.keys).sorted() {
-                let difference = Expectation.difference(found[key] ?? [], wanted[key] ?? [], mayRepeat: !isAtomic)
+                let difference = Expectation.difference(
+                    found[key] ?? [], wanted[key] ?? [], mayRepeat: !isAtomic)
                 if let difference { return "\(topic), key \(key): \(difference)" }
             }
         }

@@ -1,10 +1,12 @@
 import Base
 import Dataflow
 
-/// Topics, transactions and consumer groups of a Kafka cluster in memory, for the lanes of one thread. Time is a parameter.
+/// Topics, transactions and consumer groups of a Kafka cluster in memory, for the lanes of one thread. Time
+/// is a parameter.
 ///
-/// As on a real cluster, records of a transaction lie in their partitions before it ends, readers of what is committed stop
-/// at the first record of one that is open, and the end of a transaction reaches one partition after the other.
+/// As on a real cluster, records of a transaction lie in their partitions before it ends, readers of what is
+/// committed stop at the first record of one that is open, and the end of a transaction reaches one partition
+/// after the other.
 final class SimulatedBroker {
     struct Place: Hashable {
         var topic: String
@@ -112,9 +114,11 @@ final class SimulatedBroker {
     /// The offset that readers of what is committed can come to.
     func lastStable(of place: Place) -> Int64 { logs[place]?.lastStable ?? 0 }
 
-    /// Committed records from an offset on, at most so many, and the offset to go on from. `isCommitted` false: those of
-    /// transactions that are open or given up too.
-    func read(_ place: Place, from: Int64, atMost count: Int, isCommitted: Bool = true) -> (records: [Record], next: Int64) {
+    /// Committed records from an offset on, at most so many, and the offset to go on from. `isCommitted`
+    /// false: those of transactions that are open or given up too.
+    func read(_ place: Place, from: Int64, atMost count: Int, isCommitted: Bool = true) -> (
+        records: [Record], next: Int64
+    ) {
         guard let log = logs[place] else { return ([], from) }
         var found: [Record] = []
         var next = from
@@ -144,7 +148,9 @@ final class SimulatedBroker {
             guard var log = logs.removeValue(forKey: place) else { continue }
             let stable = log.lastStable
             var newest: [[UInt8]: Int64] = [:]
-            for record in log.records where record.offset < stable && isVisible(record) { newest[record.key ?? []] = record.offset }
+            for record in log.records where record.offset < stable && isVisible(record) {
+                newest[record.key ?? []] = record.offset
+            }
             // The last record of a log stays whatever it is.
             log.records.removeAll { record in
                 record.offset < stable && record.offset < log.end - 1
@@ -170,7 +176,9 @@ final class SimulatedBroker {
     func transaction(_ name: String, epoch: Int) throws(Fault) -> Int {
         try check(name, epoch)
         if let transaction = producers[name]?.transaction {
-            guard transactions[transaction].state == .open else { throw refused("the transaction was ended by its timeout") }
+            guard transactions[transaction].state == .open else {
+                throw refused("the transaction was ended by its timeout")
+            }
             return transaction
         }
         transactions.append(Transaction(openedAt: clock.nowMilliseconds))
@@ -179,22 +187,28 @@ final class SimulatedBroker {
     }
 
     func addOffsets(
-        _ offsets: [Place: Int64], notes: [Place: UInt64], of group: String, member: Int, generation: Int, to transaction: Int,
+        _ offsets: [Place: Int64], notes: [Place: UInt64], of group: String, member: Int, generation: Int,
+        to transaction: Int,
         isChecked: Bool = true
     ) throws(Fault) {
         guard !isChecked || self.group(group).isMember(member, generation: generation) else {
             throw refused("the member's generation is over")
         }
-        for (place, offset) in offsets { transactions[transaction].offsets.append((group, place, offset, notes[place])) }
+        for (place, offset) in offsets {
+            transactions[transaction].offsets.append((group, place, offset, notes[place]))
+        }
     }
 
     func commit(_ name: String, epoch: Int) throws(Fault) {
         try check(name, epoch)
         guard let transaction = producers[name]?.transaction else { return }
-        guard transactions[transaction].state == .open else { throw refused("the transaction was ended by its timeout") }
+        guard transactions[transaction].state == .open else {
+            throw refused("the transaction was ended by its timeout")
+        }
         producers[name]?.transaction = nil
         transactions[transaction].state = .committing
-        // A producer's next transaction waits for the ends of this one; so everything but its readers sees it whole.
+        // A producer's next transaction waits for the ends of this one; so everything but its readers sees it
+        // whole.
         for offset in transactions[transaction].offsets {
             positions[offset.group, default: [:]][offset.place] = offset.offset
             notes[offset.group, default: [:]][offset.place] = offset.note
@@ -209,11 +223,15 @@ final class SimulatedBroker {
     }
 
     private func check(_ name: String, _ epoch: Int) throws(Fault) {
-        guard clock.nowMilliseconds >= coordinatorIsAwayUntil else { throw refused("the coordinator is not available") }
+        guard clock.nowMilliseconds >= coordinatorIsAwayUntil else {
+            throw refused("the coordinator is not available")
+        }
         guard producers[name]?.epoch == epoch else { throw refused("producer fenced") }
     }
 
-    private func refused(_ detail: String) -> Fault { Fault(.external, "simulated: \(detail)", retry: .withBackoff) }
+    private func refused(_ detail: String) -> Fault {
+        Fault(.external, "simulated: \(detail)", retry: .withBackoff)
+    }
 
     private func giveUp(_ transaction: Int) {
         guard transactions[transaction].state == .open else { return }
@@ -285,7 +303,9 @@ final class SimulatedBroker {
         coordinatorIsAwayUntil = clock.nowMilliseconds + milliseconds
     }
 
-    private static func order(_ a: Place, _ b: Place) -> Bool { (a.topic, a.partition) < (b.topic, b.partition) }
+    private static func order(_ a: Place, _ b: Place) -> Bool {
+        (a.topic, a.partition) < (b.topic, b.partition)
+    }
 }
 
 extension Array {

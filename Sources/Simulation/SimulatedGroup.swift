@@ -1,7 +1,7 @@
 import Base
 
-/// A consumer group with static members and eager rebalances: whoever comes or goes makes everybody give up its
-/// partitions and join again.
+/// A consumer group with static members and eager rebalances: whoever comes or goes makes everybody give up
+/// its partitions and join again.
 final class SimulatedGroup: CustomStringConvertible {
     enum Event: Equatable {
         case revoked
@@ -36,7 +36,8 @@ final class SimulatedGroup: CustomStringConvertible {
             "\(member.instance) (\(id)) \(member.assigned.map { "\($0.topic)/\($0.partition)" })"
                 + "\(member.hasJoined ? "" : ", has not joined")\(member.isNew ? ", not told" : "")"
         }
-        return "generation \(generation)\(preparingSince == nil ? "" : ", rebalancing"): \(all.joined(separator: "; "))"
+        return
+            "generation \(generation)\(preparingSince == nil ? "" : ", rebalancing"): \(all.joined(separator: "; "))"
     }
 
     private var now: Int64 { broker.clock.nowMilliseconds }
@@ -92,7 +93,8 @@ final class SimulatedGroup: CustomStringConvertible {
     private func prepare() {
         if preparingSince == nil { preparingSince = now }
         for id in members.keys {
-            guard let member = members[id], member.hasJoined, !(member.assigned.isEmpty && !member.isNew) else { continue }
+            guard let member = members[id], member.hasJoined, !(member.assigned.isEmpty && !member.isNew)
+            else { continue }
             members[id]?.hasJoined = false
             // Who was not told of its partitions has nothing to give up.
             members[id]?.mustRevoke = !member.isNew

@@ -1,7 +1,8 @@
 import Base
 import Records
 
-/// One life of a worker: it ends with a kill, after which nothing that is left of its lanes reaches the world.
+/// One life of a worker: it ends with a kill, after which nothing that is left of its lanes reaches the
+/// world.
 final class SimulatedLife {
     enum Point {
         case send, commitBegin, commitSent, commitOffsets, committed, restore, start
@@ -27,7 +28,8 @@ final class SimulatedLife {
 
     static let killed = Fault(.external, "simulated: killed", retry: .withBackoff)
 
-    /// To be called before each effect on the world: throws once the life is over, and ends it here by chance.
+    /// To be called before each effect on the world: throws once the life is over, and ends it here by
+    /// chance.
     func pass(_ point: Point) throws(Fault) {
         if isOver { throw Self.killed }
         let troubles = troubles()

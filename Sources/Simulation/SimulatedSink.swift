@@ -33,7 +33,8 @@ final class SimulatedSink: LaneSink {
     private var isOpen = true
 
     init(
-        _ broker: SimulatedBroker, _ life: SimulatedLife, transactionalId: String?, group: SimulatedSource, topics: Topics,
+        _ broker: SimulatedBroker, _ life: SimulatedLife, transactionalId: String?, group: SimulatedSource,
+        topics: Topics,
         mistake: Mistake?
     ) throws(Fault) {
         try life.pass(.start)
@@ -60,10 +61,15 @@ final class SimulatedSink: LaneSink {
                 if mistake?.drops(key: key, isRemoval: record.valueCount < 0) == true { continue }
                 if mistake == .taskUnwritten, key?.first == 0, broker.random.next() & 3 == 0 { continue }
             }
-            if mistake == .acknowledgementLost, topic == topics.acknowledgements, broker.random.next() & 3 == 0 { continue }
+            if mistake == .acknowledgementLost, topic == topics.acknowledgements,
+                broker.random.next() & 3 == 0
+            {
+                continue
+            }
             if mistake == .marksUnsent, key == nil, case .repartition = record.destination { continue }
             let partition =
-                record.partition >= 0 ? record.partition : Self.partition(of: key, among: broker.partitionCount(of: topic))
+                record.partition >= 0
+                ? record.partition : Self.partition(of: key, among: broker.partitionCount(of: topic))
             queue.append(
                 Message(
                     place: SimulatedBroker.Place(topic: topic, partition: partition), key: key,
@@ -77,7 +83,8 @@ final class SimulatedSink: LaneSink {
         var transaction = -1
         if let name { transaction = try broker.transaction(name, epoch: epoch) }
         for message in queue.prefix(count) {
-            let isOutside = mistake == .outputsOutside && isOutput(message.place.topic)
+            let isOutside =
+                mistake == .outputsOutside && isOutput(message.place.topic)
                 || mistake == .acknowledgementOutside && message.place.topic == topics.acknowledgements
             let offset = broker.append(
                 message.place, key: message.key, value: message.value, timestamp: message.timestamp,
@@ -99,16 +106,19 @@ final class SimulatedSink: LaneSink {
             notes[group.place(of: partition)] = sequences[partition.partition]
         }
         guard let name else {
-            // Nothing fences a worker that stood still while others had its partitions; it looks before it writes.
+            // Nothing fences a worker that stood still while others had its partitions; it looks before it
+            // writes.
             try broker.commitPlainly([:], of: group.group, member: group.member, generation: group.generation)
             try deliver(queue.count)
-            // Without a transaction nothing but their batch keeps changes together: here they all fit into one.
+            // Without a transaction nothing but their batch keeps changes together: here they all fit into
+            // one.
             enqueue(changes)
             try life.pass(.commitSent)
             try deliver(queue.count)
             try life.pass(.commitOffsets)
             return try ask { () throws(Fault) in
-                try broker.commitPlainly(offsets, of: group.group, member: group.member, generation: group.generation)
+                try broker.commitPlainly(
+                    offsets, of: group.group, member: group.member, generation: group.generation)
             }
         }
         if mistake == .positionsFirst { try commitPlainly(offsets) }
@@ -125,7 +135,8 @@ final class SimulatedSink: LaneSink {
             let transaction = try broker.transaction(name, epoch: epoch)
             try ask { () throws(Fault) in
                 try broker.addOffsets(
-                    offsets, notes: notes, of: group.group, member: group.member, generation: group.generation, to: transaction,
+                    offsets, notes: notes, of: group.group, member: group.member,
+                    generation: group.generation, to: transaction,
                     isChecked: mistake != .unfenced)
             }
         }

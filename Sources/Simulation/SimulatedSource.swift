@@ -29,7 +29,8 @@ final class SimulatedSource: LaneSource {
     private let mistake: Mistake?
 
     init(
-        _ broker: SimulatedBroker, _ life: SimulatedLife, group: String, instance: String, topics: [Topic], isSplit: Bool,
+        _ broker: SimulatedBroker, _ life: SimulatedLife, group: String, instance: String, topics: [Topic],
+        isSplit: Bool,
         rowsMax: Int, mistake: Mistake?
     ) {
         self.mistake = mistake
@@ -48,13 +49,16 @@ final class SimulatedSource: LaneSource {
     }
 
     private func partition(of place: SimulatedBroker.Place) -> SourcePartition? {
-        topics.first { $0.name == place.topic }.map { SourcePartition(source: $0.source, partition: place.partition) }
+        topics.first { $0.name == place.topic }.map {
+            SourcePartition(source: $0.source, partition: place.partition)
+        }
     }
 
     private func chance(_ oneIn: UInt64) -> Bool { broker.random.next() % oneIn == 0 }
 
     func poll(
-        timeoutMilliseconds: Int, _ body: (SourcePartition, RawRecords) -> Void, onEvent: (SourceEvent) -> Void
+        timeoutMilliseconds: Int, _ body: (SourcePartition, RawRecords) -> Void,
+        onEvent: (SourceEvent) -> Void
     ) {
         guard !life.isOver else { return }
         if member < 0 { member = broker.group(group).join(instance: instance, topics: topics.map(\.name)) }
@@ -65,7 +69,8 @@ final class SimulatedSource: LaneSource {
             }
         }
         for partition in assigned where !told.contains(partition) && !held.contains(partition) {
-            let isAtEnd = next[partition] ?? 0 >= broker.lastStable(of: place(of: partition)) || mistake == .endTold
+            let isAtEnd =
+                next[partition] ?? 0 >= broker.lastStable(of: place(of: partition)) || mistake == .endTold
             guard isAtEnd, chance(2) else { continue }
             told.insert(partition)
             onEvent(.caughtUp(partition))
@@ -97,7 +102,8 @@ final class SimulatedSource: LaneSource {
     private func fetch(_ partition: SourcePartition, _ count: Int) -> SimulatedRecords? {
         guard let from = next[partition], !held.contains(partition) else { return nil }
         let atMost = 1 + Int(broker.random.next() % UInt64(max(1, count)))
-        let (records, after) = broker.read(place(of: partition), from: from, atMost: atMost, isCommitted: mistake != .sourceUncommitted)
+        let (records, after) = broker.read(
+            place(of: partition), from: from, atMost: atMost, isCommitted: mistake != .sourceUncommitted)
         next[partition] = after
         guard !records.isEmpty else { return nil }
         told.remove(partition)
@@ -105,7 +111,9 @@ final class SimulatedSource: LaneSource {
     }
 
     func take(from partition: SourcePartition, atMost count: Int) -> HeldRecords? {
-        guard !life.isOver, isSplit, !chance(4), let records = fetch(partition, min(count, rowsMax)) else { return nil }
+        guard !life.isOver, isSplit, !chance(4), let records = fetch(partition, min(count, rowsMax)) else {
+            return nil
+        }
         return HeldRecords(records.raw) { withExtendedLifetime(records) {} }
     }
 

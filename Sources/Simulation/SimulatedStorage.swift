@@ -36,10 +36,13 @@ final class SimulatedChangelog: ChangelogReader {
                 }
                 try body(
                     task, records[index].offset,
-                    UnsafeBufferPointer(start: held.storage.keys[index], count: max(0, Int(held.storage.keyCounts[index]))), value)
+                    UnsafeBufferPointer(
+                        start: held.storage.keys[index], count: max(0, Int(held.storage.keyCounts[index]))),
+                    value)
             }
             withExtendedLifetime(held) {}
-            ends[task] = ChangelogEnd(offset: next, isOpen: mistake != .openIgnored && broker.end(of: place) > next)
+            ends[task] = ChangelogEnd(
+                offset: next, isOpen: mistake != .openIgnored && broker.end(of: place) > next)
         }
         // Whoever waits for the end of a transaction reads again.
         broker.clock.nowMilliseconds += 20
@@ -48,7 +51,8 @@ final class SimulatedChangelog: ChangelogReader {
     }
 }
 
-/// A machine's disk. What was being written when a worker was killed is torn, which the files' checksums tell.
+/// A machine's disk. What was being written when a worker was killed is torn, which the files' checksums
+/// tell.
 final class SimulatedDisk {
     fileprivate var snapshots: [Int32: [(bytes: [UInt8], end: Int64)]] = [:]
 
@@ -85,7 +89,10 @@ final class SimulatedSnapshots: SnapshotStore {
     func save(_ task: Int32, _ snapshot: Arena, changelogEnd: Int64) {
         finish()
         let bytes = Array(UnsafeBufferPointer(start: snapshot.base, count: snapshot.count))
-        saving = (task, mistake == .snapshotOld ? before[task] ?? bytes : bytes, changelogEnd + (mistake == .snapshotAhead ? 20 : 0))
+        saving = (
+            task, mistake == .snapshotOld ? before[task] ?? bytes : bytes,
+            changelogEnd + (mistake == .snapshotAhead ? 20 : 0)
+        )
         before[task] = bytes
     }
 

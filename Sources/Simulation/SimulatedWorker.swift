@@ -38,7 +38,9 @@ extension SimulatedDeployment {
     /// What a process knows that has read all activations up to an epoch.
     func board(at epoch: Int) -> RuleSetBoard {
         let board = RuleSetBoard(RuleSet(epoch: 0, spec: ruleSets[0]))
-        if epoch > 0 { for next in 1...epoch { board.activate(RuleSet(epoch: Int64(next), spec: ruleSets[next])) } }
+        if epoch > 0 {
+            for next in 1...epoch { board.activate(RuleSet(epoch: Int64(next), spec: ruleSets[next])) }
+        }
         return board
     }
 }
@@ -95,7 +97,9 @@ final class SimulatedWorker {
             return
         }
         guard board.current.epoch < newest, deployment.broker.random.next() & 3 == 0 else { return }
-        for epoch in (Int(board.current.epoch) + 1)...newest { board.activate(RuleSet(epoch: Int64(epoch), spec: deployment.ruleSets[epoch])) }
+        for epoch in (Int(board.current.epoch) + 1)...newest {
+            board.activate(RuleSet(epoch: Int64(epoch), spec: deployment.ruleSets[epoch]))
+        }
     }
 
     func kill() {
@@ -129,7 +133,8 @@ final class SimulatedWorker {
         let broker = deployment.broker
         let spec = board?.current.spec ?? deployment.spec
         var options = Pipeline.Options(
-            rowsMax: deployment.rowsMax, clock: broker.clock, requiresKeys: deployment.partitions > 1, tracksChanges: true,
+            rowsMax: deployment.rowsMax, clock: broker.clock, requiresKeys: deployment.partitions > 1,
+            tracksChanges: true,
             partitions: Int(deployment.partitions))
         options.newIncarnation = { broker.random.next() | 1 }
         let chosen = options
@@ -143,14 +148,16 @@ final class SimulatedWorker {
                     Lane.Broadcast(
                         source: index, name: source.name,
                         reader: SimulatedReader(broker, topic: topic, rowsMax: deployment.rowsMax)))
-            case .kafka(let topic, _), .repartition(let topic): topics.append(.init(name: topic, source: index))
+            case .kafka(let topic, _), .repartition(let topic):
+                topics.append(.init(name: topic, source: index))
             case .stream, .redis, .file, .generate: break
             }
         }
         let instance = "\(name)-\(number)"
         let isAtomic = spec.guarantee == .exactlyOnce
         let source = SimulatedSource(
-            broker, life, group: deployment.group, instance: instance, topics: topics, isSplit: !pipeline.alignedInputs.isEmpty,
+            broker, life, group: deployment.group, instance: instance, topics: topics,
+            isSplit: !pipeline.alignedInputs.isEmpty,
             rowsMax: deployment.rowsMax, mistake: deployment.mistake)
         let sink = try SimulatedSink(
             broker, life, transactionalId: isAtomic ? instance : nil, group: source,
@@ -164,9 +171,11 @@ final class SimulatedWorker {
             storage: Lane.Storage(
                 changelog: SimulatedChangelog(
                     broker, life, topic: SimulatedDeployment.changelog, mistake: deployment.mistake),
-                snapshots: SimulatedSnapshots(broker, life, disk, mistake: deployment.mistake), isAtomic: isAtomic),
+                snapshots: SimulatedSnapshots(broker, life, disk, mistake: deployment.mistake),
+                isAtomic: isAtomic),
             broadcasts: broadcasts,
-            ruleSets: board, makePipeline: { (spec) throws(Fault) in try Planner(spec).pipeline(chosen).pipeline },
+            ruleSets: board,
+            makePipeline: { (spec) throws(Fault) in try Planner(spec).pipeline(chosen).pipeline },
             options: Lane.Options(snapshotRecords: 60, snapshotMilliseconds: 1500),
             now: { broker.clock.nowMilliseconds })
         try lane.open { false }

@@ -1,4 +1,5 @@
-/// Ids by age: each at most once, the one that was appended first is the oldest. Takes any of them out at once.
+/// Ids by age: each at most once, the one that was appended first is the oldest. Takes any of them out at
+/// once.
 package struct AgeList {
     /// Neighbours; -1: none.
     private struct Links {

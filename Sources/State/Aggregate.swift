@@ -7,13 +7,14 @@ package enum Aggregate: Hashable, Sendable {
     case records
     /// Records with a non-null argument that meet the condition.
     case count
-    /// `isCounted`: words of its own say how many values and how many nulls there were; a sum of nothing but nulls is null.
-    /// Not needed where the argument always has a value.
+    /// `isCounted`: words of its own say how many values and how many nulls there were; a sum of nothing but
+    /// nulls is null. Not needed where the argument always has a value.
     case sum(isCounted: Bool)
     case average(scale: Int, argumentScale: Int)
-    /// `isCounted`: a word of its own says how many values there were; without any it is null. Not needed where every record
-    /// of the window has a value: then the number of records says it.
-    case minimum(isCounted: Bool), maximum(isCounted: Bool)
+    /// `isCounted`: a word of its own says how many values there were; without any it is null. Not needed
+    /// where every record of the window has a value: then the number of records says it.
+    case minimum(isCounted: Bool)
+    case maximum(isCounted: Bool)
     case first, last
     case firstText, lastText
     /// The first word is 1 where there is a text.
@@ -133,12 +134,13 @@ extension Aggregate {
         return false
     }
 
-    /// The value of one that its total alone tells: 1 and the value, 0 where there is none, 2 where it does not fit.
-    /// Text values are appended to `arena`. `isFilled`: the total has records.
+    /// The value of one that its total alone tells: 1 and the value, 0 where there is none, 2 where it does
+    /// not fit. Text values are appended to `arena`. `isFilled`: the total has records.
     func read(_ from: Accumulator, isFilled: Bool, arena: Arena) -> (value: Int64, valid: UInt8) {
         switch self {
         case .records, .count: return (from[0], 1)
-        case .sum(let isCounted): return isCounted && from[2] == 0 && from[3] > 0 ? (0, 0) : narrow(load128(from))
+        case .sum(let isCounted):
+            return isCounted && from[2] == 0 && from[3] > 0 ? (0, 0) : narrow(load128(from))
         case .average(let scale, let argumentScale):
             if from[2] == 0 { return (0, 0) }
             let factor = Int128(Decimal.powerOfTen(scale - argumentScale))
@@ -156,7 +158,8 @@ extension Aggregate {
             if from[0] == 0 { return (0, 0) }
             let bytes = UnsafeMutableRawPointer(from + 1).assumingMemoryBound(to: UInt8.self)
             return (arena.append(bytes + 1, Int(bytes[0])).packed, 1)
-        case .deviation(let scale, let argumentScale): return Deviation.read(from, places: scale - argumentScale)
+        case .deviation(let scale, let argumentScale):
+            return Deviation.read(from, places: scale - argumentScale)
         case .distinct, .quantile, .days, .windowStart, .windowEnd: unreachable("read without its panes")
         }
     }
@@ -189,7 +192,9 @@ extension Aggregate {
         return compare(left + 1, Int(left[0]), right + 1, Int(right[0]))
     }
 
-    private static func compare(_ a: UnsafePointer<UInt8>, _ count: Int, _ b: UnsafePointer<UInt8>, _ other: Int) -> Int {
+    private static func compare(
+        _ a: UnsafePointer<UInt8>, _ count: Int, _ b: UnsafePointer<UInt8>, _ other: Int
+    ) -> Int {
         for index in 0..<min(count, other) where a[index] != b[index] { return a[index] < b[index] ? -1 : 1 }
         return count == other ? 0 : count < other ? -1 : 1
     }

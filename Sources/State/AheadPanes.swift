@@ -3,12 +3,12 @@ import Records
 
 /// Panes of keys that lie further ahead than the keys' rings reach.
 ///
-/// A source's own records lead its watermark by the out-of-order bound at most, and the ring is made for that. The
-/// watermark of a stream is that of its slowest input, and that of a repartition topic that of the slowest partition
-/// before it: records of the others can be ahead of it by days. A ring over days would take its memory for every key,
-/// so the panes that such records lie in are kept here until the watermark comes near: eight in a page, which a key
-/// has only where it has records. A page takes as long to find whatever its distance, and records of one pane take no
-/// more than the pane.
+/// A source's own records lead its watermark by the out-of-order bound at most, and the ring is made for
+/// that. The watermark of a stream is that of its slowest input, and that of a repartition topic that of the
+/// slowest partition before it: records of the others can be ahead of it by days. A ring over days would take
+/// its memory for every key, so the panes that such records lie in are kept here until the watermark comes
+/// near: eight in a page, which a key has only where it has records. A page takes as long to find whatever
+/// its distance, and records of one pane take no more than the pane.
 final class AheadPanes {
     /// Eight panes of one key, from `number * 8` on.
     final class Page {
@@ -31,7 +31,13 @@ final class AheadPanes {
             self.id = id
             self.number = number
             words = .allocate(capacity: count)
-            distinct = sketches.map { if case .distinct(_, let exactMax) = $0 { DistinctSet(slots: AheadPanes.panesPerPage, exactMax: exactMax) } else { nil } }
+            distinct = sketches.map {
+                if case .distinct(_, let exactMax) = $0 {
+                    DistinctSet(slots: AheadPanes.panesPerPage, exactMax: exactMax)
+                } else {
+                    nil
+                }
+            }
             quantiles = sketches.map {
                 if case .quantile = $0 { QuantileSketch(slots: AheadPanes.panesPerPage) } else { nil }
             }
@@ -43,7 +49,8 @@ final class AheadPanes {
         func holds(_ pane: Int64) -> Bool { pane >> 3 == number && mask & 1 << UInt8(pane & 7) != 0 }
 
         fileprivate func measureSketches() -> Int {
-            distinct.reduce(0) { $0 + ($1?.memoryBytes ?? 0) } + quantiles.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
+            distinct.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
+                + quantiles.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
         }
     }
 
@@ -82,7 +89,9 @@ final class AheadPanes {
         paneWords: Int, neutral: UnsafePointer<Int64>, aggregates: [Aggregate], bytesMax: Int,
         tracksChanges: Bool
     ) {
-        (self.paneWords, self.neutral, self.bytesMax, self.tracksChanges) = (paneWords, neutral, bytesMax, tracksChanges)
+        (self.paneWords, self.neutral, self.bytesMax, self.tracksChanges) = (
+            paneWords, neutral, bytesMax, tracksChanges
+        )
         sketches = aggregates.filter(\.isSketch)
     }
 
@@ -132,7 +141,9 @@ final class AheadPanes {
     private func add(_ place: Place) -> Page {
         memoryBytes += wordBytes + Self.pageBytes
         let page = Page(place.id, place.number, words: Self.panesPerPage * paneWords, sketches)
-        for pane in 0..<Self.panesPerPage { (page.words + pane * paneWords).update(from: neutral, count: paneWords) }
+        for pane in 0..<Self.panesPerPage {
+            (page.words + pane * paneWords).update(from: neutral, count: paneWords)
+        }
         noteSketches(of: page)
         pages[place] = page
         keys[place.id, default: Key(newest: .min, pages: 0)].pages += 1

@@ -3,8 +3,9 @@ import Glibc
 
 /// Blocks of words of one size, one for each key id, in chunks that never move.
 ///
-/// The first chunks come one by one, so that a store of few keys takes little. Then eight at a time, on huge pages: a
-/// window of many keys is visited all over, and with small pages every visit misses the TLB as well as the cache.
+/// The first chunks come one by one, so that a store of few keys takes little. Then eight at a time, on huge
+/// pages: a window of many keys is visited all over, and with small pages every visit misses the TLB as well
+/// as the cache.
 struct BlockMemory {
     let blockWords: Int
     /// log2 of the blocks of a chunk.
@@ -29,7 +30,9 @@ struct BlockMemory {
 
     /// To be called once, at the end.
     func deallocate() {
-        for chunk in 0..<reserved where chunk < Self.chunksAtOnce || chunk % Self.chunksAtOnce == 0 { free(chunks[chunk]) }
+        for chunk in 0..<reserved where chunk < Self.chunksAtOnce || chunk % Self.chunksAtOnce == 0 {
+            free(chunks[chunk])
+        }
         chunks.deallocate()
     }
 
@@ -45,8 +48,8 @@ struct BlockMemory {
         return chunks[chunk] + (Int(id) & (1 << shift - 1)) &* blockWords
     }
 
-    /// The key's block, its chunk made if there is none. Word `mark` of every block of a new chunk is -1; the others hold
-    /// anything: pages that no key uses are never touched.
+    /// The key's block, its chunk made if there is none. Word `mark` of every block of a new chunk is -1; the
+    /// others hold anything: pages that no key uses are never touched.
     mutating func make(_ id: UInt32, mark: Int) -> UnsafeMutablePointer<Int64> {
         while Int(id) >> shift >= chunkCount {
             if chunkCount == reserved { reserve() }

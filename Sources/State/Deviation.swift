@@ -1,8 +1,8 @@
 import Base
 import Records
 
-/// The words of a standard deviation: the sum of the values in 128 bits, the sum of their squares in 192, so that
-/// neither overflows, and how many there are.
+/// The words of a standard deviation: the sum of the values in 128 bits, the sum of their squares in 192, so
+/// that neither overflows, and how many there are.
 enum Deviation {
     static let words = 6
     private static let squares = 2
@@ -25,7 +25,8 @@ enum Deviation {
     static func subtract(_ from: Accumulator, outOf words: Accumulator) {
         store128(load128(words) &- load128(from), words)
         let low = UInt128(truncatingIfNeeded: load128(words + squares))
-        let (difference, borrow) = low.subtractingReportingOverflow(UInt128(truncatingIfNeeded: load128(from + squares)))
+        let (difference, borrow) = low.subtractingReportingOverflow(
+            UInt128(truncatingIfNeeded: load128(from + squares)))
         store128(Int128(truncatingIfNeeded: difference), words + squares)
         words[squares + 2] &-= from[squares + 2] &+ (borrow ? 1 : 0)
         words[count] &-= from[count]
@@ -39,8 +40,8 @@ enum Deviation {
         words[squares + 2] &+= high &+ (carry ? 1 : 0)
     }
 
-    /// Of the population: sqrt(n x sum of squares - sum^2) x 10^places / n, rounded half to even. Exact, since all of it
-    /// is done on integers; `valid` 0: there is no value, 2: it does not fit.
+    /// Of the population: sqrt(n x sum of squares - sum^2) x 10^places / n, rounded half to even. Exact,
+    /// since all of it is done on integers; `valid` 0: there is no value, 2: it does not fit.
     static func read(_ words: Accumulator, places: Int) -> (value: Int64, valid: UInt8) {
         if words[count] == 0 { return (0, 0) }
         let number = UInt64(bitPattern: words[count])
@@ -49,7 +50,9 @@ enum Deviation {
         spread.high &+= UInt128(UInt64(bitPattern: words[squares + 2])) &* UInt128(number)
         spread = spread - Wide(square: sum)
         let factor = UInt64(Decimal.powerOfTen(places))
-        guard let once = spread.multiplied(by: factor), let target = once.multiplied(by: factor) else { return (0, 2) }
+        guard let once = spread.multiplied(by: factor), let target = once.multiplied(by: factor) else {
+            return (0, 2)
+        }
         guard let root = root(of: target, over: number) else { return (0, 2) }
         return (root, 1)
     }
@@ -60,7 +63,8 @@ enum Deviation {
         let guess = target.double.squareRoot() / Double(number)
         guard guess < 9.3e18 else { return nil }
         var quotient = UInt64(guess)
-        // Newton's step from the exact remainder, then by ones: down to the greatest whose square is not above.
+        // Newton's step from the exact remainder, then by ones: down to the greatest whose square is not
+        // above.
         while true {
             let found = square(quotient)
             let slope = 2 * Double(max(quotient, 1)) * Double(number) * Double(number)

@@ -3,10 +3,11 @@ import Records
 
 /// Distinct values of one key over the panes of its ring.
 ///
-/// Exact: the hashes of the values, each with a bit for every pane slot it was seen in, so that any range of panes is
-/// counted exactly (up to collisions of 64 bits). Where more than `exactMax` different values are in the panes, those
-/// of all panes so far go into registers of HyperLogLog, 4 KiB a pane; a pane that begins after that is exact again. A
-/// range is counted exactly if no pane of it is in registers, and else estimated.
+/// Exact: the hashes of the values, each with a bit for every pane slot it was seen in, so that any range of
+/// panes is counted exactly (up to collisions of 64 bits). Where more than `exactMax` different values are in
+/// the panes, those of all panes so far go into registers of HyperLogLog, 4 KiB a pane; a pane that begins
+/// after that is exact again. A range is counted exactly if no pane of it is in registers, and else
+/// estimated.
 final class DistinctSet {
     private let exactMax: Int
     private var slots: Int
@@ -15,7 +16,8 @@ final class DistinctSet {
     private var masks: [UInt64] = []
     /// Values that there is room for, those included that no pane has any more.
     private var capacity = 0
-    /// By hash, a value's place in `hashes` + 1, with linear probing; empty while all are looked through as fast.
+    /// By hash, a value's place in `hashes` + 1, with linear probing; empty while all are looked through as
+    /// fast.
     private var places: [UInt32] = []
     /// Values that some pane has.
     private var live = 0
@@ -23,8 +25,8 @@ final class DistinctSet {
     private var used: [UInt64]
     /// By slot, the registers of those that are not exact; empty where there is none.
     private var sketches: [[UInt8]] = []
-    /// The slots that were asked for last, a bit each, and what they come to, kept up to date, so that reading after each
-    /// record costs no pass over the values. `unionCount` 0: nothing is kept.
+    /// The slots that were asked for last, a bit each, and what they come to, kept up to date, so that
+    /// reading after each record costs no pass over the values. `unionCount` 0: nothing is kept.
     private var unionFirst = 0
     private var unionCount = 0
     private var unionMask: [UInt64]
@@ -49,7 +51,9 @@ final class DistinctSet {
     // MARK: Values
 
     /// What stands for a value.
-    static func hash(_ text: TextReference, _ arena: Arena) -> UInt64 { hashBytes(arena.base + text.offset, text.count) }
+    static func hash(_ text: TextReference, _ arena: Arena) -> UInt64 {
+        hashBytes(arena.base + text.offset, text.count)
+    }
     static func hash(_ value: Int64) -> UInt64 { hashInteger(value) }
 
     /// True if the panes so far have gone into registers: what was written of any of them is out of date.
@@ -87,12 +91,16 @@ final class DistinctSet {
 
     /// True for a value that no pane has.
     private func isUnseen(_ place: Int) -> Bool {
-        for word in place * wordsPerValue..<(place + 1) * wordsPerValue where masks[word] != 0 { return false }
+        for word in place * wordsPerValue..<(place + 1) * wordsPerValue where masks[word] != 0 {
+            return false
+        }
         return true
     }
 
     private func isInUnion(_ place: Int) -> Bool {
-        for word in 0..<wordsPerValue where masks[place * wordsPerValue + word] & unionMask[word] != 0 { return true }
+        for word in 0..<wordsPerValue where masks[place * wordsPerValue + word] & unionMask[word] != 0 {
+            return true
+        }
         return false
     }
 
@@ -138,8 +146,8 @@ final class DistinctSet {
         places[at] = UInt32(place + 1)
     }
 
-    /// Drops the values that no pane has. Where few are dropped, room for twice as many, up to a quarter more than are
-    /// counted exactly, so that the next time is as far away.
+    /// Drops the values that no pane has. Where few are dropped, room for twice as many, up to a quarter more
+    /// than are counted exactly, so that the next time is as far away.
     private func makeRoom() {
         dropUnseen()
         if live * 4 >= capacity * 3 {
@@ -158,7 +166,9 @@ final class DistinctSet {
         var kept = 0
         for place in hashes.indices where !isUnseen(place) {
             hashes[kept] = hashes[place]
-            for word in 0..<wordsPerValue { masks[kept * wordsPerValue + word] = masks[place * wordsPerValue + word] }
+            for word in 0..<wordsPerValue {
+                masks[kept * wordsPerValue + word] = masks[place * wordsPerValue + word]
+            }
             kept += 1
         }
         hashes.removeLast(hashes.count - kept)
@@ -183,7 +193,9 @@ final class DistinctSet {
             used[word] &= ~gone
         }
         for place in hashes.indices where !isUnseen(place) {
-            for word in 0..<wordsPerValue { masks[place * wordsPerValue + word] &= ~bits(of: word, first, count) }
+            for word in 0..<wordsPerValue {
+                masks[place * wordsPerValue + word] &= ~bits(of: word, first, count)
+            }
             if isUnseen(place) { live -= 1 }
         }
     }
@@ -204,7 +216,9 @@ final class DistinctSet {
             sketches[slot] = Array(repeating: 0, count: HyperLogLog.registerCount)
         }
         for place in hashes.indices {
-            let (register, rank) = (HyperLogLog.register(of: hashes[place]), HyperLogLog.rank(of: hashes[place]))
+            let (register, rank) = (
+                HyperLogLog.register(of: hashes[place]), HyperLogLog.rank(of: hashes[place])
+            )
             for word in 0..<wordsPerValue {
                 var bits = masks[place * wordsPerValue + word]
                 while bits != 0 {
@@ -250,9 +264,9 @@ final class DistinctSet {
 
     // MARK: As bytes
 
-    /// Appends what was seen in those of the eight slots of a segment that `wanted` says, a bit each: the values, each with
-    /// a byte of bits that says in which of them; which of the slots are in registers; and for each of these the pairs of
-    /// register and rank.
+    /// Appends what was seen in those of the eight slots of a segment that `wanted` says, a bit each: the
+    /// values, each with a byte of bits that says in which of them; which of the slots are in registers; and
+    /// for each of these the pairs of register and rank.
     func write(slots range: Range<Int>, _ wanted: UInt8, to bytes: Arena) {
         // A segment's slots begin at a multiple of eight, and lie in one word.
         let (word, shift) = (range.lowerBound >> 6, UInt64(range.lowerBound & 63))
@@ -280,9 +294,9 @@ final class DistinctSet {
         }
     }
 
-    /// Puts back what `write` appended; `places`: where each of the slots is now, nil for those that are gone. They hold
-    /// nothing before. However many values come, they stay exact: while state is put back together, panes may be
-    /// there that leave a moment later.
+    /// Puts back what `write` appended; `places`: where each of the slots is now, nil for those that are
+    /// gone. They hold nothing before. However many values come, they stay exact: while state is put back
+    /// together, panes may be there that leave a moment later.
     func read(into places: [Int?], _ reader: inout BinaryReader) {
         for _ in 0..<reader.count(below: reader.left / 9 + 1) {
             let (hash, bits) = (reader.word64(), reader.byte())

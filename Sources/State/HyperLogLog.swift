@@ -1,16 +1,16 @@
-/// A HyperLogLog (Flajolet, Fusy, Gandouet, Meunier 2007) that values are added to one by one and that is read at any
-/// time without a look at its registers: 4,096 of them, standard error 1.04 / sqrt(4096) = 1.6 %.
+/// A HyperLogLog (Flajolet, Fusy, Gandouet, Meunier 2007) that values are added to one by one and that is
+/// read at any time without a look at its registers: 4,096 of them, standard error 1.04 / sqrt(4096) = 1.6 %.
 ///
-/// Read by the estimator of Ertl ("New cardinality estimation algorithms for HyperLogLog sketches", 2017, algorithm 6),
-/// which is unbiased from the first value on and needs no correction tables.
+/// Read by the estimator of Ertl ("New cardinality estimation algorithms for HyperLogLog sketches", 2017,
+/// algorithm 6), which is unbiased from the first value on and needs no correction tables.
 struct HyperLogLog {
     static let registerCount = 4096
     private static let indexBits: UInt64 = 12
     static let rankMax = UInt8(64 - indexBits) + 1
 
     private(set) var registers = [UInt8](repeating: 0, count: registerCount)
-    /// The sum of 2^-register over those that are not 0, in units of 2^-51, and the number of those that are. A rank
-    /// beyond 51 counts as infinite: nobody has as many values.
+    /// The sum of 2^-register over those that are not 0, in units of 2^-51, and the number of those that are.
+    /// A rank beyond 51 counts as infinite: nobody has as many values.
     private var inverse: UInt64 = 0
     private var zeros = registerCount
 

@@ -1,5 +1,5 @@
-/// Key ids in a row. Held through a pointer by those who append for every record: a property of a class is checked for
-/// exclusive access each time.
+/// Key ids in a row. Held through a pointer by those who append for every record: a property of a class is
+/// checked for exclusive access each time.
 struct IdList {
     private var base: UnsafeMutablePointer<UInt32>?
     private(set) var count = 0

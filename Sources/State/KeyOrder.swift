@@ -2,9 +2,9 @@ import Base
 import Glibc
 import Records
 
-/// Puts ids into the order of their keys' bytes: a radix sort of eight bytes at a time, the first ones first, which passes
-/// over what all keys begin with and over bytes in which none differ; a few keys are compared. Keeps its memory. Used
-/// by one thread.
+/// Puts ids into the order of their keys' bytes: a radix sort of eight bytes at a time, the first ones first,
+/// which passes over what all keys begin with and over bytes in which none differ; a few keys are compared.
+/// Keeps its memory. Used by one thread.
 package final class KeyOrder {
     private struct Item {
         /// Eight bytes of the key, the first one highest; 0 beyond its end.
@@ -99,7 +99,8 @@ package final class KeyOrder {
         return difference == 0 ? one.count < other.count : difference < 0
     }
 
-    /// Sorts by the first eight bytes in which keys differ; those of which these are the same are runs to be sorted.
+    /// Sorts by the first eight bytes in which keys differ; those of which these are the same are runs to be
+    /// sorted.
     private func split(
         _ items: UnsafeMutableBufferPointer<Item>, _ run: Run, _ spare: UnsafeMutableBufferPointer<Item>
     ) {
@@ -147,7 +148,9 @@ package final class KeyOrder {
     @inline(__always)
     private static func word(_ item: Item, _ at: Int) -> UInt64 {
         let left = item.count - at
-        if left >= 8 { return UInt64(bigEndian: UnsafeRawPointer(item.start + at).loadUnaligned(as: UInt64.self)) }
+        if left >= 8 {
+            return UInt64(bigEndian: UnsafeRawPointer(item.start + at).loadUnaligned(as: UInt64.self))
+        }
         var word: UInt64 = 0
         for place in 0..<max(0, left) { word |= UInt64(item.start[at + place]) << UInt64(56 - 8 * place) }
         return word
@@ -155,7 +158,8 @@ package final class KeyOrder {
 
     /// By the bytes of `word` in which items differ, the last one first.
     private func distribute(
-        _ items: UnsafeMutableBufferPointer<Item>, _ differing: UInt64, _ spare: UnsafeMutableBufferPointer<Item>
+        _ items: UnsafeMutableBufferPointer<Item>, _ differing: UInt64,
+        _ spare: UnsafeMutableBufferPointer<Item>
     ) {
         guard var from = items.baseAddress, var to = spare.baseAddress else { return }
         let count = items.count

@@ -73,8 +73,8 @@ package final class KeyTable {
             touched[index] = slots[Int(truncatingIfNeeded: hash) & mask]
         }
         prefetch(rows.count)
-        // Found keys, which are nearly all, are looked up through locals: a property of a class is checked for
-        // exclusive access each time.
+        // Found keys, which are nearly all, are looked up through locals: a property of a class is checked
+        // for exclusive access each time.
         var entries = self.entries
         var bytes = self.bytes.base
         for index in 0..<rows.count {
@@ -109,7 +109,8 @@ package final class KeyTable {
         }
     }
 
-    /// Asks for the entries, then for the texts, of the keys that the first probes found. Of few keys all is in the cache.
+    /// Asks for the entries, then for the texts, of the keys that the first probes found. Of few keys all is
+    /// in the cache.
     private func prefetch(_ rows: Int) {
         guard count > Self.cachedKeys else { return }
         let (touched, entries, bytes) = (touched, entries, bytes.base)
@@ -123,8 +124,8 @@ package final class KeyTable {
 
     private static let cachedKeys = 1 << 15
 
-    /// Writes to `ids[row]` the id of the key that `keys[row]` names, or `noId` if it has none or is not valid, for
-    /// every selected row.
+    /// Writes to `ids[row]` the id of the key that `keys[row]` names, or `noId` if it has none or is not
+    /// valid, for every selected row.
     package func find(
         _ keys: Column, in arena: Arena, rows: Selection, ids: UnsafeMutablePointer<UInt32>
     ) {
@@ -185,10 +186,16 @@ package final class KeyTable {
     }
 
     /// The same for bytes that may be none, and have no address then.
-    package func intern(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 { Self.withAddress(of: key) { intern($0, key.count) } }
-    package func find(_ key: UnsafeBufferPointer<UInt8>) -> UInt32? { Self.withAddress(of: key) { find($0, key.count) } }
+    package func intern(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
+        Self.withAddress(of: key) { intern($0, key.count) }
+    }
+    package func find(_ key: UnsafeBufferPointer<UInt8>) -> UInt32? {
+        Self.withAddress(of: key) { find($0, key.count) }
+    }
 
-    private static func withAddress<T>(of key: UnsafeBufferPointer<UInt8>, _ body: (UnsafePointer<UInt8>) -> T) -> T {
+    private static func withAddress<T>(
+        of key: UnsafeBufferPointer<UInt8>, _ body: (UnsafePointer<UInt8>) -> T
+    ) -> T {
         if let start = key.baseAddress { return body(start) }
         var nothing: UInt8 = 0
         return body(&nothing)
@@ -294,7 +301,8 @@ package final class KeyTable {
         var gap = start
         var slot = (start + 1) & mask
         while slots[slot] != 0 {
-            let home = Int(truncatingIfNeeded: entries[Int(UInt32(truncatingIfNeeded: slots[slot]) - 1)].hash) & mask
+            let home =
+                Int(truncatingIfNeeded: entries[Int(UInt32(truncatingIfNeeded: slots[slot]) - 1)].hash) & mask
             // Movable if its home does not lie cyclically in (gap, slot].
             if (slot - home) & mask >= (slot - gap) & mask {
                 slots[gap] = slots[slot]

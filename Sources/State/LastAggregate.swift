@@ -56,7 +56,9 @@ package final class LastAggregate {
         }
         values.sort { bytes($0).lexicographicallyPrecedes(bytes($1)) }
         var count: Int64 = values.isEmpty ? 0 : 1
-        for (one, next) in zip(values, values.dropFirst()) where !bytes(one).elementsEqual(bytes(next)) { count += 1 }
+        for (one, next) in zip(values, values.dropFirst()) where !bytes(one).elementsEqual(bytes(next)) {
+            count += 1
+        }
         return count
     }
 }

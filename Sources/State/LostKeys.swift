@@ -1,8 +1,9 @@
 import Base
 import Records
 
-/// Keys of which a record was refused, and the newest event time of those records: nobody can say any more that there
-/// was none. Kept for as long as somebody may ask; where there are too many, what is kept is true of every key.
+/// Keys of which a record was refused, and the newest event time of those records: nobody can say any more
+/// that there was none. Kept for as long as somebody may ask; where there are too many, what is kept is true
+/// of every key.
 package final class LostKeys {
     private let span: Int64
     private let keysMax: Int
@@ -58,7 +59,11 @@ package final class LostKeys {
         guard now >= sweepDue else { return }
         var oldest = Int64.max
         keys.forEach { id in
-            if entries[Int(id)].time + span < now { remove(id) } else { oldest = min(oldest, entries[Int(id)].time) }
+            if entries[Int(id)].time + span < now {
+                remove(id)
+            } else {
+                oldest = min(oldest, entries[Int(id)].time)
+            }
         }
         sweepDue = oldest == .max ? .min : oldest + span + 1
     }
@@ -79,7 +84,8 @@ package final class LostKeys {
     private func intern(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
         let id = keys.intern(key)
         if Int(id) >= entries.count {
-            entries.append(contentsOf: repeatElement(Entry(), count: Int(id) + 1 - entries.count + entries.count / 2))
+            entries.append(
+                contentsOf: repeatElement(Entry(), count: Int(id) + 1 - entries.count + entries.count / 2))
         }
         return id
     }

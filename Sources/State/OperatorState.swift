@@ -1,14 +1,15 @@
 import Records
 
-/// What an operator remembers of one task, by key. Whatever changes can be told, key by key, to a changelog, and be
-/// put back from what was told.
+/// What an operator remembers of one task, by key. Whatever changes can be told, key by key, to a changelog,
+/// and be put back from what was told.
 package protocol OperatorState: AnyObject {
-    /// Appends key and value of every key that changed since the last call to `out` and tells `body` where they are;
-    /// value nil: the key is gone.
+    /// Appends key and value of every key that changed since the last call to `out` and tells `body` where
+    /// they are; value nil: the key is gone.
     func drainChanges(into out: Arena, _ body: (_ key: Range<Int>, _ value: Range<Int>?) -> Void)
     /// As `drainChanges`, but for every key that there is, and without forgetting what changed.
     func forEach(into out: Arena, _ body: (_ key: Range<Int>, _ value: Range<Int>) -> Void)
-    /// Takes what `drainChanges` or `forEach` told; value nil: the key is gone. False: the bytes are none of its own.
+    /// Takes what `drainChanges` or `forEach` told; value nil: the key is gone. False: the bytes are none of
+    /// its own.
     func restore(key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?) -> Bool
     /// After the last `restore`.
     func finishRestore()
@@ -30,7 +31,9 @@ package final class NoState: OperatorState {
     package init() {}
     package func drainChanges(into out: Arena, _ body: (Range<Int>, Range<Int>?) -> Void) {}
     package func forEach(into out: Arena, _ body: (Range<Int>, Range<Int>) -> Void) {}
-    package func restore(key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?) -> Bool { false }
+    package func restore(key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?) -> Bool {
+        false
+    }
     package func finishRestore() {}
     package var keyCount: Int { 0 }
     package var memoryBytes: Int { 0 }

@@ -2,8 +2,9 @@ import Base
 import Glibc
 import Records
 
-/// Rows that wait until event time has passed them, and come out in the order of their event times, whatever order
-/// they came in: by time, then input, then content, so that the partitions they came through make no difference.
+/// Rows that wait until event time has passed them, and come out in the order of their event times, whatever
+/// order they came in: by time, then input, then content, so that the partitions they came through make no
+/// difference.
 ///
 /// A row is bytes that only its owner can read. A binary heap over one block of memory.
 package final class OrderedBuffer {
@@ -11,8 +12,8 @@ package final class OrderedBuffer {
         package var time: Int64
         /// In which order the rows came in; the name under which a changelog knows the row.
         package var sequence: UInt64
-        /// The row's bytes; the first `keyCount` are its key, and those before `contentStart` do not take part in
-        /// the order.
+        /// The row's bytes; the first `keyCount` are its key, and those before `contentStart` do not take
+        /// part in the order.
         package var offset: Int
         package var count: Int32
         package var contentStart: Int32
@@ -37,7 +38,8 @@ package final class OrderedBuffer {
 
     package var count: Int { heap.count }
     package func count(of input: Int) -> Int { input < counts.count ? counts[input] : 0 }
-    /// What the rows count for: their bytes and about what is kept around them. By content, not by what the allocator gave.
+    /// What the rows count for: their bytes and about what is kept around them. By content, not by what the
+    /// allocator gave.
     package var usedBytes: Int { live + heap.count * RowCost.buffered }
     package var memoryBytes: Int { bytes.capacity + heap.capacity * MemoryLayout<Entry>.stride }
 
@@ -48,7 +50,8 @@ package final class OrderedBuffer {
 
     /// Takes in a row whose bytes are key, then a part that does not take part in the order, then the rest.
     package func insert(
-        time: Int64, input: Int, key: UnsafeBufferPointer<UInt8>, row: UnsafeBufferPointer<UInt8>, contentStart: Int
+        time: Int64, input: Int, key: UnsafeBufferPointer<UInt8>, row: UnsafeBufferPointer<UInt8>,
+        contentStart: Int
     ) {
         compact()
         let offset = bytes.count
@@ -58,11 +61,13 @@ package final class OrderedBuffer {
         push(
             Entry(
                 time: time, sequence: next, offset: offset, count: Int32(key.count + row.count),
-                contentStart: Int32(key.count + contentStart), keyCount: Int32(key.count), input: Int32(input)))
+                contentStart: Int32(key.count + contentStart), keyCount: Int32(key.count), input: Int32(input)
+            ))
         next += 1
     }
 
-    /// Takes out the first row if event time `watermark` has passed it. Its bytes stay until the next `insert`.
+    /// Takes out the first row if event time `watermark` has passed it. Its bytes stay until the next
+    /// `insert`.
     package func removeFirst(before watermark: Int64) -> Entry? {
         guard let entry = heap.first, entry.time < watermark else { return nil }
         live -= Int(entry.count)
@@ -105,7 +110,8 @@ package final class OrderedBuffer {
         var at = start
         while true {
             var least = at
-            for child in [2 * at + 1, 2 * at + 2] where child < heap.count && precedes(heap[child], heap[least]) {
+            for child in [2 * at + 1, 2 * at + 2]
+            where child < heap.count && precedes(heap[child], heap[least]) {
                 least = child
             }
             if least == at { return }
@@ -146,8 +152,9 @@ package final class OrderedBuffer {
 
     // MARK: Changes
 
-    /// Appends what changed since the last call to `out`: for each row that came and is still there, and for each that
-    /// was drained and is gone, `body` gets its sequence number and where its bytes are (nil: gone).
+    /// Appends what changed since the last call to `out`: for each row that came and is still there, and for
+    /// each that was drained and is gone, `body` gets its sequence number and where its bytes are (nil:
+    /// gone).
     package func drainChanges(into out: Arena, _ body: (UInt64, Range<Int>?) -> Void) {
         for sequence in gone { body(sequence, nil) }
         gone.removeAll(keepingCapacity: true)
@@ -171,7 +178,8 @@ package final class OrderedBuffer {
         body(entry.sequence, start..<out.count)
     }
 
-    /// Puts a drained row back, or takes it away; `finishRestore` comes after the last. False: the bytes are not a row.
+    /// Puts a drained row back, or takes it away; `finishRestore` comes after the last. False: the bytes are
+    /// not a row.
     package func restore(_ sequence: UInt64, _ value: UnsafeBufferPointer<UInt8>?) -> Bool {
         next = max(next, sequence + 1)
         guard let value else {
@@ -183,7 +191,8 @@ package final class OrderedBuffer {
         let keyCount = reader.count(below: value.count)
         let contentStart = reader.count(below: value.count + 1)
         let row = reader.bytes(reader.left)
-        guard reader.isValid, keyCount <= contentStart, contentStart <= row.count, let start = row.baseAddress else {
+        guard reader.isValid, keyCount <= contentStart, contentStart <= row.count, let start = row.baseAddress
+        else {
             return false
         }
         let offset = bytes.count

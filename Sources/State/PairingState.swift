@@ -1,8 +1,8 @@
 import Base
 import Records
 
-/// Rows that wait for a partner of their key: on two sides, for a join, or on one, for a sequence. And of which keys a
-/// partner was refused, so that its absence is not told as a fact.
+/// Rows that wait for a partner of their key: on two sides, for a join, or on one, for a sequence. And of
+/// which keys a partner was refused, so that its absence is not told as a fact.
 package final class PairingState: OperatorState {
     /// Each with a time of its own to wait for.
     package let sides: [WaitingRows]
@@ -13,14 +13,17 @@ package final class PairingState: OperatorState {
     /// `waits`: for how long after its time a row of each side may find a partner.
     package init(waits: [Int64], limits: RowLimits, tracksChanges: Bool) {
         require(waits.count == 1 || waits.count == 2, "rows wait on one side or on two")
-        sides = waits.enumerated().map { WaitingRows(within: $1, tag: UInt8($0), tracksChanges: tracksChanges) }
+        sides = waits.enumerated().map {
+            WaitingRows(within: $1, tag: UInt8($0), tracksChanges: tracksChanges)
+        }
         lost = LostKeys(span: waits.reduce(0, +), tag: Self.lostTag, tracksChanges: tracksChanges)
         self.limits = limits
     }
 
     /// Adds a row, which is not older than any of its side, unless a limit does not let it.
     package func add(
-        _ key: UnsafeBufferPointer<UInt8>, _ row: UnsafeBufferPointer<UInt8>, side: Int, isMatched: Bool = false, at time: Int64
+        _ key: UnsafeBufferPointer<UInt8>, _ row: UnsafeBufferPointer<UInt8>, side: Int,
+        isMatched: Bool = false, at time: Int64
     ) -> RowLimit? {
         let other = sides.count > 1 ? sides[1 - side].usedBytes : 0
         return sides[side].add(key, row, at: time, isMatched: isMatched, limits, other: other)

@@ -1,9 +1,10 @@
 import Base
 import Records
 
-/// Cuts time into panes, numbered from 1970: fixed lengths in UTC, or calendar days of a zone. The pane of a time is
-/// the one whose bounds hold it, so panes are in the order of time; a day that the clocks skip is a pane that holds
-/// nothing. Remembers the pane it was last asked for, since records of a batch mostly fall into one or two.
+/// Cuts time into panes, numbered from 1970: fixed lengths in UTC, or calendar days of a zone. The pane of a
+/// time is the one whose bounds hold it, so panes are in the order of time; a day that the clocks skip is a
+/// pane that holds nothing. Remembers the pane it was last asked for, since records of a batch mostly fall
+/// into one or two.
 package struct PaneClock {
     package enum Length {
         case milliseconds(Int64)
@@ -60,7 +61,8 @@ package struct PaneClock {
         case .weeks(let weeks, let zone): return zone.startOfDay(ordinal: pane * weeks * 7 - 3)
         case .months(let months, let zone):
             let month = pane * months
-            let first = CivilTime.day(year: 1970 + floorDivide(month, 12), month: month - floorDivide(month, 12) * 12 + 1, day: 1)
+            let first = CivilTime.day(
+                year: 1970 + floorDivide(month, 12), month: month - floorDivide(month, 12) * 12 + 1, day: 1)
             return zone.startOfDay(ordinal: first)
         }
     }

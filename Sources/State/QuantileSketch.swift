@@ -51,7 +51,8 @@ final class QuantileSketch {
     func read(slot: Int, _ reader: inout BinaryReader) {
         panes[slot].removeAll()
         for _ in 0..<reader.count(below: 1 << 16) {
-            panes[slot].add(Int16(truncatingIfNeeded: reader.zigzag()), UInt32(truncatingIfNeeded: reader.varint()))
+            panes[slot].add(
+                Int16(truncatingIfNeeded: reader.zigzag()), UInt32(truncatingIfNeeded: reader.varint()))
         }
     }
 

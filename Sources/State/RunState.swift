@@ -1,8 +1,8 @@
 import Base
 import Records
 
-/// By key, a run of consecutive records for which something holds, and the event times of its last ones. Records come in
-/// event-time order.
+/// By key, a run of consecutive records for which something holds, and the event times of its last ones.
+/// Records come in event-time order.
 package final class RunState: OperatorState {
     private struct Entry {
         /// Event time of the newest record; `isOpen`: there is a run.
@@ -35,8 +35,8 @@ package final class RunState: OperatorState {
     private var restoredChunks: [UInt32: [Int64: (start: Int64, times: [Int64])]] = [:]
     private let tracksChanges: Bool
 
-    /// `times`: so many records make a run complete, the first and the last of them at most `within` apart; `gap`: at
-    /// most, between neighbours.
+    /// `times`: so many records make a run complete, the first and the last of them at most `within` apart;
+    /// `gap`: at most, between neighbours.
     package init(times: Int = 1, within: Int64, gap: Int64? = nil, tracksChanges: Bool) {
         self.times = Int64(times)
         self.within = within
@@ -79,7 +79,9 @@ package final class RunState: OperatorState {
 
     /// Forgets runs that are over before `time`: all whose last record is too old for another.
     package func advance(to time: Int64) {
-        while byLast.oldest >= 0, entries[Int(byLast.oldest)].last + gap < time { remove(UInt32(byLast.oldest)) }
+        while byLast.oldest >= 0, entries[Int(byLast.oldest)].last + gap < time {
+            remove(UInt32(byLast.oldest))
+        }
     }
 
     private func restart(_ index: Int) {
@@ -102,7 +104,8 @@ package final class RunState: OperatorState {
     private func intern(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
         let id = keys.intern(key)
         if Int(id) >= entries.count {
-            entries.append(contentsOf: repeatElement(Entry(), count: Int(id) + 1 - entries.count + entries.count / 2))
+            entries.append(
+                contentsOf: repeatElement(Entry(), count: Int(id) + 1 - entries.count + entries.count / 2))
         }
         return id
     }
@@ -136,8 +139,8 @@ package final class RunState: OperatorState {
 
     // MARK: Changes
 
-    // A key's entry has the newest of its times; older ones, where there are many, stand in chunks with entries of their
-    // own, so that a record costs the changelog no more the longer a run is.
+    // A key's entry has the newest of its times; older ones, where there are many, stand in chunks with
+    // entries of their own, so that a record costs the changelog no more the longer a run is.
 
     private static let chunkTimes: Int64 = 64
 
@@ -188,7 +191,8 @@ package final class RunState: OperatorState {
         return first..<max(first, end)
     }
 
-    private func write(_ id: UInt32, _ chunk: Int64, to out: Arena, _ body: (Range<Int>, Range<Int>) -> Void) {
+    private func write(_ id: UInt32, _ chunk: Int64, to out: Arena, _ body: (Range<Int>, Range<Int>) -> Void)
+    {
         let key = appendKey(id, chunk, to: out)
         appendTimes(id, from: chunk * Self.chunkTimes, to: (chunk + 1) * Self.chunkTimes, to: out)
         body(key, key.upperBound..<out.count)
@@ -201,7 +205,8 @@ package final class RunState: OperatorState {
         out.appendZigzag(entry.last)
         out.appendZigzag(entry.first)
         appendTimes(
-            id, from: chunks(of: id).upperBound * Self.chunkTimes, to: entry.first + Int64(entry.times.count), to: out)
+            id, from: chunks(of: id).upperBound * Self.chunkTimes, to: entry.first + Int64(entry.times.count),
+            to: out)
         body(key, key.upperBound..<out.count)
     }
 
@@ -266,7 +271,8 @@ package final class RunState: OperatorState {
         for id in ids.sorted(by: { entries[Int($0)].last < entries[Int($1)].last }) { byLast.append(id) }
     }
 
-    /// Puts the chunks' times before those of the key's entry, less those that have left since they were written.
+    /// Puts the chunks' times before those of the key's entry, less those that have left since they were
+    /// written.
     private func prependChunks(_ id: UInt32) {
         let chunks = entries[Int(id)].chunks
         guard !chunks.isEmpty else { return }
@@ -274,16 +280,21 @@ package final class RunState: OperatorState {
         var ring = TimeRings.Ring()
         for chunk in chunks {
             guard let (start, times) = restoredChunks[id]?[chunk] else { continue }
-            for (index, time) in times.enumerated() where start + Int64(index) >= first { rings.append(time, to: &ring) }
+            for (index, time) in times.enumerated() where start + Int64(index) >= first {
+                rings.append(time, to: &ring)
+            }
         }
-        for index in 0..<Int(entries[Int(id)].times.count) { rings.append(rings[entries[Int(id)].times, index], to: &ring) }
+        for index in 0..<Int(entries[Int(id)].times.count) {
+            rings.append(rings[entries[Int(id)].times, index], to: &ring)
+        }
         rings.clear(&entries[Int(id)].times)
         entries[Int(id)].times = ring
     }
 
     package var keyCount: Int { keys.count }
     package var memoryBytes: Int {
-        keys.memoryBytes + byLast.memoryBytes + rings.memoryBytes + entries.capacity * MemoryLayout<Entry>.stride
+        keys.memoryBytes + byLast.memoryBytes + rings.memoryBytes + entries.capacity
+            * MemoryLayout<Entry>.stride
     }
     /// Its end makes no row.
     package var lastDue: Int64 { .min }

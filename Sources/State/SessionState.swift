@@ -1,12 +1,13 @@
 import Base
 import Records
 
-/// The open sessions of a task: for each key the words of its aggregates, as a window's pane has them, and sketches.
+/// The open sessions of a task: for each key the words of its aggregates, as a window's pane has them, and
+/// sketches.
 ///
-/// Records come in event-time order, of one instant by key. A session ends when no record came for `gap`, or `max`
-/// after its first one, whichever is first: it holds records of [start, end). So the next to end is the one whose last
-/// record is the oldest, or the one whose first record is, and two lists say which; both orders follow from the
-/// sessions themselves, so that they are the same after a restore.
+/// Records come in event-time order, of one instant by key. A session ends when no record came for `gap`, or
+/// `max` after its first one, whichever is first: it holds records of [start, end). So the next to end is the
+/// one whose last record is the oldest, or the one whose first record is, and two lists say which; both
+/// orders follow from the sessions themselves, so that they are the same after a restore.
 package final class SessionState: OperatorState {
     package struct Session {
         package var start: Int64 = 0
@@ -39,14 +40,16 @@ package final class SessionState: OperatorState {
 
     /// `aggregates`: none that is about a window's panes or days.
     package init(
-        gap: Int64, max: Int64, aggregates: [Aggregate], sessionsMax: Int = Limits.sessionsPerTaskMax, tracksChanges: Bool
+        gap: Int64, max: Int64, aggregates: [Aggregate], sessionsMax: Int = Limits.sessionsPerTaskMax,
+        tracksChanges: Bool
     ) {
         (self.gap, self.max, self.sessionsMax, self.tracksChanges) = (gap, max, sessionsMax, tracksChanges)
         self.aggregates = [.records] + aggregates
         var words = 0
         var offsets: [Int] = []
         for aggregate in self.aggregates {
-            offsets.append(aggregate.isSketch ? self.aggregates[..<offsets.count].count { $0.isSketch } : words)
+            offsets.append(
+                aggregate.isSketch ? self.aggregates[..<offsets.count].count { $0.isSketch } : words)
             words += aggregate.words
         }
         self.offsets = offsets
@@ -59,9 +62,9 @@ package final class SessionState: OperatorState {
 
     // MARK: Sessions
 
-    /// Takes a record of a key: into its open session, or a new one, of which every aggregate is empty. The caller has
-    /// closed what was over before. Adds to none of the aggregates but `records`. nil: it would be one too many, and
-    /// nothing has changed.
+    /// Takes a record of a key: into its open session, or a new one, of which every aggregate is empty. The
+    /// caller has closed what was over before. Adds to none of the aggregates but `records`. nil: it would be
+    /// one too many, and nothing has changed.
     package func add(_ key: UnsafeBufferPointer<UInt8>, at time: Int64) -> UInt32? {
         let id = intern(key)
         let index = Int(id)
@@ -91,7 +94,8 @@ package final class SessionState: OperatorState {
         let aggregate = aggregates[index]
         switch aggregate {
         case .distinct(let isText, _):
-            let hash = isText ? DistinctSet.hash(TextReference(packed: value), arena) : DistinctSet.hash(value)
+            let hash =
+                isText ? DistinctSet.hash(TextReference(packed: value), arena) : DistinctSet.hash(value)
             distincts[Int(id) * sketchesPerKey + offsets[index]]?.add(hash, slot: 0)
         case .quantile: quantiles[Int(id) * sketchesPerKey + offsets[index]]?.add(value, slot: 0)
         default:
@@ -101,17 +105,22 @@ package final class SessionState: OperatorState {
 
     /// The same for a record whose value is null.
     package func addNull(to index: Int, of id: UInt32) {
-        if case .sum(isCounted: true) = aggregates[index] { words[Int(id) * wordsPerKey + offsets[index] + 3] &+= 1 }
+        if case .sum(isCounted: true) = aggregates[index] {
+            words[Int(id) * wordsPerKey + offsets[index] + 3] &+= 1
+        }
     }
 
     /// The value of an aggregate, as `Aggregate.read` gives it.
     package func read(_ index: Int, of id: UInt32, arena: Arena) -> (value: Int64, valid: UInt8) {
         switch aggregates[index] {
-        case .distinct: (distincts[Int(id) * sketchesPerKey + offsets[index]]?.estimate(firstSlot: 0, count: 1) ?? 0, 1)
+        case .distinct:
+            (distincts[Int(id) * sketchesPerKey + offsets[index]]?.estimate(firstSlot: 0, count: 1) ?? 0, 1)
         case .quantile(let perMille):
             quantiles[Int(id) * sketchesPerKey + offsets[index]]?
                 .quantile(perMille: perMille, firstSlot: 0, count: 1).map { ($0, 1) } ?? (0, 0)
-        default: aggregates[index].read(words + Int(id) * wordsPerKey + offsets[index], isFilled: true, arena: arena)
+        default:
+            aggregates[index].read(
+                words + Int(id) * wordsPerKey + offsets[index], isFilled: true, arena: arena)
         }
     }
 
@@ -260,7 +269,8 @@ package final class SessionState: OperatorState {
     package var memoryBytes: Int {
         keys.memoryBytes + byLast.memoryBytes + byStart.memoryBytes
             + sessions.capacity * (MemoryLayout<Session>.stride + 8 * wordsPerKey + 16 * sketchesPerKey)
-            + distincts.reduce(0) { $0 + ($1?.memoryBytes ?? 0) } + quantiles.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
+            + distincts.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
+            + quantiles.reduce(0) { $0 + ($1?.memoryBytes ?? 0) }
     }
 
     package var lastDue: Int64 {

@@ -1,5 +1,5 @@
-/// Rings of event times, oldest first, in one block of memory. A ring has room for a power of two and moves to twice the
-/// room when it is full; what it leaves is kept for others of that size.
+/// Rings of event times, oldest first, in one block of memory. A ring has room for a power of two and moves
+/// to twice the room when it is full; what it leaves is kept for others of that size.
 struct TimeRings {
     struct Ring {
         fileprivate var offset = 0

@@ -1,5 +1,5 @@
-/// Event times at which something is due for somebody, least first; a binary heap. What is due no more stays in it:
-/// its owner knows, when it comes out, whether it still counts.
+/// Event times at which something is due for somebody, least first; a binary heap. What is due no more stays
+/// in it: its owner knows, when it comes out, whether it still counts.
 package struct TimerQueue {
     package struct Timer {
         package var time: Int64
@@ -36,7 +36,9 @@ package struct TimerQueue {
         var at = 0
         while true {
             var least = at
-            for child in [2 * at + 1, 2 * at + 2] where child < heap.count && precedes(child, least) { least = child }
+            for child in [2 * at + 1, 2 * at + 2] where child < heap.count && precedes(child, least) {
+                least = child
+            }
             if least == at { return first }
             heap.swapAt(at, least)
             at = least

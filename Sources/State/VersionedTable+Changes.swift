@@ -1,6 +1,7 @@
 import Records
 
-/// A table as entries for a changelog and for snapshots: one for each version, and one for each key that is cut.
+/// A table as entries for a changelog and for snapshots: one for each version, and one for each key that is
+/// cut.
 extension VersionedTable {
     /// In the name of the entry that says that a key is cut; no version has it.
     static let cutTime = Int64.min
@@ -22,7 +23,9 @@ extension VersionedTable {
         if let start = key.baseAddress { _ = out.append(start, key.count) }
     }
 
-    private func write(_ version: Version, _ id: UInt32, to out: Arena, _ body: (Range<Int>, Range<Int>) -> Void) {
+    private func write(
+        _ version: Version, _ id: UInt32, to out: Arena, _ body: (Range<Int>, Range<Int>) -> Void
+    ) {
         let start = out.count
         appendName(version.time, id, to: out)
         let value = out.count
@@ -61,12 +64,16 @@ extension VersionedTable {
         keys.forEach { id in
             let chunk = chunks[Int(id)]
             if chunk.isCut { writeCut(id, to: out, body) }
-            for index in chunk.start..<chunk.start + Int(chunk.count) { write(pool[index], id, to: out, body) }
+            for index in chunk.start..<chunk.start + Int(chunk.count) {
+                write(pool[index], id, to: out, body)
+            }
         }
     }
 
     /// Calls `body` with every version; `place` as lookups tell it, -1: the key is deleted.
-    package func forEachVersion(_ body: (_ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ place: Int) -> Void) {
+    package func forEachVersion(
+        _ body: (_ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ place: Int) -> Void
+    ) {
         keys.forEach { id in
             let chunk = chunks[Int(id)]
             for index in chunk.start..<chunk.start + Int(chunk.count) {

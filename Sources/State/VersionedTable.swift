@@ -2,12 +2,14 @@ import Base
 import Glibc
 import Records
 
-/// The rows of a table, by key and event time: of each key the versions that may still be asked for, oldest first.
+/// The rows of a table, by key and event time: of each key the versions that may still be asked for, oldest
+/// first.
 ///
-/// A version is dropped once a newer one of its key has come to lie at or before the bound, and a deletion that nothing
-/// preceded, or that is all there is of its key, once it lies there itself; so is the oldest of a key that has too many.
-/// Lookups leave out what should be dropped, whether that was done or not, so that when it is done makes no difference,
-/// and say that they do not know where they would have to look at it. Rows are bytes that only their owner can read.
+/// A version is dropped once a newer one of its key has come to lie at or before the bound, and a deletion
+/// that nothing preceded, or that is all there is of its key, once it lies there itself; so is the oldest of
+/// a key that has too many. Lookups leave out what should be dropped, whether that was done or not, so that
+/// when it is done makes no difference, and say that they do not know where they would have to look at it.
+/// Rows are bytes that only their owner can read.
 package final class VersionedTable: OperatorState {
     struct Version {
         var time: Int64
@@ -56,7 +58,8 @@ package final class VersionedTable: OperatorState {
     package private(set) var displaced: Int64 = 0
 
     package init(
-        tracksChanges: Bool, rowsMax: Int = Limits.rowsPerBatchMax, versionsPerKey: Int = Limits.tableVersionsPerKeyMax
+        tracksChanges: Bool, rowsMax: Int = Limits.rowsPerBatchMax,
+        versionsPerKey: Int = Limits.tableVersionsPerKeyMax
     ) {
         self.tracksChanges = tracksChanges
         self.versionsPerKey = versionsPerKey
@@ -72,7 +75,8 @@ package final class VersionedTable: OperatorState {
 
     package var keyCount: Int { keys.count }
     package var memoryBytes: Int {
-        keys.memoryBytes + chunks.capacity * MemoryLayout<Chunk>.stride + poolCapacity * MemoryLayout<Version>.stride
+        keys.memoryBytes + chunks.capacity * MemoryLayout<Chunk>.stride + poolCapacity
+            * MemoryLayout<Version>.stride
             + rows.capacity
     }
     package var lastDue: Int64 { .min }
@@ -85,9 +89,9 @@ package final class VersionedTable: OperatorState {
     /// What a lookup says instead of a place.
     package static let none = -1, unknown = -2
 
-    /// Writes to `places[row]` where the row stands that the key in `keys` has as of `times[row]`, `none`, or `unknown`
-    /// where what it had was dropped; tells how many are unknown. `bound`: event time up to which only the newest version
-    /// of a key is kept.
+    /// Writes to `places[row]` where the row stands that the key in `keys` has as of `times[row]`, `none`, or
+    /// `unknown` where what it had was dropped; tells how many are unknown. `bound`: event time up to which
+    /// only the newest version of a key is kept.
     package func find(
         _ keys: Column, in arena: Arena, rows: Selection, times: UnsafePointer<Int64>, bound: Int64,
         places: UnsafeMutablePointer<Int>
@@ -120,8 +124,8 @@ package final class VersionedTable: OperatorState {
         }
     }
 
-    /// Whether a key would be cut once all is dropped that nobody can ask for any more. One that is deleted and forgotten
-    /// is as if it had never been.
+    /// Whether a key would be cut once all is dropped that nobody can ask for any more. One that is deleted
+    /// and forgotten is as if it had never been.
     private static func isCut(_ chunk: Chunk, _ versions: UnsafePointer<Version>, _ bound: Int64) -> Bool {
         let last = versions[Int(chunk.count) - 1]
         if last.count < 0, last.time <= bound { return false }
@@ -151,7 +155,8 @@ package final class VersionedTable: OperatorState {
 
     /// As of `time` the key has this row; nil: it is deleted.
     package func put(
-        _ key: UnsafePointer<UInt8>, _ keyCount: Int, time: Int64, row: UnsafeBufferPointer<UInt8>?, bound: Int64
+        _ key: UnsafePointer<UInt8>, _ keyCount: Int, time: Int64, row: UnsafeBufferPointer<UInt8>?,
+        bound: Int64
     ) {
         let id = keys.intern(key, keyCount)
         makeChunk(id)

@@ -4,8 +4,8 @@ import Records
 /// Why a row cannot wait: what its key, or its step, may keep is used up.
 package enum RowLimit: Sendable { case rowsPerKey, memory }
 
-/// How much may wait in one step and task. Counted by content, not by what the allocator gave, so that it is reached at
-/// the same row in every run, and again after a restore.
+/// How much may wait in one step and task. Counted by content, not by what the allocator gave, so that it is
+/// reached at the same row in every run, and again after a restore.
 package struct RowLimits: Sendable {
     /// Rows of one key on one side.
     package var rowsPerKey: Int
@@ -18,12 +18,13 @@ package struct RowLimits: Sendable {
     }
 }
 
-/// Rows that wait for another one of their key, each for the same time, so that they leave in the order in which they
-/// came. A row is bytes that only the operator can read; every row has an entry of its own in the changelog.
+/// Rows that wait for another one of their key, each for the same time, so that they leave in the order in
+/// which they came. A row is bytes that only the operator can read; every row has an entry of its own in the
+/// changelog.
 ///
-/// Rows come in event-time order. A key's oldest row leaves first, whether it is taken or its time is over, so a list
-/// of all and one for each key are enough: a row comes, goes and is found at once however many there are, and nothing is
-/// kept of a row that has left.
+/// Rows come in event-time order. A key's oldest row leaves first, whether it is taken or its time is over,
+/// so a list of all and one for each key are enough: a row comes, goes and is found at once however many
+/// there are, and nothing is kept of a row that has left.
 package final class WaitingRows {
     struct Row {
         var time: Int64
@@ -81,10 +82,11 @@ package final class WaitingRows {
 
     // MARK: Rows
 
-    /// Adds a row, which is not older than any, unless a limit does not let it; then nothing has changed. `other`: what
-    /// of the memory is used elsewhere.
+    /// Adds a row, which is not older than any, unless a limit does not let it; then nothing has changed.
+    /// `other`: what of the memory is used elsewhere.
     package func add(
-        _ key: UnsafeBufferPointer<UInt8>, _ row: UnsafeBufferPointer<UInt8>, at time: Int64, isMatched: Bool = false,
+        _ key: UnsafeBufferPointer<UInt8>, _ row: UnsafeBufferPointer<UInt8>, at time: Int64,
+        isMatched: Bool = false,
         _ limits: RowLimits, other: Int = 0
     ) -> RowLimit? {
         if usedBytes + other + Self.cost(key: key.count, row: row.count) > limits.bytes { return .memory }
@@ -98,15 +100,19 @@ package final class WaitingRows {
 
     private func intern(_ key: UnsafeBufferPointer<UInt8>) -> Int {
         let id = Int(keyTable.intern(key))
-        if id >= keys.count { keys.append(contentsOf: repeatElement(Key(), count: id + 1 - keys.count + keys.count / 2)) }
+        if id >= keys.count {
+            keys.append(contentsOf: repeatElement(Key(), count: id + 1 - keys.count + keys.count / 2))
+        }
         return id
     }
 
     private func insert(
-        _ id: Int, _ row: UnsafeBufferPointer<UInt8>, _ time: Int64, _ sequence: UInt64, keyCount: Int, isMatched: Bool
+        _ id: Int, _ row: UnsafeBufferPointer<UInt8>, _ time: Int64, _ sequence: UInt64, keyCount: Int,
+        isMatched: Bool
     ) {
         compact()
-        var entry = Row(time: time, sequence: sequence, offset: bytes.count, count: Int32(row.count), key: UInt32(id))
+        var entry = Row(
+            time: time, sequence: sequence, offset: bytes.count, count: Int32(row.count), key: UInt32(id))
         entry.isMatched = isMatched
         if let start = row.baseAddress { _ = bytes.append(start, row.count) }
         live += row.count
@@ -122,7 +128,11 @@ package final class WaitingRows {
         }
         if youngest >= 0 { rows[Int(youngest)].younger = slot } else { oldest = slot }
         youngest = slot
-        if keys[id].youngest >= 0 { rows[Int(keys[id].youngest)].nextOfKey = slot } else { keys[id].oldest = slot }
+        if keys[id].youngest >= 0 {
+            rows[Int(keys[id].youngest)].nextOfKey = slot
+        } else {
+            keys[id].oldest = slot
+        }
         keys[id].youngest = slot
         keys[id].count += 1
         rowsOfKeyMost = max(rowsOfKeyMost, Int(keys[id].count))
@@ -166,7 +176,9 @@ package final class WaitingRows {
     package func setMatched(_ slot: Int32) {
         if rows[Int(slot)].isMatched { return }
         rows[Int(slot)].isMatched = true
-        if tracksChanges, rows[Int(slot)].sequence < drained { remarked.append((slot, rows[Int(slot)].sequence)) }
+        if tracksChanges, rows[Int(slot)].sequence < drained {
+            remarked.append((slot, rows[Int(slot)].sequence))
+        }
     }
 
     /// Takes away a row that is the oldest of its key.
@@ -210,7 +222,9 @@ package final class WaitingRows {
     package func drainChanges(into out: Arena, _ body: (Range<Int>, Range<Int>?) -> Void) {
         for sequence in gone { body(appendKey(sequence, to: out), nil) }
         gone.removeAll(keepingCapacity: true)
-        for (slot, sequence) in remarked where rows[Int(slot)].sequence == sequence { write(slot, to: out) { body($0, $1) } }
+        for (slot, sequence) in remarked where rows[Int(slot)].sequence == sequence {
+            write(slot, to: out) { body($0, $1) }
+        }
         remarked.removeAll(keepingCapacity: true)
         // The youngest are those that came since.
         var slot = youngest
@@ -274,7 +288,8 @@ package final class WaitingRows {
     package var rowCount: Int { rows.count - free.count }
 
     package var memoryBytes: Int {
-        keyTable.memoryBytes + keys.capacity * MemoryLayout<Key>.stride + rows.capacity * MemoryLayout<Row>.stride
+        keyTable.memoryBytes + keys.capacity * MemoryLayout<Key>.stride + rows.capacity
+            * MemoryLayout<Row>.stride
             + free.capacity * 4 + bytes.capacity
     }
 

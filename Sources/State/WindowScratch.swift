@@ -10,8 +10,8 @@ package final class WindowScratch {
     let actions: UnsafeMutablePointer<UInt8>
     /// 1 where the key's window has records after the row.
     let filled: UnsafeMutablePointer<UInt8>
-    /// The key's newest and oldest pane after the row: a later row may have moved the block's own by the time a pass
-    /// comes to this one.
+    /// The key's newest and oldest pane after the row: a later row may have moved the block's own by the time
+    /// a pass comes to this one.
     package let newest: UnsafeMutablePointer<Int64>
     let oldest: UnsafeMutablePointer<Int64>
     /// Stands for an argument or condition that an aggregate does not have.

@@ -1,8 +1,8 @@
 import Base
 import Records
 
-/// Records that lie further ahead of the watermark than a ring reaches: they go into `AheadPanes`, and from there into
-/// their keys' rings as windows close.
+/// Records that lie further ahead of the watermark than a ring reaches: they go into `AheadPanes`, and from
+/// there into their keys' rings as windows close.
 extension WindowStore {
     /// The last pane that the rings reach; `none`: nothing is known of the watermark, and they reach nothing.
     @inline(__always)
@@ -17,10 +17,11 @@ extension WindowStore {
         return closedAnchor == Self.none ? .min : clock.startOfPane(reach + 1)
     }
 
-    /// Takes a row that runs ahead. `calls`: of each aggregate, its index, its argument and its condition. False: there
-    /// is no room for its pane, and nothing has changed.
+    /// Takes a row that runs ahead. `calls`: of each aggregate, its index, its argument and its condition.
+    /// False: there is no room for its pane, and nothing has changed.
     package func addAhead(
-        _ id: UInt32, row: Int, time: Int64, calls: [(index: Int, argument: Column?, condition: Column?)], arena: Arena
+        _ id: UInt32, row: Int, time: Int64, calls: [(index: Int, argument: Column?, condition: Column?)],
+        arena: Arena
     ) -> Bool {
         let pane = clock.pane(of: time)
         let isNew = block(of: id) == emptyBlock && !ahead.holds(id)
@@ -30,7 +31,9 @@ extension WindowStore {
         let words = ahead.words(page, pane)
         words[0] += 1
         for call in calls where call.index > 0 {
-            if let condition = call.condition, condition.valid[row] != 1 || condition.values[row] == 0 { continue }
+            if let condition = call.condition, condition.valid[row] != 1 || condition.values[row] == 0 {
+                continue
+            }
             if let argument = call.argument, argument.valid[row] != 1 {
                 if case .sum(isCounted: true) = aggregates[call.index] { words[offsets[call.index] + 3] += 1 }
                 continue
@@ -43,12 +46,14 @@ extension WindowStore {
     }
 
     private func add(
-        _ value: Int64, _ time: Int64, _ index: Int, _ words: Accumulator, _ page: AheadPanes.Page, _ slot: Int,
+        _ value: Int64, _ time: Int64, _ index: Int, _ words: Accumulator, _ page: AheadPanes.Page,
+        _ slot: Int,
         _ arena: Arena
     ) {
         switch aggregates[index] {
         case .distinct(let isText, _):
-            let hash = isText ? DistinctSet.hash(TextReference(packed: value), arena) : DistinctSet.hash(value)
+            let hash =
+                isText ? DistinctSet.hash(TextReference(packed: value), arena) : DistinctSet.hash(value)
             page.distinct[sketchPlace(index)]?.add(hash, slot: slot)
         case .quantile: page.quantiles[sketchPlace(index)]?.add(value, slot: slot)
         default: aggregates[index].addAny(value, time, to: words, arena: arena)
@@ -60,7 +65,8 @@ extension WindowStore {
 
     // MARK: Into the rings
 
-    /// Moves what the rings reach by now into them, in the order of panes, of each in the order in which keys came.
+    /// Moves what the rings reach by now into them, in the order of panes, of each in the order in which keys
+    /// came.
     func takeIn() {
         guard let first = ahead.first, first <= reach else { return }
         let bytes = Arena(capacity: sketchesPerKey > 0 ? 1 << 12 : 1)
@@ -101,7 +107,8 @@ extension WindowStore {
 
     /// As bytes, since that is how a sketch of one ring becomes that of another.
     private func takeInSketches(
-        _ page: AheadPanes.Page, _ pane: Int64, _ block: UnsafeMutablePointer<Int64>, _ slot: Int, _ bytes: Arena
+        _ page: AheadPanes.Page, _ pane: Int64, _ block: UnsafeMutablePointer<Int64>, _ slot: Int,
+        _ bytes: Arena
     ) {
         for index in aggregates.indices where aggregates[index].isSketch {
             bytes.removeAll()
@@ -116,8 +123,8 @@ extension WindowStore {
 
     // MARK: Changes
 
-    /// Appends every page of panes ahead that changed since the last call to `bytes` and calls `body` with its key, its
-    /// number and where its bytes begin.
+    /// Appends every page of panes ahead that changed since the last call to `bytes` and calls `body` with
+    /// its key, its number and where its bytes begin.
     package func drainAhead(into bytes: Arena, _ body: (_ id: UInt32, _ page: Int64, _ start: Int) -> Void) {
         guard ahead.hasChanges else { return }
         for page in ahead.takeChanges() {
@@ -146,7 +153,9 @@ extension WindowStore {
     /// Puts a page back that `write` wrote. False if the bytes are not of this store.
     package func restoreAhead(_ id: UInt32, _ number: Int64, _ reader: inout BinaryReader) -> Bool {
         let mask = reader.byte()
-        guard reader.isValid, mask != 0, number >= Int64.min >> 3, number <= Int64.max >> 3 else { return false }
+        guard reader.isValid, mask != 0, number >= Int64.min >> 3, number <= Int64.max >> 3 else {
+            return false
+        }
         if block(of: id) == emptyBlock, !ahead.holds(id) { arrivals.append(id) }
         let page = ahead.restore(id, number: number, mask: mask)
         for slot in 0..<AheadPanes.panesPerPage where mask & 1 << UInt8(slot) != 0 {

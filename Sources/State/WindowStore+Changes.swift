@@ -1,10 +1,10 @@
 import Base
 import Records
 
-/// Panes as bytes, for a changelog and for snapshots. The unit is a segment of eight slots of a key's ring: a record
-/// costs a changelog more than the panes in it, and when a backlog is read many panes of a key change at once. A
-/// segment's bytes carry the key's newest and oldest pane as well, so that the last record of a key says which
-/// panes of the others still count. Totals are not kept: they are what the panes add up to.
+/// Panes as bytes, for a changelog and for snapshots. The unit is a segment of eight slots of a key's ring: a
+/// record costs a changelog more than the panes in it, and when a backlog is read many panes of a key change
+/// at once. A segment's bytes carry the key's newest and oldest pane as well, so that the last record of a
+/// key says which panes of the others still count. Totals are not kept: they are what the panes add up to.
 extension WindowStore {
     static let slotsPerSegment = 8
 
@@ -26,9 +26,10 @@ extension WindowStore {
 
     package var hasChanges: Bool { !dirty.isEmpty || ahead.hasChanges }
 
-    /// Appends every segment that changed since the last call to `bytes` and calls `body` with its key, its number
-    /// and where its bytes begin.
-    package func drainChanges(into bytes: Arena, _ body: (_ id: UInt32, _ segment: Int, _ start: Int) -> Void) {
+    /// Appends every segment that changed since the last call to `bytes` and calls `body` with its key, its
+    /// number and where its bytes begin.
+    package func drainChanges(into bytes: Arena, _ body: (_ id: UInt32, _ segment: Int, _ start: Int) -> Void)
+    {
         for id in dirty {
             let block = block(of: id)
             guard block != emptyBlock else { continue }
@@ -49,8 +50,8 @@ extension WindowStore {
         dirty.removeAll(keepingCapacity: true)
     }
 
-    /// Calls `body` with the segments that were drained for a key, which is gone since and whose id has not been
-    /// given away yet.
+    /// Calls `body` with the segments that were drained for a key, which is gone since and whose id has not
+    /// been given away yet.
     package func forgetDrained(_ id: UInt32, _ body: (_ segment: Int) -> Void) {
         let block = rawBlock(of: id)
         for word in 0..<maskWords {
@@ -74,8 +75,8 @@ extension WindowStore {
         return first..<max(first, min(first + Self.slotsPerSegment, ring))
     }
 
-    /// Panes of the ring, newest pane, how many panes to the oldest, a byte that says which slots of the segment hold records,
-    /// those panes, and the sketches of the slots.
+    /// Panes of the ring, newest pane, how many panes to the oldest, a byte that says which slots of the
+    /// segment hold records, those panes, and the sketches of the slots.
     private func write(_ block: UnsafeMutablePointer<Int64>, _ segment: Int, to bytes: Arena) {
         let (newest, oldest) = (block[Self.newest], block[Self.oldest])
         bytes.appendVarint(UInt64(ringCount))
@@ -96,7 +97,9 @@ extension WindowStore {
     }
 
     /// What the sketches hold of those slots of a segment that `mask` says.
-    private func writeSketches(_ block: UnsafeMutablePointer<Int64>, _ segment: Int, _ mask: UInt8, to bytes: Arena) {
+    private func writeSketches(
+        _ block: UnsafeMutablePointer<Int64>, _ segment: Int, _ mask: UInt8, to bytes: Arena
+    ) {
         // A key that has no sketches yet has empty ones.
         let isThere = block[Self.sketch] != 0 && mask != 0
         bytes.appendByte(isThere ? 1 : 0)
@@ -112,8 +115,8 @@ extension WindowStore {
 
     // MARK: Restoring
 
-    /// Puts a segment back that `drainChanges` wrote. Segments must come in the order in which they were drained;
-    /// `finishRestore` makes the store whole. False if the bytes are not of this store.
+    /// Puts a segment back that `drainChanges` wrote. Segments must come in the order in which they were
+    /// drained; `finishRestore` makes the store whole. False if the bytes are not of this store.
     package func restoreSegment(_ id: UInt32, _ segment: Int, _ reader: inout BinaryReader) -> Bool {
         let ring = Int(truncatingIfNeeded: reader.varint())
         let newest = reader.zigzag()
@@ -152,8 +155,11 @@ extension WindowStore {
         block[word] = isDrained ? block[word] | bit : block[word] & ~bit
     }
 
-    /// `places`: the slots that `writeSketches` wrote, each where it is now; nil for those that it did not write.
-    private func readSketches(_ block: UnsafeMutablePointer<Int64>, _ places: [Int?], _ reader: inout BinaryReader) {
+    /// `places`: the slots that `writeSketches` wrote, each where it is now; nil for those that it did not
+    /// write.
+    private func readSketches(
+        _ block: UnsafeMutablePointer<Int64>, _ places: [Int?], _ reader: inout BinaryReader
+    ) {
         guard reader.byte() != 0 else { return }
         for index in aggregates.indices where aggregates[index].isSketch {
             let sketch = sketchIndex(block, index)
@@ -220,9 +226,10 @@ extension WindowStore {
 
     // MARK: Snapshots
 
-    /// Appends the pages ahead: the key's number, the page's, and what it holds. Then the panes of every key: the key's
-    /// number, newest and oldest pane, the drained segments, a bit for every pane from the oldest on that says whether it
-    /// holds records, the words of those that do, and the sketches of each segment. Only while nothing is dirty.
+    /// Appends the pages ahead: the key's number, the page's, and what it holds. Then the panes of every key:
+    /// the key's number, newest and oldest pane, the drained segments, a bit for every pane from the oldest
+    /// on that says whether it holds records, the words of those that do, and the sketches of each segment.
+    /// Only while nothing is dirty.
     package func writeSnapshot(numbers: UnsafePointer<UInt32>, to bytes: Arena) {
         require(dirty.isEmpty, "a snapshot between commits")
         bytes.appendVarint(UInt64(ringCount))
@@ -249,9 +256,13 @@ extension WindowStore {
                 }
                 bytes.appendWord(bits)
             }
-            forEachOccupied(block, oldest, newest) { append(block + ring + $0 * paneWords, paneWords, to: bytes) }
+            forEachOccupied(block, oldest, newest) {
+                append(block + ring + $0 * paneWords, paneWords, to: bytes)
+            }
             guard sketchesPerKey > 0 else { continue }
-            for segment in 0..<(ringCount + 7) / 8 { writeSketches(block, segment, occupied(block, segment), to: bytes) }
+            for segment in 0..<(ringCount + 7) / 8 {
+                writeSketches(block, segment, occupied(block, segment), to: bytes)
+            }
         }
     }
 
@@ -272,14 +283,17 @@ extension WindowStore {
         guard reader.varint() == UInt64(ringCount) else { return false }
         for _ in 0..<reader.count(below: reader.left + 1) {
             let (number, page) = (Int(reader.word32()), reader.zigzag())
-            guard reader.isValid, ids.indices.contains(number), restoreAhead(ids[number], page, &reader) else { return false }
+            guard reader.isValid, ids.indices.contains(number), restoreAhead(ids[number], page, &reader)
+            else { return false }
         }
         let keys = reader.count(below: ids.count + 1)
         for _ in 0..<keys {
             let number = Int(reader.word32())
             let newest = Int64(bitPattern: reader.word64())
             let count = reader.count(below: ringCount) + 1
-            guard reader.isValid, ids.indices.contains(number), newest > Int64.min + Int64(ringCount) else { return false }
+            guard reader.isValid, ids.indices.contains(number), newest > Int64.min + Int64(ringCount) else {
+                return false
+            }
             let oldest = newest - Int64(count) + 1
             let block = restoreBlock(ids[number], newest: newest, oldest: oldest)
             copy(&reader, to: block + masks + maskWords, maskWords)
@@ -290,11 +304,15 @@ extension WindowStore {
                     bits &= bits &- 1
                 }
             }
-            forEachOccupied(block, oldest, newest) { copy(&reader, to: block + ring + $0 * paneWords, paneWords) }
+            forEachOccupied(block, oldest, newest) {
+                copy(&reader, to: block + ring + $0 * paneWords, paneWords)
+            }
             guard sketchesPerKey > 0 else { continue }
             for segment in 0..<(ringCount + 7) / 8 {
                 let there = occupied(block, segment)
-                let places = slots(of: segment, ring: ringCount).map { there & 1 << UInt8($0 & 7) != 0 ? $0 : nil }
+                let places = slots(of: segment, ring: ringCount).map {
+                    there & 1 << UInt8($0 & 7) != 0 ? $0 : nil
+                }
                 readSketches(block, places, &reader)
             }
         }
@@ -303,6 +321,8 @@ extension WindowStore {
 
     private func copy(_ reader: inout BinaryReader, to words: UnsafeMutablePointer<Int64>, _ count: Int) {
         let bytes = reader.bytes(count * 8)
-        if let start = bytes.baseAddress { UnsafeMutableRawPointer(words).copyMemory(from: start, byteCount: bytes.count) }
+        if let start = bytes.baseAddress {
+            UnsafeMutableRawPointer(words).copyMemory(from: start, byteCount: bytes.count)
+        }
     }
 }

@@ -19,15 +19,17 @@ extension WindowStore {
     /// True while keys have records that a close takes in or has taken in.
     package var holdsClosed: Bool { options.keepsClosed && !(live.isEmpty && ahead.isEmpty) }
 
-    /// To be called when the watermark is first known: closes begin with the oldest record, of those that came before.
+    /// To be called when the watermark is first known: closes begin with the oldest record, of those that
+    /// came before.
     package func begin(at watermark: Int64) {
         guard closedAnchor == Self.none else { return }
         closedAnchor = min(watermarkClock.pane(of: watermark), ahead.first ?? .max) - 1
         takeIn()
     }
 
-    /// When the next window closes whose closing makes a difference, if no record comes before: for the keys whose closed
-    /// window is another one then or, if `each`, for all that have records in it. `.max`: there is none.
+    /// When the next window closes whose closing makes a difference, if no record comes before: for the keys
+    /// whose closed window is another one then or, if `each`, for all that have records in it. `.max`: there
+    /// is none.
     package func nextChange(each: Bool) -> Int64 {
         guard options.keepsClosed, closedAnchor != Self.none else { return .max }
         if !changed.isEmpty || (each && newestClosed >= panes(at: closedAnchor + 1).low) { return nextClose }
@@ -52,8 +54,9 @@ extension WindowStore {
         return nil
     }
 
-    /// Closes windows up to event time `end`, which is not after `nextChange`: totals can then be read, and `changed`
-    /// holds the keys for which they are not what they were. True if a window closes at `end` itself.
+    /// Closes windows up to event time `end`, which is not after `nextChange`: totals can then be read, and
+    /// `changed` holds the keys for which they are not what they were. True if a window closes at `end`
+    /// itself.
     package func close(to end: Int64, each: Bool) -> Bool {
         guard nextClose <= end else { return false }
         let change = nextChange(each: each)
@@ -71,7 +74,8 @@ extension WindowStore {
         return clock.startOfPane(closedAnchor + 1) == end
     }
 
-    /// Closes the next window. Visits only keys with records in the pane that enters or in the one that leaves.
+    /// Closes the next window. Visits only keys with records in the pane that enters or in the one that
+    /// leaves.
     private func closeNext() {
         closedAnchor += 1
         guard options.keepsClosed else { return }
@@ -98,7 +102,8 @@ extension WindowStore {
         swap(&left, &touched[leaving])
     }
 
-    /// Calls `body` with the keys that have records in a pane, whose blocks are asked for ahead of their turn.
+    /// Calls `body` with the keys that have records in a pane, whose blocks are asked for ahead of their
+    /// turn.
     @inline(__always)
     private func forEachTouched(_ slot: Int, _ body: (_ id: UInt32) -> Void) {
         let (blocks, ring, pane) = (blocks, ring, ring + slot * paneWords)
@@ -125,8 +130,8 @@ extension WindowStore {
     }
 
     /// Forgets the keys whose records have all left the windows, and hands them to `onForgotten`: those that
-    /// the last close emptied, and, at every multiple of the span, whatever else is empty: so that the order of keys does
-    /// not depend on where event time was told to stop in between.
+    /// the last close emptied, and, at every multiple of the span, whatever else is empty: so that the order
+    /// of keys does not depend on where event time was told to stop in between.
     package func forget(_ onForgotten: (_ id: UInt32) -> Void) {
         forgetChanges()
         for id in left.ids { forgetIfEmpty(id, onForgotten) }
@@ -134,7 +139,9 @@ extension WindowStore {
         if closedAnchor < sweepDue { return }
         let span = Int64(options.span)
         sweepDue = (floorDivide(closedAnchor, span) + 1) * span
-        for position in stride(from: live.count - 1, through: 0, by: -1) { forgetIfEmpty(live[position], onForgotten) }
+        for position in stride(from: live.count - 1, through: 0, by: -1) {
+            forgetIfEmpty(live[position], onForgotten)
+        }
     }
 
     private func forgetIfEmpty(_ id: UInt32, _ onForgotten: (UInt32) -> Void) {
@@ -156,7 +163,8 @@ extension WindowStore {
         return (totals == .running ? block + running : block + closed)[0] > 0
     }
 
-    /// True if the key has a block: records in a window that is not closed, or in one that was not forgotten yet.
+    /// True if the key has a block: records in a window that is not closed, or in one that was not forgotten
+    /// yet.
     package func hasKey(_ id: UInt32) -> Bool { block(of: id) != emptyBlock || ahead.holds(id) }
 
     /// Those of the keys, or of `changed` if they are nil, whose closed window has records.
@@ -180,8 +188,8 @@ extension WindowStore {
         return block == emptyBlock ? otherwise : block[Self.newest]
     }
 
-    /// Writes the value of the aggregate at `index` for each key to rows 0..<count of `output`. What runs is the window of
-    /// the key's newest pane, whether the ring has it or not.
+    /// Writes the value of the aggregate at `index` for each key to rows 0..<count of `output`. What runs is
+    /// the window of the key's newest pane, whether the ring has it or not.
     package func gather(
         _ index: Int,
         ids: UnsafePointer<UInt32>,
@@ -202,7 +210,8 @@ extension WindowStore {
             let value: (value: Int64, valid: UInt8)
             switch aggregate {
             case .records, .count: value = (words[0], 1)
-            case .minimum(isCounted: false), .maximum(isCounted: false): value = (words[0], block[total] > 0 ? 1 : 0)
+            case .minimum(isCounted: false), .maximum(isCounted: false):
+                value = (words[0], block[total] > 0 ? 1 : 0)
             case .distinct, .quantile:
                 let anchor = anchor(of: ids[row], totals, otherwise: anchorOtherwise)
                 value = readSketch(index, block, anchor, oldest: block[Self.oldest])

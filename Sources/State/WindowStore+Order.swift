@@ -9,8 +9,9 @@ struct OrderMark {
 
 /// Rows that change, or are to be read in, other windows than the newest of their key.
 extension WindowStore {
-    /// True if a row is to be looked at more closely: it lies before a pane that any key has had, before the window that is
-    /// open or behind a row before it, or it runs ahead. Most rows lie in the pane of the row before.
+    /// True if a row is to be looked at more closely: it lies before a pane that any key has had, before the
+    /// window that is open or behind a row before it, or it runs ahead. Most rows lie in the pane of the row
+    /// before.
     package func mayBeOutOfOrder(_ rows: Selection, times: UnsafePointer<Int64>) -> Bool {
         let limit = aheadFrom
         var start = greatest == Int64.min ? Int64.min : clock.startOfPane(greatest)
@@ -26,9 +27,9 @@ extension WindowStore {
         return false
     }
 
-    /// Sets `flags[row]` for rows that lie before the key's newest pane, as it is after the rows before them, or before
-    /// the window that is open, and for those that run ahead. Rows that are late count if `takesLate`. True: there
-    /// are some.
+    /// Sets `flags[row]` for rows that lie before the key's newest pane, as it is after the rows before them,
+    /// or before the window that is open, and for those that run ahead. Rows that are late count if
+    /// `takesLate`. True: there are some.
     package func findOutOfOrder(
         _ rows: Selection, ids: UnsafePointer<UInt32>, times: UnsafePointer<Int64>, takesLate: Bool,
         flags: UnsafeMutablePointer<UInt8>

@@ -2,9 +2,10 @@ import Base
 import Records
 
 extension WindowStore {
-    /// Finds the block and pane of the selected rows from position `first` on and moves the keys' windows on. Ends before
-    /// a row that would move a key's window of which an earlier row has still to be aggregated; returns the position
-    /// after the last row that was prepared, which `apply` must see before the next call.
+    /// Finds the block and pane of the selected rows from position `first` on and moves the keys' windows on.
+    /// Ends before a row that would move a key's window of which an earlier row has still to be aggregated;
+    /// returns the position after the last row that was prepared, which `apply` must see before the next
+    /// call.
     ///
     /// `updates[row]` 1: the row belongs to the step; 0: another step's row, for which the window is only
     /// read. `watermarks[row]`: the watermark of the row's source after the row. Sets `late[row]` where every
@@ -21,7 +22,9 @@ extension WindowStore {
         scratch: WindowScratch
     ) -> Int {
         let (span, excludes, emptyBlock) = (Int64(options.span), options.excludesCurrent, emptyBlock)
-        let (keepsRunning, keepsClosed, tracksChanges) = (options.keepsRunning, options.keepsClosed, options.tracksChanges)
+        let (keepsRunning, keepsClosed, tracksChanges) = (
+            options.keepsRunning, options.keepsClosed, options.tracksChanges
+        )
         let (ringCount, ring, paneWords, lead) = (ringCount, ring, paneWords, lead)
         let closedRange =
             keepsClosed && closedAnchor != Self.none ? panes(at: closedAnchor) : (low: 0, high: -1)
@@ -43,7 +46,8 @@ extension WindowStore {
             // Most likely its pane is that of this row.
             if index + Self.ahead < rows.count {
                 blocks.prefetch(
-                    ids[rows[index + Self.ahead]], words: ring, offset: ring + lastSlot &* paneWords, count: paneWords)
+                    ids[rows[index + Self.ahead]], words: ring, offset: ring + lastSlot &* paneWords,
+                    count: paneWords)
             }
             var pane = clock.pane(of: times[row])
             // Without a watermark no pane is too old.
@@ -82,8 +86,9 @@ extension WindowStore {
                 greatest = max(greatest, pane)
                 hasChanged = true
             } else if pane < block[Self.oldest], isUpdate {
-                // A block is as far on as the watermark and `lead` at most, and what lies a ring's length before that is late
-                // already. A row that did all the same would read what is current, as other late ones do, and be told.
+                // A block is as far on as the watermark and `lead` at most, and what lies a ring's length
+                // before that is late already. A row that did all the same would read what is current, as
+                // other late ones do, and be told.
                 assert(pane > block[Self.newest] - Int64(ringCount), "a row behind the ring that is not late")
                 if pane <= block[Self.newest] - Int64(ringCount) {
                     late[row] = 1
@@ -127,13 +132,15 @@ extension WindowStore {
     /// How many keys before its turn a key's block is asked for: about as long as memory takes.
     static let ahead = 8
 
-    /// True if `prepare`, or who called `setAdded`, took the row at this position of the selection into a window.
+    /// True if `prepare`, or who called `setAdded`, took the row at this position of the selection into a
+    /// window.
     package func isAdded(_ position: Int, _ scratch: WindowScratch) -> Bool {
         scratch.actions[position] & WindowScratch.Action.adds != 0
     }
 
-    /// Adds the rows at `positions`, which `prepare` found, to the aggregate at `index`, and writes its value in the
-    /// current window, as it is after each row, to `output`. The number of records, which is at 0, comes first.
+    /// Adds the rows at `positions`, which `prepare` found, to the aggregate at `index`, and writes its value
+    /// in the current window, as it is after each row, to `output`. The number of records, which is at 0,
+    /// comes first.
     package func apply(
         _ index: Int,
         _ rows: Selection,
@@ -151,7 +158,10 @@ extension WindowStore {
         switch aggregate {
         case .records: countRecords(rows, positions, output, scratch)
         case .count:
-            pass(index, rows, positions, argument, condition, output, scratch, { words, _, _ in words[0] &+= 1 }) {
+            pass(
+                index, rows, positions, argument, condition, output, scratch,
+                { words, _, _ in words[0] &+= 1 }
+            ) {
                 words, _ in (words[0], 1)
             }
         case .sum(isCounted: false):
@@ -220,10 +230,15 @@ extension WindowStore {
         }
     }
 
-    /// Counts the rows, and notes for the other aggregates whether there are records in the window after each of them.
-    private func countRecords(_ rows: Selection, _ positions: Range<Int>, _ output: Column?, _ scratch: WindowScratch) {
+    /// Counts the rows, and notes for the other aggregates whether there are records in the window after each
+    /// of them.
+    private func countRecords(
+        _ rows: Selection, _ positions: Range<Int>, _ output: Column?, _ scratch: WindowScratch
+    ) {
         let (running, closed) = (self.running, self.closed)
-        let (blocks, panes, actions, filled) = (scratch.blocks, scratch.panes, scratch.actions, scratch.filled)
+        let (blocks, panes, actions, filled) = (
+            scratch.blocks, scratch.panes, scratch.actions, scratch.filled
+        )
         let (out, outValid) = (output?.values, output?.valid)
         for position in positions {
             let (action, block) = (actions[position], blocks[position])
@@ -241,9 +256,9 @@ extension WindowStore {
         }
     }
 
-    /// The loop that every other aggregate shares. `addNull` gets the words where the condition holds and the argument is null;
-    /// `add` gets the words, the argument and the row; `read` the
-    /// running total's words and the position in the selection.
+    /// The loop that every other aggregate shares. `addNull` gets the words where the condition holds and the
+    /// argument is null; `add` gets the words, the argument and the row; `read` the running total's words and
+    /// the position in the selection.
     @inline(__always)
     private func pass(
         _ index: Int,
@@ -275,7 +290,8 @@ extension WindowStore {
                 add(panes[position] + offset, value, row)
                 if action & WindowScratch.Action.inRunning != 0 { add(block + running, value, row) }
                 if action & WindowScratch.Action.inClosed != 0 { add(block + closed, value, row) }
-            } else if let addNull, action & WindowScratch.Action.adds != 0, valid[row] != 1, conditionsValid[row] == 1,
+            } else if let addNull, action & WindowScratch.Action.adds != 0, valid[row] != 1,
+                conditionsValid[row] == 1,
                 conditions[row] != 0
             {
                 addNull(panes[position] + offset)
@@ -315,7 +331,9 @@ extension WindowStore {
                 if case .quantile = aggregates[index] {
                     quantiles[sketch]?.add(value, slot: slot)
                 } else {
-                    let hash = isText ? DistinctSet.hash(TextReference(packed: value), arena) : DistinctSet.hash(value)
+                    let hash =
+                        isText
+                        ? DistinctSet.hash(TextReference(packed: value), arena) : DistinctSet.hash(value)
                     let isEstimated = sketches[sketch]?.add(hash, slot: slot) ?? false
                     if isEstimated, options.tracksChanges { noteAllDirty(block) }
                 }
@@ -338,8 +356,8 @@ extension WindowStore {
         if options.tracksChanges { noteDirty(block, live[Int(block[Self.position])], slot(anchor)) }
     }
 
-    /// Takes the panes that the window at `anchor` does not cover any more out of the running totals, and makes
-    /// room for those that it does. The anchor is newer than the key's.
+    /// Takes the panes that the window at `anchor` does not cover any more out of the running totals, and
+    /// makes room for those that it does. The anchor is newer than the key's.
     @inline(never)
     func moveOn(_ block: UnsafeMutablePointer<Int64>, to anchor: Int64) {
         let (from, oldest) = (block[Self.newest], block[Self.oldest])
@@ -399,11 +417,12 @@ extension WindowStore {
         return left
     }
 
-    /// Finds the extremes of these slices again in the panes from `low` to `high`. A slice at a time: the panes are
-    /// fetched by the first loop, and each loop does one thing.
+    /// Finds the extremes of these slices again in the panes from `low` to `high`. A slice at a time: the
+    /// panes are fetched by the first loop, and each loop does one thing.
     @inline(never)
     func rescanExtremes(
-        _ left: UInt64, _ block: UnsafeMutablePointer<Int64>, _ total: Accumulator, _ low: Int64, _ high: Int64
+        _ left: UInt64, _ block: UnsafeMutablePointer<Int64>, _ total: Accumulator, _ low: Int64,
+        _ high: Int64
     ) {
         let (first, last) = (max(low, block[Self.oldest]), min(high, block[Self.newest]))
         for index in slices.indices where left & 1 << UInt64(index & 63) != 0 {

@@ -1,14 +1,15 @@
 import Base
 import Records
 
-/// Windows of one key at any anchor that is not closed, added up from their panes; totals are kept of two windows of a
-/// key only. For what is rare: records that come out of order or run ahead, and what time alone brings about.
+/// Windows of one key at any anchor that is not closed, added up from their panes; totals are kept of two
+/// windows of a key only. For what is rare: records that come out of order or run ahead, and what time alone
+/// brings about.
 extension WindowStore {
     /// The key's newest pane; `none`: it has none.
     package func newest(of id: UInt32) -> Int64 { ahead.newest(of: id) ?? block(of: id)[Self.newest] }
 
-    /// The first anchor whose window is open for a key, and the one of its newest window, as far as event time and its
-    /// records have come.
+    /// The first anchor whose window is open for a key, and the one of its newest window, as far as event
+    /// time and its records have come.
     package func openAnchors(of id: UInt32) -> (first: Int64, newest: Int64) {
         (open, max(open, newest(of: id)))
     }
@@ -57,9 +58,11 @@ extension WindowStore {
             return store.ahead.words(page, pane)
         }
 
-        /// Calls `body` with the panes from `low` to `high`, a window's at most, that hold records, in their order, until it
-        /// returns false.
-        mutating func forEach(_ low: Int64, _ high: Int64, _ body: (_ pane: Int64, _ words: Accumulator) -> Bool) {
+        /// Calls `body` with the panes from `low` to `high`, a window's at most, that hold records, in their
+        /// order, until it returns false.
+        mutating func forEach(
+            _ low: Int64, _ high: Int64, _ body: (_ pane: Int64, _ words: Accumulator) -> Bool
+        ) {
             let reached = min(high, block[WindowStore.newest])
             var pane = max(low, block[WindowStore.oldest])
             while pane <= reached {
@@ -70,7 +73,8 @@ extension WindowStore {
         }
 
         /// Of these, those that the ring does not reach.
-        func forEachAhead(_ low: Int64, _ high: Int64, _ body: (_ pane: Int64, _ words: Accumulator) -> Bool) {
+        func forEachAhead(_ low: Int64, _ high: Int64, _ body: (_ pane: Int64, _ words: Accumulator) -> Bool)
+        {
             guard hasPanesAhead, let newest = store.ahead.newest(of: id), high > store.reach else { return }
             var pane = store.reach == WindowStore.none ? low : max(low, store.reach + 1)
             while pane <= min(high, newest) {
@@ -96,10 +100,11 @@ extension WindowStore {
         return read(index, &panes, at: anchor, arena: arena)
     }
 
-    /// Writes the values of the windows at `anchors`, which ascend, to rows 0... of `columns`: one for each aggregate of
-    /// `indices`.
+    /// Writes the values of the windows at `anchors`, which ascend, to rows 0... of `columns`: one for each
+    /// aggregate of `indices`.
     package func gather(
-        _ id: UInt32, anchors: UnsafeBufferPointer<Int64>, _ indices: [Int], into columns: [Column], arena: Arena
+        _ id: UInt32, anchors: UnsafeBufferPointer<Int64>, _ indices: [Int], into columns: [Column],
+        arena: Arena
     ) {
         var panes = KeyPanes(self, id)
         for (row, anchor) in anchors.enumerated() {
@@ -138,12 +143,16 @@ extension WindowStore {
     }
 
     /// Reads `viewTotal`, or, where a total does not tell it, the panes of the window.
-    private func read(_ index: Int, _ panes: inout KeyPanes, at anchor: Int64, arena: Arena) -> (value: Int64, valid: UInt8) {
+    private func read(_ index: Int, _ panes: inout KeyPanes, at anchor: Int64, arena: Arena) -> (
+        value: Int64, valid: UInt8
+    ) {
         let (low, high) = self.panes(at: anchor)
         let aggregate = aggregates[index]
         switch aggregate {
         case .distinct, .quantile:
-            if !panes.hasPanesAhead || high <= reach { return readSketch(index, panes.block, anchor, oldest: panes.block[Self.oldest]) }
+            if !panes.hasPanesAhead || high <= reach {
+                return readSketch(index, panes.block, anchor, oldest: panes.block[Self.oldest])
+            }
             return readSketches(index, &panes, low, high)
         case .windowStart: return (clock.startOfPane(low), 1)
         case .windowEnd: return (clock.startOfPane(high + 1), 1)
@@ -160,7 +169,9 @@ extension WindowStore {
     }
 
     /// A sketch over ring and pages: both are put into one, pane by pane, as bytes.
-    private func readSketches(_ index: Int, _ panes: inout KeyPanes, _ low: Int64, _ high: Int64) -> (value: Int64, valid: UInt8) {
+    private func readSketches(_ index: Int, _ panes: inout KeyPanes, _ low: Int64, _ high: Int64) -> (
+        value: Int64, valid: UInt8
+    ) {
         var held: [Int64] = []
         panes.forEach(low, high) { pane, _ in
             held.append(pane)
@@ -182,7 +193,8 @@ extension WindowStore {
             }
         }
         if case .quantile(let perMille) = aggregates[index] {
-            return quantiles.quantile(perMille: perMille, firstSlot: 0, count: held.count).map { ($0, 1) } ?? (0, 0)
+            return quantiles.quantile(perMille: perMille, firstSlot: 0, count: held.count).map { ($0, 1) }
+                ?? (0, 0)
         }
         return (distinct.estimate(firstSlot: 0, count: held.count), 1)
     }
@@ -202,9 +214,10 @@ extension WindowStore {
 
     // MARK: Changes of what a window holds
 
-    /// The anchors from `low` to `high` whose windows hold other panes than the one before, `low` first; `each`: all of
-    /// them.
-    package func appendAnchors(of id: UInt32, _ low: Int64, _ high: Int64, each: Bool, to list: inout [Int64]) {
+    /// The anchors from `low` to `high` whose windows hold other panes than the one before, `low` first;
+    /// `each`: all of them.
+    package func appendAnchors(of id: UInt32, _ low: Int64, _ high: Int64, each: Bool, to list: inout [Int64])
+    {
         guard low <= high else { return }
         list.append(low)
         if low == high { return }
@@ -212,13 +225,15 @@ extension WindowStore {
         // Two places to look at, each with a page of its own.
         var (leaving, entering) = (KeyPanes(self, id), KeyPanes(self, id))
         for anchor in low + 1...high
-        where leaving.words(panes(at: anchor - 1).low) != nil || entering.words(panes(at: anchor).high) != nil {
+        where leaving.words(panes(at: anchor - 1).low) != nil || entering.words(panes(at: anchor).high) != nil
+        {
             list.append(anchor)
         }
     }
 
-    /// The anchor after the key's newest window, as far as event time has come too, whose window holds something else
-    /// unless a record comes; `each`: the next anchor, as long as there are records. `.max`: there is none.
+    /// The anchor after the key's newest window, as far as event time has come too, whose window holds
+    /// something else unless a record comes; `each`: the next anchor, as long as there are records. `.max`:
+    /// there is none.
     package func nextAnchor(of id: UInt32, each: Bool) -> Int64 {
         let newest = openAnchors(of: id).newest
         let (low, high) = panes(at: newest)

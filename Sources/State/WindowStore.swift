@@ -4,10 +4,10 @@ import Records
 /// The windows of one step and one task: for every key a block of words, in it a ring of panes and the
 /// totals of the current window, kept up to date by adding what enters and taking out what leaves.
 ///
-/// A window of `span` panes is named by its anchor, the last pane that it covers (`until: previous`: the
-/// pane after the last). Block: header, a bit for every pane of the ring that holds records, running total, closed
-/// total, ring. Panes without their bit hold no particular words: none is emptied before a record comes for it, and a
-/// key that moves on by many panes touches only those that held something.
+/// A window of `span` panes is named by its anchor, the last pane that it covers (`until: previous`: the pane
+/// after the last). Block: header, a bit for every pane of the ring that holds records, running total, closed
+/// total, ring. Panes without their bit hold no particular words: none is emptied before a record comes for
+/// it, and a key that moves on by many panes touches only those that held something.
 ///
 /// - The running total is the window anchored at the key's newest pane: what a record sees.
 /// - The closed total is the window anchored at `closedAnchor`, which follows the watermark; kept only for
@@ -36,7 +36,8 @@ package final class WindowStore {
         package var aggregates: [Aggregate]
 
         package init(
-            length: PaneClock.Length, span: Int, excludesCurrent: Bool, outOfOrder: Int64, mayRunAhead: Bool = false,
+            length: PaneClock.Length, span: Int, excludesCurrent: Bool, outOfOrder: Int64,
+            mayRunAhead: Bool = false,
             keepsClosed: Bool, keepsRunning: Bool = true, tracksChanges: Bool = false, aggregates: [Aggregate]
         ) {
             self.length = length
@@ -61,8 +62,8 @@ package final class WindowStore {
     let neutral: UnsafeMutablePointer<Int64>
     /// Words of one pane.
     let paneWords: Int
-    /// Panes of the ring: those of a window, those before that the next close looks at, and those that records may lead
-    /// the current one by.
+    /// Panes of the ring: those of a window, those before that the next close looks at, and those that
+    /// records may lead the current one by.
     let ringCount: Int
     /// How many panes after the current one the ring has room for.
     package let lead: Int64
@@ -120,8 +121,8 @@ package final class WindowStore {
     /// The bits of panes that hold records, by slot; set only for panes from the oldest to the newest.
     static let occupied = 6
     let occupiedWords: Int
-    /// Where changes are tracked: 1 while the key is in `dirty`; then the masks of segments that changed and of
-    /// those that were drained.
+    /// Where changes are tracked: 1 while the key is in `dirty`; then the masks of segments that changed and
+    /// of those that were drained.
     var listed: Int { Self.occupied + occupiedWords }
     var masks: Int { listed + 1 }
     let running: Int
@@ -155,7 +156,8 @@ package final class WindowStore {
         /// What counts its values is a slice without, and a count behind it.
         static func all(_ aggregate: Aggregate, at offset: Int) -> [Slice] {
             switch aggregate {
-            case .sum(isCounted: true): [
+            case .sum(isCounted: true):
+                [
                     Slice(.sum(isCounted: false), offset: offset), Slice(.count, offset: offset + 2),
                     Slice(.count, offset: offset + 3),
                 ]
@@ -298,7 +300,9 @@ package final class WindowStore {
     }
 
     /// Keys with a block or panes ahead.
-    package var heldIds: [UInt32] { ahead.isEmpty ? live : live + ahead.ids.filter { block(of: $0) == emptyBlock } }
+    package var heldIds: [UInt32] {
+        ahead.isEmpty ? live : live + ahead.ids.filter { block(of: $0) == emptyBlock }
+    }
 
     /// Keys that came since the last call.
     package func takeArrivals() -> [UInt32] {
@@ -366,17 +370,20 @@ package final class WindowStore {
         (block + ring + slot * paneWords).update(from: neutral, count: paneWords)
     }
 
-    /// Calls `body` with the slot of every pane from `low` to `high`, ring's length at most, that holds records, in
-    /// the panes' order.
+    /// Calls `body` with the slot of every pane from `low` to `high`, ring's length at most, that holds
+    /// records, in the panes' order.
     @inline(__always)
-    func forEachOccupied(_ block: UnsafeMutablePointer<Int64>, _ low: Int64, _ high: Int64, _ body: (_ slot: Int) -> Void) {
+    func forEachOccupied(
+        _ block: UnsafeMutablePointer<Int64>, _ low: Int64, _ high: Int64, _ body: (_ slot: Int) -> Void
+    ) {
         if low > high { return }
         var slot = slot(low)
         var left = Int(high - low) + 1
         while left > 0 {
             let bit = slot & 63
             let run = min(left, 64 - bit, ringCount - slot)
-            var bits = UInt64(bitPattern: block[Self.occupied + slot >> 6]) >> UInt64(bit) & (~0 >> UInt64(64 - run))
+            var bits =
+                UInt64(bitPattern: block[Self.occupied + slot >> 6]) >> UInt64(bit) & (~0 >> UInt64(64 - run))
             while bits != 0 {
                 body(slot + bits.trailingZeroBitCount)
                 bits &= bits &- 1
@@ -387,8 +394,8 @@ package final class WindowStore {
         }
     }
 
-    /// Takes the records of the panes from `low` to `high` away, ring's length at most; from totals they are taken by
-    /// others.
+    /// Takes the records of the panes from `low` to `high` away, ring's length at most; from totals they are
+    /// taken by others.
     func vacate(_ block: UnsafeMutablePointer<Int64>, _ low: Int64, _ high: Int64) {
         if low > high { return }
         var slot = slot(low)
@@ -438,7 +445,8 @@ package final class WindowStore {
         var index = base
         for aggregate in aggregates where aggregate.isSketch {
             switch aggregate {
-            case .distinct(_, let exactMax): sketches[index] = DistinctSet(slots: ringCount, exactMax: exactMax)
+            case .distinct(_, let exactMax):
+                sketches[index] = DistinctSet(slots: ringCount, exactMax: exactMax)
             default: quantiles[index] = QuantileSketch(slots: ringCount)
             }
             index += 1
@@ -450,7 +458,9 @@ package final class WindowStore {
         for index in aggregates.indices where aggregates[index].isSketch {
             let sketch = sketchIndex(block, index)
             sketches[sketch]?.clear(firstSlot: slot(low), count: Int(high - low) + 1)
-            if let quantile = quantiles[sketch] { for pane in low...high { quantile.clear(slot: slot(pane)) } }
+            if let quantile = quantiles[sketch] {
+                for pane in low...high { quantile.clear(slot: slot(pane)) }
+            }
         }
     }
 

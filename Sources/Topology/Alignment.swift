@@ -1,8 +1,10 @@
 extension TopologySpec {
-    /// The topics that a task's records come from, each with its group: those of one group meet in a rule, an operator or a
-    /// lookup, and are taken in the order of their event times. Empty where a task has only one input, and no order to keep.
+    /// The topics that a task's records come from, each with its group: those of one group meet in a rule, an
+    /// operator or a lookup, and are taken in the order of their event times. Empty where a task has only one
+    /// input, and no order to keep.
     ///
-    /// Of a topology as it runs (`repartitioned`): a repartition topic is an input for each task that writes to it.
+    /// Of a topology as it runs (`repartitioned`): a repartition topic is an input for each task that writes
+    /// to it.
     package var alignedGroups: [Int: Int] {
         let outer = sources.indices.filter { source in
             switch sources[source].origin {
@@ -27,14 +29,16 @@ extension TopologySpec {
     /// True if a record of the source may wait for one of another input. Tables are not waited for.
     func mayWait(_ source: Int, _ groups: [Int: Int]) -> Bool {
         guard let group = groups[source] else { return false }
-        return isRepartition(source) || groups.contains { $0 != source && $1 == group && sources[$0].table == nil }
+        return isRepartition(source)
+            || groups.contains { $0 != source && $1 == group && sources[$0].table == nil }
     }
 
     private func isRepartition(_ source: Int) -> Bool {
         if case .repartition = sources[source].origin { true } else { false }
     }
 
-    /// Sources whose rows meet, each time one set: in the windows that a rule compares, in an operator, in a lookup.
+    /// Sources whose rows meet, each time one set: in the windows that a rule compares, in an operator, in a
+    /// lookup.
     private var meetings: [Set<Int>] {
         func all(_ steps: [Int]) -> Set<Int> {
             steps.reduce(into: []) { $0.formUnion(roots(of: source(of: $1))) }

@@ -1,7 +1,7 @@
 import Base
 
-/// The parts that topologies may name: their keys, readers, proofs and what runs them. A build has one, in which each part is
-/// a line; no other code knows which there are.
+/// The parts that topologies may name: their keys, readers, proofs and what runs them. A build has one, in
+/// which each part is a line; no other code knows which there are.
 package struct Catalogue: Sendable {
     /// The first is that of a source that names none.
     package let formats: [any FormatPart.Type]
@@ -11,7 +11,8 @@ package struct Catalogue: Sendable {
     package let sinks: [any SinkPart.Type]
 
     package init(
-        formats: [any FormatPart.Type] = [], operators: [any OperatorPart.Type] = [], sinks: [any SinkPart.Type] = []
+        formats: [any FormatPart.Type] = [], operators: [any OperatorPart.Type] = [],
+        sinks: [any SinkPart.Type] = []
     ) {
         for keys in [formats.map { $0.key }, operators.compactMap { $0.place.key }, sinks.map { $0.key }] {
             require(Set(keys).count == keys.count, "two parts have one key: \(keys)")
@@ -23,7 +24,9 @@ package struct Catalogue: Sendable {
 
     // What the language's page says of its parts, in Markdown.
 
-    package var formatReference: String { text(of: formats.map { ("### Format `\($0.key)`\n\n", $0.reference) }) }
+    package var formatReference: String {
+        text(of: formats.map { ("### Format `\($0.key)`\n\n", $0.reference) })
+    }
     package var operatorReference: String { text(of: operators.map { ("", $0.reference) }) }
     package var sinkReference: String { text(of: sinks.map { ("", $0.reference) }) }
 

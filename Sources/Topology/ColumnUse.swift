@@ -1,5 +1,5 @@
-/// What of a step or rule names columns of its scope. Whoever asks which of them are read, or moves them to other places, goes
-/// through here, so that a field that holds an expression or a column is named once.
+/// What of a step or rule names columns of its scope. Whoever asks which of them are read, or moves them to
+/// other places, goes through here, so that a field that holds an expression or a column is named once.
 protocol ColumnUse {
     /// Calls `columns` with every list of columns, and `expression` with every expression over them.
     mutating func visitColumns(_ columns: (inout [Int]) -> Void, _ expression: (inout Expression) -> Void)
@@ -34,7 +34,8 @@ extension StepSpec: ColumnUse {
         }
     }
 
-    /// What is left of the step where its rows come to it as another has made them, with the schema that they have.
+    /// What is left of the step where its rows come to it as another has made them, with the schema that they
+    /// have.
     var behindItsRows: StepSpec {
         var step = self
         (step.join, step.condition, step.derived) = (nil, nil, [])

@@ -20,7 +20,9 @@ package enum DurationText {
     package struct Failure: Error { var message: String }
 
     /// Count and unit, so that days can be told from 24 hours.
-    package static func parse(_ text: String) throws(Failure) -> (count: Int64, unit: String, milliseconds: Int64) {
+    package static func parse(_ text: String) throws(Failure) -> (
+        count: Int64, unit: String, milliseconds: Int64
+    ) {
         let digits = text.prefix { $0.isASCII && $0.isNumber }
         let unit = String(text.dropFirst(digits.count))
         guard !digits.isEmpty else { throw Failure(message: "'\(text)' is no duration; \(howToWrite)") }

@@ -34,8 +34,17 @@ package struct Expression: Hashable, Sendable {
 
 package enum BinaryOperator: String, Hashable, Sendable, CaseIterable {
     case or, and
-    case equal = "==", notEqual = "!=", less = "<", lessOrEqual = "<=", greater = ">", greaterOrEqual = ">="
-    case add = "+", subtract = "-", multiply = "*", divide = "/", remainder = "%"
+    case equal = "=="
+    case notEqual = "!="
+    case less = "<"
+    case lessOrEqual = "<="
+    case greater = ">"
+    case greaterOrEqual = ">="
+    case add = "+"
+    case subtract = "-"
+    case multiply = "*"
+    case divide = "/"
+    case remainder = "%"
 }
 
 /// Functions of one row. Null in gives null out, but for `coalesce`.
@@ -58,9 +67,13 @@ package enum Function: Hashable, Sendable {
     /// `position(t, "a")`: in scalars from 0; null where it is not there.
     case position
     /// Whether the pattern is in the text; its group or itself, null where it is not.
-    case matches(TextPattern), extract(TextPattern)
+    case matches(TextPattern)
+    case extract(TextPattern)
     /// Rounded to so many places; null where there is no result.
-    case squareRoot(places: Int), naturalLogarithm(places: Int), decimalLogarithm(places: Int), exponential(places: Int)
+    case squareRoot(places: Int)
+    case naturalLogarithm(places: Int)
+    case decimalLogarithm(places: Int)
+    case exponential(places: Int)
     case power(places: Int)
     /// Metres between two places in degrees: latitude, longitude, latitude, longitude.
     case distance
@@ -68,18 +81,28 @@ package enum Function: Hashable, Sendable {
     case text
     /// Text to number at this scale; null where the text is no such number.
     case number(scale: Int)
-    /// Text to timestamp by patterns (ISO 8601 where there are none), in a zone where the text has none; null where it is no
-    /// such time.
+    /// Text to timestamp by patterns (ISO 8601 where there are none), in a zone where the text has none; null
+    /// where it is no such time.
     case timestamp(patterns: [TimePattern], zone: String?)
     /// A timestamp as the clocks of a zone show it.
     case timeText(TimePattern, zone: String)
     /// Parts of a timestamp in a zone (an IANA name): hour 0-23, minute 0-59, weekday 1 (Monday)-7,
     /// day 1-31, month 1-12, year; `date` as text, `2011-01-05`; `startOfDay` as timestamp.
-    case hour(zone: String), minute(zone: String), weekday(zone: String), day(zone: String)
-    case month(zone: String), year(zone: String), date(zone: String), startOfDay(zone: String)
-    /// Second 0-59, week of ISO 8601 (1-53), quarter 1-4; the first instants of the week (Monday) and of the month.
-    case second(zone: String), week(zone: String), quarter(zone: String)
-    case startOfWeek(zone: String), startOfMonth(zone: String)
+    case hour(zone: String)
+    case minute(zone: String)
+    case weekday(zone: String)
+    case day(zone: String)
+    case month(zone: String)
+    case year(zone: String)
+    case date(zone: String)
+    case startOfDay(zone: String)
+    /// Second 0-59, week of ISO 8601 (1-53), quarter 1-4; the first instants of the week (Monday) and of the
+    /// month.
+    case second(zone: String)
+    case week(zone: String)
+    case quarter(zone: String)
+    case startOfWeek(zone: String)
+    case startOfMonth(zone: String)
     /// A duration in whole units, rounded down, and back.
     case milliseconds, seconds, minutes, hours
 }
@@ -110,15 +133,16 @@ package struct AggregateCall: Hashable, Sendable {
     }
 }
 
-/// Records whose condition is not true take no part. Of none that takes part `count`, `distinct` and `sum` are 0, the others
-/// null; of nothing but nulls `sum` is null as well.
+/// Records whose condition is not true take no part. Of none that takes part `count`, `distinct` and `sum`
+/// are 0, the others null; of nothing but nulls `sum` is null as well.
 ///
 /// Types: `count` and `distinct` are int; `sum`, `min`, `max`, `first`, `last` have the argument's type;
 /// `avg` has a decimal argument's scale, decimal(6) for an int; `stddev` (of the population) has the
 /// argument's scale + 2, decimal(6) for an int; `quantile` has the argument's type.
 package enum AggregateFunction: Hashable, Sendable {
     case count, sum, avg, min, max, first, last, stddev
-    /// Exact while at most `exact` different values are in a key's panes, then HyperLogLog, standard error 1.6 %.
+    /// Exact while at most `exact` different values are in a key's panes, then HyperLogLog, standard error
+    /// 1.6 %.
     case distinct(exact: Int)
     /// DDSketch; `perMille` 500 is the median. At most 0.8 % from the value at its rank.
     case quantile(perMille: Int)

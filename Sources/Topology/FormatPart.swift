@@ -5,12 +5,13 @@ package protocol FormatPart: Sendable {
     static var key: String { get }
     /// What it reads and its options, for the language's page, in Markdown.
     static var reference: String { get }
-    /// What a source may say beside `type`. `FormatOption.encoding` and `FormatOption.null` are read for every
-    /// format that has them.
+    /// What a source may say beside `type`. `FormatOption.encoding` and `FormatOption.null` are read for
+    /// every format that has them.
     static var options: [String] { get }
     /// Reads its options (nil: its name stands alone); mistakes go into the context.
     static func read(_ options: MappingReader?, _ context: ReadingContext) -> Self
-    /// What its options change in what a topology computes, where two values of it read the same records as different rows.
+    /// What its options change in what a topology computes, where two values of it read the same records as
+    /// different rows.
     var logic: String { get }
     /// Compares what `read` has read with the fields that the schema takes from the records.
     func check(_ declared: [WireField], _ options: MappingReader, _ context: ReadingContext)

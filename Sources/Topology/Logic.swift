@@ -1,10 +1,11 @@
 import Base
 import Records
 
-/// What a topology computes, whatever its file looks like: a text of the typed plan in which everything has its name
-/// instead of its place, and its hash. It changes with every condition, field, window, bound, topic and parameter that is
-/// used, and not with comments, layout, the order of named things, what nothing uses, or where it connects to (raw `kafka`
-/// settings and addresses, which may hold secrets). Of levels, keys and lists the order has a meaning and counts.
+/// What a topology computes, whatever its file looks like: a text of the typed plan in which everything has
+/// its name instead of its place, and its hash. It changes with every condition, field, window, bound, topic
+/// and parameter that is used, and not with comments, layout, the order of named things, what nothing uses,
+/// or where it connects to (raw `kafka` settings and addresses, which may hold secrets). Of levels, keys and
+/// lists the order has a meaning and counts.
 enum Logic {
     static func hash(_ spec: TopologySpec) -> String { "sha256:\(Sha256.hex(Array(text(spec).utf8)))" }
 
@@ -56,17 +57,20 @@ enum Logic {
                 }
             var parts = [origin, source.format.name, dump(source.key)]
             if case .published(let part) = source.format, !part.logic.isEmpty { parts.append(part.logic) }
-            parts.append(list(source.wire.map { field in
-                "\(dump(field.path)) \(text(field.field)) \(field.zone ?? "") \(field.isRounded)"
-                    + (field.reading == FieldReading() ? "" : " \(dump(field.reading))")
-                    + (field.part.map { " \(dump($0))" } ?? "")
-            }))
+            parts.append(
+                list(
+                    source.wire.map { field in
+                        "\(dump(field.path)) \(text(field.field)) \(field.zone ?? "") \(field.isRounded)"
+                            + (field.reading == FieldReading() ? "" : " \(dump(field.reading))")
+                            + (field.part.map { " \(dump($0))" } ?? "")
+                    }))
             parts.append(list(source.derived.map { derived($0, names) }))
             parts.append(source.timeField >= 0 ? names[source.timeField] : "timeless")
             parts.append("\(source.outOfOrder) \(source.idle) \(source.ahead)")
             if let table = source.table {
                 let deleted = names.indices.contains(table.deleted) ? names[table.deleted] : ""
-                parts.append("table \(table.key.map { names[$0] }) \(table.versions) \(table.isBroadcast) \(deleted)")
+                parts.append(
+                    "table \(table.key.map { names[$0] }) \(table.versions) \(table.isBroadcast) \(deleted)")
             }
             return "source \(sources[index]) \(parts.joined(separator: "; "))"
         }
@@ -80,7 +84,9 @@ enum Logic {
                 case .step(let before): "step \(steps[before])"
                 }
             // The order of the fields is that of what a sink writes.
-            var parts = [input, step.only == nil ? list(step.schema.fields.map { text($0) }) : "only \(names)"]
+            var parts = [
+                input, step.only == nil ? list(step.schema.fields.map { text($0) }) : "only \(names)",
+            ]
             if let join = step.join {
                 let table = self.names(of: spec.sources[join.table].schema)
                 parts.append(
@@ -115,7 +121,8 @@ enum Logic {
             }
             let parts = [
                 "on \(rule.on.map { steps[$0] })", "when \(text(rule.when, names))",
-                "clear \(rule.clear.map { text($0, names) } ?? "")", rule.at.rawValue, JsonText.quoted(rule.risk),
+                "clear \(rule.clear.map { text($0, names) } ?? "")", rule.at.rawValue,
+                JsonText.quoted(rule.risk),
                 rule.severity.rawValue, JsonText.quoted(rule.measure), message.joined(separator: " "),
             ]
             return "rule \(JsonText.quoted(rule.name)) \(parts.joined(separator: "; "))"
@@ -138,9 +145,15 @@ enum Logic {
             "\(JsonText.quoted(field.name)) \(field.type)\(field.isOptional ? "?" : "")"
         }
 
-        private func text(_ expression: Expression, _ names: [String]) -> String { LogicText.text(expression, names) }
-        private func derived(_ field: DerivedField, _ names: [String]) -> String { LogicText.derived(field, names) }
-        private func results(_ outputs: [DerivedField], of calls: [AggregateCall], _ names: [String]) -> String {
+        private func text(_ expression: Expression, _ names: [String]) -> String {
+            LogicText.text(expression, names)
+        }
+        private func derived(_ field: DerivedField, _ names: [String]) -> String {
+            LogicText.derived(field, names)
+        }
+        private func results(_ outputs: [DerivedField], of calls: [AggregateCall], _ names: [String])
+            -> String
+        {
             LogicText.results(outputs, of: calls, names)
         }
         private func list(_ parts: [String]) -> String { LogicText.list(parts) }

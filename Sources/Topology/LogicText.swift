@@ -1,6 +1,7 @@
 import Records
 
-/// What a topology computes as text, with everything under its name. An operator writes its own part of it with this.
+/// What a topology computes as text, with everything under its name. An operator writes its own part of it
+/// with this.
 package struct LogicText {
     /// By input: the names of its columns.
     let inputs: [[String]]
@@ -9,9 +10,13 @@ package struct LogicText {
     package func dump(_ operation: any OperatorPart, columns: [String: Int] = [:]) -> String {
         Self.dump(operation) { label, value in
             if let input = columns[label], let column = value as? Int { return inputs[input][column] }
-            if let input = columns[label], let columns = value as? [Int] { return "\(columns.map { inputs[input][$0] })" }
+            if let input = columns[label], let columns = value as? [Int] {
+                return "\(columns.map { inputs[input][$0] })"
+            }
             // What an operator computes, it computes of its last input.
-            if let expression = value as? Expression { return Self.text(expression, inputs[inputs.count - 1]) }
+            if let expression = value as? Expression {
+                return Self.text(expression, inputs[inputs.count - 1])
+            }
             return nil
         }
     }
@@ -53,12 +58,15 @@ package struct LogicText {
             case .column(let index): names[index]
             case .not(let operand): "(not \(text(operand)))"
             case .negate(let operand): "(- \(text(operand)))"
-            case .binary(let operation, let left, let right): "(\(text(left)) \(operation.rawValue) \(text(right)))"
+            case .binary(let operation, let left, let right):
+                "(\(text(left)) \(operation.rawValue) \(text(right)))"
             case .inList(let operand, let values): "(\(text(operand)) in \(values.map(\.description)))"
             case .inRange(let operand, let low, let high): "(\(text(operand)) in \(text(low))..\(text(high)))"
             case .isNull(let operand): "(\(text(operand)) is null)"
-            case .conditional(let condition, let yes, let no): "(if \(text(condition)) then \(text(yes)) else \(text(no)))"
-            case .call(let function, let arguments): "\(function)(\(arguments.map(text).joined(separator: ", ")))"
+            case .conditional(let condition, let yes, let no):
+                "(if \(text(condition)) then \(text(yes)) else \(text(no)))"
+            case .call(let function, let arguments):
+                "\(function)(\(arguments.map(text).joined(separator: ", ")))"
             }
         return "\(node):\(expression.type)"
     }

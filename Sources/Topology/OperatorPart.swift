@@ -9,12 +9,13 @@ package enum RowOrder: Sendable {
     case eventTime
 }
 
-/// An operator as a part of the language: what a step says of it, what follows from that for its proofs, and how it is told
-/// to people. Columns are those of its inputs' schemas, of which none is pruned.
+/// An operator as a part of the language: what a step says of it, what follows from that for its proofs, and
+/// how it is told to people. Columns are those of its inputs' schemas, of which none is pruned.
 package protocol OperatorPart: Sendable {
     /// Where it stands in a step, and what reads it there.
     static var place: OperatorPlace { get }
-    /// For the language's page: what it does, its keys and their limits, as Markdown below a heading of its own.
+    /// For the language's page: what it does, its keys and their limits, as Markdown below a heading of its
+    /// own.
     static var reference: String { get }
     /// Names of steps that stand in a step beside those of its `from`.
     static func otherInputs(of step: MappingReader) -> [OtherInput]
@@ -22,24 +23,26 @@ package protocol OperatorPart: Sendable {
     /// `fund flow`, for people.
     var name: String { get }
     var order: RowOrder { get }
-    /// Of an operator that takes rows as they come: rows behind event time are late records, and no rows of its own.
+    /// Of an operator that takes rows as they come: rows behind event time are late records, and no rows of
+    /// its own.
     var dropsLate: Bool { get }
-    /// All that gives its state a meaning beside its inputs' fields and keys, for a person to compare; nil: it
-    /// remembers nothing.
+    /// All that gives its state a meaning beside its inputs' fields and keys, for a person to compare; nil:
+    /// it remembers nothing.
     var definition: String? { get }
-    /// True if what it remembers of one key changes with rows of others, so that all rows must come to one task.
+    /// True if what it remembers of one key changes with rows of others, so that all rows must come to one
+    /// task.
     var isWhole: Bool { get }
     /// All that it computes of a row.
     var expressions: [Expression] { get }
-    /// Those of them that it computes of the rows of its inputs, with the input's place and the name that a dead letter
-    /// gives them.
+    /// Those of them that it computes of the rows of its inputs, with the input's place and the name that a
+    /// dead letter gives them.
     var computed: [(input: Int, name: String, expression: Expression)] { get }
     /// What it keeps in a task beside the rows that wait for event time.
     func addBound(to bound: inout OperatorBound, _ figures: OperatorFigures)
     /// Its results, where they are those of aggregates.
     var results: (aggregates: [AggregateCall], outputs: [DerivedField])? { get }
-    /// What it computes, with everything under its name instead of its place, so that two texts are equal where two steps
-    /// compute the same.
+    /// What it computes, with everything under its name instead of its place, so that two texts are equal
+    /// where two steps compute the same.
     func logic(_ text: LogicText) -> String
 }
 
@@ -60,8 +63,8 @@ package enum OperatorPlace {
     case several((OperatorReader) -> StepReader.Input)
     /// Under a key; it makes what the step's `where` and all behind it see.
     case before(key: String, (OperatorReader, YamlNode, StepReader.Input) -> StepReader.Input)
-    /// Under a key; what it makes of the step's records is the step's rows. `takesOne`: it reads one step or source in
-    /// `from`.
+    /// Under a key; what it makes of the step's records is the step's rows. `takesOne`: it reads one step or
+    /// source in `from`.
     case step(key: String, takesOne: Bool = false, (OperatorReader, YamlNode) -> Void)
     /// Under `stream` of `join`: what it makes is what the step's own parts see.
     case join((OperatorReader, YamlNode) -> Void)
@@ -102,7 +105,8 @@ package struct OperatorSpec: Sendable {
     package var limits: OperatorLimits
 
     package init(
-        inputs: [Int], part: any OperatorPart, schema: Schema, timeField: Int, limits: OperatorLimits = OperatorLimits()
+        inputs: [Int], part: any OperatorPart, schema: Schema, timeField: Int,
+        limits: OperatorLimits = OperatorLimits()
     ) {
         self.inputs = inputs
         self.part = part

@@ -19,8 +19,8 @@ package struct RepartitionSpec: Sendable {
 extension TopologySpec {
     /// The fields that the records of a source are partitioned by: what the source says, or else the one key
     /// that all who work by key have. nil: they have several keys and the source says nothing, or there are
-    /// none and it does not matter. Those of a stream are those of what it is made of; empty: all its records are in one
-    /// task.
+    /// none and it does not matter. Those of a stream are those of what it is made of; empty: all its records
+    /// are in one task.
     package func partitionKey(of source: Int) -> [String]? {
         var known: [Int: [String]?] = [:]
         return partitionKey(of: source, &known)
@@ -89,13 +89,14 @@ extension TopologySpec {
         guard let first = keys.first else { return nil }
         let list = keys.map { "\($0.step) by \($0.key.joined(separator: ", "))" }.joined(separator: "; ")
         let what = keys.contains { $0.isJoin } ? "windows and joins" : "windows"
-        return "has \(what) of different keys (\(list)), and with several partitions it matters which of them "
+        return
+            "has \(what) of different keys (\(list)), and with several partitions it matters which of them "
             + "the topic's producers use; write key: \(first.key.joined(separator: ", ")) if it is that one"
     }
 
     /// The topology as it runs on several partitions. A window finds all records of its key in its partition
-    /// if its key has the fields that the source is partitioned by. Every other window gets its records from a
-    /// repartition topic: the steps before it, and its own conditions and fields, are computed before the
+    /// if its key has the fields that the source is partitioned by. Every other window gets its records from
+    /// a repartition topic: the steps before it, and its own conditions and fields, are computed before the
     /// topic, and only the columns that the window reads go through. Windows that take in the same records by
     /// the same key share a topic.
     ///
@@ -105,7 +106,8 @@ extension TopologySpec {
     /// `prefix`: what the topics' names begin with; nil: the topology's name.
     package func repartitioned(prefix: String? = nil) -> TopologySpec {
         var result = self
-        // A stream comes after those that it is made of, so what it is partitioned by is known when its turn comes.
+        // A stream comes after those that it is made of, so what it is partitioned by is known when its turn
+        // comes.
         let (worksByKey, gathered) = (stepsByKey, gatheredInputs)
         for origin in sources.indices where isPartitioned(origin) {
             let partitioned = result.partitionKey(of: origin)
@@ -119,9 +121,14 @@ extension TopologySpec {
             for index in worksByKey where source(of: index) == origin {
                 let step = steps[index]
                 let key = step.key.map { step.schema.fields[$0].name }
-                if let partitioned, Set(partitioned).isSubset(of: key), partitioned != [] || !meetsOthers(index) { continue }
+                if let partitioned, Set(partitioned).isSubset(of: key),
+                    partitioned != [] || !meetsOthers(index)
+                {
+                    continue
+                }
                 let intake = Intake(
-                    input: step.input, join: step.join, condition: step.condition, derived: step.derived, key: key)
+                    input: step.input, join: step.join, condition: step.condition, derived: step.derived,
+                    key: key)
                 if groups[intake] == nil { order.append(intake) }
                 groups[intake, default: []].append(index)
             }
@@ -201,8 +208,8 @@ extension TopologySpec {
         sources.append(source)
     }
 
-    /// The event time among a step's columns. The columns of a source come first in the schema of every step that reads
-    /// it, unless one on the way takes only some.
+    /// The event time among a step's columns. The columns of a source come first in the schema of every step
+    /// that reads it, unless one on the way takes only some.
     private func timeColumn(of step: Int) -> Int {
         let before =
             switch steps[step].input {
@@ -227,11 +234,15 @@ extension TopologySpec {
         var isOwn: Bool
     }
 
-    /// The inputs of an operator meet by key. Where they do not all lie by the same fields of it, each goes through a
-    /// topic by the whole key.
+    /// The inputs of an operator meet by key. Where they do not all lie by the same fields of it, each goes
+    /// through a topic by the whole key.
     private mutating func align(_ inputs: [Int], prefix: String) {
         let keyed = inputs.filter { !steps[$0].key.isEmpty && isPartitioned(source(of: $0)) }
-        if keyed.contains(where: { input in repartitions.contains { $0.isGathered && $0.source == source(of: input) } }) { return }
+        if keyed.contains(where: { input in
+            repartitions.contains { $0.isGathered && $0.source == source(of: input) }
+        }) {
+            return
+        }
         let layouts = keyed.map { layout(of: $0) }
         guard layouts.contains(where: { $0 != layouts[0] }) else { return }
         for (input, layout) in zip(keyed, layouts) {
@@ -258,8 +269,8 @@ extension TopologySpec {
         }
     }
 
-    /// Steps of which all records of a key must be in one task, ascending; but for those whose rows are gathered anyway, which
-    /// are those of operators and windows that need them all.
+    /// Steps of which all records of a key must be in one task, ascending; but for those whose rows are
+    /// gathered anyway, which are those of operators and windows that need them all.
     private var stepsByKey: [Int] {
         let inputs = operatorInputs.subtracting(gatheredInputs)
         return steps.indices.filter {
@@ -273,7 +284,9 @@ extension TopologySpec {
             let step = steps[index]
             var keys: [(step: String, key: [String], isJoin: Bool)] = []
             if let key = joinKey(of: index) { keys.append((step.name, key, true)) }
-            if worksByKey.contains(index) { keys.append((step.name, step.key.map { step.schema.fields[$0].name }, false)) }
+            if worksByKey.contains(index) {
+                keys.append((step.name, step.key.map { step.schema.fields[$0].name }, false))
+            }
             return keys
         }
     }

@@ -1,6 +1,7 @@
 import Records
 
-/// Where something stands in a file; both count from 1, columns in UTF-8 bytes' characters as an editor shows.
+/// Where something stands in a file; both count from 1, columns in UTF-8 bytes' characters as an editor
+/// shows.
 package struct Position: Hashable, Sendable, Comparable {
     package var line: Int
     package var column: Int
@@ -52,8 +53,8 @@ package struct TopologySpec: Sendable {
     package var ruleset: String
     /// `sha256:…` of what it computes, whatever the file looks like.
     package var logic = ""
-    /// Which activation of the topology's rules this is: 0, the file that a worker was started with; nil, it does not run
-    /// in a worker.
+    /// Which activation of the topology's rules this is: 0, the file that a worker was started with; nil, it
+    /// does not run in a worker.
     package var epoch: Int64?
     /// Keys per task that the state bounds are computed for.
     package var keys: Int
@@ -81,12 +82,16 @@ package struct TopologySpec: Sendable {
         case "state-changelog": return "state"
         case "audit": return "what was changed, by whom"
         case "rulesets", "ruleset-acks": return "rules that change while they run"
-        case "outbox", "deliveries", "undelivered", "dispositions", "notify-state": return "telling people of alerts"
+        case "outbox", "deliveries", "undelivered", "dispositions", "notify-state":
+            return "telling people of alerts"
         case let rest: return rest.hasSuffix("-repartition") ? "repartitioned records" : nil
         }
     }
 
-    package enum Guarantee: String, Sendable { case exactlyOnce = "exactly-once", atLeastOnce = "at-least-once" }
+    package enum Guarantee: String, Sendable {
+        case exactlyOnce = "exactly-once"
+        case atLeastOnce = "at-least-once"
+    }
 
     package init(
         name: String, guarantee: Guarantee, latency: Int64, sources: [SourceSpec], steps: [StepSpec],
@@ -112,8 +117,8 @@ package struct SourceSpec: Sendable {
     /// The fields that are decoded from the record, as it is published. Fields that no expression, time
     /// or sink uses are left out.
     package var wire: [WireField]
-    /// The fields of the record as the schema declares them, in order, used or not: what a record has that does
-    /// not name its fields.
+    /// The fields of the record as the schema declares them, in order, used or not: what a record has that
+    /// does not name its fields.
     package var declared: [WireField] = []
     /// A field that such records may have behind those.
     package var spareField: String?
@@ -121,7 +126,8 @@ package struct SourceSpec: Sendable {
     package var encoding: TextEncoding?
     /// Whoever hands the records over has made them UTF-8 of it.
     package var isConverted = false
-    /// Records with a key and no value are passed over: what a compacted topic of changes has where a key is deleted.
+    /// Records with a key and no value are passed over: what a compacted topic of changes has where a key is
+    /// deleted.
     package var skipsTombstones = false
     /// Fields computed from the wire fields (`amount: { from: UnitPrice * Quantity }`); their scope is
     /// the wire fields, then the derived fields before them.
@@ -140,8 +146,8 @@ package struct SourceSpec: Sendable {
     /// Set if the source is a table, which is looked up and has no steps of its own.
     package var table: TableSpec?
 
-    /// True where a record may be ahead of the source's event time by more than `outOfOrder`: event time is that of the
-    /// slowest of several inputs or partitions.
+    /// True where a record may be ahead of the source's event time by more than `outOfOrder`: event time is
+    /// that of the slowest of several inputs or partitions.
     package var mayRunAhead: Bool {
         switch origin {
         case .stream, .repartition: true
@@ -184,7 +190,8 @@ package struct SourceSpec: Sendable {
     }
 
     package init(
-        name: String, origin: Origin, format: Format, wire: [WireField], derived: [DerivedField], schema: Schema,
+        name: String, origin: Origin, format: Format, wire: [WireField], derived: [DerivedField],
+        schema: Schema,
         timeField: Int, outOfOrder: Int64, idle: Int64, ahead: Int64, position: Position
     ) {
         self.name = name
@@ -228,7 +235,8 @@ package struct WireField: Hashable, Sendable {
     package var part: RecordPart?
 
     package init(
-        path: [String], field: Field, zone: String? = nil, isRounded: Bool = false, reading: FieldReading = FieldReading(),
+        path: [String], field: Field, zone: String? = nil, isRounded: Bool = false,
+        reading: FieldReading = FieldReading(),
         part: RecordPart? = nil
     ) {
         self.part = part
@@ -281,11 +289,12 @@ package struct StepSpec: Sendable {
     package var derived: [DerivedField]
     /// Fields of `schema` that make the key; empty: the step has none.
     package var key: [Int]
-    /// The record columns after this step: the input's (those of `only`), those of the join, then the derived.
+    /// The record columns after this step: the input's (those of `only`), those of the join, then the
+    /// derived.
     package var schema: Schema
     package var window: WindowSpec?
-    /// What makes records of its own from this step's and others'; they are a stream, and a source of the steps
-    /// that read it.
+    /// What makes records of its own from this step's and others'; they are a stream, and a source of the
+    /// steps that read it.
     package var operation: OperatorSpec?
     /// Aggregates in the order that `outputs` refers to them; their scope is `schema`.
     package var aggregates: [AggregateCall]
@@ -293,10 +302,14 @@ package struct StepSpec: Sendable {
     package var outputs: [DerivedField]
     package var position: Position
 
-    package enum Input: Hashable, Sendable { case source(Int), step(Int) }
+    package enum Input: Hashable, Sendable {
+        case source(Int)
+        case step(Int)
+    }
 
     package init(
-        name: String, input: Input, condition: Expression?, derived: [DerivedField], key: [Int], schema: Schema,
+        name: String, input: Input, condition: Expression?, derived: [DerivedField], key: [Int],
+        schema: Schema,
         window: WindowSpec?, aggregates: [AggregateCall], outputs: [DerivedField], position: Position
     ) {
         self.name = name
@@ -346,7 +359,8 @@ package struct WindowSpec: Hashable, Sendable {
 
 package struct RuleSpec: Sendable {
     package var name: String
-    /// The name that the ids of its alerts are made of; nil: its own. Of rules that are compared in one run, the one they share.
+    /// The name that the ids of its alerts are made of; nil: its own. Of rules that are compared in one run,
+    /// the one they share.
     package var alertName: String?
     /// Indices of steps. Either all have windows and equal key names, or there is one without a window.
     package var on: [Int]
@@ -368,10 +382,14 @@ package struct RuleSpec: Sendable {
 
     package enum Moment: String, Sendable { case record, close }
     package enum Severity: String, Sendable, CaseIterable { case low, medium, high, critical }
-    package enum MessagePart: Hashable, Sendable { case text(String), value(Expression) }
+    package enum MessagePart: Hashable, Sendable {
+        case text(String)
+        case value(Expression)
+    }
 
     package init(
-        name: String, on: [Int], scope: Schema, when: Expression, clear: Expression?, at: Moment, risk: String,
+        name: String, on: [Int], scope: Schema, when: Expression, clear: Expression?, at: Moment,
+        risk: String,
         severity: Severity, measure: String, message: [MessagePart], condition: String, mentioned: [Int],
         position: Position
     ) {

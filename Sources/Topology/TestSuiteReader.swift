@@ -40,7 +40,9 @@ package enum TestSuiteReader {
                 cases.append(test)
             }
         }
-        return (context.hasErrors ? nil : TestSuiteSpec(cases: cases, file: file), context.sortedDiagnostics())
+        return (
+            context.hasErrors ? nil : TestSuiteSpec(cases: cases, file: file), context.sortedDiagnostics()
+        )
     }
 }
 
@@ -75,7 +77,8 @@ private struct CaseReader {
         let given = mapping.required("given", example: "given: [...]")
             .map { list($0, "given", example: Self.givenExample).compactMap { readGiven($0) } }
         // Who says what records must come need not list the alerts too.
-        let expectNode = mapping.isGiven("expect_records")
+        let expectNode =
+            mapping.isGiven("expect_records")
             ? mapping["expect"] : mapping.required("expect", example: Self.expectExample)
         let expected = expectNode.map { node in
             list(node, "expect", example: Self.expectExample).compactMap { readExpected($0) }

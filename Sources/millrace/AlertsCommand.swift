@@ -33,23 +33,29 @@ enum AlertsCommand: Command {
                    --bootstrap-server 127.0.0.1:9092
         """
     static let options: [String: Arguments.Kind] = [
-        "--bootstrap-server": .value, "--topology": .value, "--file": .value, "--outcome": .value, "--until": .value, "--note": .value, "--by": .value,
-        "--revision": .value, "--status": .value, "--severity": .value, "--rule": .value, "--owner": .value, "--customer": .value,
+        "--bootstrap-server": .value, "--topology": .value, "--file": .value, "--outcome": .value,
+        "--until": .value, "--note": .value, "--by": .value,
+        "--revision": .value, "--status": .value, "--severity": .value, "--rule": .value, "--owner": .value,
+        "--customer": .value,
         "--limit": .value, "--json": .flag, "--set": .values, "--policy": .value,
     ].merging(KafkaArguments.options) { $1 }
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
-        guard let servers = arguments.value("--bootstrap-server"), let topology = arguments.value("--topology") else {
+        guard let servers = arguments.value("--bootstrap-server"),
+            let topology = arguments.value("--topology")
+        else {
             throw Fault(.user, "--topology and --bootstrap-server are expected")
         }
         var settings = KafkaSettings(bootstrapServers: servers, group: topology)
         try KafkaArguments.add([:], arguments, to: &settings)
         try settings.check()
         let by = arguments.value("--by") ?? getenv("USER").map { String(cString: $0) } ?? "unknown"
-        let caller = Caller(name: by, roles: [.viewer, .analyst], language: "en", method: "command", peer: "command")
+        let caller = Caller(
+            name: by, roles: [.viewer, .analyst], language: "en", method: "command", peer: "command")
         let policy = try RulesCommand.policy(arguments)
         do throws(ApiError) {
-            let alerts = try TopologyAlerts(settings, topology: topology, file: try text(arguments), policy: policy)
+            let alerts = try TopologyAlerts(
+                settings, topology: topology, file: try text(arguments), policy: policy)
             switch arguments.files.first {
             case "list": return try list(alerts, arguments, caller)
             case "explain": return try explain(alerts, arguments)
@@ -67,27 +73,36 @@ enum AlertsCommand: Command {
     private static func text(_ arguments: Arguments) throws(ApiError) -> RuleSetText? {
         guard let path = arguments.value("--file") else { return nil }
         do throws(Fault) {
-            return RuleSetText(file: path, text: try TopologyFile.text(path), parameters: try arguments.parameters())
+            return RuleSetText(
+                file: path, text: try TopologyFile.text(path), parameters: try arguments.parameters())
         } catch { throw ApiError(error) }
     }
 
     private static func id(_ arguments: Arguments) throws(ApiError) -> String {
-        guard arguments.files.count == 2 else { throw ApiError(400, "bad-request", "the id of one alert is expected") }
+        guard arguments.files.count == 2 else {
+            throw ApiError(400, "bad-request", "the id of one alert is expected")
+        }
         return arguments.files[1]
     }
 
-    private static func list(_ alerts: TopologyAlerts, _ arguments: Arguments, _ caller: Caller) throws(ApiError) -> Int32 {
+    private static func list(_ alerts: TopologyAlerts, _ arguments: Arguments, _ caller: Caller)
+        throws(ApiError) -> Int32
+    {
         var members: [(name: String, value: String)] = []
         for name in ["status", "severity", "rule", "owner", "customer"] {
             if let value = arguments.value("--\(name)") { members.append((name, value)) }
         }
         let limit: Int
-        do throws(Fault) { limit = try arguments.integer("--limit", in: 1...100_000) ?? 100 } catch { throw ApiError(error) }
+        do throws(Fault) { limit = try arguments.integer("--limit", in: 1...100_000) ?? 100 } catch {
+            throw ApiError(error)
+        }
         for row in try alerts.list(try AlertFilter(members, caller: caller), limit: limit) {
             if arguments.has("--json") {
                 put(row.json.string)
             } else {
-                put("\(row.id)  \(row.time)  \(row.severity)  \(row.status)\(row.owner.map { " by \($0)" } ?? "")  \(row.rule)  \(row.message)")
+                put(
+                    "\(row.id)  \(row.time)  \(row.severity)  \(row.status)\(row.owner.map { " by \($0)" } ?? "")  \(row.rule)  \(row.message)"
+                )
             }
         }
         return ExitCode.done
@@ -103,16 +118,24 @@ enum AlertsCommand: Command {
     ) throws(ApiError) -> Int32 {
         let until = try arguments.value("--until").map { (text) throws(ApiError) in
             guard let parsed = CivilTime.parse(text), parsed.hasZone else {
-                throw ApiError(400, "bad-request", "--until takes a time with its zone, like 2026-12-01T08:00:00Z")
+                throw ApiError(
+                    400, "bad-request", "--until takes a time with its zone, like 2026-12-01T08:00:00Z")
             }
             return parsed.milliseconds
         }
         let revision: Int?
-        do throws(Fault) { revision = try arguments.integer("--revision", in: 0...Int(Int32.max)) } catch { throw ApiError(error) }
+        do throws(Fault) { revision = try arguments.integer("--revision", in: 0...Int(Int32.max)) } catch {
+            throw ApiError(error)
+        }
         let next = try alerts.dispose(
-            try id(arguments), action, by: caller, outcome: arguments.value("--outcome"), until: until, note: arguments.value("--note"),
+            try id(arguments), action, by: caller, outcome: arguments.value("--outcome"), until: until,
+            note: arguments.value("--note"),
             revision: revision.map { Int64($0) })
-        put(arguments.has("--json") ? next.json.string : "\(next.alertId) is \(next.status)\(next.owner.map { ", \($0)'s" } ?? ""), revision \(next.revision)")
+        put(
+            arguments.has("--json")
+                ? next.json.string
+                : "\(next.alertId) is \(next.status)\(next.owner.map { ", \($0)'s" } ?? ""), revision \(next.revision)"
+        )
         return ExitCode.done
     }
 }

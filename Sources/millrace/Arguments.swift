@@ -32,7 +32,9 @@ struct Arguments {
                 values[name] = [""]
                 continue
             }
-            guard let value = attached ?? rest.popFirst() else { throw Fault(.user, "option \(name) needs a value") }
+            guard let value = attached ?? rest.popFirst() else {
+                throw Fault(.user, "option \(name) needs a value")
+            }
             if kind == .value, values[name] != nil { throw Fault(.user, "option \(name) is given twice") }
             values[name, default: []].append(value)
             // `--input orders=a.csv b.csv` takes what follows, up to the next option.
@@ -52,7 +54,9 @@ struct Arguments {
     func integer(_ name: String, in range: ClosedRange<Int>) throws(Fault) -> Int? {
         guard let text = value(name) else { return nil }
         guard let number = Int(text), range.contains(number) else {
-            throw Fault(.user, "\(name) takes a whole number from \(range.lowerBound) to \(range.upperBound), not '\(text)'")
+            throw Fault(
+                .user,
+                "\(name) takes a whole number from \(range.lowerBound) to \(range.upperBound), not '\(text)'")
         }
         return number
     }
@@ -61,7 +65,9 @@ struct Arguments {
     func parameters(_ option: String = "--set") throws(Fault) -> [String: String] {
         var parameters: [String: String] = [:]
         for text in all(option) {
-            guard let equals = text.firstIndex(of: "=") else { throw Fault(.user, "\(option) takes name=value, not '\(text)'") }
+            guard let equals = text.firstIndex(of: "=") else {
+                throw Fault(.user, "\(option) takes name=value, not '\(text)'")
+            }
             parameters[String(text[..<equals])] = String(text[text.index(after: equals)...])
         }
         return parameters
@@ -69,7 +75,9 @@ struct Arguments {
 
     /// The one topology file that most commands take.
     func file() throws(Fault) -> String {
-        guard files.count == 1 else { throw Fault(.user, "one topology file is expected, like Topologies/marketplace/topology.yaml") }
+        guard files.count == 1 else {
+            throw Fault(.user, "one topology file is expected, like Topologies/marketplace/topology.yaml")
+        }
         return files[0]
     }
 

@@ -30,8 +30,12 @@ enum AuditCommand: Command {
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
         let words = arguments.files
         let fromFile = arguments.value("--file") != nil
-        guard let word = words.first, ["list", "verify"].contains(word), words.count == (fromFile ? 1 : 2) else {
-            throw Fault(.user, "list or verify is expected, and the name of a topology, like `millrace audit verify merchant-watch`")
+        guard let word = words.first, ["list", "verify"].contains(word), words.count == (fromFile ? 1 : 2)
+        else {
+            throw Fault(
+                .user,
+                "list or verify is expected, and the name of a topology, like `millrace audit verify merchant-watch`"
+            )
         }
         if word == "list" {
             try records(arguments, words.last ?? "") { record, _, _ in
@@ -40,14 +44,21 @@ enum AuditCommand: Command {
             return ExitCode.done
         }
         var mistake: String?
-        var isHeadFound = arguments.value("--head") == nil || arguments.value("--head") == AuditChain.beginning
+        var isHeadFound =
+            arguments.value("--head") == nil || arguments.value("--head") == AuditChain.beginning
         let chain = try records(arguments, words.last ?? "") { record, offset, found in
-            if let found, mistake == nil { mistake = "\(found) (seen at \(fromFile ? "line" : "offset") \(offset))" }
+            if let found, mistake == nil {
+                mistake = "\(found) (seen at \(fromFile ? "line" : "offset") \(offset))"
+            }
             if Sha256.hex(record) == arguments.value("--head") { isHeadFound = true }
         }
-        if mistake == nil, !isHeadFound { mistake = "no record has the hash of --head: it and what followed were taken away" }
+        if mistake == nil, !isHeadFound {
+            mistake = "no record has the hash of --head: it and what followed were taken away"
+        }
         if arguments.has("--json") {
-            put("{\"records\":\(chain.count),\"head\":\"\(chain.head)\",\"mistake\":\(mistake.map { "\"\($0)\"" } ?? "null")}")
+            put(
+                "{\"records\":\(chain.count),\"head\":\"\(chain.head)\",\"mistake\":\(mistake.map { "\"\($0)\"" } ?? "null")}"
+            )
         } else if mistake == nil {
             put("\(chain.count) records, none changed or missing; head \(chain.head)")
         }
@@ -74,8 +85,11 @@ enum AuditCommand: Command {
     }
 
     private static func line(_ value: [UInt8]) -> String {
-        guard let record = try? AuditRecord(value) else { return "?  \(String(decoding: value.prefix(200), as: UTF8.self))" }
-        let details = record.details.filter { !$0.value.isEmpty }.map { "\($0.name) \($0.value)" }.joined(separator: ", ")
+        guard let record = try? AuditRecord(value) else {
+            return "?  \(String(decoding: value.prefix(200), as: UTF8.self))"
+        }
+        let details = record.details.filter { !$0.value.isEmpty }.map { "\($0.name) \($0.value)" }.joined(
+            separator: ", ")
         return "\(record.number)  \(record.at)  \(record.by)  \(record.action)  \(details)"
     }
 }

@@ -27,26 +27,34 @@ enum BacktestCommand: Command {
                    --input invoices=Topologies/merchant-watch/sample
         """
     static let options: [String: Arguments.Kind] = [
-        "--input": .values, "--from": .value, "--to": .value, "--curve": .value, "--labels": .value, "--set": .values,
+        "--input": .values, "--from": .value, "--to": .value, "--curve": .value, "--labels": .value,
+        "--set": .values,
         "--set-old": .values, "--set-new": .values, "--json": .flag, "--page": .value,
     ]
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
-        guard arguments.files.count == 2 else { throw Fault(.user, "two topology files are expected: the old one and the new one") }
+        guard arguments.files.count == 2 else {
+            throw Fault(.user, "two topology files are expected: the old one and the new one")
+        }
         let old = try text(arguments.files[0], arguments, "--set-old")
         let new = try text(arguments.files[1], arguments, "--set-new")
         guard let old, let new else { return ExitCode.usage }
         var options = Backtest.Options()
         options.from = try time("--from", arguments)
         options.to = try time("--to", arguments)
-        if let from = options.from, let to = options.to, from >= to { throw Fault(.user, "--from is not before --to") }
+        if let from = options.from, let to = options.to, from >= to {
+            throw Fault(.user, "--from is not before --to")
+        }
         options.curve = try arguments.value("--curve").map { (text) throws(Fault) in try BacktestCurve(text) }
         if let file = arguments.value("--labels") {
-            options.labelled = Set(try FileText.read(file).split(whereSeparator: \.isNewline).map(String.init))
+            options.labelled = Set(
+                try FileText.read(file).split(whereSeparator: \.isNewline).map(String.init))
         }
         let backtest = try Backtest(old, new, inputs: try ReplayCommand.inputs(arguments), options)
         let progress = Progress()
-        let report = try backtest.run { done, total, records in progress.show(done, of: total, records: records) }
+        let report = try backtest.run { done, total, records in
+            progress.show(done, of: total, records: records)
+        }
         progress.finish()
         if let page = arguments.value("--page") {
             let writer = try FileWriter(path: page)
@@ -62,7 +70,9 @@ enum BacktestCommand: Command {
     }
 
     /// nil after its mistakes were printed.
-    private static func text(_ path: String, _ arguments: Arguments, _ own: String) throws(Fault) -> RuleSetText? {
+    private static func text(_ path: String, _ arguments: Arguments, _ own: String) throws(Fault)
+        -> RuleSetText?
+    {
         let parameters = try arguments.parameters().merging(arguments.parameters(own)) { $1 }
         let text = RuleSetText(file: path, text: try TopologyFile.text(path), parameters: parameters)
         let (spec, diagnostics) = text.read()
@@ -75,6 +85,9 @@ enum BacktestCommand: Command {
         for candidate in [text, "\(text)T00:00:00Z", "\(text)Z"] {
             if let parsed = CivilTime.parse(candidate), parsed.hasZone { return parsed.milliseconds }
         }
-        throw Fault(.user, "\(name) takes a day or a time with its zone, like 2026-01-05 or 2026-01-05T10:00:00+08:00, not '\(text)'")
+        throw Fault(
+            .user,
+            "\(name) takes a day or a time with its zone, like 2026-01-05 or 2026-01-05T10:00:00+08:00, not '\(text)'"
+        )
     }
 }

@@ -53,10 +53,14 @@ enum BenchCommand: Command {
         example: millrace bench operators --slide 1
         """
     static let options: [String: Arguments.Kind] = [
-        "--json": .flag, "--bootstrap-server": .value, "--records": .value, "--keys": .value, "--slide": .value,
-        "--rate": .value, "--seconds": .value, "--guarantee": .value, "--topologies": .value, "--data": .value,
-        "--seed": .value, "--shape": .value, "--rounds": .value, "--lag": .flag, "--share": .value, "--class-path": .value,
-        "--flink-class-path": .value, "--flink-times": .value, "--kills": .value, "--plant": .value, "--topology": .value, "--copies": .value,
+        "--json": .flag, "--bootstrap-server": .value, "--records": .value, "--keys": .value,
+        "--slide": .value,
+        "--rate": .value, "--seconds": .value, "--guarantee": .value, "--topologies": .value,
+        "--data": .value,
+        "--seed": .value, "--shape": .value, "--rounds": .value, "--lag": .flag, "--share": .value,
+        "--class-path": .value,
+        "--flink-class-path": .value, "--flink-times": .value, "--kills": .value, "--plant": .value,
+        "--topology": .value, "--copies": .value,
     ]
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -70,7 +74,8 @@ enum BenchCommand: Command {
         return ExitCode.done
     }
 
-    private static let benches = "operators, tables, decode, kafka, profile, shapes, latency, peers, restart, planned, allocations, score, redis, "
+    private static let benches =
+        "operators, tables, decode, kafka, profile, shapes, latency, peers, restart, planned, allocations, score, redis, "
         + "library, catchup, simulation"
 
     /// 1 if an answer was wrong.
@@ -111,7 +116,8 @@ enum BenchCommand: Command {
             put(BenchLibrary.table(scores))
             put(report.text)
         }
-        return scores.allSatisfy { $0.found == $0.planted && $0.isFalse == 0 } ? ExitCode.done : ExitCode.failed
+        return scores.allSatisfy { $0.found == $0.planted && $0.isFalse == 0 }
+            ? ExitCode.done : ExitCode.failed
     }
 
     /// 1 if something differed from the replay.
@@ -119,7 +125,9 @@ enum BenchCommand: Command {
         var options = BenchCatchUp.Options()
         options.folder = arguments.value("--data")
         options.topologies = arguments.value("--topologies") ?? options.topologies
-        if let names = arguments.value("--topology") { options.names = names.split(separator: ",").map(String.init) }
+        if let names = arguments.value("--topology") {
+            options.names = names.split(separator: ",").map(String.init)
+        }
         options.kills = try arguments.integer("--kills", in: 0...1000) ?? 0
         options.copies = try arguments.integer("--copies", in: 1...1000) ?? 1
         options.rate = try arguments.integer("--rate", in: 1...1_000_000)
@@ -169,7 +177,9 @@ enum BenchCommand: Command {
             Output.flush()
             if found.isEmpty { missed.append(mistake.rawValue) }
         }
-        put("\(Mistake.allCases.count - missed.count) of \(Mistake.allCases.count) mistakes are found within \(schedulesForMistakes) schedules each")
+        put(
+            "\(Mistake.allCases.count - missed.count) of \(Mistake.allCases.count) mistakes are found within \(schedulesForMistakes) schedules each"
+        )
         if !missed.isEmpty { say("error: not found: \(missed.joined(separator: ", "))") }
         return missed.isEmpty ? ExitCode.done : ExitCode.failed
     }
@@ -185,7 +195,8 @@ enum BenchCommand: Command {
     private static func percents(_ text: String) throws(Fault) -> [Int] {
         try text.split(separator: ",").map { (part) throws(Fault) -> Int in
             guard let share = Int(part), (1...150).contains(share) else {
-                throw Fault(.user, "--share is percents of the sustainable rate, such as 25,50,75, not '\(text)'")
+                throw Fault(
+                    .user, "--share is percents of the sustainable rate, such as 25,50,75, not '\(text)'")
             }
             return share
         }
@@ -201,22 +212,26 @@ enum BenchCommand: Command {
                 slideSeconds: try arguments.integer("--slide", in: 1...300) ?? 10)
         case "tables":
             return try BenchTables.run(
-                records: records ?? 4_000_000, keys: try arguments.integer("--keys", in: 1...10_000_000) ?? 100_000)
+                records: records ?? 4_000_000,
+                keys: try arguments.integer("--keys", in: 1...10_000_000) ?? 100_000)
         case "decode": return try BenchDecode.run(records: records ?? 2_000_000)
         case "kafka": return try BenchKafka.run(try servers(name, arguments), records: records ?? 3_000_000)
         case "profile":
             return try BenchProfile.run(
-                try servers(name, arguments), records: records ?? 3_000_000, shape: arguments.value("--shape") ?? "base")
+                try servers(name, arguments), records: records ?? 3_000_000,
+                shape: arguments.value("--shape") ?? "base")
         case "latency":
             let guarantee = try guarantee(arguments.value("--guarantee"))
             let seconds = try arguments.integer("--seconds", in: 1...3600)
             if let shares = arguments.value("--share") {
                 return try BenchLatency.run(
-                    try servers(name, arguments), shares: try percents(shares), seconds: max(3, seconds ?? 300),
+                    try servers(name, arguments), shares: try percents(shares),
+                    seconds: max(3, seconds ?? 300),
                     guarantee: guarantee)
             }
             return try BenchLatency.run(
-                try servers(name, arguments), rate: try arguments.integer("--rate", in: 100...10_000_000) ?? 50_000,
+                try servers(name, arguments),
+                rate: try arguments.integer("--rate", in: 100...10_000_000) ?? 50_000,
                 seconds: seconds ?? 15, guarantee: guarantee)
         case "peers":
             guard let classPath = arguments.value("--class-path") else {
@@ -232,11 +247,13 @@ enum BenchCommand: Command {
             return try BenchPeers.run(try servers(name, arguments), options)
         case "restart":
             return try BenchRestart.run(
-                try servers(name, arguments), keys: try arguments.integer("--keys", in: 1000...2_000_000) ?? 100_000,
+                try servers(name, arguments),
+                keys: try arguments.integer("--keys", in: 1000...2_000_000) ?? 100_000,
                 program: "/proc/self/exe")
         case "planned":
             return try BenchPlanned.run(
-                try servers(name, arguments), rate: try arguments.integer("--rate", in: 500...100_000) ?? 5000,
+                try servers(name, arguments),
+                rate: try arguments.integer("--rate", in: 500...100_000) ?? 5000,
                 program: "/proc/self/exe")
         case "allocations": return try BenchAllocations.run(records: records ?? 2_000_000)
         case "score": return try BenchScore.run(records: records ?? 200_000)

@@ -40,21 +40,30 @@ enum ConsoleCommand: Command {
                  millrace console --bootstrap-server 127.0.0.1:9092 --data console --users users.yaml
         """
     static let options: [String: Arguments.Kind] = [
-        "--bootstrap-server": .value, "--address": .value, "--port": .value, "--data": .value, "--users": .value, "--topology": .values,
-        "--tls-certificate": .value, "--tls-key": .value, "--proxy-header": .value, "--trusted-proxy": .values, "--worker-metrics": .values,
-        "--history": .value, "--pages": .value, "--connections-per-address": .value, "--roles": .value, "--language": .value, "--api-key": .flag, "--policy": .value, "--key": .value, "--holder": .value,
+        "--bootstrap-server": .value, "--address": .value, "--port": .value, "--data": .value,
+        "--users": .value, "--topology": .values,
+        "--tls-certificate": .value, "--tls-key": .value, "--proxy-header": .value,
+        "--trusted-proxy": .values, "--worker-metrics": .values,
+        "--history": .value, "--pages": .value, "--connections-per-address": .value, "--roles": .value,
+        "--language": .value, "--api-key": .flag, "--policy": .value, "--key": .value, "--holder": .value,
         "--set": .values,
     ].merging(KafkaArguments.options) { $1 }
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
         if arguments.files.first == "user" { return try addUser(arguments) }
-        guard arguments.files.isEmpty else { throw Fault(.user, "'\(arguments.files[0])' is nothing that console does; there is `console user add`") }
+        guard arguments.files.isEmpty else {
+            throw Fault(
+                .user, "'\(arguments.files[0])' is nothing that console does; there is `console user add`")
+        }
         guard let servers = arguments.value("--bootstrap-server") else {
             throw Fault(.user, "--bootstrap-server is missing, like --bootstrap-server 127.0.0.1:9092")
         }
-        guard let folder = arguments.value("--data") else { throw Fault(.user, "--data is missing: a folder for the index, like --data console") }
+        guard let folder = arguments.value("--data") else {
+            throw Fault(.user, "--data is missing: a folder for the index, like --data console")
+        }
         if arguments.value("--users") == nil, arguments.value("--proxy-header") == nil {
-            throw Fault(.user, "--users is missing: nobody could log in; `millrace console user add` makes its lines")
+            throw Fault(
+                .user, "--users is missing: nobody could log in; `millrace console user add` makes its lines")
         }
         var settings = KafkaSettings(bootstrapServers: servers, group: "millrace-console")
         try KafkaArguments.add([:], arguments, to: &settings)
@@ -66,16 +75,25 @@ enum ConsoleCommand: Command {
         options.http.name = "console"
         options.http.address = arguments.value("--address") ?? "127.0.0.1"
         options.http.port = UInt16(try arguments.integer("--port", in: 0...65535) ?? 8080)
-        options.http.connectionsPerAddress = try arguments.integer("--connections-per-address", in: 1...100_000) ?? 256
-        options.http.certificate = try arguments.value("--tls-certificate").map { (path) throws(Fault) in try FileText.read(path) }
-        options.http.key = try arguments.value("--tls-key").map { (path) throws(Fault) in try FileText.read(path) }
-        if (options.http.certificate == nil) != (options.http.key == nil) { throw Fault(.user, "--tls-certificate and --tls-key go together") }
+        options.http.connectionsPerAddress =
+            try arguments.integer("--connections-per-address", in: 1...100_000) ?? 256
+        options.http.certificate = try arguments.value("--tls-certificate").map { (path) throws(Fault) in
+            try FileText.read(path)
+        }
+        options.http.key = try arguments.value("--tls-key").map { (path) throws(Fault) in
+            try FileText.read(path)
+        }
+        if (options.http.certificate == nil) != (options.http.key == nil) {
+            throw Fault(.user, "--tls-certificate and --tls-key go together")
+        }
         options.usersFile = arguments.value("--users")
         options.proxyHeader = arguments.value("--proxy-header")
         options.trustedPeers.formUnion(arguments.all("--trusted-proxy"))
         options.pagesFolder = arguments.value("--pages")
         options.historyFolder = arguments.value("--history")
-        options.workerMetrics = arguments.all("--worker-metrics").map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 }
+        options.workerMetrics = arguments.all("--worker-metrics").map {
+            $0.hasSuffix("/") ? String($0.dropLast()) : $0
+        }
         options.version = Version.text.split(separator: "\n").first.map(String.init) ?? ""
         options.policy = try RulesCommand.policy(arguments)
         if let file = arguments.value("--key") {
@@ -85,11 +103,17 @@ enum ConsoleCommand: Command {
         for path in arguments.all("--topology") {
             guard let spec = try arguments.topology(path) else { return ExitCode.usage }
             options.files.append(
-                (spec.name, RuleSetText(file: path, text: try TopologyFile.text(path), parameters: try arguments.parameters())))
+                (
+                    spec.name,
+                    RuleSetText(
+                        file: path, text: try TopologyFile.text(path), parameters: try arguments.parameters())
+                ))
         }
         let isLoopback = options.http.address.hasPrefix("127.")
         if !isLoopback, options.http.certificate == nil {
-            say("warning: passwords go over \(options.http.address) as they are; use --tls-certificate, or a proxy in front of 127.0.0.1")
+            say(
+                "warning: passwords go over \(options.http.address) as they are; use --tls-certificate, or a proxy in front of 127.0.0.1"
+            )
         }
         let console = try Console(options)
         try console.start()
@@ -103,12 +127,18 @@ enum ConsoleCommand: Command {
     }
 
     private static func addUser(_ arguments: Arguments) throws(Fault) -> Int32 {
-        guard arguments.files.count == 3, arguments.files[1] == "add" else { throw Fault(.user, "usage: millrace console user add NAME --roles ROLE,…") }
+        guard arguments.files.count == 3, arguments.files[1] == "add" else {
+            throw Fault(.user, "usage: millrace console user add NAME --roles ROLE,…")
+        }
         let name = arguments.files[2]
-        guard UsersFile.isName(name) else { throw Fault(.user, "'\(name)' is no name: letters, digits and . - _ @, at most 64 bytes") }
+        guard UsersFile.isName(name) else {
+            throw Fault(.user, "'\(name)' is no name: letters, digits and . - _ @, at most 64 bytes")
+        }
         let roles = (arguments.value("--roles") ?? "viewer").split(separator: ",").map(String.init)
         let known = Role.allCases.map(\.rawValue)
-        for role in roles where !known.contains(role) { throw Fault(.user, "'\(role)' is no role; there is \(known.joined(separator: ", "))") }
+        for role in roles where !known.contains(role) {
+            throw Fault(.user, "'\(role)' is no role; there is \(known.joined(separator: ", "))")
+        }
         var members = ""
         if arguments.has("--api-key") {
             let key = "mrk_\(Secret.text(32))"
@@ -116,9 +146,13 @@ enum ConsoleCommand: Command {
             members = "key: \"sha256:\(Sha256.hex(Array(key.utf8)))\""
         } else {
             // The line end of a terminal, or of `echo`, is not of the password.
-            guard let password = readLine(strippingNewline: true), !password.isEmpty else { throw Fault(.user, "a password was expected on standard input") }
+            guard let password = readLine(strippingNewline: true), !password.isEmpty else {
+                throw Fault(.user, "a password was expected on standard input")
+            }
             guard password.utf8.count >= 12 else { throw Fault(.user, "a password has at least 12 bytes") }
-            guard password.utf8.count <= Password.bytesMax else { throw Fault(.user, "a password has at most \(Password.bytesMax) bytes") }
+            guard password.utf8.count <= Password.bytesMax else {
+                throw Fault(.user, "a password has at most \(Password.bytesMax) bytes")
+            }
             members = "password: \"\(try Password.hash(password))\""
         }
         let language = arguments.value("--language").map { ", language: \($0)" } ?? ""

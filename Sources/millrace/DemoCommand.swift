@@ -30,11 +30,15 @@ enum DemoCommand: Command {
         options.bootstrapServers = arguments.value("--bootstrap-server")
         options.eventsPerSecond = try arguments.integer("--rate", in: 1...10_000_000)
         let demo = try Demo(options)
-        put("broker: \(demo.place); Redis: \(demo.hasRedis ? "a private server" : "none, redis-server is not installed")")
+        put(
+            "broker: \(demo.place); Redis: \(demo.hasRedis ? "a private server" : "none, redis-server is not installed")"
+        )
         let wasStopped = Flag()
         Signals.onStop { _ in wasStopped.set() }
         let summary = try demo.run(shouldStop: { wasStopped.isSet }) { alert in
-            put("\(alert.eventTime)  \(alert.state == "raised" ? "RAISED " : "cleared")  \(alert.rule): \(alert.message)")
+            put(
+                "\(alert.eventTime)  \(alert.state == "raised" ? "RAISED " : "cleared")  \(alert.rule): \(alert.message)"
+            )
             Output.flush()
             if Output.hasFailed { wasStopped.set() }
         }
@@ -44,9 +48,13 @@ enum DemoCommand: Command {
 
     private static func report(_ summary: Demo.Summary) {
         put("")
-        for (label, alerts) in summary.found { put("found    \(label)\(alerts > 1 ? " (\(alerts) alerts)" : "")") }
+        for (label, alerts) in summary.found {
+            put("found    \(label)\(alerts > 1 ? " (\(alerts) alerts)" : "")")
+        }
         for label in summary.missed { put("MISSED   \(label)") }
-        for alert in summary.falseAlerts { put("FALSE    \(alert.eventTime) \(alert.rule): \(alert.message)") }
+        for alert in summary.falseAlerts {
+            put("FALSE    \(alert.eventTime) \(alert.rule): \(alert.message)")
+        }
         let seconds = Double(max(1, summary.milliseconds)) / 1000
         func ms(_ share: Double) -> String { "\(Int((summary.latency.quantile(share) * 1000).rounded())) ms" }
         put(

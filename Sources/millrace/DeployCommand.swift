@@ -43,7 +43,8 @@ enum DeployCommand: Command {
                    --reason "fewer false alarms" --bootstrap-server 127.0.0.1:9092
         """
     static let options: [String: Arguments.Kind] = [
-        "--bootstrap-server": .value, "--status": .flag, "--rollback": .flag, "--dry-run": .flag, "--undeploy": .flag, "--pool": .value, "--begin-empty": .flag, "--restart": .flag, "--reason": .value,
+        "--bootstrap-server": .value, "--status": .flag, "--rollback": .flag, "--dry-run": .flag,
+        "--undeploy": .flag, "--pool": .value, "--begin-empty": .flag, "--restart": .flag, "--reason": .value,
         "--author": .value, "--group": .value, "--timeout": .value, "--set": .values, "--json": .flag,
         "--policy": .value, "--key": .value, "--holder": .value,
     ].merging(KafkaArguments.options) { $1 }
@@ -57,7 +58,8 @@ enum DeployCommand: Command {
         let refusals = Worker.refusals(of: spec)
         for refusal in refusals { say("\(Diagnostic(file: path, at: refusal.position, refusal.message))") }
         if !refusals.isEmpty { return ExitCode.usage }
-        let text = RuleSetText(file: path, text: try TopologyFile.text(path), parameters: try arguments.parameters())
+        let text = RuleSetText(
+            file: path, text: try TopologyFile.text(path), parameters: try arguments.parameters())
         let settings = try settings(arguments, topology: spec.name, spec.kafka)
         let deployments = try Deployment.all(settings)
         if arguments.has("--dry-run") == false, let deployments, deployments[spec.name]?.isWanted != true {
@@ -78,7 +80,9 @@ enum DeployCommand: Command {
             }
         } else if arguments.has("--dry-run") {
             throw Fault(
-                .user, "nothing was deployed yet, so it is not known here what the workers run: compare the files with `millrace plan`")
+                .user,
+                "nothing was deployed yet, so it is not known here what the workers run: compare the files with `millrace plan`"
+            )
         }
         let code = try deploy(text, spec, &deployment, arguments)
         if code == ExitCode.done, var known = deployments?[spec.name], known.isWanted {
@@ -94,21 +98,30 @@ enum DeployCommand: Command {
         _ text: RuleSetText, _ spec: TopologySpec, _ settings: KafkaSettings, _ arguments: Arguments
     ) throws(Fault) -> Int32? {
         let pool = arguments.value("--pool") ?? Deployment.defaultPool
-        if arguments.value("--pool") == nil, try KafkaWatch(settings).members(deadlineMilliseconds: 10_000).isEmpty == false { return nil }
+        if arguments.value("--pool") == nil,
+            try KafkaWatch(settings).members(deadlineMilliseconds: 10_000).isEmpty == false
+        {
+            return nil
+        }
         try Deployment(topology: spec.name, pool: pool, text: text).publish(settings)
         say("\(spec.name) is deployed to pool '\(pool)'; its workers start it")
-        let deadline = monotonicNanoseconds() + Int64(try arguments.integer("--timeout", in: 1...3600) ?? 60) * 1_000_000_000
+        let deadline =
+            monotonicNanoseconds() + Int64(try arguments.integer("--timeout", in: 1...3600) ?? 60)
+            * 1_000_000_000
         func wait(_ fault: Fault) throws(Fault) {
             guard monotonicNanoseconds() < deadline else {
                 throw Fault(
-                    .external, "\(fault.detail). It stays deployed: look at the log of a worker of pool '\(pool)', or take it back "
+                    .external,
+                    "\(fault.detail). It stays deployed: look at the log of a worker of pool '\(pool)', or take it back "
                         + "with `millrace deploy --undeploy \(spec.name)`")
             }
             usleep(200_000)
         }
         while true {
             var deployment: RuleSetDeployment
-            do throws(Fault) { deployment = try RuleSetDeployment(settings, policy: try RulesCommand.policy(arguments)) } catch {
+            do throws(Fault) {
+                deployment = try RuleSetDeployment(settings, policy: try RulesCommand.policy(arguments))
+            } catch {
                 try wait(error)
                 continue
             }
@@ -128,12 +141,15 @@ enum DeployCommand: Command {
         }
         known.isWanted = false
         try known.publish(settings)
-        put("\(name) runs no more in pool '\(known.pool)'; its state and its rules stay, and `millrace deploy` goes on with them")
+        put(
+            "\(name) runs no more in pool '\(known.pool)'; its state and its rules stay, and `millrace deploy` goes on with them"
+        )
         return ExitCode.done
     }
 
     private static func deploy(
-        _ text: RuleSetText, _ spec: TopologySpec, _ deployment: inout RuleSetDeployment, _ arguments: Arguments
+        _ text: RuleSetText, _ spec: TopologySpec, _ deployment: inout RuleSetDeployment,
+        _ arguments: Arguments
     ) throws(Fault) -> Int32 {
         let start = monotonicNanoseconds()
         let timeout = Int64(try arguments.integer("--timeout", in: 1...3600) ?? 10) * 1000
@@ -142,44 +158,58 @@ enum DeployCommand: Command {
             text, spec, author: author, reason: arguments.value("--reason") ?? "",
             consent: arguments.has("--restart") ? .restart : arguments.has("--begin-empty") ? .empty : .hot,
             signer: try RulesCommand.signer(arguments, author), milliseconds: timeout)
-        let epoch: Int64, way: ChangePlan.Way
+        let epoch: Int64
+        let way: ChangePlan.Way
         switch try deployment.deploy(request, at: { SystemClock().nowMilliseconds }) {
         case .activated(let made, let how): (epoch, way) = (made, how)
         case let other: throw fault(other, deployment, spec, seconds: timeout / 1000)
         }
-        let acknowledgements = try deployment.wait(for: epoch, milliseconds: way == .restart ? max(timeout, 60_000) : timeout)
+        let acknowledgements = try deployment.wait(
+            for: epoch, milliseconds: way == .restart ? max(timeout, 60_000) : timeout)
         try deployment.refresh()
         return report(
-            spec.name, deployment, acknowledgements, arguments, after: Double(monotonicNanoseconds() - start) / 1e9)
+            spec.name, deployment, acknowledgements, arguments,
+            after: Double(monotonicNanoseconds() - start) / 1e9)
     }
 
     /// Why nothing was changed.
     private static func fault(
-        _ outcome: RuleSetDeployment.Outcome, _ deployment: RuleSetDeployment, _ spec: TopologySpec, seconds: Int64
+        _ outcome: RuleSetDeployment.Outcome, _ deployment: RuleSetDeployment, _ spec: TopologySpec,
+        seconds: Int64
     ) -> Fault {
         switch outcome {
         case .activated: return Fault(.defect, "it was activated")
         case .otherPolicy(let worker, nil):
-            return Fault(.user, "\(worker) has no policy, and --policy was given; start its worker with --policy too")
+            return Fault(
+                .user, "\(worker) has no policy, and --policy was given; start its worker with --policy too")
         case .otherPolicy(let worker, let hash?):
-            return Fault(.user, "\(worker) goes by a policy of its own (\(hash)); give the same file: --policy FILE")
+            return Fault(
+                .user, "\(worker) goes by a policy of its own (\(hash)); give the same file: --policy FILE")
         case .refused(let refused):
             var told: Set<String> = []
             for answer in refused {
-                for reason in answer.reasons where told.insert(reason).inserted { say("\(answer.worker): \(reason)") }
+                for reason in answer.reasons where told.insert(reason).inserted {
+                    say("\(answer.worker): \(reason)")
+                }
             }
-            return Fault(.user, "\(refused.count) of \(deployment.tasks) tasks refuse it; nothing was changed")
+            return Fault(
+                .user, "\(refused.count) of \(deployment.tasks) tasks refuse it; nothing was changed")
         case .unagreed(let way, let reasons):
             for reason in reasons { say(reason) }
             let what = way == .restart ? "every worker must begin anew" : "what is new begins empty"
-            return Fault(.user, "\(what): \(way == .restart ? "--restart" : "--begin-empty") agrees to it; nothing was changed")
+            return Fault(
+                .user,
+                "\(what): \(way == .restart ? "--restart" : "--begin-empty") agrees to it; nothing was changed"
+            )
         case .unanswered(let tasks):
             return Fault(
                 .external,
                 "tasks \(tasks.map { "\($0)" }.joined(separator: ", ")) have not answered within \(seconds) s (is every worker "
                     + "running?); nothing was changed")
         case .differentFiles(let files):
-            return Fault(.user, "the workers run different files: \(files.joined(separator: ", ")); nothing was changed")
+            return Fault(
+                .user,
+                "the workers run different files: \(files.joined(separator: ", ")); nothing was changed")
         case .unapproved(let missing):
             return Fault(
                 .external,
@@ -222,16 +252,21 @@ enum DeployCommand: Command {
     /// A topology by its name, or a file that says it.
     static func topologyName(_ arguments: Arguments) throws(Fault) -> String {
         let words = arguments.files.filter { Int64($0) == nil }
-        guard words.count == 1 else { throw Fault(.user, "the name of one topology is expected, like merchant-risk") }
+        guard words.count == 1 else {
+            throw Fault(.user, "the name of one topology is expected, like merchant-risk")
+        }
         guard words[0].hasSuffix(".yaml") || words[0].contains("/") else { return words[0] }
-        guard let spec = try arguments.topology(words[0]) else { throw Fault(.user, "\(words[0]) has a mistake") }
+        guard let spec = try arguments.topology(words[0]) else {
+            throw Fault(.user, "\(words[0]) has a mistake")
+        }
         return spec.name
     }
 
     static func connect(
         _ arguments: Arguments, topology: String, _ kafka: [String: String] = [:]
     ) throws(Fault) -> RuleSetDeployment {
-        try RuleSetDeployment(settings(arguments, topology: topology, kafka), policy: RulesCommand.policy(arguments))
+        try RuleSetDeployment(
+            settings(arguments, topology: topology, kafka), policy: RulesCommand.policy(arguments))
     }
 
     static func settings(
@@ -248,7 +283,8 @@ enum DeployCommand: Command {
 
     /// Prints what tasks say of the newest epoch. `after`: seconds that a deployment took.
     private static func report(
-        _ topology: String, _ deployment: RuleSetDeployment, _ acknowledgements: [RuleSetDeployment.Acknowledgement],
+        _ topology: String, _ deployment: RuleSetDeployment,
+        _ acknowledgements: [RuleSetDeployment.Acknowledgement],
         _ arguments: Arguments, after seconds: Double?
     ) -> Int32 {
         let activation = deployment.history.activations.last
@@ -257,18 +293,24 @@ enum DeployCommand: Command {
             put(json(topology, activation, acknowledgements))
         } else {
             if let activation {
-                put("\(topology): epoch \(activation.epoch) of the rules, by \(activation.author) at \(activation.at)"
-                    + (activation.reason.isEmpty ? "" : ": \(activation.reason)"))
+                put(
+                    "\(topology): epoch \(activation.epoch) of the rules, by \(activation.author) at \(activation.at)"
+                        + (activation.reason.isEmpty ? "" : ": \(activation.reason)"))
                 put("  ruleset \(activation.ruleset)")
                 put("  logic   \(activation.logic)")
             } else {
-                put("\(topology): epoch 0: the rules are those of the file that its workers were started with")
+                put(
+                    "\(topology): epoch 0: the rules are those of the file that its workers were started with"
+                )
             }
             for task in acknowledgements {
                 let first = task.first.map { "\($0.topic) from \($0.offset)" }.joined(separator: ", ")
-                put("  task \(task.task)  \(first)  watermark \(task.watermark ?? "none")  raised \(task.raised)  cleared \(task.cleared)")
+                put(
+                    "  task \(task.task)  \(first)  watermark \(task.watermark ?? "none")  raised \(task.raised)  cleared \(task.cleared)"
+                )
             }
-            let raised = acknowledgements.reduce(0) { $0 + $1.raised }, cleared = acknowledgements.reduce(0) { $0 + $1.cleared }
+            let raised = acknowledgements.reduce(0) { $0 + $1.raised }
+            let cleared = acknowledgements.reduce(0) { $0 + $1.cleared }
             if let seconds, deployment.history.epoch > 0 {
                 put(
                     "\(acknowledgements.count) of \(deployment.tasks) tasks go on with it after "
@@ -276,7 +318,9 @@ enum DeployCommand: Command {
             }
         }
         if !isDone {
-            say("error: \(acknowledgements.count) of \(deployment.tasks) tasks go on with epoch \(deployment.history.epoch) so far")
+            say(
+                "error: \(acknowledgements.count) of \(deployment.tasks) tasks go on with epoch \(deployment.history.epoch) so far"
+            )
         }
         return isDone ? ExitCode.done : ExitCode.failed
     }

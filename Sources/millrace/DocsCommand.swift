@@ -26,7 +26,8 @@ enum DocsCommand: Command {
         }
         guard arguments.files.count == 1, let part = parts.first(where: { $0.name == name }) else {
             let names = parts.map(\.name).joined(separator: ", ")
-            throw Fault(.user, "docs takes one name of \(names), not '\(arguments.files.joined(separator: " "))'")
+            throw Fault(
+                .user, "docs takes one name of \(names), not '\(arguments.files.joined(separator: " "))'")
         }
         print(part.text(), terminator: "")
         return ExitCode.done

@@ -27,7 +27,8 @@ enum FlowCommand: Command {
         example: millrace flow A-1007 --hbase http://gateway:8080 --from 2026-01-01 --to 2026-02-01 --json
         """
     static let options: [String: Arguments.Kind] = [
-        "--topology": .value, "--sink": .value, "--set": .values, "--hbase": .value, "--table": .value, "--family": .value,
+        "--topology": .value, "--sink": .value, "--set": .values, "--hbase": .value, "--table": .value,
+        "--family": .value,
         "--key": .value, "--from": .value, "--to": .value, "--limit": .value, "--json": .flag,
     ]
     private static let defaultKey = "{salt:16}{account}|{event_time:reversed}|{id}"
@@ -41,9 +42,12 @@ enum FlowCommand: Command {
         if let from, let to, from >= to { throw Fault(.user, "--from is not before --to") }
         let limit = try arguments.integer("--limit", in: 1...10_000_000) ?? 100_000
         guard let (table, key) = try target(arguments) else { return ExitCode.usage }
-        let (rows, isWhole) = try FlowReader(table, key: key).rows(of: arguments.files[0], from: from, to: to, limit: limit)
+        let (rows, isWhole) = try FlowReader(table, key: key).rows(
+            of: arguments.files[0], from: from, to: to, limit: limit)
         for row in rows { put(arguments.has("--json") ? json(row) : line(row)) }
-        if !isWhole { say("warning: there are more than \(limit) rows; give --from and --to, or a greater --limit") }
+        if !isWhole {
+            say("warning: there are more than \(limit) rows; give --from and --to, or a greater --limit")
+        }
         return ExitCode.done
     }
 
@@ -54,16 +58,21 @@ enum FlowCommand: Command {
         let urls = url.map { [$0.hasSuffix("/") ? String($0.dropLast()) : $0] }
         guard let path = arguments.value("--topology") else {
             guard let urls else { throw Fault(.user, "--topology FILE or --hbase URL is missing") }
-            for name in ["--sink", "--set"] where arguments.has(name) { throw Fault(.user, "\(name) needs --topology") }
+            for name in ["--sink", "--set"] where arguments.has(name) {
+                throw Fault(.user, "\(name) needs --topology")
+            }
             let table = HBaseTable(
-                urls: urls, table: arguments.value("--table") ?? "flow", family: arguments.value("--family") ?? "f")
+                urls: urls, table: arguments.value("--table") ?? "flow",
+                family: arguments.value("--family") ?? "f")
             return (table, try HBaseKey(reading: arguments.value("--key") ?? defaultKey))
         }
         for name in ["--table", "--family", "--key"] where arguments.has(name) {
             throw Fault(.user, "\(name) is the topology's; leave one of them out")
         }
         guard let spec = try arguments.topology(path) else { return nil }
-        let sinks = spec.sinks.compactMap { sink in (sink.target as? HBaseSinkPart).map { (name: sink.name, part: $0) } }
+        let sinks = spec.sinks.compactMap { sink in
+            (sink.target as? HBaseSinkPart).map { (name: sink.name, part: $0) }
+        }
         let names = sinks.map(\.name).joined(separator: ", ")
         if sinks.isEmpty { throw Fault(.user, "\(path) has no hbase sink") }
         guard let wanted = arguments.value("--sink") ?? (sinks.count == 1 ? sinks[0].name : nil) else {
@@ -80,14 +89,19 @@ enum FlowCommand: Command {
     private static func time(_ name: String, _ arguments: Arguments) throws(Fault) -> Int64? {
         guard let text = arguments.value(name) else { return nil }
         guard let time = CivilTime.parse(text) else {
-            throw Fault(.user, "\(name) takes a time like 2026-01-05 or 2026-01-05T10:00:00Z (UTC where it names no zone), not '\(text)'")
+            throw Fault(
+                .user,
+                "\(name) takes a time like 2026-01-05 or 2026-01-05T10:00:00Z (UTC where it names no zone), not '\(text)'"
+            )
         }
         return time.milliseconds
     }
 
     private static func line(_ row: FlowReader.Row) -> String {
         let cells = row.cells.map { cell in
-            let isPlain = !cell.value.isEmpty && cell.value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0.value != 0x7F }
+            let isPlain =
+                !cell.value.isEmpty
+                && cell.value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0.value != 0x7F }
             return "\(cell.name)=\(isPlain ? cell.value : JsonText.quoted(cell.value))"
         }
         return ([CivilTime.string(row.time)] + cells).joined(separator: " ")

@@ -53,7 +53,9 @@ enum GenerateCommand: Command {
     ].merging(KafkaArguments.options) { $1 }
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
-        guard arguments.files.isEmpty else { throw Fault(.user, "generate takes no file; redirect its output") }
+        guard arguments.files.isEmpty else {
+            throw Fault(.user, "generate takes no file; redirect its output")
+        }
         if let folder = arguments.value("--library") { return try generateLibrary(folder, arguments) }
         let options = try MarketplaceArguments.read(arguments)
         let rate = try arguments.integer("--rate", in: 1...10_000_000)
@@ -64,7 +66,9 @@ enum GenerateCommand: Command {
             try KafkaArguments.add([:], arguments, to: &settings)
             summary = try load.run(to: settings, topic: arguments.value("--topic") ?? "orders")
         } else {
-            if let other = (["--topic"] + KafkaArguments.options.keys.sorted()).first(where: { arguments.has($0) }) {
+            if let other = (["--topic"] + KafkaArguments.options.keys.sorted()).first(where: {
+                arguments.has($0)
+            }) {
                 throw Fault(.user, "\(other) is for Kafka; say where that is: --bootstrap-server HOST:PORT")
             }
             summary = try load.runToStandardOutput()
@@ -75,16 +79,21 @@ enum GenerateCommand: Command {
     }
 
     private static func generateLibrary(_ folder: String, _ arguments: Arguments) throws(Fault) -> Int32 {
-        let others = ["--warm-up-days", "--events", "--rate", "--now", "--labels", "--bootstrap-server", "--topic"]
+        let others =
+            ["--warm-up-days", "--events", "--rate", "--now", "--labels", "--bootstrap-server", "--topic"]
             + KafkaArguments.options.keys.sorted()
         if let other = others.first(where: { arguments.has($0) }) {
             throw Fault(.user, "--library writes a whole month to files; \(other) does not go with it")
         }
         var options = LibraryOptions()
         if let seed = try arguments.integer("--seed", in: 0...Int.max) { options.seed = UInt64(seed) }
-        if let merchants = try arguments.integer("--merchants", in: 1...Int.max) { options.merchants = merchants }
+        if let merchants = try arguments.integer("--merchants", in: 1...Int.max) {
+            options.merchants = merchants
+        }
         if let days = try arguments.integer("--days", in: 1...Int.max) { options.days = days }
-        if let orders = try arguments.integer("--orders-per-day", in: 1...Int.max) { options.ordersPerDay = orders }
+        if let orders = try arguments.integer("--orders-per-day", in: 1...Int.max) {
+            options.ordersPerDay = orders
+        }
         let summary = try LibraryMonth.write(options, to: folder)
         let planted = summary.labels.count { !$0.isNearMiss }
         Log.info(

@@ -10,7 +10,8 @@ enum KafkaArguments {
           --kafka NAME=VALUE        one such setting, seen in the process list; unknown ones are refused
         """
 
-    /// Adds librdkafka settings: the topology's, over them those of `--kafka-config`, over them those of `--kafka`.
+    /// Adds librdkafka settings: the topology's, over them those of `--kafka-config`, over them those of
+    /// `--kafka`.
     static func add(
         _ topology: [String: String],
         _ arguments: Arguments,
@@ -25,11 +26,15 @@ enum KafkaArguments {
         }
         for text in arguments.all("--kafka") {
             guard let equals = text.firstIndex(of: "="), equals > text.startIndex else {
-                throw Fault(.user, "--kafka takes NAME=VALUE; put settings with secrets into a file: --kafka-config FILE")
+                throw Fault(
+                    .user,
+                    "--kafka takes NAME=VALUE; put settings with secrets into a file: --kafka-config FILE")
             }
             let name = String(text[..<equals])
             if KafkaSettings.isSecret(name) {
-                say("warning: everybody on this machine sees --kafka \(name)=… in the process list; use --kafka-config FILE")
+                say(
+                    "warning: everybody on this machine sees --kafka \(name)=… in the process list; use --kafka-config FILE"
+                )
             }
             settings.raw[name] = String(text[text.index(after: equals)...])
             settings.places[name] = nil

@@ -33,7 +33,8 @@ enum LintCommand: Command {
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
         guard !arguments.files.isEmpty else { throw Fault(.user, "at least one file is expected") }
         if !arguments.has("--bootstrap-server") {
-            for name in ["--group", "--principal", "--kafka", "--kafka-config", "--json"] where arguments.has(name) {
+            for name in ["--group", "--principal", "--kafka", "--kafka-config", "--json"]
+            where arguments.has(name) {
                 throw Fault(.user, "\(name) needs --bootstrap-server")
             }
         }
@@ -61,10 +62,14 @@ enum LintCommand: Command {
         for (index, rule) in spec.rules.enumerated() {
             for path in paths where path.rule == index {
                 let terms = path.terms.filter { $0.milliseconds > 0 }.map { "\($0.name) \($0.milliseconds)" }
-                put("  latency \(path.total) ms <= \(spec.latency) ms: rule \(rule.name) over \(path.description) (\(terms.joined(separator: " + ")))")
+                put(
+                    "  latency \(path.total) ms <= \(spec.latency) ms: rule \(rule.name) over \(path.description) (\(terms.joined(separator: " + ")))"
+                )
             }
         }
-        for bound in StateBound.all(spec) { put("  state of \(spec.steps[bound.step].name): \(bound.description)") }
+        for bound in StateBound.all(spec) {
+            put("  state of \(spec.steps[bound.step].name): \(bound.description)")
+        }
         for bound in OperatorBound.all(spec) {
             for line in bound.lines { put("  state of \(bound.name): \(line)") }
         }
@@ -76,8 +81,11 @@ enum LintCommand: Command {
         return try checkCluster(spec, path, arguments) && !hasErrors
     }
 
-    /// Compares a topology with the cluster of the command line and prints what was found; false after an error.
-    private static func checkCluster(_ spec: TopologySpec, _ path: String, _ arguments: Arguments) throws(Fault) -> Bool {
+    /// Compares a topology with the cluster of the command line and prints what was found; false after an
+    /// error.
+    private static func checkCluster(_ spec: TopologySpec, _ path: String, _ arguments: Arguments)
+        throws(Fault) -> Bool
+    {
         guard let servers = arguments.value("--bootstrap-server"), !servers.isEmpty else {
             throw Fault(.user, "--bootstrap-server is empty; it takes a list like 127.0.0.1:9092")
         }
@@ -85,14 +93,18 @@ enum LintCommand: Command {
         guard principal.contains(":") else {
             throw Fault(.user, "--principal takes a type and a name, like User:millrace, not '\(principal)'")
         }
-        var settings = KafkaSettings(bootstrapServers: servers, group: arguments.value("--group") ?? spec.name)
+        var settings = KafkaSettings(
+            bootstrapServers: servers, group: arguments.value("--group") ?? spec.name)
         try KafkaArguments.add(spec.kafka, arguments, to: &settings)
         try settings.check()
-        let facts = try KafkaAdmin(settings).describe(deadlineMilliseconds: 10_000) { ClusterCheck.needs($0, spec, group: settings.group) }
+        let facts = try KafkaAdmin(settings).describe(deadlineMilliseconds: 10_000) {
+            ClusterCheck.needs($0, spec, group: settings.group)
+        }
         let check = ClusterCheck(spec, group: settings.group, facts: facts)
         put(
             arguments.has("--json")
-                ? check.json(file: path, servers, principal: principal) : check.text(servers, principal: principal))
+                ? check.json(file: path, servers, principal: principal)
+                : check.text(servers, principal: principal))
         return !check.hasErrors
     }
 }

@@ -36,7 +36,9 @@ enum ModelCommand: Command {
     ]
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
-        guard let action = arguments.files.first else { throw Fault(.user, "inspect, check, card or score is expected") }
+        guard let action = arguments.files.first else {
+            throw Fault(.user, "inspect, check, card or score is expected")
+        }
         let files = Array(arguments.files.dropFirst())
         switch action {
         case "inspect": return try inspect(files)
@@ -58,7 +60,9 @@ enum ModelCommand: Command {
             case .trees(let trees): describe(trees)
             case .network(let network):
                 let units = network.architecture.layers.map { "\($0.units)" }.joined(separator: ", ")
-                put("LSTM of \(units) units, \(network.architecture.steps) steps of \(network.architecture.channels) channels, \(network.parameterCount) parameters, \(network.operations) operations a sequence")
+                put(
+                    "LSTM of \(units) units, \(network.architecture.steps) steps of \(network.architecture.channels) channels, \(network.parameterCount) parameters, \(network.operations) operations a sequence"
+                )
             }
             return ExitCode.done
         }
@@ -75,7 +79,12 @@ enum ModelCommand: Command {
         put("trees: \(model.treeCount), \(model.nodeCount) nodes, depth \(model.depth)")
         put("features: \(model.features.count)")
         for (index, feature) in model.features.enumerated() {
-            let kind = feature.isCategorical ? feature.categories.isEmpty ? "category codes" : "categories \(feature.categories.prefix(8).joined(separator: ", "))\(feature.categories.count > 8 ? " …" : "")" : "number"
+            let kind =
+                feature.isCategorical
+                ? feature.categories.isEmpty
+                    ? "category codes"
+                    : "categories \(feature.categories.prefix(8).joined(separator: ", "))\(feature.categories.count > 8 ? " …" : "")"
+                : "number"
             put("  \(index + 1) \(feature.name ?? "(the file names none; the card must)"): \(kind)")
         }
     }
@@ -86,7 +95,9 @@ enum ModelCommand: Command {
         for folder in folders {
             do throws(Fault) {
                 let model = try ModelFolder.load(folder)
-                put("\(folder): \(model.card.name) \(model.card.version), \(model.card.samples.count) samples agree")
+                put(
+                    "\(folder): \(model.card.name) \(model.card.version), \(model.card.samples.count) samples agree"
+                )
             } catch {
                 say(error.detail)
                 failed = true
@@ -96,7 +107,9 @@ enum ModelCommand: Command {
     }
 
     private static func card(_ files: [String], _ arguments: Arguments) throws(Fault) -> Int32 {
-        guard files.count == 1, let rowsPath = arguments.value("--rows") else { throw Fault(.user, "a model's file and --rows ROWS.csv are expected") }
+        guard files.count == 1, let rowsPath = arguments.value("--rows") else {
+            throw Fault(.user, "a model's file and --rows ROWS.csv are expected")
+        }
         let (folder, file) = ModelFolder.split(files[0])
         let bytes = try FileText.bytes(of: files[0], bytesMax: Limits.modelBytesMax)
         let rows = try ModelFolder.named(rowsPath) { () throws(Fault) in
@@ -104,13 +117,16 @@ enum ModelCommand: Command {
         }
         var draft: ModelCard?
         if let path = arguments.value("--card") {
-            draft = try ModelFolder.named(path) { () throws(Fault) in try ModelCard(try FileText.bytes(of: path, bytesMax: Limits.modelBytesMax)) }
+            draft = try ModelFolder.named(path) { () throws(Fault) in
+                try ModelCard(try FileText.bytes(of: path, bytesMax: Limits.modelBytesMax))
+            }
         }
         let card = try ModelFolder.named(files[0]) { () throws(Fault) in
             try ModelCard.draft(
                 file: file, bytes, rows: rows, name: arguments.value("--name") ?? draft?.name ?? file,
                 version: arguments.value("--version") ?? draft?.version ?? "1",
-                iterations: try arguments.integer("--iterations", in: 1...Int.max) ?? draft?.iterations, from: draft)
+                iterations: try arguments.integer("--iterations", in: 1...Int.max) ?? draft?.iterations,
+                from: draft)
         }
         let path = "\(folder)/card.json"
         try ModelFolder.write(card.json, to: path)
@@ -119,7 +135,9 @@ enum ModelCommand: Command {
     }
 
     private static func score(_ files: [String]) throws(Fault) -> Int32 {
-        guard files.count == 2 else { throw Fault(.user, "a model's folder or file, and a CSV with rows are expected") }
+        guard files.count == 2 else {
+            throw Fault(.user, "a model's folder or file, and a CSV with rows are expected")
+        }
         let rows = try ModelFolder.named(files[1]) { () throws(Fault) in
             try FeatureRows(try FileText.bytes(of: files[1], bytesMax: Limits.modelBytesMax))
         }
@@ -131,7 +149,8 @@ enum ModelCommand: Command {
             let bytes = try FileText.bytes(of: files[0], bytesMax: Limits.modelBytesMax)
             model = try ModelFolder.named(files[0]) { () throws(Fault) in
                 let card = try ModelCard.draft(
-                    file: ModelFolder.split(files[0]).file, bytes, rows: rows.first(1), name: files[0], version: "1", iterations: nil, from: nil)
+                    file: ModelFolder.split(files[0]).file, bytes, rows: rows.first(1), name: files[0],
+                    version: "1", iterations: nil, from: nil)
                 return try LoadedModel(card: card, file: bytes)
             }
         }

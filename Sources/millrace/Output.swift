@@ -2,8 +2,8 @@ import Base
 import Connectors
 import Glibc
 
-/// What commands say: results to standard output, words for people to standard error. Either may be closed, full, or a
-/// pipe whose reader has left; the program then goes on to its end and says so there (`finish`).
+/// What commands say: results to standard output, words for people to standard error. Either may be closed,
+/// full, or a pipe whose reader has left; the program then goes on to its end and says so there (`finish`).
 ///
 /// Used by the main thread only.
 enum Output {
@@ -14,9 +14,9 @@ enum Output {
     nonisolated(unsafe) private static var fault: Fault?
     nonisolated(unsafe) private static var hasLostWords = false
 
-    /// To be called before anything is opened. A file that is opened must not get the number of a standard stream that
-    /// was closed, or lines would be written into it; and a reader that leaves, or a file that may not grow, is an
-    /// error where it happens, not the end of the process.
+    /// To be called before anything is opened. A file that is opened must not get the number of a standard
+    /// stream that was closed, or lines would be written into it; and a reader that leaves, or a file that
+    /// may not grow, is an error where it happens, not the end of the process.
     static func prepare() {
         for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
         for descriptor: Int32 in 0...2 where fcntl(descriptor, F_GETFD) < 0 {
@@ -59,8 +59,8 @@ enum Output {
         }
     }
 
-    /// The exit code of a command that ended with `code`: no success if results or words were lost. A worker goes on
-    /// without its log, which costs it nothing.
+    /// The exit code of a command that ended with `code`: no success if results or words were lost. A worker
+    /// goes on without its log, which costs it nothing.
     static func finish(_ code: Int32, onlyResultsMatter: Bool = false) -> Int32 {
         flush()
         if let fault { tell("millrace: \(fault.detail)\n") }

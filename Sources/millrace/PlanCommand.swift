@@ -20,10 +20,14 @@ enum PlanCommand: Command {
 
         example: millrace plan Topologies/merchant-watch/topology.yaml changed.yaml
         """
-    static let options: [String: Arguments.Kind] = ["--json": .flag, "--set": .values, "--set-old": .values, "--set-new": .values]
+    static let options: [String: Arguments.Kind] = [
+        "--json": .flag, "--set": .values, "--set-old": .values, "--set-new": .values,
+    ]
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
-        guard arguments.files.count == 2 else { throw Fault(.user, "two topology files are expected: the old one and the new one") }
+        guard arguments.files.count == 2 else {
+            throw Fault(.user, "two topology files are expected: the old one and the new one")
+        }
         let old = try read(arguments.files[0], arguments, "--set-old")
         let new = try read(arguments.files[1], arguments, "--set-new")
         guard let old, let new else { return ExitCode.usage }
@@ -32,7 +36,9 @@ enum PlanCommand: Command {
         return exitCode(plan.changeClass)
     }
 
-    private static func read(_ path: String, _ arguments: Arguments, _ own: String) throws(Fault) -> TopologySpec? {
+    private static func read(_ path: String, _ arguments: Arguments, _ own: String) throws(Fault)
+        -> TopologySpec?
+    {
         let parameters = try arguments.parameters().merging(arguments.parameters(own)) { $1 }
         return try TopologyFile.read(path, parameters: parameters) { say("\($0)") }
     }
@@ -52,7 +58,8 @@ enum PlanCommand: Command {
             + plan.elements.map { element in
                 let name = element.element + String(repeating: " ", count: width - element.element.count)
                 let kind = element.changeClass.rawValue
-                return "  \(name)  \(kind)\(String(repeating: " ", count: 10 - kind.count))  \(element.reason)"
+                return
+                    "  \(name)  \(kind)\(String(repeating: " ", count: 10 - kind.count))  \(element.reason)"
             }
     }
 

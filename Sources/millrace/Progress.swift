@@ -12,7 +12,9 @@ final class Progress {
     func show(_ done: Int64, of total: Int64, records: Int64, _ title: String = "") {
         let now = monotonicNanoseconds()
         if title != self.title { (self.title, begin) = (title, now) }
-        guard now - last > (isTerminal ? 200_000_000 : 5_000_000_000), now - begin > 1_000_000_000 else { return }
+        guard now - last > (isTerminal ? 200_000_000 : 5_000_000_000), now - begin > 1_000_000_000 else {
+            return
+        }
         last = now
         let seconds = Double(now - begin) / 1e9
         var text = "\(title)\(records) records, \(Int(Double(records) / seconds)) records/s"

@@ -46,17 +46,24 @@ enum ReplayCommand: Command {
         for order in ["--as-written", "--as-known"] where memory != nil && arguments.has(order) {
             throw Fault(.user, "\(order) sorts nothing, so --sort-memory does not go with it")
         }
-        if arguments.has("--as-written"), arguments.has("--as-known") { throw Fault(.user, "--as-known says more than --as-written; give one of them") }
+        if arguments.has("--as-written"), arguments.has("--as-known") {
+            throw Fault(.user, "--as-known says more than --as-written; give one of them")
+        }
         let order: Replay.Order =
-            arguments.has("--as-known") ? .asKnown
-            : arguments.has("--as-written") ? .asWritten : .byTime(bufferBytes: memory ?? Limits.replayBufferBytes)
+            arguments.has("--as-known")
+            ? .asKnown
+            : arguments.has("--as-written")
+                ? .asWritten : .byTime(bufferBytes: memory ?? Limits.replayBufferBytes)
         let folder = arguments.value("--output")
-        if arguments.has("--at"), arguments.value("--features") == nil { throw Fault(.user, "--at needs --features STEP, whose rows it looks for") }
+        if arguments.has("--at"), arguments.value("--features") == nil {
+            throw Fault(.user, "--at needs --features STEP, whose rows it looks for")
+        }
         let features = try arguments.value("--features").map { name throws(Fault) in
             try FeatureExport(spec, step: name, labels: arguments.value("--at"), folder: folder)
         }
         var replay = try Replay(
-            spec, inputs: inputs, rowsMax: rows, keepsResults: folder != nil, order: order, features: features?.step)
+            spec, inputs: inputs, rowsMax: rows, keepsResults: folder != nil, order: order,
+            features: features?.step)
         let names = features == nil ? replay.sinkNames : Array(replay.sinkNames.dropLast())
         let output = try ReplayOutput(
             folder: folder, names: names, takesAlerts: names.indices.map { replay.takesAlerts($0) },
@@ -82,7 +89,8 @@ enum ReplayCommand: Command {
         Log.info(
             "\(summary.records) records, \(summary.alerts) alerts, \(summary.results) results, "
                 + "\(summary.late) late, \(summary.dead) dead letters"
-                + (summary.overflows > 0 ? ", \(summary.overflows) results and conditions that do not fit in 64 bits" : ""))
+                + (summary.overflows > 0
+                    ? ", \(summary.overflows) results and conditions that do not fit in 64 bits" : ""))
         for line in summary.unreadable { Log.error(line) }
         return summary.unreadable.isEmpty ? ExitCode.done : ExitCode.failed
     }

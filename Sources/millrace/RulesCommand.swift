@@ -42,7 +42,8 @@ enum RulesCommand: Command {
                    --bootstrap-server 127.0.0.1:9092
         """
     static let options: [String: Arguments.Kind] = [
-        "--bootstrap-server": .value, "--author": .value, "--key": .value, "--holder": .value, "--policy": .value,
+        "--bootstrap-server": .value, "--author": .value, "--key": .value, "--holder": .value,
+        "--policy": .value,
         "--group": .value, "--json": .flag,
     ].merging(KafkaArguments.options) { $1 }
 
@@ -50,7 +51,10 @@ enum RulesCommand: Command {
         let words = arguments.files
         if words.first == "check" { return try check(words, arguments) }
         guard words.count >= 2, words.count <= 3 else {
-            throw Fault(.user, "list, show, approve or check is expected, and the name of a topology, like `millrace rules list merchant-watch`")
+            throw Fault(
+                .user,
+                "list, show, approve or check is expected, and the name of a topology, like `millrace rules list merchant-watch`"
+            )
         }
         var deployment = try RuleSetDeployment(
             DeployCommand.settings(arguments, topology: words[1]), policy: policy(arguments))
@@ -58,15 +62,21 @@ enum RulesCommand: Command {
         case "list": list(words[1], deployment, arguments)
         case "show": try show(words.dropFirst(2).first, deployment)
         case "approve":
-            guard words.count == 3 else { throw Fault(.user, "the hash of a proposal is expected, as `millrace rules list` shows it") }
-            let author = arguments.value("--author") ?? getenv("USER").map { String(cString: $0) } ?? "unknown"
-            guard let signer = try signer(arguments, author) else { throw Fault(.user, "--key is missing: an approval is signed") }
+            guard words.count == 3 else {
+                throw Fault(.user, "the hash of a proposal is expected, as `millrace rules list` shows it")
+            }
+            let author =
+                arguments.value("--author") ?? getenv("USER").map { String(cString: $0) } ?? "unknown"
+            guard let signer = try signer(arguments, author) else {
+                throw Fault(.user, "--key is missing: an approval is signed")
+            }
             let ruleset = try find(words[2], among: deployment.history.proposals.map(\.ruleset))
             try deployment.approve(ruleset, by: author, signer: signer, at: SystemClock().nowMilliseconds)
             let proposal = deployment.history.proposals.first { $0.ruleset == ruleset }
             let missing = deployment.approvalsMissing(ruleset, author: proposal?.author ?? "")
-            put("\(author) approves \(ruleset) by \(proposal?.author ?? ""); "
-                + (missing == 0 ? "it may be deployed" : "\(missing) more must approve it"))
+            put(
+                "\(author) approves \(ruleset) by \(proposal?.author ?? ""); "
+                    + (missing == 0 ? "it may be deployed" : "\(missing) more must approve it"))
         case let word: throw Fault(.user, "'\(word)': list, show, approve or check is expected")
         }
         return ExitCode.done
@@ -85,12 +95,18 @@ enum RulesCommand: Command {
     }
 
     private static func check(_ words: [String], _ arguments: Arguments) throws(Fault) -> Int32 {
-        guard words.count == 2 else { throw Fault(.user, "the file of a policy is expected, like `millrace rules check policy.yaml`") }
+        guard words.count == 2 else {
+            throw Fault(.user, "the file of a policy is expected, like `millrace rules check policy.yaml`")
+        }
         let policy = try ApprovalPolicy.read(file: words[1])
-        put("\(words[1]): \(policy.approvals) approvals, \(policy.approvalsOutsideSoft) beyond a soft range; since epoch \(policy.since)")
+        put(
+            "\(words[1]): \(policy.approvals) approvals, \(policy.approvalsOutsideSoft) beyond a soft range; since epoch \(policy.since)"
+        )
         for (name, person) in policy.people.sorted(by: { $0.key < $1.key }) {
             let duties = person.duties.map(\.rawValue).sorted().joined(separator: ", ")
-            put("  \(name): \(duties.isEmpty ? "no duty" : duties)" + (person.speaksForOthers ? ", speaks for others" : ""))
+            put(
+                "  \(name): \(duties.isEmpty ? "no duty" : duties)"
+                    + (person.speaksForOthers ? ", speaks for others" : ""))
         }
         guard let person = arguments.value("--author") else { return ExitCode.done }
         guard let signer = try signer(arguments, person) else { throw Fault(.user, "--key is missing") }
@@ -101,8 +117,12 @@ enum RulesCommand: Command {
 
     private static func find(_ hash: String, among rulesets: [String]) throws(Fault) -> String {
         let found = rulesets.filter { $0.hasPrefix(hash) || $0.hasPrefix("sha256:\(hash)") }
-        guard let first = found.first else { throw Fault(.user, "nothing that is proposed begins with '\(hash)'") }
-        guard Set(found).count == 1 else { throw Fault(.user, "more than one proposal begins with '\(hash)'") }
+        guard let first = found.first else {
+            throw Fault(.user, "nothing that is proposed begins with '\(hash)'")
+        }
+        guard Set(found).count == 1 else {
+            throw Fault(.user, "more than one proposal begins with '\(hash)'")
+        }
         return first
     }
 
@@ -116,27 +136,40 @@ enum RulesCommand: Command {
             ruleset = try find(word ?? "", among: Array(history.texts.keys))
         }
         guard let ruleset, let text = history.texts[ruleset] else {
-            throw Fault(.user, "the text of epoch \(epoch ?? 0) is not known: nothing was deployed yet, or there is no such epoch")
+            throw Fault(
+                .user,
+                "the text of epoch \(epoch ?? 0) is not known: nothing was deployed yet, or there is no such epoch"
+            )
         }
         put("# \(ruleset)")
-        for (name, value) in text.parameters.sorted(by: { $0.key < $1.key }) { put("# --set \(name)=\(value)") }
+        for (name, value) in text.parameters.sorted(by: { $0.key < $1.key }) {
+            put("# --set \(name)=\(value)")
+        }
         put(text.text)
     }
 
     private static func list(_ topology: String, _ deployment: RuleSetDeployment, _ arguments: Arguments) {
         let history = deployment.history
         guard !arguments.has("--json") else { return put(json(topology, deployment)) }
-        put("\(topology): epoch \(history.epoch)" + (history.epoch == 0 ? ", the file that its workers were started with" : ""))
+        put(
+            "\(topology): epoch \(history.epoch)"
+                + (history.epoch == 0 ? ", the file that its workers were started with" : ""))
         for activation in history.activations.suffix(20) {
-            let agreed = activation.approvals.isEmpty ? "" : ", approved by \(activation.approvals.map(\.by).joined(separator: ", "))"
-            put("  epoch \(activation.epoch)  \(activation.ruleset)  \(activation.at)  \(activation.author)\(agreed)"
-                + (activation.reason.isEmpty ? "" : ": \(activation.reason)"))
+            let agreed =
+                activation.approvals.isEmpty
+                ? "" : ", approved by \(activation.approvals.map(\.by).joined(separator: ", "))"
+            put(
+                "  epoch \(activation.epoch)  \(activation.ruleset)  \(activation.at)  \(activation.author)\(agreed)"
+                    + (activation.reason.isEmpty ? "" : ": \(activation.reason)"))
         }
         for proposal in history.proposals {
-            let agreed = proposal.approvals.isEmpty ? "no approval" : "approved by \(proposal.approvals.map(\.by).joined(separator: ", "))"
+            let agreed =
+                proposal.approvals.isEmpty
+                ? "no approval" : "approved by \(proposal.approvals.map(\.by).joined(separator: ", "))"
             let missing = deployment.approvalsMissing(proposal.ruleset, author: proposal.author)
-            put("  proposed  \(proposal.ruleset)  \(proposal.at)  \(proposal.author), \(agreed), \(missing) missing"
-                + (proposal.reason.isEmpty ? "" : ": \(proposal.reason)"))
+            put(
+                "  proposed  \(proposal.ruleset)  \(proposal.at)  \(proposal.author), \(agreed), \(missing) missing"
+                    + (proposal.reason.isEmpty ? "" : ": \(proposal.reason)"))
         }
     }
 
@@ -157,7 +190,8 @@ enum RulesCommand: Command {
             json.member("at", proposal.at)
             json.name("approvers")
             json.list(proposal.approvals) { $0.text($1.by) }
-            json.member("missing", Int64(deployment.approvalsMissing(proposal.ruleset, author: proposal.author)))
+            json.member(
+                "missing", Int64(deployment.approvalsMissing(proposal.ruleset, author: proposal.author)))
             json.endObject()
         }
         json.endObject()

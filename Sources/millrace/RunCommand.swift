@@ -46,9 +46,12 @@ enum RunCommand: Command {
                    --redis redis://127.0.0.1:6379 --metrics-port 9464
         """
     static let options: [String: Arguments.Kind] = [
-        "--bootstrap-server": .value, "--group": .value, "--instance-id": .value, "--state": .value, "--snapshot-interval": .value, "--lanes": .value,
-        "--redis": .value, "--metrics-port": .value, "--metrics-address": .value, "--commit-interval": .value, "--max-task-idle": .value,
-        "--new-topic": .values, "--grace": .value, "--policy": .value, "--leave": .flag, "--dry-run": .flag, "--execute": .flag, "--set": .values,
+        "--bootstrap-server": .value, "--group": .value, "--instance-id": .value, "--state": .value,
+        "--snapshot-interval": .value, "--lanes": .value,
+        "--redis": .value, "--metrics-port": .value, "--metrics-address": .value, "--commit-interval": .value,
+        "--max-task-idle": .value,
+        "--new-topic": .values, "--grace": .value, "--policy": .value, "--leave": .flag, "--dry-run": .flag,
+        "--execute": .flag, "--set": .values,
     ].merging(KafkaArguments.options) { $1 }
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -60,7 +63,8 @@ enum RunCommand: Command {
         guard let servers = arguments.value("--bootstrap-server") else {
             throw Fault(.user, "--bootstrap-server is missing, like --bootstrap-server 127.0.0.1:9092")
         }
-        var settings = KafkaSettings(bootstrapServers: servers, group: arguments.value("--group") ?? spec.name)
+        var settings = KafkaSettings(
+            bootstrapServers: servers, group: arguments.value("--group") ?? spec.name)
         try KafkaArguments.add(spec.kafka, arguments, to: &settings)
         settings.instanceId = arguments.value("--instance-id")
         if arguments.has("--dry-run"), arguments.has("--execute") {
@@ -71,7 +75,8 @@ enum RunCommand: Command {
             let tell = arguments.has("--dry-run") ? put : say
             tell("topics that must exist or are made (partitions as the sources have):")
             // As on several partitions, where windows of another key need a topic of their own.
-            let plans = Worker.topics(of: spec, group: settings.group, partitions: 2)
+            let plans =
+                Worker.topics(of: spec, group: settings.group, partitions: 2)
                 + RuleSetTopics.plans(settings.group, partitions: 2)
             for plan in plans {
                 let settings = plan.configuration.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
@@ -83,10 +88,13 @@ enum RunCommand: Command {
             if arguments.has("--dry-run") { return ExitCode.done }
         }
         var options = Worker.Options(kafka: settings)
-        options.text = RuleSetText(file: path, text: try TopologyFile.text(path), parameters: try arguments.parameters())
+        options.text = RuleSetText(
+            file: path, text: try TopologyFile.text(path), parameters: try arguments.parameters())
         if let url = arguments.value("--redis") { options.redis = try RedisAddress(url) }
-        options.stateDirectory = arguments.value("--state") ?? environment("STATE_DIRECTORY") ?? "millrace-state"
-        options.snapshotMilliseconds = Int64(try arguments.integer("--snapshot-interval", in: 1...86_400) ?? 30) * 1000
+        options.stateDirectory =
+            arguments.value("--state") ?? environment("STATE_DIRECTORY") ?? "millrace-state"
+        options.snapshotMilliseconds =
+            Int64(try arguments.integer("--snapshot-interval", in: 1...86_400) ?? 30) * 1000
         options.lanes = try arguments.integer("--lanes", in: 1...256) ?? 0
         options.metricsPort = try arguments.integer("--metrics-port", in: 0...65_535).map { UInt16($0) }
         options.metricsAddress = arguments.value("--metrics-address") ?? options.metricsAddress
@@ -95,17 +103,22 @@ enum RunCommand: Command {
         options.newTopics = Set(arguments.all("--new-topic"))
         let sources = spec.repartitioned(prefix: settings.group).sources.map(\.name)
         for name in options.newTopics.sorted() where !sources.contains(name) {
-            throw Fault(.user, "--new-topic: there is no source '\(name)'; there is \(sources.joined(separator: ", "))")
+            throw Fault(
+                .user,
+                "--new-topic: there is no source '\(name)'; there is \(sources.joined(separator: ", "))")
         }
         options.commitMilliseconds = Int64(try arguments.integer("--commit-interval", in: 1...60_000) ?? 100)
         options.taskIdleMilliseconds =
-            Int64(try arguments.integer("--max-task-idle", in: 0...60_000) ?? Int(Limits.taskIdleMilliseconds))
+            Int64(
+                try arguments.integer("--max-task-idle", in: 0...60_000) ?? Int(Limits.taskIdleMilliseconds))
         let model = LatencyModel(
-            commitIntervalMilliseconds: options.commitMilliseconds, taskIdleMilliseconds: options.taskIdleMilliseconds)
+            commitIntervalMilliseconds: options.commitMilliseconds,
+            taskIdleMilliseconds: options.taskIdleMilliseconds)
         for mistake in LatencyProof.check(spec, file: path, model) { Log.warning(mistake.message) }
         options.generator = { (source, spec) throws(Fault) in
             try MarketplaceSource(
-                source: source, rate: spec.rate, merchants: spec.merchants, seed: spec.seed, clock: SystemClock())
+                source: source, rate: spec.rate, merchants: spec.merchants, seed: spec.seed,
+                clock: SystemClock())
         }
         let worker = Worker(spec, options)
         let leaves = arguments.has("--leave")

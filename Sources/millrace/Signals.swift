@@ -1,8 +1,8 @@
 import Glibc
 import Synchronization
 
-/// SIGTERM, SIGINT, SIGHUP and SIGUSR1 (which alone gives true) as a callback on a thread of its own, so that it may do what a
-/// signal handler may not.
+/// SIGTERM, SIGINT, SIGHUP and SIGUSR1 (which alone gives true) as a callback on a thread of its own, so that
+/// it may do what a signal handler may not.
 enum Signals {
     private static let isStopping = Atomic<Bool>(false)
     private static let isForGood = Atomic<Bool>(false)
@@ -17,7 +17,8 @@ enum Signals {
             Signals.isForGood.store(true, ordering: .relaxed)
             Signals.isStopping.store(true, ordering: .relaxed)
         }
-        // Some parents start their children with signals blocked, and a worker that cannot be asked to stop is killed.
+        // Some parents start their children with signals blocked, and a worker that cannot be asked to stop
+        // is killed.
         var stops = sigset_t()
         sigemptyset(&stops)
         for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR1] { sigaddset(&stops, signal) }
@@ -29,7 +30,8 @@ enum Signals {
             { context in
                 while !Signals.isStopping.load(ordering: .relaxed) { usleep(20_000) }
                 guard let context else { return nil }
-                Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body(Signals.isForGood.load(ordering: .relaxed))
+                Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body(
+                    Signals.isForGood.load(ordering: .relaxed))
                 return nil
             }, box.toOpaque())
         pthread_detach(thread)

@@ -37,13 +37,17 @@ enum StateCommand: Command {
         let words = arguments.files
         let counts = ["list": 2, "get": 3, "dump": 2, "compare": 4]
         guard let verb = words.first, let count = counts[verb], words.count == count else {
-            throw Fault(.user, "list FILE, get FILE KEY, dump FILE or compare FILE A B is expected; see millrace state --help")
+            throw Fault(
+                .user,
+                "list FILE, get FILE KEY, dump FILE or compare FILE A B is expected; see millrace state --help"
+            )
         }
         guard let spec = try arguments.topology(words[1]) else { return ExitCode.usage }
         if verb == "compare" {
             let group = arguments.value("--group") ?? spec.name
             let first = try StateInspector(spec, snapshots: words[2], group: group)
-            let differences = first.differences(from: try StateInspector(spec, snapshots: words[3], group: group))
+            let differences = first.differences(
+                from: try StateInspector(spec, snapshots: words[3], group: group))
             for line in differences { put(line) }
             say("\(differences.isEmpty ? "no difference" : "\(differences.count) lines differ")")
             return differences.isEmpty ? ExitCode.done : ExitCode.failed
@@ -58,7 +62,8 @@ enum StateCommand: Command {
         }
         let wanted = verb == "get" ? words[2] : nil
         let entries = inspector.entries { entry in
-            (wanted == nil || entry.text == wanted) && (arguments.value("--step") ?? entry.store) == entry.store
+            (wanted == nil || entry.text == wanted)
+                && (arguments.value("--step") ?? entry.store) == entry.store
         }
         for entry in entries { put(entry.state.json) }
         if let wanted, entries.isEmpty {
@@ -73,19 +78,25 @@ enum StateCommand: Command {
         for step in spec.steps where step.window != nil || step.operation != nil { names.append(step.name) }
         names += spec.sources.filter { $0.table != nil }.map(\.name) + spec.rules.map(\.name)
         guard names.contains(step) else {
-            throw Fault(.user, "--step \(step): the topology keeps state for \(names.joined(separator: ", "))")
+            throw Fault(
+                .user, "--step \(step): the topology keeps state for \(names.joined(separator: ", "))")
         }
     }
 
-    private static func inspector(_ spec: TopologySpec, _ arguments: Arguments) throws(Fault) -> StateInspector {
+    private static func inspector(_ spec: TopologySpec, _ arguments: Arguments) throws(Fault)
+        -> StateInspector
+    {
         if let folder = arguments.value("--state") {
-            guard !arguments.has("--bootstrap-server") else { throw Fault(.user, "--state and --bootstrap-server are two places; name one") }
+            guard !arguments.has("--bootstrap-server") else {
+                throw Fault(.user, "--state and --bootstrap-server are two places; name one")
+            }
             return try StateInspector(spec, snapshots: folder, group: arguments.value("--group") ?? spec.name)
         }
         guard let servers = arguments.value("--bootstrap-server") else {
             throw Fault(.user, "--bootstrap-server LIST or --state DIR says where the state is")
         }
-        var settings = KafkaSettings(bootstrapServers: servers, group: arguments.value("--group") ?? spec.name)
+        var settings = KafkaSettings(
+            bootstrapServers: servers, group: arguments.value("--group") ?? spec.name)
         try KafkaArguments.add(spec.kafka, arguments, to: &settings)
         return try StateInspector(spec, settings)
     }
@@ -98,10 +109,12 @@ enum StateCommand: Command {
             if isJson {
                 put(
                     "{\"task\":\(store.task),\"store\":\"\(summary.store)\",\"keys\":\(summary.keys),\"panes\":\(summary.panes),"
-                        + "\"bytes\":\(summary.bytes),\"closed_until\":\(until == "-" ? "null" : "\"\(until)\"")}")
+                        + "\"bytes\":\(summary.bytes),\"closed_until\":\(until == "-" ? "null" : "\"\(until)\"")}"
+                )
             } else {
                 put(
-                    pad("\(store.task)", 6) + pad(summary.store, 22) + pad("\(summary.keys)", 10) + pad("\(summary.panes)", 11)
+                    pad("\(store.task)", 6) + pad(summary.store, 22) + pad("\(summary.keys)", 10)
+                        + pad("\(summary.panes)", 11)
                         + pad("\(summary.bytes)", 14) + until)
             }
         }

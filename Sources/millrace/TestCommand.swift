@@ -41,10 +41,14 @@ enum TestCommand: Command {
 
     /// Nil after the diagnostics of a topology or test file were printed.
     private static func test(_ path: String) throws(Fault) -> [TestRunner.Outcome]? {
-        guard try TopologyFile.read(path, parameters: [:], report: { if $0.severity == .error { say("\($0)") } }) != nil else {
+        guard
+            try TopologyFile.read(
+                path, parameters: [:], report: { if $0.severity == .error { say("\($0)") } }) != nil
+        else {
             return nil
         }
-        let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
+            separator: "/")
         let testPath = (folder.isEmpty ? "" : folder + "/") + "tests.yaml"
         let (suite, diagnostics) = TestSuiteReader.read(try FileText.read(testPath), file: testPath)
         for diagnostic in diagnostics { say("\(diagnostic)") }

@@ -28,7 +28,8 @@ enum WorkerCommand: Command {
         example: millrace worker --bootstrap-server 127.0.0.1:9092 --metrics-port 9464
         """
     static let options: [String: Arguments.Kind] = [
-        "--bootstrap-server": .value, "--pool": .value, "--state": .value, "--metrics-port": .value, "--metrics-address": .value,
+        "--bootstrap-server": .value, "--pool": .value, "--state": .value, "--metrics-port": .value,
+        "--metrics-address": .value,
         "--lanes": .value, "--redis": .value, "--leave": .flag, "--grace": .value, "--policy": .value,
     ].merging(KafkaArguments.options) { $1 }
 
@@ -41,7 +42,9 @@ enum WorkerCommand: Command {
         }
         var settings = KafkaSettings(bootstrapServers: servers, group: "millrace-worker")
         try KafkaArguments.add([:], arguments, to: &settings)
-        let state = arguments.value("--state") ?? getenv("STATE_DIRECTORY").map { String(cString: $0) } ?? "millrace-state"
+        let state =
+            arguments.value("--state") ?? getenv("STATE_DIRECTORY").map { String(cString: $0) }
+            ?? "millrace-state"
         var options = Supervisor.Options(kafka: settings, folder: state)
         options.pool = arguments.value("--pool") ?? options.pool
         options.metricsPort = try arguments.integer("--metrics-port", in: 0...65_535).map { UInt16($0) }
@@ -53,7 +56,9 @@ enum WorkerCommand: Command {
         for option in ["--redis", "--kafka-config", "--policy"] {
             if let value = arguments.value(option) { options.words += [option, value] }
         }
-        if let lanes = try arguments.integer("--lanes", in: 1...256) { options.words += ["--lanes", "\(lanes)"] }
+        if let lanes = try arguments.integer("--lanes", in: 1...256) {
+            options.words += ["--lanes", "\(lanes)"]
+        }
         for value in arguments.all("--kafka") { options.words += ["--kafka", value] }
         if arguments.has("--leave") { options.words.append("--leave") }
         let supervisor = Supervisor(options)

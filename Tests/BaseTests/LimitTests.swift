@@ -4,7 +4,8 @@ import Testing
 
 /// Goal: every limit is told, what is told is so, and a limit that is hit is said without flooding anybody.
 @Suite struct LimitTests {
-    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent()
         .deletingLastPathComponent().path
 
     @Test("Every constant of Limits has an entry in the table, and every entry a constant")
@@ -30,7 +31,8 @@ import Testing
     func thePageHasTheTable() throws {
         let text = try String(contentsOfFile: Self.root + "/Topologies/README.md", encoding: .utf8)
         let begin = try #require(text.range(of: "<!-- millrace docs limits -->\n"))
-        let end = try #require(text.range(of: "<!-- end of millrace docs limits -->", range: begin.upperBound..<text.endIndex))
+        let end = try #require(
+            text.range(of: "<!-- end of millrace docs limits -->", range: begin.upperBound..<text.endIndex))
         let isSame = text[begin.upperBound..<end.lowerBound] == Limits.markdown
         #expect(isSame, "put what `millrace docs limits` prints between the markers of Topologies/README.md")
     }
@@ -45,7 +47,8 @@ import Testing
         #expect(first.count == 2 && first[0].hasPrefix("'orders': limit record_bytes was hit once: "))
         #expect(first[1].hasPrefix("'pair': limit rows_per_key was hit 10 times, for 5 keys: "))
         #expect(first[1].hasSuffix("; limit: { rows_per_key: … } raises it"))
-        // Nothing new; then something, but too soon; a minute later it is told, and what came before it is not again.
+        // Nothing new; then something, but too soon; a minute later it is told, and what came before it is
+        // not again.
         #expect(hits.lines(now: 90_000).isEmpty)
         hits.note(.rowsPerKey, "pair", key: 1)
         #expect(hits.lines(now: 90_001).count == 1)

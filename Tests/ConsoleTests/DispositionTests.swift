@@ -20,14 +20,19 @@ import Testing
         #expect(try closed.after(.reopen, by: "lin", at: 12).outcome == nil)
         #expect(throws: ApiError.self) { try open.after(.snooze, by: "lin", until: 100, at: 12) }
         #expect(throws: ApiError.self) { try open.after(.snooze, by: "lin", until: 5, note: "n", at: 12) }
-        #expect(throws: ApiError.self) { try open.after(.snooze, by: "lin", until: 91 * 86_400_000, note: "n", at: 12) }
+        #expect(throws: ApiError.self) {
+            try open.after(.snooze, by: "lin", until: 91 * 86_400_000, note: "n", at: 12)
+        }
         #expect(throws: ApiError.self) { try open.after(.note, by: "lin", note: "", at: 12) }
-        #expect(throws: ApiError.self) { try open.after(.note, by: "lin", note: String(repeating: "x", count: 5000), at: 12) }
+        #expect(throws: ApiError.self) {
+            try open.after(.note, by: "lin", note: String(repeating: "x", count: 5000), at: 12)
+        }
     }
 
     @Test func nobodyApprovesTheirOwn() throws {
         var change = RuleChange(
-            id: "c", topology: "t", title: "x", reason: "", baseEpoch: 1, author: "wang", at: 0, text: RuleSetText(file: "f", text: "", parameters: [:]))
+            id: "c", topology: "t", title: "x", reason: "", baseEpoch: 1, author: "wang", at: 0,
+            text: RuleSetText(file: "f", text: "", parameters: [:]))
         #expect(throws: ApiError.self) { try change.check(.approve, by: "chen") }
         #expect(throws: ApiError.self) { try change.check(.submit, by: "chen") }
         try change.check(.submit, by: "wang")
@@ -48,7 +53,8 @@ import Testing
 
     @Test func asManyApproveAsThePolicyAsksFor() throws {
         var change = RuleChange(
-            id: "c", topology: "t", title: "x", reason: "", baseEpoch: 1, author: "wang", at: 0, text: RuleSetText(file: "f", text: "", parameters: [:]))
+            id: "c", topology: "t", title: "x", reason: "", baseEpoch: 1, author: "wang", at: 0,
+            text: RuleSetText(file: "f", text: "", parameters: [:]))
         (change.state, change.ruleset, change.approvalsNeeded) = (.submitted, "sha256:1", 2)
         change.approvals = [RuleChange.Approval(by: "chen", at: 1, comment: "", ruleset: "sha256:1")]
         #expect(!change.isApproved)
@@ -65,6 +71,7 @@ import Testing
     @Test func customersAreMasked() {
         #expect(Mask.text("M1000001") == "M1•••")
         #expect(Mask.text("M1") == "•••")
-        #expect(Mask.message("M1000001 sold, M1000001 again", hiding: "M1000001") == "M1••• sold, M1••• again")
+        #expect(
+            Mask.message("M1000001 sold, M1000001 again", hiding: "M1000001") == "M1••• sold, M1••• again")
     }
 }

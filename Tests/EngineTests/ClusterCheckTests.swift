@@ -128,8 +128,13 @@ import Topology
     @Test func alertsMustNotBeCompacted() throws {
         // Goal: a topic of alerts, or of what was refused, that keeps the last record of a key only is told.
         var facts = Self.sound()
-        for topic in ["risk-alerts", "joined-late"] { facts.topics[topic]?.configuration?["cleanup.policy"] = "compact,delete" }
-        #expect(try Self.troubles(facts) == ["error cleanup-policy risk-alerts", "warning cleanup-policy joined-late"])
+        for topic in ["risk-alerts", "joined-late"] {
+            facts.topics[topic]?.configuration?["cleanup.policy"] = "compact,delete"
+        }
+        #expect(
+            try Self.troubles(facts) == [
+                "error cleanup-policy risk-alerts", "warning cleanup-policy joined-late",
+            ])
     }
 
     @Test func changelogMustFitTheSourcesAndKeepEverything() throws {
@@ -155,9 +160,12 @@ import Topology
             replication: 3,
             configuration: ["cleanup.policy": "compact"]
         )
-        let steps = "sold-by-amount: { from: orders, key: amount, window: { size: 1h }, aggregate: { n: count() } }"
+        let steps =
+            "sold-by-amount: { from: orders, key: amount, window: { size: 1h }, aggregate: { n: count() } }"
         let check = ClusterCheck(try Self.spec(steps: steps), group: "joined", facts: facts)
-        let troubles = check.findings.filter { $0.level != .ok }.map { "\($0.level.rawValue) \($0.check) \($0.subject)" }
+        let troubles = check.findings.filter { $0.level != .ok }.map {
+            "\($0.level.rawValue) \($0.check) \($0.subject)"
+        }
         #expect(
             troubles == [
                 "error partitions joined-sold-by-amount-repartition",
@@ -276,9 +284,12 @@ import Topology
         )
     }
 
-    /// Goal: a table is held to its stream's partitions unless every lane has all of it, and should be compacted.
+    /// Goal: a table is held to its stream's partitions unless every lane has all of it, and should be
+    /// compacted.
     @Test func tables() throws {
-        func findings(_ on: String, broadcast: Bool, partitions: Int, policy: String) throws -> [ClusterCheck.Finding] {
+        func findings(_ on: String, broadcast: Bool, partitions: Int, policy: String) throws -> [ClusterCheck
+            .Finding]
+        {
             let text = """
                 topology: joined
                 sources:
@@ -300,23 +311,36 @@ import Topology
             let (spec, diagnostics) = TopologyReader.read(text, file: "joined.yaml")
             var facts = Self.sound()
             facts.topics["registry"] = KafkaTopicFacts(
-                partitions: partitions, replication: 3, configuration: ["cleanup.policy": policy, "min.insync.replicas": "2"])
+                partitions: partitions, replication: 3,
+                configuration: ["cleanup.policy": policy, "min.insync.replicas": "2"])
             return ClusterCheck(try #require(spec, "\(diagnostics)"), group: "joined", facts: facts).findings
         }
         func found(_ check: String, _ findings: [ClusterCheck.Finding]) -> [String] {
-            findings.filter { $0.check == check && $0.subject != "joined-state-changelog" }.map { "\($0.level) \($0.message)" }
+            findings.filter { $0.check == check && $0.subject != "joined-state-changelog" }.map {
+                "\($0.level) \($0.message)"
+            }
         }
         var all = try findings("merchant", broadcast: false, partitions: 4, policy: "compact")
         #expect(!all.contains { $0.level == .error })
-        #expect(found("co-partitioning", all).contains { $0.contains("finds table 'registry' ('registry') in its own partition") })
+        #expect(
+            found("co-partitioning", all).contains {
+                $0.contains("finds table 'registry' ('registry') in its own partition")
+            })
         #expect(found("cleanup-policy", all) == [])
         all = try findings("merchant", broadcast: false, partitions: 6, policy: "compact")
-        #expect(found("co-partitioning", all).contains { $0.hasPrefix("error the sources differ in partitions") })
+        #expect(
+            found("co-partitioning", all).contains { $0.hasPrefix("error the sources differ in partitions") })
         all = try findings("buyer", broadcast: false, partitions: 4, policy: "compact")
-        #expect(found("co-partitioning", all).contains { $0.hasPrefix("error step 'placed' joins the table 'registry' on buyer") })
+        #expect(
+            found("co-partitioning", all).contains {
+                $0.hasPrefix("error step 'placed' joins the table 'registry' on buyer")
+            })
         all = try findings("buyer", broadcast: true, partitions: 7, policy: "delete")
         #expect(!all.contains { $0.level == .error })
-        #expect(found("co-partitioning", all) == ["ok step 'placed': every lane reads all of table 'registry' ('registry')"])
+        #expect(
+            found("co-partitioning", all) == [
+                "ok step 'placed': every lane reads all of table 'registry' ('registry')"
+            ])
         #expect(found("cleanup-policy", all).contains { $0.hasPrefix("warning topic 'registry' of a table") })
     }
 }

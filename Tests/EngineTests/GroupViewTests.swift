@@ -26,7 +26,8 @@ import Testing
         let former = member("risk-0\(MemberTag(layout: tag.layout, logic: "dd").text)", "worker-a-1-xyz")
         let namesake = member("risk-0\(MemberTag(layout: "dd", logic: "dd").text)", "worker-a-1-old")
         let tool = member("console-consumer")
-        let view = GroupView([own, sister, changed, stranger, former, namesake, tool], tag: tag, instanceId: "worker-a")
+        let view = GroupView(
+            [own, sister, changed, stranger, former, namesake, tool], tag: tag, instanceId: "worker-a")
         #expect(view.strangers == [stranger, namesake] && view.others == [changed] && view.unknown == [tool])
         // Without a name of its own nothing is its own.
         #expect(GroupView([former], tag: tag, instanceId: nil).others == [former])

@@ -9,7 +9,9 @@ import Topology
 /// Goal: what Prometheus and a supervisor read is there. Method: a plain socket.
 @Suite struct MetricsTests {
     /// The status line and the body of one request.
-    static func request(_ method: String, _ path: String, port: UInt16) throws -> (status: String, body: String) {
+    static func request(_ method: String, _ path: String, port: UInt16) throws -> (
+        status: String, body: String
+    ) {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_in()
@@ -38,16 +40,22 @@ import Topology
     @Test func pagesAnswer() throws {
         let server = try MetricsServer(
             port: 0,
-            pages: MetricsServer.Pages(metrics: { "a_metric 1\n" }, isHealthy: { true }, unreadiness: { "lane 0 waits" }))
+            pages: MetricsServer.Pages(
+                metrics: { "a_metric 1\n" }, isHealthy: { true }, unreadiness: { "lane 0 waits" }))
         #expect(server.port != 0)
         #expect(try Self.request("GET", "/metrics", port: server.port) == ("HTTP/1.1 200 OK", "a_metric 1\n"))
         #expect(try Self.request("GET", "/health", port: server.port).status == "HTTP/1.1 200 OK")
-        #expect(try Self.request("GET", "/ready", port: server.port).status == "HTTP/1.1 503 Service Unavailable")
+        #expect(
+            try Self.request("GET", "/ready", port: server.port).status == "HTTP/1.1 503 Service Unavailable")
         #expect(try Self.request("GET", "/nothing", port: server.port).status == "HTTP/1.1 404 Not Found")
-        #expect(try Self.request("DELETE", "/metrics", port: server.port).status == "HTTP/1.1 405 Method Not Allowed")
+        #expect(
+            try Self.request("DELETE", "/metrics", port: server.port).status
+                == "HTTP/1.1 405 Method Not Allowed")
         #expect(try Self.request("HEAD", "/metrics", port: server.port).body == "")
         #expect(throws: Fault.self) {
-            try MetricsServer(port: server.port, pages: MetricsServer.Pages(metrics: { "" }, isHealthy: { true }, unreadiness: { nil }))
+            try MetricsServer(
+                port: server.port,
+                pages: MetricsServer.Pages(metrics: { "" }, isHealthy: { true }, unreadiness: { nil }))
         }
     }
 
@@ -76,7 +84,9 @@ import Topology
         #expect(board.lane(0)?.records == 40 && board.lane(0)?.isReady == true)
         board.publish(status(30, dead: 1), lane: 0)
         let last = board.lane(0)
-        #expect(last?.records == 70 && last?.commits == 7 && last?.dead == ["WrongType": 4] && last?.alertSeconds.count == 2)
+        #expect(
+            last?.records == 70 && last?.commits == 7 && last?.dead == ["WrongType": 4]
+                && last?.alertSeconds.count == 2)
         board.lose(lane: 0)
         board.publish(status(1), lane: 0)
         #expect(board.lane(0)?.records == 71 && board.lane(1)?.records == 5)
@@ -96,14 +106,18 @@ import Topology
         status.alertSeconds.record(seconds: 0.004)
         status.alertSeconds.record(seconds: 4)
         let spec = try ReplayTests.spec("marketplace")
-        let text = MetricsText.render(spec, lanes: [status, LaneStatus()], sinks: [], isReady: true, now: 9000)
+        let text = MetricsText.render(
+            spec, lanes: [status, LaneStatus()], sinks: [], isReady: true, now: 9000)
         for line in [
-            "millrace_ready 1", "millrace_records_in_total 7", "millrace_dead_letters_total{reason=\"WrongType\"} 2",
+            "millrace_ready 1", "millrace_records_in_total 7",
+            "millrace_dead_letters_total{reason=\"WrongType\"} 2",
             "millrace_watermark_holder{source=\"orders\",partition=\"2\"} 1",
             "millrace_watermark_seconds{source=\"orders\",partition=\"1\"} 4.000",
             "millrace_consumer_lag_seconds{source=\"orders\",partition=\"0\"} 4.000",
-            "millrace_alert_latency_seconds_bucket{le=\"0.005\"} 1", "millrace_alert_latency_seconds_bucket{le=\"5.0\"} 2",
-            "millrace_alert_latency_seconds_count 2", "millrace_limit_hits_total{limit=\"rows_per_key\",step=\"pair\"} 5",
+            "millrace_alert_latency_seconds_bucket{le=\"0.005\"} 1",
+            "millrace_alert_latency_seconds_bucket{le=\"5.0\"} 2",
+            "millrace_alert_latency_seconds_count 2",
+            "millrace_limit_hits_total{limit=\"rows_per_key\",step=\"pair\"} 5",
         ] {
             #expect(text.contains(line + "\n"), "\(line)")
         }
@@ -114,11 +128,15 @@ import Topology
     @Test func figuresOfSinksStandTogether() throws {
         func report(_ written: Int) -> SinkReport {
             SinkReport(
-                figures: [.init("millrace_x_state", "gauge", "State.", 0), .init("millrace_x_total", "counter", "Written.", written)],
+                figures: [
+                    .init("millrace_x_state", "gauge", "State.", 0),
+                    .init("millrace_x_total", "counter", "Written.", written),
+                ],
                 limits: [(.redisPending, Int64(written))])
         }
         let text = MetricsText.render(
-            try ReplayTests.spec("marketplace"), lanes: [], sinks: [("a", report(1)), ("b", report(2))], isReady: true, now: 0)
+            try ReplayTests.spec("marketplace"), lanes: [], sinks: [("a", report(1)), ("b", report(2))],
+            isReady: true, now: 0)
         #expect(
             text.contains(
                 """
@@ -135,10 +153,13 @@ import Topology
         #expect(text.contains("millrace_limit_hits_total{limit=\"redis_pending_bytes\",step=\"b\"} 2\n"))
     }
 
-    /// Goal: what was read and waits is not done. Records that wait count as lag, the event time of a step is that of its
-    /// slowest task with something to do, and a partition that is read to its end and silent does not hold it back.
+    /// Goal: what was read and waits is not done. Records that wait count as lag, the event time of a step is
+    /// that of its slowest task with something to do, and a partition that is read to its end and silent does
+    /// not hold it back.
     @Test func lagCountsWhatWaits() throws {
-        func partition(_ number: Int32, isCaughtUp: Bool, waiting: Int64, reached: Int64?) -> LaneStatus.Partition {
+        func partition(_ number: Int32, isCaughtUp: Bool, waiting: Int64, reached: Int64?)
+            -> LaneStatus.Partition
+        {
             var entry = LaneStatus.Partition(source: 0, partition: number)
             (entry.watermark, entry.lagRecords, entry.isCaughtUp) = (8000, waiting, isCaughtUp)
             (entry.waiting, entry.reached) = (waiting, reached)
@@ -151,7 +172,8 @@ import Topology
         }
         var status = LaneStatus()
         status.partitions = [
-            partition(0, isCaughtUp: true, waiting: 0, reached: nil), partition(1, isCaughtUp: true, waiting: 5, reached: 2000),
+            partition(0, isCaughtUp: true, waiting: 0, reached: nil),
+            partition(1, isCaughtUp: true, waiting: 5, reached: 2000),
             partition(2, isCaughtUp: false, waiting: 0, reached: nil),
         ]
         status.steps = [
@@ -160,14 +182,16 @@ import Topology
         ]
         func lines() throws -> [String] {
             let spec = try ReplayTests.spec("marketplace")
-            return MetricsText.render(spec, lanes: [status], sinks: [], isReady: true, now: 9000).components(separatedBy: "\n")
+            return MetricsText.render(spec, lanes: [status], sinks: [], isReady: true, now: 9000).components(
+                separatedBy: "\n")
         }
         for line in [
             "millrace_consumer_lag_seconds{source=\"orders\",partition=\"0\"} 0.000",
             "millrace_consumer_lag_seconds{source=\"orders\",partition=\"1\"} 7.000",
             "millrace_consumer_lag_seconds{source=\"orders\",partition=\"2\"} 1.000",
             "millrace_consumer_lag_records{source=\"orders\",partition=\"1\"} 5",
-            "millrace_step_event_time_seconds{step=\"flow\"} 2.000", "millrace_step_waiting_rows{step=\"flow\"} 6",
+            "millrace_step_event_time_seconds{step=\"flow\"} 2.000",
+            "millrace_step_waiting_rows{step=\"flow\"} 6",
         ] {
             #expect(try lines().contains(line), "\(line)")
         }

@@ -1,14 +1,17 @@
 import Dataflow
 import Testing
 
-/// Goal: a topic of which nothing, or less than one record in a hundred, could be read is told, with the most frequent reason.
+/// Goal: a topic of which nothing, or less than one record in a hundred, could be read is told, with the most
+/// frequent reason.
 @Suite struct ReadCountsTests {
     /// Refused by reason, in two lanes that saw half of it each.
     private func complaint(records: Int64, refused: [(status: UInt8, field: Int16, count: Int)]) -> String? {
         var lanes = [ReadCounts(), ReadCounts()]
         lanes[0].records = records
         for (status, field, count) in refused {
-            for number in 0..<count { lanes[number % 2].refuse(status: status, field: field) { "reason \(status), \(field)" } }
+            for number in 0..<count {
+                lanes[number % 2].refuse(status: status, field: field) { "reason \(status), \(field)" }
+            }
         }
         var all = ReadCounts()
         for lane in lanes { all.add(lane) }

@@ -18,32 +18,40 @@ import Topology
     }
 
     /// Every output record of a replay: where it went and its value.
-    static func outputs(_ spec: TopologySpec, _ inputs: [(source: String, paths: [String])], rowsMax: Int) throws -> [String] {
+    static func outputs(_ spec: TopologySpec, _ inputs: [(source: String, paths: [String])], rowsMax: Int)
+        throws -> [String]
+    {
         var lines: [String] = []
         var replay = try Replay(spec, inputs: inputs, rowsMax: rowsMax, keepsResults: true)
         _ = try replay.run(
             output: { outbox throws(Fault) in
                 for record in outbox.records {
-                    lines.append("\(record.destination) \(outbox.value(of: record).map { String(decoding: $0, as: UTF8.self) } ?? "null")")
+                    lines.append(
+                        "\(record.destination) \(outbox.value(of: record).map { String(decoding: $0, as: UTF8.self) } ?? "null")"
+                    )
                 }
             }, progress: { _, _, _ in })
         return lines
     }
 
-    /// Goal: the alerts on the sample are those that an independent program computes (Tests/Oracles/merchant_watch.py).
+    /// Goal: the alerts on the sample are those that an independent program computes
+    /// (Tests/Oracles/merchant_watch.py).
     @Test func sampleAgreesWithTheOracle() throws {
         let spec = try Self.spec("merchant-watch")
         let folder = Self.root.path + "/Topologies/merchant-watch"
         var replay = try Replay(spec, inputs: [("invoices", [folder + "/sample"])], keepsResults: false)
         func key(_ json: Data) throws -> String {
             let object = try #require(try JSONSerialization.jsonObject(with: json) as? [String: Any])
-            return ["event_time", "rule", "customer", "state"].map { "\(object[$0] ?? "")" }.joined(separator: " ")
+            return ["event_time", "rule", "customer", "state"].map { "\(object[$0] ?? "")" }.joined(
+                separator: " ")
         }
         var found: [Data] = []
         let summary = try replay.run(
             output: { outbox throws(Fault) in
                 for record in outbox.records {
-                    if case .sink = record.destination, let value = outbox.value(of: record) { found.append(Data(value)) }
+                    if case .sink = record.destination, let value = outbox.value(of: record) {
+                        found.append(Data(value))
+                    }
                 }
             }, progress: { _, _, _ in })
         #expect(summary.dead == 0 && summary.late == 0)
@@ -53,7 +61,8 @@ import Topology
         #expect(expected.count >= 10)
     }
 
-    /// Goal: the levels of a sample are the same whatever the batch size, and every customer comes down in the end.
+    /// Goal: the levels of a sample are the same whatever the batch size, and every customer comes down in
+    /// the end.
     @Test func levelsOfTheSampleComeDown() throws {
         let spec = try Self.spec("after-the-alert")
         let folder = Self.root.path + "/Topologies/after-the-alert/sample/"
@@ -74,7 +83,10 @@ import Topology
             seen.insert("\(row["direction"] ?? "") \(row["level"] ?? "")")
         }
         #expect(levels.count > 20 && levels.values.allSatisfy { $0 == "none" })
-        #expect(seen.isSuperset(of: ["up watch", "up restrict", "up enforce", "down restrict", "down watch", "down none"]))
+        #expect(
+            seen.isSuperset(of: [
+                "up watch", "up restrict", "up enforce", "down restrict", "down watch", "down none",
+            ]))
     }
 
     /// Goal: the same bytes whatever the batch size. Method: a marketplace with planted fraud and disorder.
@@ -99,7 +111,10 @@ import Topology
     }
 
     /// Goal: sums over all of Online Retail come out exactly, the rows of several inputs in event-time order.
-    @Test(.enabled(if: FileManager.default.fileExists(atPath: retail), "skipped: ../shared/data/online-retail is not here"))
+    @Test(
+        .enabled(
+            if: FileManager.default.fileExists(atPath: retail),
+            "skipped: ../shared/data/online-retail is not here"))
     func onlineRetailSumsAreExact() throws {
         let folder = NSTemporaryDirectory() + "/millrace-retail-\(getpid())"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -138,16 +153,21 @@ import Topology
         #expect(amount == 9_747_747_934)
     }
 
-    static let retail = root.deletingLastPathComponent().path + "/shared/data/online-retail/online-retail-by-day.tar.xz"
+    static let retail =
+        root.deletingLastPathComponent().path + "/shared/data/online-retail/online-retail-by-day.tar.xz"
 
     /// Goal: a bad record of every kind is a dead letter that names its field, and nothing else stops.
     @Test func badRecordsAreDeadLetters() throws {
         let spec = try Self.spec("marketplace")
-        let good = "{\"order_id\":\"o\",\"merchant_id\":\"M1\",\"buyer_id\":\"b\",\"kind\":\"paid\",\"amount\":1.00,\"event_time\":\"2026-01-01T00:00:00Z\"}"
+        let good =
+            "{\"order_id\":\"o\",\"merchant_id\":\"M1\",\"buyer_id\":\"b\",\"kind\":\"paid\",\"amount\":1.00,\"event_time\":\"2026-01-01T00:00:00Z\"}"
         let bad = [
-            "not JSON", "{\"order_id\":", "[1,2]", "{}", good + "x", good.replacingOccurrences(of: "1.00", with: "\"much\""),
-            good.replacingOccurrences(of: "1.00", with: "1.005"), good.replacingOccurrences(of: "1.00", with: "1e30"),
-            good.replacingOccurrences(of: "\"M1\"", with: "null"), good.replacingOccurrences(of: "\"M1\"", with: "7"),
+            "not JSON", "{\"order_id\":", "[1,2]", "{}", good + "x",
+            good.replacingOccurrences(of: "1.00", with: "\"much\""),
+            good.replacingOccurrences(of: "1.00", with: "1.005"),
+            good.replacingOccurrences(of: "1.00", with: "1e30"),
+            good.replacingOccurrences(of: "\"M1\"", with: "null"),
+            good.replacingOccurrences(of: "\"M1\"", with: "7"),
             good.replacingOccurrences(of: "2026-01-01", with: "2026-13-01"),
             good.replacingOccurrences(of: "\"b\"", with: "\"\u{01}\""),
         ]
@@ -161,7 +181,9 @@ import Topology
                 for record in outbox.records where record.destination == .deadLetter {
                     dead += 1
                     var headers: [String: String] = [:]
-                    outbox.forEachHeader(of: record) { headers[String(decoding: $0, as: UTF8.self)] = String(decoding: $1, as: UTF8.self) }
+                    outbox.forEachHeader(of: record) {
+                        headers[String(decoding: $0, as: UTF8.self)] = String(decoding: $1, as: UTF8.self)
+                    }
                     #expect(headers["__streams.errors.exception"]?.hasPrefix("millrace.") == true)
                     #expect(headers["__streams.errors.message"]?.isEmpty == false)
                     #expect(headers["millrace.errors.step"] == "orders")

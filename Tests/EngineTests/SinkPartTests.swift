@@ -43,7 +43,9 @@ import Topology
     @Test("A mapping is expected of every sink, and no other keys", arguments: parts)
     func isStrict(_ key: String) throws {
         let part = try #require(Catalogue.standard.sinks.first { $0.key == key })
-        for (value, message) in [("", "\(key) needs a mapping, not"), ("{ zzzzzzzz: 1 }", "\(key) has no 'zzzzzzzz'")] {
+        for (value, message) in [
+            ("", "\(key) needs a mapping, not"), ("{ zzzzzzzz: 1 }", "\(key) has no 'zzzzzzzz'"),
+        ] {
             let (spec, diagnostics) = TopologyReader.read(
                 Self.topology("  out:\n    \(key): \(value)\n    from: sums"), file: "t.yaml")
             let mistake = try #require(diagnostics.first { $0.message.hasPrefix(message) }, "\(diagnostics)")
@@ -54,7 +56,8 @@ import Topology
 
     @Test("A worker opens what is handed committed outputs, and leaves a Redis out that nobody named")
     func opens() throws {
-        let text = Self.topology("""
+        let text = Self.topology(
+            """
               topic: { kafka: { topic: out }, from: sums }
               hot: { redis: { key: "m:{merchant_id}", ttl: 1h, url: "unix:/nowhere/redis.sock" }, from: sums }
               cold: { redis: { key: "m:{merchant_id}", ttl: 1h }, from: sums }

@@ -11,7 +11,9 @@ import Testing
         var outbox = Outbox()
         for value in values {
             var record = outbox.begin(.sink(0), timestamp: 1)
-            Array(value.utf8).withUnsafeBufferPointer { outbox.setValue($0.baseAddress, $0.count, of: &record) }
+            Array(value.utf8).withUnsafeBufferPointer {
+                outbox.setValue($0.baseAddress, $0.count, of: &record)
+            }
             outbox.end(record)
         }
         return outbox
@@ -25,13 +27,17 @@ import Testing
         let pipe = Pipe()
         let sink = Self.sink(pipe.fileHandleForWriting.fileDescriptor)
         try sink.write(Self.outbox(["{\"n\":1}", "{\"n\":2}"]))
-        #expect(String(decoding: pipe.fileHandleForReading.availableData, as: UTF8.self) == "{\"n\":1}\n{\"n\":2}\n")
+        #expect(
+            String(decoding: pipe.fileHandleForReading.availableData, as: UTF8.self)
+                == "{\"n\":1}\n{\"n\":2}\n")
         try sink.write(Self.outbox(["{\"n\":3}"]))
         #expect(String(decoding: pipe.fileHandleForReading.availableData, as: UTF8.self) == "{\"n\":3}\n")
     }
 
     @Test func linesOfLanesAreWhole() throws {
-        let path = FileManager.default.temporaryDirectory.appendingPathComponent("millrace-\(UUID().uuidString)").path
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "millrace-\(UUID().uuidString)"
+        ).path
         defer { unlink(path) }
         let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         defer { close(descriptor) }
@@ -50,7 +56,9 @@ import Testing
         // Of a lane in order, and a commit's together.
         for lane in 0..<4 {
             let own = lines.filter { $0.hasPrefix("\(lane) ") }.map { $0.dropLast(1001) }
-            #expect(own.map(String.init) == (0..<5).flatMap { commit in (0..<600).map { "\(lane) \(commit) \($0)" } })
+            #expect(
+                own.map(String.init)
+                    == (0..<5).flatMap { commit in (0..<600).map { "\(lane) \(commit) \($0)" } })
         }
         let commits = lines.map { $0.split(separator: " ").prefix(2).joined(separator: " ") }
         #expect(zip(commits, commits.dropFirst()).count { $0 != $1 } == 19)
@@ -61,6 +69,8 @@ import Testing
         let pipe = Pipe()
         let sink = Self.sink(pipe.fileHandleForWriting.fileDescriptor)
         try pipe.fileHandleForReading.close()
-        #expect(throws: Fault(.external, "standard output: Broken pipe")) { try sink.write(Self.outbox(["{}"])) }
+        #expect(throws: Fault(.external, "standard output: Broken pipe")) {
+            try sink.write(Self.outbox(["{}"]))
+        }
     }
 }

@@ -70,7 +70,10 @@ import Topology
                 dead: 0
             """
         #expect(try Self.run(Self.topology(Self.kafka), tests) == [])
-        #expect(try Self.run(Self.topology(Self.kafka.replacing("platform] }", with: "platform], broadcast: true }")), tests) == [])
+        #expect(
+            try Self.run(
+                Self.topology(Self.kafka.replacing("platform] }", with: "platform], broadcast: true }")),
+                tests) == [])
     }
 
     /// Goal: a table in Redis is given as records too, of which the newest counts.
@@ -104,8 +107,10 @@ import Topology
             let rest = index % 5 == 4 ? "\"_deleted\":true" : "\"city\":\"c\(index)\",\"most\":\"1.00\""
             return "{\"merchant\":\"M\(index % 3)\",\"platform\":\"p\",\(rest),\"since\":\(index * 5000)}"
         }
-        try orders.joined(separator: "\n").write(toFile: folder + "/orders.jsonl", atomically: true, encoding: .utf8)
-        try records.joined(separator: "\n").write(toFile: folder + "/registry.jsonl", atomically: true, encoding: .utf8)
+        try orders.joined(separator: "\n").write(
+            toFile: folder + "/orders.jsonl", atomically: true, encoding: .utf8)
+        try records.joined(separator: "\n").write(
+            toFile: folder + "/registry.jsonl", atomically: true, encoding: .utf8)
         let expected = (0..<300).map { index -> String in
             let newest = (0..<60).last { $0 * 5 <= index && $0 % 3 == index % 3 }
             guard let newest, newest % 5 != 4 else { return "none none" }
@@ -115,7 +120,8 @@ import Topology
         for rowsMax in [1, 7, 100, 2048] {
             let lines = try ReplayTests.outputs(spec, inputs, rowsMax: rowsMax)
             let messages = lines.map { line in
-                line.range(of: "\"message\":\"").map { String(line[$0.upperBound...].prefix { $0 != "\"" }) } ?? line
+                line.range(of: "\"message\":\"").map { String(line[$0.upperBound...].prefix { $0 != "\"" }) }
+                    ?? line
             }
             #expect(messages == expected, "batches of \(rowsMax)")
         }
@@ -129,7 +135,9 @@ import Topology
         #expect(said.contains("join: left with registry on merchant, platform"))
         #expect(said.contains("registry: read by every lane, table registry"))
         let redis = try #require(TopologyReader.read(Self.topology(Self.redis), file: "t").spec)
-        #expect(Explain.render(redis, format: .text).contains("Redis at limits:{merchant}:{platform}, kept for 10m, waits 20ms"))
+        #expect(
+            Explain.render(redis, format: .text).contains(
+                "Redis at limits:{merchant}:{platform}, kept for 10m, waits 20ms"))
         for format in Explain.Format.allCases {
             for spec in [spec, redis] { #expect(Explain.render(spec, format: format).contains("registry")) }
         }

@@ -4,11 +4,16 @@ import Dataflow
 import Foundation
 import Testing
 
-/// Goal: files that are damaged, wherever, are told and never end early without a word; pipes are read like files.
+/// Goal: files that are damaged, wherever, are told and never end early without a word; pipes are read like
+/// files.
 @Suite final class ByteReaderTests {
-    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("millrace-\(UUID().uuidString)").path
+    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+        "millrace-\(UUID().uuidString)"
+    ).path
 
-    init() throws { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+    init() throws {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    }
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
     private func write(_ bytes: [UInt8]) throws -> String {
@@ -22,15 +27,16 @@ import Testing
         var records: [String] = []
         while let block = try source.next() {
             for row in 0..<block.records.count {
-                let bytes = UnsafeBufferPointer(start: block.records.values[row], count: Int(block.records.valueCounts[row]))
+                let bytes = UnsafeBufferPointer(
+                    start: block.records.values[row], count: Int(block.records.valueCounts[row]))
                 records.append(String(decoding: bytes, as: UTF8.self))
             }
         }
         return records
     }
 
-    /// Two compressed parts, `a` and `b`: cut at every byte and with every bit changed. The only cut that nobody can see
-    /// is that between the parts.
+    /// Two compressed parts, `a` and `b`: cut at every byte and with every bit changed. The only cut that
+    /// nobody can see is that between the parts.
     @Test(arguments: [Compressed.gzipTwice, Compressed.xzTwice])
     func everyDamageIsSeen(base64: String) throws {
         let bytes = Compressed.data(base64)
@@ -49,7 +55,9 @@ import Testing
                 let found = try records(write(changed))
                 #expect(found == ["a", "b"], "bit \(bit)")
             } catch {
-                #expect((error as? Fault)?.detail.hasPrefix("\(folder)/file: damaged at byte ") == true, "\(error)")
+                #expect(
+                    (error as? Fault)?.detail.hasPrefix("\(folder)/file: damaged at byte ") == true,
+                    "\(error)")
                 #expect((error as? Fault)?.domain == .external)
                 refused += 1
             }
@@ -60,10 +68,14 @@ import Testing
     @Test func whatFollowsGzipIsGzipOrZeros() throws {
         let bytes = Compressed.data(Compressed.gzipTwice)
         #expect(try records(write(bytes + [UInt8](repeating: 0, count: 1000))) == ["a", "b"])
-        for rest: [UInt8] in [[1], [0x1F], [0, 0, 7], Array("more\n".utf8), [UInt8](repeating: 0, count: 600_000) + [1]] {
+        for rest: [UInt8] in [
+            [1], [0x1F], [0, 0, 7], Array("more\n".utf8), [UInt8](repeating: 0, count: 600_000) + [1],
+        ] {
             let path = try write(bytes + rest)
             let fault = #expect(throws: Fault.self) { try self.records(path) }
-            #expect(fault?.detail.hasSuffix("what follows the compressed part is not gzip") == true, "\(rest.prefix(5))")
+            #expect(
+                fault?.detail.hasSuffix("what follows the compressed part is not gzip") == true,
+                "\(rest.prefix(5))")
         }
     }
 

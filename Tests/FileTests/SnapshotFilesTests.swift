@@ -9,7 +9,9 @@ import Testing
     private let folder = NSTemporaryDirectory() + "/millrace-snapshots-\(UInt32.random(in: 0...UInt32.max))"
     private let clock = ManualClock(1_000_000_000)
 
-    private func files(cluster: String = "c1", group: String = "g", topology: String = "t") throws -> SnapshotFiles {
+    private func files(cluster: String = "c1", group: String = "g", topology: String = "t") throws
+        -> SnapshotFiles
+    {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let owner = SnapshotFiles.Owner(cluster: cluster, group: group, topology: topology)
         return SnapshotFiles(folder: folder, owner: owner, clock: clock)
@@ -32,7 +34,9 @@ import Testing
         return found
     }
 
-    private static func array(_ arena: Arena) -> [UInt8] { Array(UnsafeBufferPointer(start: arena.base, count: arena.count)) }
+    private static func array(_ arena: Arena) -> [UInt8] {
+        Array(UnsafeBufferPointer(start: arena.base, count: arena.count))
+    }
 
     @Test func twoGenerationsAreKept() throws {
         let files = try files()
@@ -43,7 +47,8 @@ import Testing
             files.save(7, Self.bytes(size, seed: UInt64(round)), changelogEnd: Int64(round))
             files.close()
             let found = try #require(load(files))
-            #expect(found.end == Int64(round) && found.bytes == Self.array(Self.bytes(size, seed: UInt64(round))))
+            #expect(
+                found.end == Int64(round) && found.bytes == Self.array(Self.bytes(size, seed: UInt64(round))))
         }
         try FileManager.default.removeItem(atPath: SnapshotFiles.path(folder, 7))
         #expect(load(files)?.end == 1)
@@ -64,7 +69,11 @@ import Testing
             var damaged = whole
             // Headers of the file and of its blocks, and anything in between.
             let place = round < 30 ? round * 3 : Int(random.next() % UInt64(whole.count))
-            if round % 2 == 0 { damaged[place] ^= 1 << UInt8(random.next() % 8) } else { damaged.removeLast(whole.count - place) }
+            if round % 2 == 0 {
+                damaged[place] ^= 1 << UInt8(random.next() % 8)
+            } else {
+                damaged.removeLast(whole.count - place)
+            }
             try damaged.write(to: URL(fileURLWithPath: path))
             let found = load(files)
             #expect(found?.end == 1, "round \(round), byte \(place)")
@@ -92,7 +101,8 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try files.write(7, Self.bytes(100, seed: 1), 5)
         // A folder stands where the new file would be written.
-        try FileManager.default.createDirectory(atPath: SnapshotFiles.path(folder, 7) + ".tmp", withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            atPath: SnapshotFiles.path(folder, 7) + ".tmp", withIntermediateDirectories: true)
         files.save(7, Self.bytes(100, seed: 2), changelogEnd: 6)
         files.close()
         #expect(load(files)?.end == 5)

@@ -6,31 +6,43 @@ import Testing
 /// CSV records (without their line ends, as the file source hands them over) to columns.
 @Suite struct CsvDecoderTests {
     static let columns = [
-        WireColumn("id", .text), WireColumn("amount", .decimal(scale: 2), optional: true), WireColumn("note", .text, optional: true),
+        WireColumn("id", .text), WireColumn("amount", .decimal(scale: 2), optional: true),
+        WireColumn("note", .text, optional: true),
     ]
 
     private func harness(_ header: [String]? = nil) -> Harness {
         Harness(CsvDecoder(Self.columns, header: header, capacity: 16), Self.columns)
     }
 
-    @Test(arguments: [
-        ("a,1,b", ["a", "1.00", "b"]), ("a,,", ["a", nil, nil]), ("\"a\",\"1\",\"b\"", ["a", "1.00", "b"]),
-        ("\"a,b\",1,c", ["a,b", "1.00", "c"]), ("\"a\nb\",1,\"c\r\nd\"", ["a\nb", "1.00", "c\r\nd"]),
-        ("\"say \"\"hi\"\"\",1,\"\"\"\"", ["say \"hi\"", "1.00", "\""]), ("a,1,\"\"", ["a", "1.00", ""]), ("\"\",1,", ["", "1.00", nil]),
-        (" a ,1, ", [" a ", "1.00", " "]), ("中,1,é", ["中", "1.00", "é"]), ("a,-0.5,\"\"\"\"\"\"", ["a", "-0.50", "\"\""]),
-        ("a;b,1e2,x", ["a;b", "100.00", "x"]), ("a,\"\",b", ["a", nil, "b"]), ("\"\",\"\",\"\"", ["", nil, ""]),
-        ("\u{FEFF}a,1,b", ["a", "1.00", "b"]), ("\u{FEFF}\"a\",1,b", ["a", "1.00", "b"]), ("a,1,b\n", ["a", "1.00", "b"]), ("a,1,b\r\n", ["a", "1.00", "b"]),
-        ("a,1,\"b\n\"\r\n", ["a", "1.00", "b\n"]), ("a,1,\r\n", ["a", "1.00", nil]), ("a,1,x\\n", ["a", "1.00", "x\\n"]),
-    ] as [(String, [String?])])
+    @Test(
+        arguments: [
+            ("a,1,b", ["a", "1.00", "b"]), ("a,,", ["a", nil, nil]),
+            ("\"a\",\"1\",\"b\"", ["a", "1.00", "b"]),
+            ("\"a,b\",1,c", ["a,b", "1.00", "c"]), ("\"a\nb\",1,\"c\r\nd\"", ["a\nb", "1.00", "c\r\nd"]),
+            ("\"say \"\"hi\"\"\",1,\"\"\"\"", ["say \"hi\"", "1.00", "\""]), ("a,1,\"\"", ["a", "1.00", ""]),
+            ("\"\",1,", ["", "1.00", nil]),
+            (" a ,1, ", [" a ", "1.00", " "]), ("中,1,é", ["中", "1.00", "é"]),
+            ("a,-0.5,\"\"\"\"\"\"", ["a", "-0.50", "\"\""]),
+            ("a;b,1e2,x", ["a;b", "100.00", "x"]), ("a,\"\",b", ["a", nil, "b"]),
+            ("\"\",\"\",\"\"", ["", nil, ""]),
+            ("\u{FEFF}a,1,b", ["a", "1.00", "b"]), ("\u{FEFF}\"a\",1,b", ["a", "1.00", "b"]),
+            ("a,1,b\n", ["a", "1.00", "b"]), ("a,1,b\r\n", ["a", "1.00", "b"]),
+            ("a,1,\"b\n\"\r\n", ["a", "1.00", "b\n"]), ("a,1,\r\n", ["a", "1.00", nil]),
+            ("a,1,x\\n", ["a", "1.00", "x\\n"]),
+        ] as [(String, [String?])])
     func reads(text: String, expected: [String?]) {
         #expect(harness().decode(text) == Row(status: .good, values: expected))
     }
 
     @Test(arguments: [
-        ("a,1", RowStatus.malformed, -1), ("a,1,b,c", .malformed, -1), ("a,1,b,", .malformed, -1), ("a", .malformed, -1),
-        ("\"a,1,b", .malformed, -1), ("\"a\"x,1,b", .malformed, -1), ("a\"b,1,c", .malformed, -1), ("a,1,b\"", .malformed, -1),
-        ("\"a\"\",1,b", .malformed, -1), (",1,b", .missingField, 0), ("a,x,b", .wrongType, 1), ("a, 1,b", .wrongType, 1),
-        ("a,1.005,b", .outOfRange, 1), ("a,\"1,5\",b", .wrongType, 1), ("a,1,b\nc", .malformed, -1), ("a,1\r,b", .malformed, -1),
+        ("a,1", RowStatus.malformed, -1), ("a,1,b,c", .malformed, -1), ("a,1,b,", .malformed, -1),
+        ("a", .malformed, -1),
+        ("\"a,1,b", .malformed, -1), ("\"a\"x,1,b", .malformed, -1), ("a\"b,1,c", .malformed, -1),
+        ("a,1,b\"", .malformed, -1),
+        ("\"a\"\",1,b", .malformed, -1), (",1,b", .missingField, 0), ("a,x,b", .wrongType, 1),
+        ("a, 1,b", .wrongType, 1),
+        ("a,1.005,b", .outOfRange, 1), ("a,\"1,5\",b", .wrongType, 1), ("a,1,b\nc", .malformed, -1),
+        ("a,1\r,b", .malformed, -1),
         ("\"a\nb,1,c", .malformed, -1), ("\n", .malformed, -1),
     ])
     func refuses(text: String, status: RowStatus, field: Int) {
@@ -65,7 +77,10 @@ import Testing
         #expect(harness.explain() == "field 'id' is missing; a text of at most 65536 bytes was expected")
         decoder.setHeader(["amount"])
         _ = harness.decode("1")
-        #expect(harness.explain() == "field 'id' is missing; a text of at most 65536 bytes was expected; there is no such column")
+        #expect(
+            harness.explain()
+                == "field 'id' is missing; a text of at most 65536 bytes was expected; there is no such column"
+        )
         decoder.setHeader(["amount", "id"])
         #expect(harness.decode("1,a").values == ["a", "1.00", nil])
     }
@@ -78,7 +93,9 @@ import Testing
 
     @Test func types() throws {
         let columns = [
-            WireColumn("b", .bool), WireColumn("t", .timestamp, zone: try TimeZoneTable.read("Asia/Shanghai")), WireColumn("d", .duration),
+            WireColumn("b", .bool),
+            WireColumn("t", .timestamp, zone: try TimeZoneTable.read("Asia/Shanghai")),
+            WireColumn("d", .duration),
             WireColumn("r", .decimal(scale: 1), rounded: true),
         ]
         let harness = Harness(CsvDecoder(columns, capacity: 4), columns)
@@ -95,21 +112,32 @@ import Testing
         let fits = String(repeating: "a", count: Limits.textBytesMax)
         #expect(harness.decode("\(fits),1,b").values.first == fits)
         #expect(harness.decode("a\(fits),1,b") == Row(status: .textTooLong, field: 0))
-        #expect(harness.decode(String(repeating: "a", count: Limits.recordBytesMax + 1)) == Row(status: .oversized))
+        #expect(
+            harness.decode(String(repeating: "a", count: Limits.recordBytesMax + 1))
+                == Row(status: .oversized))
         #expect(harness.explain() == "the record has 1048577 bytes, at most 1048576 are read")
         #expect(harness.decode([nil]) == [Row(status: .nullValue)])
         _ = harness.decode("a,x,b")
         #expect(harness.explain() == "field 'amount' is \"x\"; a number with at most 2 places was expected")
         _ = harness.decode("a,1")
-        #expect(harness.explain() == "not a well-formed CSV record of 3 fields: a,1; it has 2; short: fill takes what is missing as null")
+        #expect(
+            harness.explain()
+                == "not a well-formed CSV record of 3 fields: a,1; it has 2; short: fill takes what is missing as null"
+        )
         _ = harness.decode("a,1,b,")
-        #expect(harness.explain() == "not a well-formed CSV record of 3 fields: a,1,b,; it has 4; long: cut passes over what is too much")
+        #expect(
+            harness.explain()
+                == "not a well-formed CSV record of 3 fields: a,1,b,; it has 4; long: cut passes over what is too much"
+        )
         _ = harness.decode("a,\"1,b")
         #expect(harness.explain().hasSuffix("; a quote is opened and not closed (field 2)"))
         _ = harness.decode("a,1,b\"")
-        #expect(harness.explain().hasSuffix("; a quote stands within a field that has none around it (field 3)"))
+        #expect(
+            harness.explain().hasSuffix("; a quote stands within a field that has none around it (field 3)"))
         _ = harness.decode("\"a\" ,1,b")
-        #expect(harness.explain().hasSuffix("; something stands between a closing quote and the next delimiter (field 1)"))
+        #expect(
+            harness.explain().hasSuffix(
+                "; something stands between a closing quote and the next delimiter (field 1)"))
         _ = harness.decode("a,1,b\nc,2,d")
         #expect(harness.explain().hasSuffix("; a line break stands outside of quotes (field 3)"))
         _ = harness.decode(",1,b")
@@ -161,7 +189,8 @@ import Testing
     }
 
     private func field(_ text: String, _ random: inout SplitMix64) -> String {
-        let needsQuotes = text.isEmpty || text.unicodeScalars.contains { ",\"\r\n".unicodeScalars.contains($0) }
+        let needsQuotes =
+            text.isEmpty || text.unicodeScalars.contains { ",\"\r\n".unicodeScalars.contains($0) }
         guard needsQuotes || random.next() % 3 == 0 else { return text }
         return "\"" + text.replacing("\"", with: "\"\"") + "\""
     }

@@ -14,10 +14,13 @@ import Testing
             let unit = ([nil] + EpochTime.Unit.allCases).randomElement(using: &random) ?? nil
             let isOptional = random.next() % 2 == 0
             let columns = [
-                WireColumn("a", .text, optional: isOptional, nulls: ["-"]), WireColumn("b.c", .int, optional: isOptional),
+                WireColumn("a", .text, optional: isOptional, nulls: ["-"]),
+                WireColumn("b.c", .int, optional: isOptional),
                 WireColumn("d", .decimal(scale: 2), optional: isOptional, rounded: random.next() % 2 == 0),
-                WireColumn("e", .bool, optional: isOptional, nulls: ["-"]), WireColumn("f", .timestamp, optional: isOptional, zone: zone, unit: unit),
-                WireColumn("g", .duration, optional: isOptional), WireColumn("h", .decimal(scale: 3), optional: isOptional, base64: true),
+                WireColumn("e", .bool, optional: isOptional, nulls: ["-"]),
+                WireColumn("f", .timestamp, optional: isOptional, zone: zone, unit: unit),
+                WireColumn("g", .duration, optional: isOptional),
+                WireColumn("h", .decimal(scale: 3), optional: isOptional, base64: true),
                 WireColumn("i", .text, optional: isOptional, numbers: true),
             ]
             let dialect = CsvDialectTests.dialect([",", ";"].randomElement(using: &random) ?? ",")
@@ -42,16 +45,28 @@ import Testing
     private func value(of column: WireColumn, _ random: inout SplitMix64) -> Value {
         func pick(_ choices: [String]) -> String { choices.randomElement(using: &random) ?? "" }
         if random.next() % 8 == 0 { return Value() }
-        let numbers = ["0", "-1", "12", "1.5", "1e2", "99999999999999999999", "0.005", "1294222500", "1294222500000", "1294222500.75", "-0.001", "1294222500000000"]
-        if column.reading.isBase64 { return Value(text: pick(["AMNQ", "w1A=", "/w==", "x", "AAAAAAAAAAAAAAAA", "1234"])) }
+        let numbers = [
+            "0", "-1", "12", "1.5", "1e2", "99999999999999999999", "0.005", "1294222500", "1294222500000",
+            "1294222500.75", "-0.001", "1294222500000000",
+        ]
+        if column.reading.isBase64 {
+            return Value(text: pick(["AMNQ", "w1A=", "/w==", "x", "AAAAAAAAAAAAAAAA", "1234"]))
+        }
         switch column.field.type {
         case .text:
-            if column.reading.takesNumbers, random.next() % 2 == 0 { return Value(text: pick(numbers), isNumber: true) }
-            return Value(text: pick(["a", "-", "中", "a,b", "say \"hi\"", "two\nlines", "--", " ", ";", "é\\"]))
+            if column.reading.takesNumbers, random.next() % 2 == 0 {
+                return Value(text: pick(numbers), isNumber: true)
+            }
+            return Value(
+                text: pick(["a", "-", "中", "a,b", "say \"hi\"", "two\nlines", "--", " ", ";", "é\\"]))
         case .bool: return Value(text: pick(["true", "false", "-", "1", "yes"]))
         case .timestamp:
             if random.next() % 2 == 0 { return Value(text: pick(numbers), isNumber: random.next() % 2 == 0) }
-            return Value(text: pick(["2011-01-05 10:15:00", "2011-01-05T10:15:00Z", "2011-01-05", "2011-02-30", "now", "20110105"]))
+            return Value(
+                text: pick([
+                    "2011-01-05 10:15:00", "2011-01-05T10:15:00Z", "2011-01-05", "2011-02-30", "now",
+                    "20110105",
+                ]))
         default: return Value(text: pick(numbers + ["x"]), isNumber: false)
         }
     }
@@ -59,7 +74,8 @@ import Testing
     private func object(_ row: [Value], _ columns: [WireColumn]) -> String {
         let members = zip(row, columns).map { value, column -> String in
             let json = value.text.map { value.isNumber ? $0 : quoted($0) } ?? "null"
-            return column.path.count == 2 ? "\"\(column.path[0])\":{\"\(column.path[1])\":\(json)}" : "\"\(column.path[0])\":\(json)"
+            return column.path.count == 2
+                ? "\"\(column.path[0])\":{\"\(column.path[1])\":\(json)}" : "\"\(column.path[0])\":\(json)"
         }
         return "{\(members.joined(separator: ","))}"
     }
@@ -71,6 +87,7 @@ import Testing
     }
 
     private func record(_ row: [Value], _ dialect: CsvFormat, _ random: inout SplitMix64) -> String {
-        row.map { $0.text.map { CsvDialectTests.field($0, dialect, &random) } ?? "" }.joined(separator: String(UnicodeScalar(dialect.delimiter)))
+        row.map { $0.text.map { CsvDialectTests.field($0, dialect, &random) } ?? "" }.joined(
+            separator: String(UnicodeScalar(dialect.delimiter)))
     }
 }

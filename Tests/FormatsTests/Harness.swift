@@ -66,7 +66,9 @@ final class Harness {
 }
 
 extension WireColumn {
-    init(_ name: String, _ type: ValueType, optional: Bool = false, zone: TimeZoneTable? = nil, rounded: Bool = false,
+    init(
+        _ name: String, _ type: ValueType, optional: Bool = false, zone: TimeZoneTable? = nil,
+        rounded: Bool = false,
         unit: EpochTime.Unit? = nil, nulls: [String] = [], base64: Bool = false, numbers: Bool = false
     ) {
         var reading = FieldReading()
@@ -75,7 +77,8 @@ extension WireColumn {
         reading.isBase64 = base64
         reading.takesNumbers = numbers
         self.init(
-            path: name.split(separator: ".").map(String.init), field: Field(name: name, type: type, isOptional: optional),
+            path: name.split(separator: ".").map(String.init),
+            field: Field(name: name, type: type, isOptional: optional),
             zone: zone, isRounded: rounded, reading: reading)
     }
 }

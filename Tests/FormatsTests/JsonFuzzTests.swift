@@ -31,7 +31,8 @@ import Testing
     /// Every prefix and every single changed bit of a record.
     @Test func cutsAndFlips() {
         let harness = Harness(JsonDecoder(Self.columns), Self.columns)
-        let text = #"{"id":"a\u00e9\"b","pieces":-12,"amount":"3.50","paid":true,"customer":{"name":"中","age":1e1},"x":[{}]}"#
+        let text =
+            #"{"id":"a\u00e9\"b","pieces":-12,"amount":"3.50","paid":true,"customer":{"name":"中","age":1e1},"x":[{}]}"#
         let bytes = Array(text.utf8)
         #expect(harness.decode([bytes])[0].values == ["aé\"b", "-12", "3.50", "true", "中", "10"])
         for end in 0..<bytes.count { #expect(harness.decode([Array(bytes[..<end])])[0].status != .good) }
@@ -56,7 +57,10 @@ import Testing
         // Of repeated members readers take different ones.
         if repeatsMember(text) { return false }
         let customer = object["customer"] as? [String: Any] ?? [:]
-        let found = [object["id"], object["pieces"], object["amount"], object["paid"], customer["name"], customer["age"]]
+        let found = [
+            object["id"], object["pieces"], object["amount"], object["paid"], customer["name"],
+            customer["age"],
+        ]
         for (index, value) in found.enumerated() {
             #expect(same(value, row.values[index], Self.columns[index].field.type), "\(text): \(row)")
         }
@@ -101,12 +105,15 @@ import Testing
 
     private func record(_ random: inout SplitMix64) -> String {
         let texts = [#""a""#, #""""#, "\"中\"", #""x\ny""#, #""\u0041""#, "null", "\"12\""]
-        let numbers = ["0", "-7", "12", "1e2", "3.5", "2.50", "\"8\"", "null", "9223372036854775807", "0.001"]
+        let numbers = [
+            "0", "-7", "12", "1e2", "3.5", "2.50", "\"8\"", "null", "9223372036854775807", "0.001",
+        ]
         func pick(_ choices: [String]) -> String { choices.randomElement(using: &random) ?? "" }
         let customer = "{\"name\":\(pick(texts)), \"age\":\(pick(numbers))}"
         var members = [
             "\"id\":\(pick(texts))", "\"pieces\" : \(pick(numbers))", "\"amount\":\(pick(numbers))",
-            "\"paid\":\(pick(["true", "false", "null"]))", "\"customer\":\(pick([customer, customer, "null", "{}"]))",
+            "\"paid\":\(pick(["true", "false", "null"]))",
+            "\"customer\":\(pick([customer, customer, "null", "{}"]))",
         ]
         members.shuffle(using: &random)
         return "{" + members.prefix(2 + Int(random.next() % 4)).joined(separator: ",") + "}"
@@ -122,7 +129,9 @@ import Testing
             case 0: bytes[at] ^= 1 << UInt8(random.next() % 8)
             case 1: bytes.removeSubrange(at..<end)
             case 2: bytes.insert(contentsOf: bytes[at..<end], at: at)
-            case 3: bytes.insert("{}[]:,\"\\ 0123456789eE+-.tfn\n".utf8.randomElement(using: &random) ?? 0, at: at)
+            case 3:
+                bytes.insert(
+                    "{}[]:,\"\\ 0123456789eE+-.tfn\n".utf8.randomElement(using: &random) ?? 0, at: at)
             case 4: bytes[at] = UInt8(truncatingIfNeeded: random.next())
             default: bytes.removeSubrange(at...)
             }

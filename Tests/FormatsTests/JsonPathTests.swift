@@ -11,36 +11,64 @@ import Testing
     }
 
     /// Of a member that stands twice the last counts, as in other readers.
-    @Test(arguments: [
-        (#"{"x":"1","x":"2"}"#, "x", "2"), (#"{"x":"1","x":null}"#, "x", nil), (#"{"x":"1","\u0078":"2"}"#, "x", "2"),
-        (#"{"c":{"id":"A"},"c":null}"#, "c.id", nil), (#"{"c":{"id":"A"},"c":{}}"#, "c.id", nil),
-        (#"{"c":{"id":"A"},"c":{"id":"B"}}"#, "c.id", "B"), (#"{"c":{"id":"A","id":"B"}}"#, "c.id", "B"),
-        (#"{"c":[],"c":{"id":"B"}}"#, "c.id", "B"), (#"{"c":7,"c":{"id":"B"}}"#, "c.id", "B"), (#"{"c":7,"c":null}"#, "c.id", nil),
-        (#"{"a":{"b":{"c":"1"}},"a":{"b":{}}}"#, "a.b.c", nil), (#"{"a":{"b":{"c":"1"},"b":{"d":"2"}}}"#, "a.b.c", nil),
-        (#"{"a":{"b":[]},"a":{"b":{"c":"1"}}}"#, "a.b.c", "1"), (#"{"a":{"b":[]},"a":{}}"#, "a.b.c", nil),
-    ] as [(String, String, String?)])
+    @Test(
+        arguments: [
+            (#"{"x":"1","x":"2"}"#, "x", "2"), (#"{"x":"1","x":null}"#, "x", nil),
+            (#"{"x":"1","\u0078":"2"}"#, "x", "2"),
+            (#"{"c":{"id":"A"},"c":null}"#, "c.id", nil), (#"{"c":{"id":"A"},"c":{}}"#, "c.id", nil),
+            (#"{"c":{"id":"A"},"c":{"id":"B"}}"#, "c.id", "B"), (#"{"c":{"id":"A","id":"B"}}"#, "c.id", "B"),
+            (#"{"c":[],"c":{"id":"B"}}"#, "c.id", "B"), (#"{"c":7,"c":{"id":"B"}}"#, "c.id", "B"),
+            (#"{"c":7,"c":null}"#, "c.id", nil),
+            (#"{"a":{"b":{"c":"1"}},"a":{"b":{}}}"#, "a.b.c", nil),
+            (#"{"a":{"b":{"c":"1"},"b":{"d":"2"}}}"#, "a.b.c", nil),
+            (#"{"a":{"b":[]},"a":{"b":{"c":"1"}}}"#, "a.b.c", "1"), (#"{"a":{"b":[]},"a":{}}"#, "a.b.c", nil),
+        ] as [(String, String, String?)])
     func theLastMemberCounts(text: String, path: String, expected: String?) {
         #expect(decode(text, [path]) == Row(status: .good, values: [expected]))
     }
 
     /// All members below a repeated one are the last one's, whatever came before.
     @Test func nothingOfAnEarlierMemberStays() {
-        #expect(decode(#"{"c":{"a":"1","b":"2"},"c":{"b":"3"}}"#, ["c.a", "c.b"]) == Row(status: .good, values: [nil, "3"]))
-        #expect(decode(#"{"c":{"a":"1"},"d":{"a":"2"},"c":{}}"#, ["c.a", "d.a"]) == Row(status: .good, values: [nil, "2"]))
+        #expect(
+            decode(#"{"c":{"a":"1","b":"2"},"c":{"b":"3"}}"#, ["c.a", "c.b"])
+                == Row(status: .good, values: [nil, "3"]))
+        #expect(
+            decode(#"{"c":{"a":"1"},"d":{"a":"2"},"c":{}}"#, ["c.a", "d.a"])
+                == Row(status: .good, values: [nil, "2"]))
     }
 
     @Test(arguments: [
-        (#"{"items":[{"price":"1"}]}"#, "items.price", "field 'items.price' lies behind an array, 'items'; a path leads through objects only"),
-        (#"{"a":{"b":[]}}"#, "a.b.c", "field 'a.b.c' lies behind an array, 'a.b'; a path leads through objects only"),
-        (#"{"a":"{\"b\":1}"}"#, "a.b", "field 'a.b' lies behind a value that is no object, 'a'; a path leads through objects only"),
-        (#"{"a":7}"#, "a.b", "field 'a.b' lies behind a value that is no object, 'a'; a path leads through objects only"),
-        (#"{"a":false}"#, "a.b.c.d", "field 'a.b.c.d' lies behind a value that is no object, 'a'; a path leads through objects only"),
-        (#"{"c":{"id":"A"},"c":["x"]}"#, "c.id", "field 'c.id' lies behind an array, 'c'; a path leads through objects only"),
+        (
+            #"{"items":[{"price":"1"}]}"#, "items.price",
+            "field 'items.price' lies behind an array, 'items'; a path leads through objects only"
+        ),
+        (
+            #"{"a":{"b":[]}}"#, "a.b.c",
+            "field 'a.b.c' lies behind an array, 'a.b'; a path leads through objects only"
+        ),
+        (
+            #"{"a":"{\"b\":1}"}"#, "a.b",
+            "field 'a.b' lies behind a value that is no object, 'a'; a path leads through objects only"
+        ),
+        (
+            #"{"a":7}"#, "a.b",
+            "field 'a.b' lies behind a value that is no object, 'a'; a path leads through objects only"
+        ),
+        (
+            #"{"a":false}"#, "a.b.c.d",
+            "field 'a.b.c.d' lies behind a value that is no object, 'a'; a path leads through objects only"
+        ),
+        (
+            #"{"c":{"id":"A"},"c":["x"]}"#, "c.id",
+            "field 'c.id' lies behind an array, 'c'; a path leads through objects only"
+        ),
     ])
     func noWayThrough(text: String, path: String, expected: String) {
         for type in [ValueType.text, .int, .decimal(scale: 2), .bool, .timestamp, .duration] {
             for isOptional in [false, true] {
-                let columns = [WireColumn("n", .int, optional: true), WireColumn(path, type, optional: isOptional)]
+                let columns = [
+                    WireColumn("n", .int, optional: true), WireColumn(path, type, optional: isOptional),
+                ]
                 let harness = Harness(JsonDecoder(columns), columns)
                 #expect(harness.decode(text) == Row(status: .wrongType, field: 1), "\(type)")
                 #expect(harness.explain() == expected)
@@ -68,11 +96,17 @@ import Testing
         _ = harness.decode(#"{"order.amount":1}"#)
         #expect(
             harness.explain()
-                == "field 'order.amount' is missing; a whole number was expected; a member whose name has a dot is written from: \"`order.amount`\"")
+                == "field 'order.amount' is missing; a whole number was expected; a member whose name has a dot is written from: \"`order.amount`\""
+        )
         _ = harness.decode("[{},{}]")
-        #expect(harness.explain() == "not a well-formed JSON object: [{},{}]; a record is one object on one line, not an array of them; a file that is one is read with format: { type: json, layout: documents }")
+        #expect(
+            harness.explain()
+                == "not a well-formed JSON object: [{},{}]; a record is one object on one line, not an array of them; a file that is one is read with format: { type: json, layout: documents }"
+        )
         _ = harness.decode("\u{0}\u{0}\u{0}\u{0}\u{5}{}")
-        #expect(harness.explain().hasSuffix("; it begins with the five bytes of a schema registry, which are not read"))
+        #expect(
+            harness.explain().hasSuffix(
+                "; it begins with the five bytes of a schema registry, which are not read"))
     }
 
     /// Random objects with members of few names against a plain reading of the same members.
@@ -104,11 +138,15 @@ import Testing
     }
 
     private indirect enum Json {
-        case text(String), number, null, array
+        case text(String)
+        case number, null, array
         case object([(name: String, value: Json)])
     }
 
-    private enum Found { case value(String), none, wrong }
+    private enum Found {
+        case value(String)
+        case none, wrong
+    }
 
     private func find(_ path: ArraySlice<String>, in json: Json) -> Found {
         switch (json, path.first) {
@@ -141,7 +179,9 @@ import Testing
         case .null: "null"
         case .array: "[{\"a\":\"1\"},[]]"
         case .object(let members):
-            "{" + members.map { "\"\($0.name)\":\(text($0.value, &random))" }.joined(separator: random.next() % 2 == 0 ? "," : " , ") + "}"
+            "{"
+                + members.map { "\"\($0.name)\":\(text($0.value, &random))" }.joined(
+                    separator: random.next() % 2 == 0 ? "," : " , ") + "}"
         }
     }
 }

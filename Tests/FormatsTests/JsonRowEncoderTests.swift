@@ -16,7 +16,9 @@ import Testing
                 // A null is 0, a number that does not fit 2.
                 column.valid[row] = UInt8(random.next() % 3)
                 switch column.type {
-                case .text: column.values[row] = arena.append(["", "x", "\"\n", "é\\"].randomElement(using: &random) ?? "").packed
+                case .text:
+                    column.values[row] =
+                        arena.append(["", "x", "\"\n", "é\\"].randomElement(using: &random) ?? "").packed
                 case .bool: column.values[row] = Int64(random.next() % 2)
                 case .timestamp: column.values[row] = Int64(random.next() % 2_000_000_000_000)
                 default: column.values[row] = Int64(bitPattern: random.next()) >> Int64(random.next() % 60)
@@ -41,7 +43,10 @@ import Testing
         }
     }
 
-    private func write(_ members: [RowMember], _ row: Int, _ columns: inout ArraySlice<Column>, _ arena: Arena, _ json: inout JsonWriter) {
+    private func write(
+        _ members: [RowMember], _ row: Int, _ columns: inout ArraySlice<Column>, _ arena: Arena,
+        _ json: inout JsonWriter
+    ) {
         json.beginObject()
         for member in members {
             switch member {
@@ -52,7 +57,9 @@ import Testing
             case .column(let name):
                 let column = columns.removeFirst()
                 json.name(name)
-                json.value(column.values[row], valid: column.valid[row] == 1, column.type, arena: arena, exactly: true)
+                json.value(
+                    column.values[row], valid: column.valid[row] == 1, column.type, arena: arena,
+                    exactly: true)
             }
         }
         json.endObject()

@@ -9,7 +9,8 @@ import Testing
     static let fields = [
         Field(name: "key", type: .text), Field(name: "amount", type: .decimal(scale: 2), isOptional: true),
         Field(name: "note", type: .text, isOptional: true), Field(name: "flag", type: .bool),
-        Field(name: "count", type: .int), Field(name: "time", type: .timestamp), Field(name: "span", type: .duration),
+        Field(name: "count", type: .int), Field(name: "time", type: .timestamp),
+        Field(name: "span", type: .duration),
         Field(name: "a", type: .int, isOptional: true), Field(name: "b", type: .int, isOptional: true),
     ]
 
@@ -29,7 +30,8 @@ import Testing
                     let count = random.next() % 4 == 0 ? 0 : Int(random.next() % 300)
                     column.values[row] = arena.append(String(repeating: "é", count: count)).packed
                 case .bool: column.values[row] = Int64(random.next() % 2)
-                case .timestamp: column.values[row] = Int64(random.next() % 4_000_000_000_000) - 2_000_000_000_000
+                case .timestamp:
+                    column.values[row] = Int64(random.next() % 4_000_000_000_000) - 2_000_000_000_000
                 default:
                     let edges: [Int64] = [0, 1, -1, .max, .min, 63, 64, -64, -65]
                     column.values[row] =
@@ -56,7 +58,8 @@ import Testing
 
     static func origin(_ random: inout SplitMix64) -> RepartitionOrigin {
         RepartitionOrigin(
-            source: Int32(random.next() % 5), partition: Int32(random.next() % 8), offset: Int64(random.next() >> 1),
+            source: Int32(random.next() % 5), partition: Int32(random.next() % 8),
+            offset: Int64(random.next() >> 1),
             appended: random.next() % 4 == 0 ? -1 : Int64(random.next() % 4_000_000_000_000),
             writer: Int32(random.next() % 8),
             watermark: random.next() % 4 == 0 ? .min : Int64(random.next() % 4_000_000_000_000) - 1_000_000)
@@ -125,13 +128,16 @@ import Testing
                     #expect([.good, .mark, .malformed].contains(status))
                     // The build before wrote the same rows.
                     let isFormer = index == 0 && damaged[0] == 2
-                    if index < 6, index != 1, !isFormer { #expect(status == .malformed, "head byte \(index)") }
+                    if index < 6, index != 1, !isFormer {
+                        #expect(status == .malformed, "head byte \(index)")
+                    }
                     if status == .good { good += 1 }
                     _ = harness.explain()
                 }
             }
             for _ in 0..<200 {
-                let noise = (0..<Int(random.next() % 80)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+                let noise = (0..<Int(random.next() % 80)).map { _ in UInt8(truncatingIfNeeded: random.next())
+                }
                 #expect(harness.decode([Array(value.prefix(6)) + noise])[0].status != .nullValue)
             }
         }
@@ -153,20 +159,27 @@ import Testing
         others[7].name = "c"
         #expect(Self.decoder(fields: others).1.decode([value])[0].status == .malformed)
         let harness = Self.decoder().1
-        #expect(harness.decode([nil, value + [0], Array(repeating: 1, count: Limits.recordBytesMax + 1)]).map(\.status)
-            == [.nullValue, .malformed, .oversized])
+        #expect(
+            harness.decode([nil, value + [0], Array(repeating: 1, count: Limits.recordBytesMax + 1)]).map(
+                \.status)
+                == [.nullValue, .malformed, .oversized])
         #expect(harness.explain(1).contains("not a repartition record of version 3"))
     }
 
-    /// Goal: what the build before has left in a repartition topic is read: its rows are the same, its marks say less.
+    /// Goal: what the build before has left in a repartition topic is read: its rows are the same, its marks
+    /// say less.
     @Test func recordsOfTheBuildBeforeAreRead() {
         var random = SplitMix64(seed: 4)
         let source = Source()
         source.fill(0, &random)
         let row = source.encode(0, RepartitionOrigin(partition: 7, offset: 5, appended: 6, watermark: 7))
         let (decoder, harness) = Self.decoder()
-        #expect([3, 2, 1, 4].map { harness.decode([[$0] + row.dropFirst()])[0].status } == [.good, .good, .malformed, .malformed])
-        // Mark and watermark; with idle; with a claim, which nobody asks for any more; with what it did not know.
+        #expect(
+            [3, 2, 1, 4].map { harness.decode([[$0] + row.dropFirst()])[0].status } == [
+                .good, .good, .malformed, .malformed,
+            ])
+        // Mark and watermark; with idle; with a claim, which nobody asks for any more; with what it did not
+        // know.
         let head = Array(row[2..<6])
         let marks: [[UInt8]] = [5, 7, 13, 21].map { [2, $0] + head + [6, 14] }
         #expect(harness.decode(marks).map(\.status) == [.mark, .mark, .mark, .malformed])

@@ -56,13 +56,14 @@ import Topology
             + "\"amount\":\"\(Decimal.string(cents, scale: 2))\",\"event_time\":\(time)}"
     }
 
-    /// Goal: the alerts on flows and on what is computed from them are those of a replay in one task, whichever
-    /// tasks the accounts are in, and however often a worker begins again.
+    /// Goal: the alerts on flows and on what is computed from them are those of a replay in one task,
+    /// whichever tasks the accounts are in, and however often a worker begins again.
     @Test func flowsOverPartitionsAgreeWithTheReplay() throws {
         let cluster = try KafkaCluster.shared()
         let name = "flow-\(UInt32.random(in: 0...UInt32.max))"
         let seed =
-            ProcessInfo.processInfo.environment["MILLRACE_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 1...1_000_000)
+            ProcessInfo.processInfo.environment["MILLRACE_SEED"].flatMap { UInt64($0) }
+            ?? UInt64.random(in: 1...1_000_000)
         print("seed \(seed)")
         var random = SplitMix64(seed: seed)
         let settings = cluster.settings(group: name)
@@ -75,7 +76,8 @@ import Topology
         for index in 0..<12 {
             time += Int64(random.next() % 9000)
             let account = Int(random.next() % 30)
-            loans.append((account, Self.loan("L\(index)", account, 100_000 + Int64(random.next() % 400_000), time)))
+            loans.append(
+                (account, Self.loan("L\(index)", account, 100_000 + Int64(random.next() % 400_000), time)))
         }
         time = Self.start
         for index in 0..<1500 {
@@ -83,10 +85,14 @@ import Topology
             let from = Int(random.next() % 30)
             let behind = Int64(random.next() % 1500)
             transfers.append(
-                (from, Self.transfer(index, from, Int(random.next() % 30), Int64(random.next() % 60_000), time - behind)))
+                (
+                    from,
+                    Self.transfer(
+                        index, from, Int(random.next() % 30), Int64(random.next() % 60_000), time - behind)
+                ))
         }
-        // Of no amount: they only say that time has gone on, in every account's partition, since event time goes on here
-        // a hundred times as fast as the clock, by which quiet partitions go.
+        // Of no amount: they only say that time has gone on, in every account's partition, since event time
+        // goes on here a hundred times as fast as the clock, by which quiet partitions go.
         for account in 0..<30 {
             loans.append((account, Self.loan("Z\(account)", account, 0, time + 1_200_000)))
             transfers.append((account, Self.transfer(9000 + account, account, 99, 0, time + 1_200_000)))
@@ -133,15 +139,19 @@ import Topology
         if let text { alerts.append(RepartitionTests.essence(text)) }
     }
 
-    private static func replay(_ spec: TopologySpec, _ loans: [String], _ transfers: [String]) throws -> [String] {
+    private static func replay(_ spec: TopologySpec, _ loans: [String], _ transfers: [String]) throws
+        -> [String]
+    {
         let base = NSTemporaryDirectory() + "/millrace-flow-\(getpid())"
         defer { for name in ["loans", "transfers"] { unlink("\(base)-\(name).jsonl") } }
-        try (loans.joined(separator: "\n") + "\n").write(toFile: base + "-loans.jsonl", atomically: true, encoding: .utf8)
+        try (loans.joined(separator: "\n") + "\n").write(
+            toFile: base + "-loans.jsonl", atomically: true, encoding: .utf8)
         try (transfers.joined(separator: "\n") + "\n").write(
             toFile: base + "-transfers.jsonl", atomically: true, encoding: .utf8)
         var result: [String] = []
         var replay = try Replay(
-            spec, inputs: [("loans", [base + "-loans.jsonl"]), ("transfers", [base + "-transfers.jsonl"])], keepsResults: true)
+            spec, inputs: [("loans", [base + "-loans.jsonl"]), ("transfers", [base + "-transfers.jsonl"])],
+            keepsResults: true)
         _ = try replay.run(
             output: { outbox throws(Fault) in
                 for record in outbox.records {

@@ -13,12 +13,15 @@ final class HBaseServer {
     static let home: String? = {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().deletingLastPathComponent()
-        let places = [ProcessInfo.processInfo.environment["MILLRACE_HBASE_HOME"], root.path + "/shared/hbase"]
+        let places = [
+            ProcessInfo.processInfo.environment["MILLRACE_HBASE_HOME"], root.path + "/shared/hbase",
+        ]
         return places.compactMap { $0 }.first { access($0 + "/hbase", X_OK) == 0 }
     }()
 
     static let isAvailable = home != nil
-    static let missing: Comment = "skipped: no HBase: MILLRACE_HBASE_HOME is not set and ../shared/hbase is not there"
+    static let missing: Comment =
+        "skipped: no HBase: MILLRACE_HBASE_HOME is not set and ../shared/hbase is not there"
 
     init() throws {
         script = (Self.home ?? "") + "/hbase"
@@ -41,7 +44,9 @@ final class HBaseServer {
         let text = try String(contentsOfFile: folder + "/rest.pid", encoding: .utf8)
         let process = try #require(pid_t(text.trimmingCharacters(in: .whitespacesAndNewlines)))
         kill(process, SIGKILL)
-        while kill(process, 0) == 0, try !String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8).contains("State:\tZ") {
+        while kill(process, 0) == 0,
+            try !String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8).contains("State:\tZ")
+        {
             usleep(10_000)
         }
     }

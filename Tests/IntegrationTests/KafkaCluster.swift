@@ -39,13 +39,13 @@ final class KafkaCluster: @unchecked Sendable {
         var environment = ProcessInfo.processInfo.environment
         environment["KAFKA_DIR"] = directory
         environment["KAFKA_PORT"] = "\(port)"
-        // Several brokers share the memory and the cores of a small machine: one that starts must not take the
-        // others' time for compiling itself.
+        // Several brokers share the memory and the cores of a small machine: one that starts must not take
+        // the others' time for compiling itself.
         if brokers > 1 {
             environment["KAFKA_HEAP"] = "384m"
             environment["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1"
-            // Kafka takes a broker for dead after nine seconds unless it is told otherwise, and until then nobody
-            // can read or write its partitions.
+            // Kafka takes a broker for dead after nine seconds unless it is told otherwise, and until then
+            // nobody can read or write its partitions.
             let properties = NSTemporaryDirectory() + "/millrace-kafka-\(getpid())-\(port).properties"
             try "broker.session.timeout.ms=4000\nbroker.heartbeat.interval.ms=500\n"
                 .write(toFile: properties, atomically: true, encoding: .utf8)

@@ -129,7 +129,8 @@ import Topology
             var settings = cluster.settings(group: group)
             settings.transactionalId = "\(group)-lane-0"
             let sink = try KafkaSink(
-                settings, topics: KafkaSink.Topics(sinks: [output]), group: intake.source, clock: SystemClock())
+                settings, topics: KafkaSink.Topics(sinks: [output]), group: intake.source,
+                clock: SystemClock())
             try sink.commit(Outbox(), [orders: 1], sequences: sequence.map { [0: $0] } ?? [:])
             #expect(try intake.source.committed([orders]) == [orders: 1])
             #expect(intake.source.sequence(of: orders) == sequence)

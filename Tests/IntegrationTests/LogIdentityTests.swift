@@ -5,15 +5,16 @@ import Foundation
 import Testing
 import Topology
 
-/// Positions and snapshots are of one log. What is done to topics between two starts of a worker must not make them count
-/// for another.
+/// Positions and snapshots are of one log. What is done to topics between two starts of a worker must not
+/// make them count for another.
 @Suite(.serialized, .enabled(if: KafkaCluster.isAvailable, KafkaCluster.missing)) struct LogIdentityTests {
     private let rig: OperationsRig
 
     init() throws { rig = try OperationsRig() }
 
-    /// Goal: a source that was made anew while the worker was down, with fewer, as many and more records than were read of
-    /// the old one, is refused and named; with the operator's word it is read from its start, and that is kept.
+    /// Goal: a source that was made anew while the worker was down, with fewer, as many and more records than
+    /// were read of the old one, is refused and named; with the operator's word it is read from its start,
+    /// and that is kept.
     @Test(arguments: [200, 1000, 1400]) func aTopicMadeAnewIsNotGoneOnWith(records: Int) throws {
         try rig.makeTopic(rig.orders, records: 0..<1000)
         #expect(try rig.start().finish(after: 1000) == nil)
@@ -28,7 +29,9 @@ import Topology
         let refused = try rig.start()
         let fault = refused.end()
         #expect(fault?.domain == .user && refused.processed == 0)
-        #expect(fault?.detail.contains("source 'orders' (topic '\(rig.orders)'), partition ") == true, "\(fault?.detail ?? "")")
+        #expect(
+            fault?.detail.contains("source 'orders' (topic '\(rig.orders)'), partition ") == true,
+            "\(fault?.detail ?? "")")
         #expect(fault?.detail.contains("is another log than before") == true, "\(fault?.detail ?? "")")
 
         let begun = try rig.start(newTopics: ["orders"])
@@ -47,14 +50,17 @@ import Topology
         try rig.makeTopic(other, records: 200..<400)
         #expect(try rig.start().finish(after: 100) == nil)
         let fault = try rig.start(.init(topic: other)).end()
-        #expect(fault?.detail.contains("its state was made from topic '\(rig.orders)'") == true, "\(fault?.detail ?? "")")
+        #expect(
+            fault?.detail.contains("its state was made from topic '\(rig.orders)'") == true,
+            "\(fault?.detail ?? "")")
         let begun = try rig.start(.init(topic: other), newTopics: ["orders"])
         #expect(begun.finish(after: 200) == nil)
         #expect(begun.processed == 200)
     }
 
-    /// Goal: a source that is deleted while it is read is said, makes the worker unready, and stands in nobody's way: neither
-    /// in that of a request to stop, nor, when it comes back as another log, of the refusal.
+    /// Goal: a source that is deleted while it is read is said, makes the worker unready, and stands in
+    /// nobody's way: neither in that of a request to stop, nor, when it comes back as another log, of the
+    /// refusal.
     @Test(arguments: [false, true]) func aTopicDeletedWhileItIsReadHoldsNothingUp(comesBack: Bool) throws {
         try rig.makeTopic(rig.orders, records: 0..<100)
         let run = try rig.startAndWait(100)
@@ -63,7 +69,8 @@ import Topology
         guard comesBack else {
             // It may be about to say so.
             let fault = run.stop()
-            return #expect(fault?.detail.contains("was deleted while it was read") != false, "\(fault?.detail ?? "")")
+            return #expect(
+                fault?.detail.contains("was deleted while it was read") != false, "\(fault?.detail ?? "")")
         }
         try rig.makeTopic(rig.orders, records: 200..<700)
         let fault = run.end()
@@ -72,20 +79,22 @@ import Topology
         #expect(fault?.detail.contains("is another log than before") == true, "\(fault?.detail ?? "")")
     }
 
-    /// Goal: records that were deleted before they were read are counted and named; where the operator moves the group's
-    /// position behind them, the worker goes on there.
+    /// Goal: records that were deleted before they were read are counted and named; where the operator moves
+    /// the group's position behind them, the worker goes on there.
     @Test func recordsDeletedUnreadAreCounted() throws {
         try rig.makeTopic(rig.orders, records: 0..<100)
         #expect(try rig.start().finish(after: 100) == nil)
         try rig.feed(rig.orders, 100..<300)
-        let request = "{\"partitions\":[{\"topic\":\"\(rig.orders)\",\"partition\":1,\"offset\":120}],\"version\":1}"
+        let request =
+            "{\"partitions\":[{\"topic\":\"\(rig.orders)\",\"partition\":1,\"offset\":120}],\"version\":1}"
         let file = NSTemporaryDirectory() + "/\(rig.group).json"
         try request.write(toFile: file, atomically: true, encoding: .utf8)
         defer { unlink(file) }
         try rig.cluster.run(["delete-records", "--offset-json-file", file])
         let fault = try rig.start().end()
         #expect(
-            fault?.detail.contains("partition 1: 70 records were deleted before they were read: the position is 50") == true,
+            fault?.detail.contains(
+                "partition 1: 70 records were deleted before they were read: the position is 50") == true,
             "\(fault?.detail ?? "")")
         let position = KafkaSourceTopic(topic: rig.orders, source: 0, start: .earliest)
         let member = Intake(try KafkaSource(rig.cluster.settings(group: rig.group), topics: [position]))
@@ -98,8 +107,8 @@ import Topology
         #expect(last.processed == 100 + 25)
     }
 
-    /// Goal: a snapshot of the group's earlier life, whose changelog the new one has outgrown, is passed over: what the worker
-    /// holds is what the new changelog says.
+    /// Goal: a snapshot of the group's earlier life, whose changelog the new one has outgrown, is passed
+    /// over: what the worker holds is what the new changelog says.
     @Test func aSnapshotOfAnEarlierLifeIsPassedOver() throws {
         try rig.makeTopic(rig.orders, records: 0..<400)
         #expect(try rig.start(state: "first").finish(after: 400) == nil)
@@ -118,7 +127,9 @@ import Topology
             WorkerTests.wait(seconds: 60) {
                 try? rig.feed(rig.orders, next..<next + 20)
                 next += 20
-                _ = try? reader.poll(timeoutMilliseconds: 50) { if $0.partition == 0 { reached = max(reached, $0.offset) } }
+                _ = try? reader.poll(timeoutMilliseconds: 50) {
+                    if $0.partition == 0 { reached = max(reached, $0.offset) }
+                }
                 return reached > end + 10
             })
         #expect(WorkerTests.wait(seconds: 120) { second.processed >= Int64(next - 10_000) })

@@ -5,7 +5,8 @@ import Foundation
 import Testing
 import Topology
 
-/// A topology of one window on a group of its own, topics that a test does things to, and workers within this process.
+/// A topology of one window on a group of its own, topics that a test does things to, and workers within this
+/// process.
 final class OperationsRig {
     let cluster: KafkaCluster
     let admin: KafkaAdmin
@@ -89,7 +90,8 @@ final class OperationsRig {
     /// Starts one and waits until it has processed so many records.
     func startAndWait(_ records: Int64, _ text: Text = Text(), state: String = "state") throws -> WorkerRun {
         let run = try start(text, state: state)
-        #expect(WorkerTests.wait(seconds: 120) { run.worker.isReady && run.processed >= records || run.hasEnded })
+        #expect(
+            WorkerTests.wait(seconds: 120) { run.worker.isReady && run.processed >= records || run.hasEnded })
         return run
     }
 }

@@ -10,8 +10,8 @@ import Testing
 
     init() throws { rig = try OperationsRig() }
 
-    /// Goal: a worker that comes takes over what others have in memory, one that goes for good is a member no more as soon as
-    /// it has ended, and windows are whole throughout.
+    /// Goal: a worker that comes takes over what others have in memory, one that goes for good is a member no
+    /// more as soon as it has ended, and windows are whole throughout.
     @Test func aWorkerComesAndGoesForGood() throws {
         let text = OperationsRig.Text(condition: "orders > 9")
         try rig.makeTopic(rig.orders, records: 0..<100)
@@ -19,7 +19,10 @@ import Testing
         let second = try rig.start(text, state: "second")
         #expect(WorkerTests.wait(seconds: 120) { second.worker.isReady || second.hasEnded })
         try rig.feed(rig.orders, 100..<160)
-        #expect(WorkerTests.wait(seconds: 120) { first.processed + second.processed == 160 || first.hasEnded || second.hasEnded })
+        #expect(
+            WorkerTests.wait(seconds: 120) {
+                first.processed + second.processed == 160 || first.hasEnded || second.hasEnded
+            })
         #expect(second.processed > 0)
         let members = try KafkaWatch(rig.cluster.settings(group: rig.group))
         #expect(try members.members(deadlineMilliseconds: 10_000).count == 2)

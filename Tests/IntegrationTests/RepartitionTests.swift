@@ -53,15 +53,18 @@ import Topology
         let orders = (0..<count).map { _ in
             time += Int64(random.next() % 600)
             let behind = Int64(random.next() % 2000)
-            return order("M\(random.next() % 40)", "B\(random.next() % 25)", time - behind, Int64(random.next() % 9000) + 50)
+            return order(
+                "M\(random.next() % 40)", "B\(random.next() % 25)", time - behind,
+                Int64(random.next() % 9000) + 50)
         }
         // Too small to count, they only say in each partition that time has gone on.
         let last = (0..<40).map { order("M\($0)", "B", time + 10_800_000, 1) }
         return orders + last
     }
 
-    /// Goal: alerts and windows of a key that is spread over all partitions are those of all records together, while
-    /// one partition is empty, and however often a worker begins again. Method: a replay in one task.
+    /// Goal: alerts and windows of a key that is spread over all partitions are those of all records
+    /// together, while one partition is empty, and however often a worker begins again. Method: a replay in
+    /// one task.
     @Test func windowsOfAnotherKeyAgreeWithTheReplay() throws {
         let cluster = try KafkaCluster.shared()
         let topic = try cluster.makeTopic("orders", partitions: Self.partitions)
@@ -91,13 +94,17 @@ import Topology
             thread.start()
             #expect(WorkerTests.wait(seconds: 120) { worker.isReady || failure.text != nil })
             for order in orders[orders.count * round / 3..<orders.count * (round + 1) / 3] {
-                try feeder.send(to: target, key: order.merchant, value: order.json, partition: Self.partition(order.merchant))
+                try feeder.send(
+                    to: target, key: order.merchant, value: order.json,
+                    partition: Self.partition(order.merchant))
             }
             try feeder.flush()
             let wanted = round < 2 ? expected.count / 4 * round : expected.count
             let isThere = WorkerTests.wait(seconds: 120) {
                 for reader in readers {
-                    _ = try? reader.poll(timeoutMilliseconds: 20) { if let text = $0.valueText { live.append(Self.essence(text)) } }
+                    _ = try? reader.poll(timeoutMilliseconds: 20) {
+                        if let text = $0.valueText { live.append(Self.essence(text)) }
+                    }
                 }
                 return live.count >= wanted || failure.text != nil
             }
@@ -113,7 +120,8 @@ import Topology
         #expect(strange.isEmpty, "\(strange.count) strange, one of them \(strange.first ?? "")")
     }
 
-    /// Goal: a partition whose only record is ten minutes older than the others' holds no window back once it is quiet.
+    /// Goal: a partition whose only record is ten minutes older than the others' holds no window back once it
+    /// is quiet.
     @Test func aQuietPartitionWithAnOldRecordHoldsNothingBack() throws {
         let cluster = try KafkaCluster.shared()
         let topic = try cluster.makeTopic("visits", partitions: 2)
@@ -162,7 +170,6 @@ import Topology
         }
         #expect(isThere && failure.text == nil, "\(closed) \(failure.text ?? "")")
     }
-
 
     /// Partition 0 stays empty.
     static func partition(_ merchant: String) -> Int32 {

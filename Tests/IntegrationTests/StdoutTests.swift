@@ -56,12 +56,16 @@ import Testing
         try program.write("out.jsonl", "")
         try feed(0..<1000)
         let first = try run(until: 500)
-        #expect(first.code == 0 && first.output.isEmpty && first.errors.contains("topics that must exist"), "\(first)")
+        #expect(
+            first.code == 0 && first.output.isEmpty && first.errors.contains("topics that must exist"),
+            "\(first)")
         try feed(1000..<1600)
         let second = try run(until: 800)
         #expect(second.code == 0 && second.output.isEmpty, "\(second)")
         let lines = (program.read("out.jsonl") ?? "").split(separator: "\n").map(String.init)
-        let expected = stride(from: 1, to: 1600, by: 2).map { "{\"n\":\($0),\"at\":\"2026-01-01T00:00:0\($0 / 1000).\(String($0 % 1000 + 1000).dropFirst())Z\"}" }
+        let expected = stride(from: 1, to: 1600, by: 2).map {
+            "{\"n\":\($0),\"at\":\"2026-01-01T00:00:0\($0 / 1000).\(String($0 % 1000 + 1000).dropFirst())Z\"}"
+        }
         #expect(lines.sorted() == expected.sorted())
         // Each partition's in its order.
         let numbers = lines.compactMap { Int($0.dropFirst(5).prefix { $0.isNumber }) }

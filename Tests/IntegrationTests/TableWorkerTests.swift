@@ -8,7 +8,8 @@ import Topology
 
 /// Tables on a real broker: a co-partitioned one and one that every lane has all of.
 @Suite(.serialized, .enabled(if: KafkaCluster.isAvailable, KafkaCluster.missing)) struct TableWorkerTests {
-    static func spec(orders: String, registry: String, regions: String, joined: String) throws -> TopologySpec {
+    static func spec(orders: String, registry: String, regions: String, joined: String) throws -> TopologySpec
+    {
         let text = """
             topology: tables
             sources:
@@ -58,8 +59,8 @@ import Topology
         }
     }
 
-    /// Goal: orders that were there before the worker find tables that were there too; updates and deletions are seen
-    /// while it runs; after a restart the tables are as they were, and what came meanwhile is seen.
+    /// Goal: orders that were there before the worker find tables that were there too; updates and deletions
+    /// are seen while it runs; after a restart the tables are as they were, and what came meanwhile is seen.
     @Test func tablesAreReadFirstAndFollowedAndSurvive() throws {
         let cluster = try KafkaCluster.shared()
         let orders = try cluster.makeTopic("orders", partitions: 4)
@@ -68,12 +69,15 @@ import Topology
         let joined = try cluster.makeTopic("joined", partitions: 4)
         let spec = try Self.spec(orders: orders, registry: registry, regions: regions, joined: joined)
         let feeder = try KafkaFeeder(cluster.settings(group: ""))
-        let (toOrders, toRegistry, toRegions) = (try feeder.topic(orders), try feeder.topic(registry), try feeder.topic(regions))
+        let (toOrders, toRegistry, toRegions) = (
+            try feeder.topic(orders), try feeder.topic(registry), try feeder.topic(regions)
+        )
         var number = 0
         func order(_ merchant: String, _ at: String) throws -> String {
             number += 1
             try feeder.send(
-                to: toOrders, key: merchant, value: "{\"id\":\"o\(number)\",\"merchant\":\"\(merchant)\",\"at\":\"\(at)\"}")
+                to: toOrders, key: merchant,
+                value: "{\"id\":\"o\(number)\",\"merchant\":\"\(merchant)\",\"at\":\"\(at)\"}")
             return "o\(number)"
         }
         func register(_ merchant: String, _ city: String, _ since: String) throws {
@@ -83,12 +87,18 @@ import Topology
         }
         func locate(_ city: String, _ region: String) throws {
             try feeder.send(
-                to: toRegions, key: city, value: "{\"city\":\"\(city)\",\"region\":\"\(region)\",\"since\":\"2026-01-01T00:00:00Z\"}")
+                to: toRegions, key: city,
+                value: "{\"city\":\"\(city)\",\"region\":\"\(region)\",\"since\":\"2026-01-01T00:00:00Z\"}")
         }
         // Orders come first, so that only the worker can make them wait.
         var expected: [String: String] = [:]
-        for index in 0..<2000 { expected[try order("M\(index)", "2026-03-01T00:00:00Z")] = "c\(index % 10) r\(index % 10)" }
-        for index in 0..<20_000 { try register("M\(index % 2000)", "c\(index % 2000 % 10)", "2026-02-0\(1 + index / 2500)T00:00:00Z") }
+        for index in 0..<2000 {
+            expected[try order("M\(index)", "2026-03-01T00:00:00Z")] = "c\(index % 10) r\(index % 10)"
+        }
+        for index in 0..<20_000 {
+            try register(
+                "M\(index % 2000)", "c\(index % 2000 % 10)", "2026-02-0\(1 + index / 2500)T00:00:00Z")
+        }
         for city in 0..<10 { try locate("c\(city)", "r\(city)") }
         try feeder.flush()
 
@@ -97,10 +107,13 @@ import Topology
         var twice = 0
         func read() {
             _ = try? reader.poll(timeoutMilliseconds: 50) { record in
-                let object = try? JSONSerialization.jsonObject(with: Data((record.valueText ?? "").utf8)) as? [String: Any]
+                let object =
+                    try? JSONSerialization.jsonObject(with: Data((record.valueText ?? "").utf8))
+                    as? [String: Any]
                 guard let object, let id = object["id"] as? String else { return }
                 if found[id] != nil { twice += 1 }
-                found[id] = "\(object["registry.city"] as? String ?? "none") \(object["regions.region"] as? String ?? "none")"
+                found[id] =
+                    "\(object["registry.city"] as? String ?? "none") \(object["regions.region"] as? String ?? "none")"
             }
         }
         var options = Worker.Options(kafka: cluster.settings(group: "g-\(orders)"))
@@ -110,7 +123,14 @@ import Topology
             for _ in 0..<40 {
                 let id = try order(merchant, at)
                 try feeder.flush()
-                guard WorkerTests.wait(seconds: 20, until: { read(); return found[id] != nil }) else { return false }
+                guard
+                    WorkerTests.wait(
+                        seconds: 20,
+                        until: {
+                            read()
+                            return found[id] != nil
+                        })
+                else { return false }
                 expected[id] = found[id]
                 if found[id] == wanted { return true }
                 usleep(100_000)
@@ -118,10 +138,16 @@ import Topology
             return false
         }
         var run = Run(spec, options)
-        var isThere = WorkerTests.wait(seconds: 120) { read(); return found.count >= expected.count || run.failure.text != nil }
+        var isThere = WorkerTests.wait(seconds: 120) {
+            read()
+            return found.count >= expected.count || run.failure.text != nil
+        }
         #expect(isThere)
         let wrong = expected.filter { found[$0.key] != $0.value }
-        #expect(wrong.isEmpty, "\(wrong.count) of \(expected.count), like \(wrong.first.map { "\($0) \(found[$0.key] ?? "")" } ?? "")")
+        #expect(
+            wrong.isEmpty,
+            "\(wrong.count) of \(expected.count), like \(wrong.first.map { "\($0) \(found[$0.key] ?? "")" } ?? "")"
+        )
 
         try register("M3", "c4", "2026-04-01T00:00:00Z")
         try locate("c5", "elsewhere")
@@ -138,7 +164,10 @@ import Topology
 
         try register("M7", "c8", "2026-05-01T00:00:00Z")
         try locate("c9", "far")
-        let waiting = [try order("M7", "2026-05-01T00:00:00Z"), try order("M3", "2026-05-01T00:00:00Z"), try order("M9", "2026-05-01T00:00:00Z")]
+        let waiting = [
+            try order("M7", "2026-05-01T00:00:00Z"), try order("M3", "2026-05-01T00:00:00Z"),
+            try order("M9", "2026-05-01T00:00:00Z"),
+        ]
         try feeder.flush()
         run = Run(spec, options)
         isThere = WorkerTests.wait(seconds: 120) {
@@ -153,7 +182,8 @@ import Topology
         #expect(twice == 0)
     }
 
-    /// Goal: a table in Redis is looked up by the lanes of a worker; without Redis rows have no partner and go on.
+    /// Goal: a table in Redis is looked up by the lanes of a worker; without Redis rows have no partner and
+    /// go on.
     @Test func aTableInRedisIsLookedUp() throws {
         let cluster = try KafkaCluster.shared()
         let redis = try #require(try PrivateRedis.start(), "redis-server is installed by deploy/install")
@@ -178,7 +208,9 @@ import Topology
             """
         let spec = try #require(TopologyReader.read(text, file: "t.yaml").spec)
         let writer = try RedisReader(redis.address)
-        for merchant in 0..<50 { _ = try writer.command("HSET", "limits:M\(merchant)", "most", "\(merchant).00") }
+        for merchant in 0..<50 {
+            _ = try writer.command("HSET", "limits:M\(merchant)", "most", "\(merchant).00")
+        }
         let feeder = try KafkaFeeder(cluster.settings(group: ""))
         let topic = try feeder.topic(orders)
         func send(_ range: Range<Int>) throws {
@@ -193,14 +225,19 @@ import Topology
         var found: [Int: String] = [:]
         func hasAll(_ count: Int) -> Bool {
             _ = try? reader.poll(timeoutMilliseconds: 50) { record in
-                let object = try? JSONSerialization.jsonObject(with: Data((record.valueText ?? "").utf8)) as? [String: Any]
+                let object =
+                    try? JSONSerialization.jsonObject(with: Data((record.valueText ?? "").utf8))
+                    as? [String: Any]
                 guard let object, let id = (object["id"] as? String).flatMap({ Int($0) }) else { return }
-                found[id] = "\(object["limits.most"] as? String ?? "none") \(object["limits.found"] as? Bool ?? false)"
+                found[id] =
+                    "\(object["limits.most"] as? String ?? "none") \(object["limits.found"] as? Bool ?? false)"
             }
             return found.count >= count
         }
         var options = Worker.Options(kafka: cluster.settings(group: "g-\(orders)"))
-        #expect { try Worker(spec, options).run() } throws: { "\($0)".contains("table 'limits': no Redis was named") }
+        #expect { try Worker(spec, options).run() } throws: {
+            "\($0)".contains("table 'limits': no Redis was named")
+        }
         options.redis = redis.address
         try send(0..<600)
         let run = Run(spec, options)
@@ -211,20 +248,26 @@ import Topology
         try send(600..<700)
         #expect(WorkerTests.wait(seconds: 120) { hasAll(700) })
         #expect((600..<700).allSatisfy { found[$0] == "none false" })
-        #expect(run.worker.metricsText().contains("millrace_table_lookups_unanswered_total{table=\"limits\"}"))
+        #expect(
+            run.worker.metricsText().contains("millrace_table_lookups_unanswered_total{table=\"limits\"}"))
         run.stop()
     }
 
-    /// Goal: a table whose partitions do not match is refused with words; one that every lane has may have any number.
+    /// Goal: a table whose partitions do not match is refused with words; one that every lane has may have
+    /// any number.
     @Test func unequalPartitionsAreRefused() throws {
         let cluster = try KafkaCluster.shared()
         let orders = try cluster.makeTopic("orders", partitions: 4)
         let other = try cluster.makeTopic("registry", partitions: 2)
         let spec = try Self.spec(orders: orders, registry: other, regions: other + "x", joined: "joined")
         let worker = Worker(spec, Worker.Options(kafka: cluster.settings(group: "g-\(orders)")))
-        #expect { try worker.run() } throws: { "\($0)".contains("does not exist") && "\($0)".contains(other + "x") }
+        #expect { try worker.run() } throws: {
+            "\($0)".contains("does not exist") && "\($0)".contains(other + "x")
+        }
         let second = try Self.spec(orders: orders, registry: other, regions: orders, joined: "joined")
-        #expect { try Worker(second, Worker.Options(kafka: cluster.settings(group: "g-\(orders)"))).run() } throws: {
+        #expect {
+            try Worker(second, Worker.Options(kafka: cluster.settings(group: "g-\(orders)"))).run()
+        } throws: {
             "\($0)".contains("have 4 and 2 partitions")
         }
     }

@@ -43,7 +43,8 @@ import Topology
 
         init(_ merchant: Int, _ buyer: Int, _ amount: Int64, _ time: Int64) {
             self.merchant = "M\(merchant)"
-            json = "{\"merchant\":\"M\(merchant)\",\"buyer\":\"B\(buyer)\",\"amount\":\(amount),\"at\":\"\(CivilTime.string(time))\"}"
+            json =
+                "{\"merchant\":\"M\(merchant)\",\"buyer\":\"B\(buyer)\",\"amount\":\(amount),\"at\":\"\(CivilTime.string(time))\"}"
         }
     }
 
@@ -53,16 +54,21 @@ import Topology
         let orders = (0..<400).map { _ in
             time += Int64(random.next() % 60_000)
             return Order(
-                Int(random.next() % 9), Int(random.next() % 7), Int64(random.next() % 90), time - Int64(random.next() % 3000))
+                Int(random.next() % 9), Int(random.next() % 7), Int64(random.next() % 90),
+                time - Int64(random.next() % 3000))
         }
         return orders + (0..<30).map { Order(100 + $0, 100 + $0, 0, end) }
     }
 
-    static func partition(_ merchant: String) -> Int32 { Int32(merchant.utf8.reduce(0) { ($0 + Int($1)) % partitions }) }
+    static func partition(_ merchant: String) -> Int32 {
+        Int32(merchant.utf8.reduce(0) { ($0 + Int($1)) % partitions })
+    }
 
     /// Windows of the records that only make time go on never close.
     static func essences(_ texts: [String]) -> [String] {
-        texts.map(RepartitionTests.essence).filter { !$0.contains("=M1") && !$0.contains("=B1") || !$0.contains("s=0") }
+        texts.map(RepartitionTests.essence).filter {
+            !$0.contains("=M1") && !$0.contains("=B1") || !$0.contains("s=0")
+        }
     }
 
     static func replay(_ spec: TopologySpec, _ inputs: [String: [Order]]) throws -> [String] {
@@ -70,10 +76,12 @@ import Topology
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         for (name, orders) in inputs {
-            try (orders.map(\.json).joined(separator: "\n") + "\n").write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
+            try (orders.map(\.json).joined(separator: "\n") + "\n").write(
+                toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
         }
         var result: [String] = []
-        var replay = try Replay(spec, inputs: inputs.keys.map { ($0, ["\(folder)/\($0)"]) }, keepsResults: true)
+        var replay = try Replay(
+            spec, inputs: inputs.keys.map { ($0, ["\(folder)/\($0)"]) }, keepsResults: true)
         _ = try replay.run(
             output: { outbox throws(Fault) in
                 for record in outbox.records {
@@ -85,8 +93,8 @@ import Topology
         return essences(result)
     }
 
-    /// Goal: windows hold what lies in them though one topic is read two days ahead of the other, by workers that begin
-    /// again in between. Method: a replay of both in the order of time.
+    /// Goal: windows hold what lies in them though one topic is read two days ahead of the other, by workers
+    /// that begin again in between. Method: a replay of both in the order of time.
     @Test func windowsOverTopicsThatAreApartAgreeWithTheReplay() throws {
         let cluster = try KafkaCluster.shared()
         let topics = try ["web", "shop"].map { try cluster.makeTopic($0, partitions: Self.partitions) }
@@ -97,7 +105,8 @@ import Topology
         let end: Int64 = 1_767_225_600_000 + 10 * 86_400_000
         let web = Self.orders(&random, ahead: 2 * 86_400_000, end: end)
         let shop = Self.orders(&random, ahead: 0, end: end)
-        let (read, problems) = TopologyReader.read(Self.topology(name, topics[0], topics[1]), file: "union.yaml")
+        let (read, problems) = TopologyReader.read(
+            Self.topology(name, topics[0], topics[1]), file: "union.yaml")
         let spec = try #require(read, "\(problems)")
         let settings = cluster.settings(group: name)
         try KafkaAdmin(settings).create(
@@ -118,18 +127,24 @@ import Topology
             let thread = Thread { do { try worker.run() } catch { failure.set("\(error)") } }
             thread.start()
             #expect(WorkerTests.wait(seconds: 120) { worker.isReady || failure.text != nil })
-            let part = round == 0 ? web[...] : round == 1 ? shop[..<(shop.count / 2)] : shop[(shop.count / 2)...]
+            let part =
+                round == 0 ? web[...] : round == 1 ? shop[..<(shop.count / 2)] : shop[(shop.count / 2)...]
             for order in part {
                 try feeder.send(
-                    to: targets[round == 0 ? 0 : 1], key: order.merchant, value: order.json, partition: Self.partition(order.merchant))
+                    to: targets[round == 0 ? 0 : 1], key: order.merchant, value: order.json,
+                    partition: Self.partition(order.merchant))
             }
             try feeder.flush()
             let wanted = [0, expected.count / 10, expected.count][round]
             let isThere = WorkerTests.wait(seconds: 120) {
                 for reader in readers {
-                    _ = try? reader.poll(timeoutMilliseconds: 20) { if let text = $0.valueText { live += Self.essences([text]) } }
+                    _ = try? reader.poll(timeoutMilliseconds: 20) {
+                        if let text = $0.valueText { live += Self.essences([text]) }
+                    }
                 }
-                let read = worker.statuses.flatMap(\.partitions).reduce(0) { $0 + ($1.source < 2 ? $1.records : 0) }
+                let read = worker.statuses.flatMap(\.partitions).reduce(0) {
+                    $0 + ($1.source < 2 ? $1.records : 0)
+                }
                 return live.count >= wanted && read >= Int64(part.count) || failure.text != nil
             }
             #expect(isThere, "\(live.count) of \(wanted)")

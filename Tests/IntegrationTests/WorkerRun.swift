@@ -26,7 +26,8 @@ final class WorkerRun: @unchecked Sendable {
     var hasEnded: Bool { thread?.isFinished == true }
     var processed: Int64 { worker.statuses.reduce(0) { $0 + $1.records } }
 
-    /// Waits until so many records are processed, asks it to stop, and waits for its end; the fault that it threw.
+    /// Waits until so many records are processed, asks it to stop, and waits for its end; the fault that it
+    /// threw.
     func finish(after records: Int64) -> Fault? {
         #expect(WorkerTests.wait(seconds: 120) { worker.isReady && processed >= records || hasEnded })
         return stop()

@@ -34,8 +34,9 @@ import Topology
         return true
     }
 
-    /// Goal: a file replayed and the same records through Kafka raise the same alerts, each once, in order per
-    /// merchant; the metrics are in Redis and on /metrics; Redis away for a while costs no alert and delays none.
+    /// Goal: a file replayed and the same records through Kafka raise the same alerts, each once, in order
+    /// per merchant; the metrics are in Redis and on /metrics; Redis away for a while costs no alert and
+    /// delays none.
     @Test func replayAndKafkaAgreeWhileRedisComesAndGoes() throws {
         let cluster = try KafkaCluster.shared()
         let redis = try #require(try PrivateRedis.start(), "redis-server is installed by deploy/install")
@@ -54,7 +55,8 @@ import Topology
         var marketplace = try Marketplace(options)
         let events = MarketplaceEvents()
         while marketplace.next(into: events, eventsMax: 10_000) > 0 {}
-        let text = String(decoding: UnsafeBufferPointer(start: events.bytes.base, count: events.bytes.count), as: UTF8.self)
+        let text = String(
+            decoding: UnsafeBufferPointer(start: events.bytes.base, count: events.bytes.count), as: UTF8.self)
         try text.write(toFile: folder + "/orders.jsonl", atomically: true, encoding: .utf8)
         var replayed: [String] = []
         var replay = try Replay(spec, inputs: [("orders", [folder + "/orders.jsonl"])], keepsResults: false)
@@ -84,8 +86,10 @@ import Topology
             for event in events.events[range] {
                 try feeder.send(
                     to: target,
-                    key: UnsafeBufferPointer(start: events.bytes.base + event.keyOffset, count: Int(event.keyCount)),
-                    value: UnsafeBufferPointer(start: events.bytes.base + event.valueOffset, count: Int(event.valueCount)))
+                    key: UnsafeBufferPointer(
+                        start: events.bytes.base + event.keyOffset, count: Int(event.keyCount)),
+                    value: UnsafeBufferPointer(
+                        start: events.bytes.base + event.valueOffset, count: Int(event.valueCount)))
             }
             try feeder.flush()
         }
@@ -100,11 +104,15 @@ import Topology
         // Alerts that only the end of the file brings are not expected from a stream that may go on.
         let last = events.events.map(\.time).max() ?? 0
         let expected = replayed.filter { alert in
-            let time = (try? JSONSerialization.jsonObject(with: Data(alert.utf8)) as? [String: Any])?["event_time"] as? String
+            let time =
+                (try? JSONSerialization.jsonObject(with: Data(alert.utf8)) as? [String: Any])?["event_time"]
+                as? String
             return (CivilTime.parse(time ?? "")?.milliseconds ?? .max) <= last - 3_600_000
         }
         _ = Self.wait(seconds: 120) {
-            _ = try? reader.poll(timeoutMilliseconds: 50) { if let value = $0.valueText { live.append(value) } }
+            _ = try? reader.poll(timeoutMilliseconds: 50) {
+                if let value = $0.valueText { live.append(value) }
+            }
             return live.count >= expected.count
         }
         let liveEssence = live.map(Self.essence)
@@ -122,10 +130,16 @@ import Topology
         #expect(failure.text == nil)
         let check = try RedisReader(redis.address)
         #expect(try check.command("DBSIZE").integer ?? 0 > 10)
-        let merchant = try #require(events.events.last.map { event in
-            String(decoding: UnsafeBufferPointer(start: events.bytes.base + event.keyOffset, count: Int(event.keyCount)), as: UTF8.self)
-        })
-        let paid = text.split(separator: "\n").last { $0.contains("\"\(merchant)\"") && $0.contains("\"paid\"") }
+        let merchant = try #require(
+            events.events.last.map { event in
+                String(
+                    decoding: UnsafeBufferPointer(
+                        start: events.bytes.base + event.keyOffset, count: Int(event.keyCount)), as: UTF8.self
+                )
+            })
+        let paid = text.split(separator: "\n").last {
+            $0.contains("\"\(merchant)\"") && $0.contains("\"paid\"")
+        }
         let hash = try check.hash("merchant:\(merchant)")
         #expect(hash["today.orders"].flatMap { Int($0) } ?? 0 > 0, "\(paid ?? "") \(hash)")
         #expect(try check.timeToLive("merchant:\(merchant)") > 0)
@@ -144,10 +158,12 @@ import Topology
                 let order =
                     "{\"order_id\":\"o\(round)-\(number)\",\"merchant_id\":\"M\(number % 7)\",\"buyer_id\":\"b\","
                     + "\"kind\":\"shipped\",\"amount\":1.00,\"event_time\":\"2026-01-01T00:00:00Z\"}"
-                try feeder.send(to: target, key: "M\(number % 7)", value: number % 10 == 0 ? "not JSON" : order)
+                try feeder.send(
+                    to: target, key: "M\(number % 7)", value: number % 10 == 0 ? "not JSON" : order)
             }
             if round == 0 {
-                let keyless = "{\"order_id\":\"o\",\"merchant_id\":\"M1\",\"buyer_id\":\"b\",\"kind\":\"shipped\",\"amount\":1.00,\"event_time\":\"2026-01-01T00:00:00Z\"}"
+                let keyless =
+                    "{\"order_id\":\"o\",\"merchant_id\":\"M1\",\"buyer_id\":\"b\",\"kind\":\"shipped\",\"amount\":1.00,\"event_time\":\"2026-01-01T00:00:00Z\"}"
                 try feeder.send(to: target, key: nil, value: keyless)
             }
             try feeder.flush()
@@ -156,7 +172,8 @@ import Topology
             let thread = Thread { do { try worker.run() } catch { failure.set("\(error)") } }
             thread.start()
             func processed() -> Int64 { worker.statuses.reduce(0) { $0 + $1.records } }
-            #expect(Self.wait(seconds: 120) { processed() >= (round == 0 ? 501 : 500) || failure.text != nil })
+            #expect(
+                Self.wait(seconds: 120) { processed() >= (round == 0 ? 501 : 500) || failure.text != nil })
             worker.stop()
             #expect(Self.wait(seconds: 120) { thread.isFinished })
             #expect(failure.text == nil)

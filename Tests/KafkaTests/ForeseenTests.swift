@@ -3,8 +3,8 @@ import Testing
 
 @testable import Connectors
 
-/// Goal: what a member gets when it joins is among what it foresaw, also where another worker joins at the same time.
-/// Method: the range assignor over random names.
+/// Goal: what a member gets when it joins is among what it foresaw, also where another worker joins at the
+/// same time. Method: the range assignor over random names.
 @Suite struct ForeseenTests {
     private static func assigned(_ own: String, _ names: [String], _ partitions: Int) -> Set<Int32> {
         let sorted = names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }

@@ -57,7 +57,8 @@ import Testing
         }
         #expect(fault?.detail.contains("topic 'alerts', 7 bytes") == true, "\(fault?.detail ?? "")")
         // The same record again would be refused again.
-        #expect(fault?.detail.contains("Raise the topic's max.message.bytes") == true && fault?.retry == .never)
+        #expect(
+            fault?.detail.contains("Raise the topic's max.message.bytes") == true && fault?.retry == .never)
         #expect(fault?.domain == .user)
         #expect(sink.counts.delivered == 0)
     }

@@ -3,8 +3,8 @@ import Foundation
 import Marketplace
 import Testing
 
-/// Goal: what is planted can be found, and near misses and ordinary traffic stay away from the limit. Method: the
-/// rules' conditions by plain sums over the files.
+/// Goal: what is planted can be found, and near misses and ordinary traffic stay away from the limit. Method:
+/// the rules' conditions by plain sums over the files.
 @Suite struct LibraryCaseTests {
     private func month() throws -> LibraryFiles { try LibraryFiles.small.get() }
 
@@ -22,20 +22,25 @@ import Testing
     }
 
     @Test func moneyOfLoansIsFoundWhereItWent() throws {
-        // Goal: no cent of a loan is lost on the way, and the four rules of fund-flow tell planted loans from all
-        // others.
+        // Goal: no cent of a loan is lost on the way, and the four rules of fund-flow tell planted loans from
+        // all others.
         let files = try month()
         let trail = try MoneyTrail(files)
         #expect(trail.sums.count >= 20)
         for (loan, sums) in trail.sums {
             #expect(sums.held == sums.disbursed, "\(loan)")
-            let planted = Set(files.summary.labels.filter { $0.keyText == loan && !$0.isNearMiss }.map(\.rule))
+            let planted = Set(
+                files.summary.labels.filter { $0.keyText == loan && !$0.isNearMiss }.map(\.rule))
             func judge(_ rule: LibraryLabel.Rule, _ value: Int, over limit: Int, ordinary: Int) {
                 let isPlanted = planted.contains(rule)
                 #expect(isPlanted ? value > limit : value < ordinary, "\(rule.rawValue) of \(loan): \(value)")
             }
-            judge(.divertedShare, sums.diverted, over: sums.disbursed * 45 / 100, ordinary: sums.disbursed * 20 / 100)
-            judge(.roundTrip, sums.returned, over: sums.disbursed * 45 / 100, ordinary: sums.disbursed * 12 / 100)
+            judge(
+                .divertedShare, sums.diverted, over: sums.disbursed * 45 / 100,
+                ordinary: sums.disbursed * 20 / 100)
+            judge(
+                .roundTrip, sums.returned, over: sums.disbursed * 45 / 100,
+                ordinary: sums.disbursed * 12 / 100)
             judge(.cashOut, sums.cash, over: sums.disbursed * 35 / 100, ordinary: sums.disbursed * 12 / 100)
             judge(.unrelatedTransfer, sums.largestUnrelated, over: 59_000_00, ordinary: 43_000_00)
         }
@@ -67,8 +72,12 @@ import Testing
         for label in try cases(.returnsRunning) {
             var paid: [Int64: Int] = [:]
             var refunded: [Int64: Int] = [:]
-            for row in try orders(label, "paid") { paid[try localDay(row), default: 0] += row.cents("amount") }
-            for row in try orders(label, "refunded") { refunded[try localDay(row), default: 0] += row.cents("amount") }
+            for row in try orders(label, "paid") {
+                paid[try localDay(row), default: 0] += row.cents("amount")
+            }
+            for row in try orders(label, "refunded") {
+                refunded[try localDay(row), default: 0] += row.cents("amount")
+            }
             var (run, longest) = (0, 0)
             for day in paid.keys.sorted() {
                 run = refunded[day, default: 0] * 100 > 30 * (paid[day] ?? 0) ? run + 1 : 0
@@ -101,7 +110,9 @@ import Testing
             let declared = try #require(files.rows("taxes", containing: label.keyText).first)
             #expect(declared.text("month") == "2026-03")
             let end = LibraryOptions.start + 30 * Marketplace.day
-            let sold = try orders(label, "paid").filter { try $0.time < end }.reduce(0) { $0 + $1.cents("amount") }
+            let sold = try orders(label, "paid").filter { try $0.time < end }.reduce(0) {
+                $0 + $1.cents("amount")
+            }
             let share = declared.cents("declared_sales") * 100 / sold
             #expect(label.isNearMiss ? (74...81).contains(share) : (29...41).contains(share), "\(share) %")
         }
@@ -117,11 +128,14 @@ import Testing
                 }
                 let during = try within(label.from, label.to)
                 let after = try within(label.to, label.to + Marketplace.hour)
-                func sum(_ rows: [LibraryRow], _ name: String) -> Int { rows.reduce(0) { $0 + $1.number(name) } }
+                func sum(_ rows: [LibraryRow], _ name: String) -> Int {
+                    rows.reduce(0) { $0 + $1.number(name) }
+                }
                 switch rule {
                 case .slowSource: #expect(during.allSatisfy { $0.number("response_ms") > 1000 })
                 case .silentSource: #expect(sum(during, "records") == 0)
-                case .incompleteSource: #expect(sum(during, "records") * 60 < sum(after, "records") * during.count / 2)
+                case .incompleteSource:
+                    #expect(sum(during, "records") * 60 < sum(after, "records") * during.count / 2)
                 default: #expect(sum(during, "nulls") * 10 > 3 * sum(during, "records"))
                 }
                 #expect(after.count == 60 && sum(after, "nulls") * 10 < sum(after, "records"))

@@ -8,7 +8,8 @@ import Testing
 final class LibraryFiles: Sendable {
     static let tables = ["registry", "negative", "shops", "accounts"]
     static let streams = [
-        "orders", "taxes", "customs", "logistics", "violations", "policies", "debts", "loans", "transfers", "arrivals",
+        "orders", "taxes", "customs", "logistics", "violations", "policies", "debts", "loans", "transfers",
+        "arrivals",
     ]
 
     /// The smallest month, made once: its files are read by many tests.

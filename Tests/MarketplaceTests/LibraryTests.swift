@@ -24,8 +24,8 @@ import Testing
     }
 
     @Test func theBytesAreTheSameOnEveryMachine() throws {
-        // Goal: no binary floating point, no order of a hash table and no library on the way. Method: a hash of earlier
-        // bytes, fixed.
+        // Goal: no binary floating point, no order of a hash table and no library on the way. Method: a hash
+        // of earlier bytes, fixed.
         let files = try month()
         var hash: UInt64 = 0
         for name in LibraryFiles.streams + LibraryFiles.tables + ["labels"] {
@@ -47,19 +47,25 @@ import Testing
             #expect(keys.isDisjoint(with: nearMisses.map(\.keyText)) || rule.topology == "data-sources")
         }
         // A merchant has one case; policies touch whom they touch.
-        let own = files.summary.labels.filter { $0.rule != .policyChange && $0.rule.topology != "data-sources" }
+        let own = files.summary.labels.filter {
+            $0.rule != .policyChange && $0.rule.topology != "data-sources"
+        }
         #expect(Set(own.map(\.keyText)).count == own.count)
         #expect(own.allSatisfy { $0.from < $0.to })
 
         let written = try files.rows("labels")
         #expect(written.count == files.summary.labels.count)
         let texts = Set(
-            files.summary.labels.map { "\($0.rule.topology) \($0.rule.rawValue) \($0.keyText) \($0.isNearMiss)" }
+            files.summary.labels.map {
+                "\($0.rule.topology) \($0.rule.rawValue) \($0.keyText) \($0.isNearMiss)"
+            }
         )
         for row in written {
             #expect(row.values.count == 6)
             let isNearMiss = row.text("kind") == "near-miss"
-            #expect(texts.contains("\(row.text("topology")) \(row.text("rule")) \(row.text("key")) \(isNearMiss)"))
+            #expect(
+                texts.contains("\(row.text("topology")) \(row.text("rule")) \(row.text("key")) \(isNearMiss)")
+            )
             #expect(row.text("from") < row.text("to"))
         }
     }
@@ -85,7 +91,8 @@ import Testing
                     } else {
                         late += 1
                         let text = String(decoding: bytes[at..<at + 24], as: UTF8.self)
-                        let behind = try milliseconds(String(decoding: newest, as: UTF8.self)) - milliseconds(text)
+                        let behind =
+                            try milliseconds(String(decoding: newest, as: UTF8.self)) - milliseconds(text)
                         #expect(!isTable && behind <= 1000, "\(name) \(text)")
                     }
                 }
@@ -105,7 +112,9 @@ import Testing
             #expect(row.cents("amount") > 0 && row.number("buyer_created") < time)
             #expect([0, row.cents("amount")].contains(row.cents("financed")))
         }
-        for kind in ["paid", "shipped", "signed", "refunded"] { #expect(rows.contains { $0.text("kind") == kind }) }
+        for kind in ["paid", "shipped", "signed", "refunded"] {
+            #expect(rows.contains { $0.text("kind") == kind })
+        }
     }
 
     @Test func wrongOptionsAreRefused() {
@@ -115,7 +124,9 @@ import Testing
         ] {
             var options = LibraryOptions()
             change(&options)
-            #expect(throws: Fault.self) { try LibraryMonth.write(options, to: NSTemporaryDirectory() + "/none") }
+            #expect(throws: Fault.self) {
+                try LibraryMonth.write(options, to: NSTemporaryDirectory() + "/none")
+            }
         }
     }
 }

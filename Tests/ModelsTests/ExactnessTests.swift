@@ -3,13 +3,16 @@ import Foundation
 import Models
 import Testing
 
-/// Goal: margins equal those of the library that trained the model, in every bit. Method: models, rows and bits that
-/// `fixtures.py` made with the libraries themselves; nothing is trained here.
+/// Goal: margins equal those of the library that trained the model, in every bit. Method: models, rows and
+/// bits that `fixtures.py` made with the libraries themselves; nothing is trained here.
 @Suite struct ExactnessTests {
     @Test(arguments: [
-        ("logistic.ubj", "rows.csv"), ("logistic.json", "rows.csv"), ("dart.ubj", "rows.csv"), ("forest.ubj", "rows.csv"),
-        ("logitraw.ubj", "rows.csv"), ("squared.ubj", "rows.csv"), ("poisson.ubj", "rows.csv"), ("classes.ubj", "rows.csv"),
-        ("kinds.ubj", "kinds.csv"), ("light.txt", "rows.csv"), ("light-zero.txt", "rows.csv"), ("light-whole.txt", "rows.csv"),
+        ("logistic.ubj", "rows.csv"), ("logistic.json", "rows.csv"), ("dart.ubj", "rows.csv"),
+        ("forest.ubj", "rows.csv"),
+        ("logitraw.ubj", "rows.csv"), ("squared.ubj", "rows.csv"), ("poisson.ubj", "rows.csv"),
+        ("classes.ubj", "rows.csv"),
+        ("kinds.ubj", "kinds.csv"), ("light.txt", "rows.csv"), ("light-zero.txt", "rows.csv"),
+        ("light-whole.txt", "rows.csv"),
         ("light-classes.txt", "rows.csv"), ("light-codes.txt", "codes.csv"), ("light-forest.txt", "rows.csv"),
         ("sk-forest.json", "rows.csv"), ("sk-classes.json", "rows.csv"), ("sk-mean.json", "rows.csv"),
     ])
@@ -46,13 +49,17 @@ import Testing
         let scoring = ModelScoring(model)
         var all: [[Double]] = []
         try RowScoring(model).score(rows) { _, margins, _ in all.append(margins) }
-        for (row, texts) in rows.rows.enumerated().prefix(40) { #expect(try scoring.margins(texts) == all[row]) }
+        for (row, texts) in rows.rows.enumerated().prefix(40) {
+            #expect(try scoring.margins(texts) == all[row])
+        }
     }
 
     @Test func contributionsAreTheTrainersAndAddUp() throws {
         let rows = try Fixture.rows("rows.csv")
         let model = try Fixture.model("logistic.ubj", rows: rows)
-        guard case .trees(let trees) = model.body, case .single(let ensemble) = trees.kind else { throw Fault(.defect, "no trees") }
+        guard case .trees(let trees) = model.body, case .single(let ensemble) = trees.kind else {
+            throw Fault(.defect, "no trees")
+        }
         let shap = TreeShap(ensemble)
         let scoring = ModelScoring(model)
         for (row, wanted) in try Fixture.numbers("logistic.contributions").enumerated() {
@@ -67,7 +74,9 @@ import Testing
         let file = try Fixture.bytes("lstm.safetensors")
         var card = try ModelCard(Fixture.lstmCard)
         let rows = try Fixture.rows("sequences.csv")
-        card = try ModelCard.draft(file: "lstm.safetensors", file, rows: rows, name: "course", version: "1", iterations: nil, from: card)
+        card = try ModelCard.draft(
+            file: "lstm.safetensors", file, rows: rows, name: "course", version: "1", iterations: nil,
+            from: card)
         #expect(try ModelCard(Array(card.json.utf8)) == card)
         let model = try LoadedModel(card: card, file: file)
         let wanted = try Fixture.numbers("lstm.margins")
@@ -86,6 +95,8 @@ import Testing
             let (found, wanted) = (exponential(x), exp(x))
             #expect(found == wanted || abs(found - wanted) <= wanted * 5e-16 || wanted < 1e-300, "\(x)")
         }
-        #expect(exponential(0) == 1 && exponential(-800) == 0 && exponential(800) == .infinity && exponential(.nan).isNaN)
+        #expect(
+            exponential(0) == 1 && exponential(-800) == 0 && exponential(800) == .infinity
+                && exponential(.nan).isNaN)
     }
 }

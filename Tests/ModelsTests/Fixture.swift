@@ -4,9 +4,12 @@ import Models
 
 /// Files that `fixtures.py` made: models, rows, and what the trainers' own libraries predict.
 enum Fixture {
-    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures")
+    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+        "Fixtures")
 
-    static func bytes(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: folder.appendingPathComponent(name))) }
+    static func bytes(_ name: String) throws -> [UInt8] {
+        Array(try Data(contentsOf: folder.appendingPathComponent(name)))
+    }
     static func rows(_ name: String) throws -> FeatureRows { try FeatureRows(try bytes(name)) }
 
     static func numbers(_ name: String) throws -> [[String]] {
@@ -18,7 +21,8 @@ enum Fixture {
     static func model(_ name: String, rows: FeatureRows, iterations: Int? = nil) throws -> LoadedModel {
         let file = try bytes(name)
         let card = try ModelCard.draft(
-            file: name, file, rows: rows.first(5), name: name, version: "1", iterations: iterations, from: nil)
+            file: name, file, rows: rows.first(5), name: name, version: "1", iterations: iterations, from: nil
+        )
         return try LoadedModel(card: card, file: file)
     }
 

@@ -12,7 +12,9 @@ import Testing
                 return Float(Double(state >> 11) / 9_007_199_254_740_992 * 4 - 2)
             }
         }
-        let (weights, bias, sequences) = (random(units * (inputs + units) * 4), random(units * 4), random(steps * inputs * lanes))
+        let (weights, bias, sequences) = (
+            random(units * (inputs + units) * 4), random(units * 4), random(steps * inputs * lanes)
+        )
         func run() -> [Float] {
             var out = [Float](repeating: 0, count: steps * units * lanes)
             var cells = [Float](repeating: 0, count: units * lanes)

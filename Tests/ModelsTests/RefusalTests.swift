@@ -3,8 +3,8 @@ import Foundation
 import Models
 import Testing
 
-/// Goal: a file that is none of ours, damaged, or not the one that the card was written for is refused with a sentence
-/// that says why; nothing is read as something else.
+/// Goal: a file that is none of ours, damaged, or not the one that the card was written for is refused with a
+/// sentence that says why; nothing is read as something else.
 @Suite struct RefusalTests {
     private func refusal(_ bytes: [UInt8]) -> String {
         do {
@@ -30,24 +30,36 @@ import Testing
     }
 
     @Test func whatIsNotReadIsNamed() throws {
-        #expect(refusal(try edited("binary:logistic", "rank:ndcg", in: "logistic.json")).contains("rank:ndcg"))
+        #expect(
+            refusal(try edited("binary:logistic", "rank:ndcg", in: "logistic.json")).contains("rank:ndcg"))
         #expect(refusal(try edited("\"gbtree\"", "\"gblinear\"", in: "logistic.json")).contains("gblinear"))
-        #expect(refusal(try edited("\"num_target\":\"1\"", "\"num_target\":\"2\"", in: "logistic.json")).contains("num_target"))
-        #expect(refusal(try edited("\"size_leaf_vector\":\"1\"", "\"size_leaf_vector\":\"3\"", in: "logistic.json")).contains("multi_output_tree"))
-        #expect(refusal(try edited("objective=binary sigmoid:1", "objective=lambdarank", in: "light.txt")).contains("lambdarank"))
+        #expect(
+            refusal(try edited("\"num_target\":\"1\"", "\"num_target\":\"2\"", in: "logistic.json")).contains(
+                "num_target"))
+        #expect(
+            refusal(
+                try edited("\"size_leaf_vector\":\"1\"", "\"size_leaf_vector\":\"3\"", in: "logistic.json")
+            ).contains("multi_output_tree"))
+        #expect(
+            refusal(try edited("objective=binary sigmoid:1", "objective=lambdarank", in: "light.txt"))
+                .contains("lambdarank"))
         #expect(refusal(try edited("is_linear=0", "is_linear=1", in: "light.txt")).contains("linear"))
-        #expect(refusal(try edited("\"version\": 1", "\"version\": 9", in: "sk-mean.json")).contains("version"))
+        #expect(
+            refusal(try edited("\"version\": 1", "\"version\": 9", in: "sk-mean.json")).contains("version"))
     }
 
     /// The score of XGBoost before 3.1 is written without brackets.
     @Test func aBaseScoreIsReadInBothWays() throws {
         let text = String(decoding: try Fixture.bytes("logistic.json"), as: UTF8.self)
-        let bracketed = try #require(text.range(of: #""base_score":"\[[^"]*\]""#, options: .regularExpression))
-        let plain = text[bracketed].replacingOccurrences(of: "[", with: "").replacingOccurrences(of: "]", with: "")
+        let bracketed = try #require(
+            text.range(of: #""base_score":"\[[^"]*\]""#, options: .regularExpression))
+        let plain = text[bracketed].replacingOccurrences(of: "[", with: "").replacingOccurrences(
+            of: "]", with: "")
         let rows = try Fixture.rows("rows.csv")
         func margins(_ text: String) throws -> [[Double]] {
             let file = Array(text.utf8)
-            let card = try ModelCard.draft(file: "m.json", file, rows: rows, name: "m", version: "1", iterations: nil, from: nil)
+            let card = try ModelCard.draft(
+                file: "m.json", file, rows: rows, name: "m", version: "1", iterations: nil, from: nil)
             return card.samples.map(\.margins)
         }
         #expect(try margins(text) == margins(text.replacingCharacters(in: bracketed, with: plain)))
@@ -56,7 +68,8 @@ import Testing
     @Test func aCardMustAgreeWithItsFile() throws {
         let rows = try Fixture.rows("rows.csv")
         let file = try Fixture.bytes("logistic.ubj")
-        let card = try ModelCard.draft(file: "logistic.ubj", file, rows: rows, name: "m", version: "1", iterations: nil, from: nil)
+        let card = try ModelCard.draft(
+            file: "logistic.ubj", file, rows: rows, name: "m", version: "1", iterations: nil, from: nil)
         #expect(card.samples.count == 20)
         #expect(try ModelCard(Array(card.json.utf8)) == card)
         func refusal(_ change: (inout ModelCard) -> Void, _ bytes: [UInt8]? = nil) -> String {
@@ -68,7 +81,9 @@ import Testing
             } catch { return error.detail }
         }
         #expect(refusal { _ in } == "read")
-        #expect(refusal { $0.samples[19].margins[0] = Double(Float($0.samples[19].margins[0]).nextUp) }.contains("sample 20"))
+        #expect(
+            refusal { $0.samples[19].margins[0] = Double(Float($0.samples[19].margins[0]).nextUp) }.contains(
+                "sample 20"))
         #expect(refusal({ _ in }, file + [0]).contains("sha256"))
         #expect(refusal { $0.features.swapAt(0, 1) }.contains("feature 1"))
         #expect(refusal { $0.features.removeLast() }.contains("features"))
@@ -80,10 +95,13 @@ import Testing
         var rows = try Fixture.rows("rows.csv")
         rows.names.append("margin")
         let bits = try Fixture.numbers("logistic.bits")
-        for row in rows.rows.indices { rows.rows[row].append("\(Float(bitPattern: try #require(UInt32(bits[row][0]))))") }
+        for row in rows.rows.indices {
+            rows.rows[row].append("\(Float(bitPattern: try #require(UInt32(bits[row][0]))))")
+        }
         let file = try Fixture.bytes("logistic.ubj")
         func draft() throws -> ModelCard {
-            try ModelCard.draft(file: "m.ubj", file, rows: rows, name: "m", version: "1", iterations: nil, from: nil)
+            try ModelCard.draft(
+                file: "m.ubj", file, rows: rows, name: "m", version: "1", iterations: nil, from: nil)
         }
         #expect(try draft().features.count == 5)
         rows.rows[3][5] = "0.25"
@@ -91,7 +109,10 @@ import Testing
     }
 
     /// Whatever stands in a file: a model or a fault, never the end of the process.
-    @Test(arguments: ["logistic.ubj", "logistic.json", "kinds.ubj", "light.txt", "light-codes.txt", "sk-mean.json", "dart.ubj"])
+    @Test(arguments: [
+        "logistic.ubj", "logistic.json", "kinds.ubj", "light.txt", "light-codes.txt", "sk-mean.json",
+        "dart.ubj",
+    ])
     func damagedFilesAreRefusedOrRead(_ name: String) throws {
         let file = try Fixture.bytes(name)
         var state: UInt64 = 3

@@ -8,10 +8,13 @@ import Topology
 
 @testable import Operators
 
-/// Goal: alerts of a rule that was removed, renamed, or that looks at other windows by another key, are cleared once, with
-/// the reason, in the first commit after the restore, from a changelog or a snapshot; and never again.
+/// Goal: alerts of a rule that was removed, renamed, or that looks at other windows by another key, are
+/// cleared once, with the reason, in the first commit after the restore, from a changelog or a snapshot; and
+/// never again.
 @Suite struct AbandonedAlertTests {
-    static func spec(_ steps: String, _ rules: String, sinks: String = "alerts: { kafka: { topic: alerts } }") throws -> TopologySpec {
+    static func spec(_ steps: String, _ rules: String, sinks: String = "alerts: { kafka: { topic: alerts } }")
+        throws -> TopologySpec
+    {
         let text = """
             topology: t
             latency: 1d
@@ -32,8 +35,10 @@ import Topology
         return try #require(spec, "\(diagnostics)")
     }
 
-    static let window = "  w: { from: in, key: key, window: { size: 60s }, aggregate: { n: count(), s: sum(value) } }"
-    static let record = "  big: { on: w, when: s > 5, risk: much, severity: high, measure: look, message: \"{s}\" }"
+    static let window =
+        "  w: { from: in, key: key, window: { size: 60s }, aggregate: { n: count(), s: sum(value) } }"
+    static let record =
+        "  big: { on: w, when: s > 5, risk: much, severity: high, measure: look, message: \"{s}\" }"
     static let close = "  big: { on: w, when: s > 5, at: close, risk: much, severity: high, measure: look }"
 
     /// A task over a changelog: what it was sent, and what it said.
@@ -45,7 +50,10 @@ import Topology
         private(set) var snapshot: [UInt8]?
         private var at = 0
 
-        init(_ spec: TopologySpec, _ events: [WindowOracleTests.Event], after other: Run? = nil, fromSnapshot: Bool = false) throws {
+        init(
+            _ spec: TopologySpec, _ events: [WindowOracleTests.Event], after other: Run? = nil,
+            fromSnapshot: Bool = false
+        ) throws {
             pipeline = ChangelogTests.pipeline(spec, events)
             task = pipeline.makeTask(partition: 0)
             log = other?.log ?? ChangelogTests.Log()
@@ -66,7 +74,8 @@ import Topology
                 storage.valueCounts[row] = -1
                 storage.keyCounts[row] = -1
             }
-            pipeline.process(RawRecords(at: storage, from: 0, count: count), source: 0, task: task, outbox: &outbox)
+            pipeline.process(
+                RawRecords(at: storage, from: 0, count: count), source: 0, task: task, outbox: &outbox)
             at += count
         }
 
@@ -74,8 +83,11 @@ import Topology
         func commit() throws -> [[String: Any]] {
             pipeline.clearAbandoned(task, into: &outbox)
             let alerts = try outbox.records.compactMap { record -> [String: Any]? in
-                guard case .sink(let sink) = record.destination, let value = outbox.value(of: record) else { return nil }
-                var object = try #require(try JSONSerialization.jsonObject(with: Data(value)) as? [String: Any])
+                guard case .sink(let sink) = record.destination, let value = outbox.value(of: record) else {
+                    return nil
+                }
+                var object = try #require(
+                    try JSONSerialization.jsonObject(with: Data(value)) as? [String: Any])
                 object["sink"] = sink
                 object["record"] = outbox.key(of: record).map { String(decoding: $0, as: UTF8.self) }
                 return object
@@ -96,12 +108,14 @@ import Topology
     }
 
     /// `a` and `b` are raised, `c` is not; with a close in between for rules that wait for one.
-    static let events = [("a", 9, 1), ("b", 7, 2), ("c", 1, 3), ("d", 0, 70), ("c", 1, 71)].map { key, value, second in
-        WindowOracleTests.Event(key: key, value: Int64(value), flag: true, time: 1_000_000_020_000 + Int64(second) * 1000)
+    static let events = [("a", 9, 1), ("b", 7, 2), ("c", 1, 3), ("d", 0, 70), ("c", 1, 71)].map {
+        key, value, second in
+        WindowOracleTests.Event(
+            key: key, value: Int64(value), flag: true, time: 1_000_000_020_000 + Int64(second) * 1000)
     }
 
-    /// What one commit says of `rule` under a changed topology, where the alerts were raised under the first; and that the
-    /// commits after it say nothing.
+    /// What one commit says of `rule` under a changed topology, where the alerts were raised under the first;
+    /// and that the commits after it say nothing.
     static func cleared(
         _ before: TopologySpec, _ after: TopologySpec, fromSnapshot: Bool, events: Int = 3
     ) throws -> (raised: [[String: Any]], cleared: [[String: Any]]) {
@@ -132,11 +146,14 @@ import Topology
 
     static let other = "  other: { on: w, when: n > 100, risk: much, severity: high }"
 
-    @Test(arguments: [false, true], [record, close]) func aRuleThatWasRemoved(fromSnapshot: Bool, rule: String) throws {
+    @Test(arguments: [false, true], [record, close]) func aRuleThatWasRemoved(
+        fromSnapshot: Bool, rule: String
+    ) throws {
         let before = try Self.spec(Self.window, rule)
         let after = try Self.spec(Self.window, Self.other)
         let isClose = rule == Self.close
-        let (raised, cleared) = try Self.cleared(before, after, fromSnapshot: fromSnapshot, events: isClose ? 4 : 3)
+        let (raised, cleared) = try Self.cleared(
+            before, after, fromSnapshot: fromSnapshot, events: isClose ? 4 : 3)
         #expect(cleared.map { $0["record"] as? String } == ["a", "b"])
         for (alert, old) in zip(cleared, raised) {
             #expect(alert["alert_id"] as? String == old["alert_id"] as? String)
@@ -163,7 +180,10 @@ import Topology
         let (_, cleared) = try Self.cleared(before, after, fromSnapshot: fromSnapshot)
         #expect(cleared.map { $0["reason"] as? String } == ["rule-removed", "rule-removed"])
         // The new one raises its own.
-        let events = Self.events.prefix(3) + [WindowOracleTests.Event(key: "a", value: 1, flag: true, time: Self.events[2].time)]
+        let events =
+            Self.events.prefix(3) + [
+                WindowOracleTests.Event(key: "a", value: 1, flag: true, time: Self.events[2].time)
+            ]
         let first = try Run(before, Array(events))
         first.process(3)
         _ = try first.commit()
@@ -171,32 +191,43 @@ import Topology
         _ = try second.commit()
         second.process(1)
         let alerts = try second.commit()
-        #expect(alerts.map { $0["rule"] as? String } == ["large"] && alerts.first?["state"] as? String == "raised")
+        #expect(
+            alerts.map { $0["rule"] as? String } == ["large"] && alerts.first?["state"] as? String == "raised"
+        )
     }
 
-    @Test(arguments: [false, true], [record, close]) func itsStepWasRemovedToo(fromSnapshot: Bool, rule: String) throws {
+    @Test(arguments: [false, true], [record, close]) func itsStepWasRemovedToo(
+        fromSnapshot: Bool, rule: String
+    ) throws {
         let before = try Self.spec(Self.window, rule)
         // The key table that held the keys is another one now, or none.
         let after = try Self.spec(
-            "  plain: { from: in, key: [flag, key] }", "  other: { on: plain, when: value > 100, risk: r, severity: low }")
-        let (_, cleared) = try Self.cleared(before, after, fromSnapshot: fromSnapshot, events: rule == Self.close ? 4 : 3)
+            "  plain: { from: in, key: [flag, key] }",
+            "  other: { on: plain, when: value > 100, risk: r, severity: low }")
+        let (_, cleared) = try Self.cleared(
+            before, after, fromSnapshot: fromSnapshot, events: rule == Self.close ? 4 : 3)
         #expect(cleared.map { $0["reason"] as? String } == ["rule-removed", "rule-removed"])
         #expect(cleared.map { $0["record"] as? String } == ["a", "b"])
     }
 
-    @Test(arguments: [false, true], [record, close]) func itLooksAtAnotherWindow(fromSnapshot: Bool, rule: String) throws {
+    @Test(arguments: [false, true], [record, close]) func itLooksAtAnotherWindow(
+        fromSnapshot: Bool, rule: String
+    ) throws {
         let before = try Self.spec(Self.window, rule)
         let after = try Self.spec(
-            Self.window.replacingOccurrences(of: " w:", with: " v:").replacingOccurrences(of: "60s", with: "90s"),
+            Self.window.replacingOccurrences(of: " w:", with: " v:").replacingOccurrences(
+                of: "60s", with: "90s"),
             rule.replacingOccurrences(of: "on: w", with: "on: v"))
-        let (_, cleared) = try Self.cleared(before, after, fromSnapshot: fromSnapshot, events: rule == Self.close ? 4 : 3)
+        let (_, cleared) = try Self.cleared(
+            before, after, fromSnapshot: fromSnapshot, events: rule == Self.close ? 4 : 3)
         #expect(cleared.map { $0["reason"] as? String } == ["window-changed", "window-changed"])
     }
 
     @Test(arguments: [false, true]) func itHasAnotherKey(fromSnapshot: Bool) throws {
         let before = try Self.spec(Self.window, Self.record)
         let after = try Self.spec(
-            Self.window.replacingOccurrences(of: " w:", with: " v:").replacingOccurrences(of: "key: key", with: "key: [key, flag]"),
+            Self.window.replacingOccurrences(of: " w:", with: " v:").replacingOccurrences(
+                of: "key: key", with: "key: [key, flag]"),
             Self.record.replacingOccurrences(of: "on: w", with: "on: v"))
         let (_, cleared) = try Self.cleared(before, after, fromSnapshot: fromSnapshot)
         #expect(cleared.map { $0["reason"] as? String } == ["key-changed", "key-changed"])
@@ -216,17 +247,22 @@ import Topology
 
     /// Goal: it goes where the alert went, or, where that sink is gone as well, to all that take alerts.
     @Test func theSinksAreThoseOfTheRule() throws {
-        let two = "one: { kafka: { topic: one }, rules: [big] }\n  two: { kafka: { topic: two }, rules: [other] }"
+        let two =
+            "one: { kafka: { topic: one }, rules: [big] }\n  two: { kafka: { topic: two }, rules: [other] }"
         let before = try Self.spec(Self.window, Self.record + "\n" + Self.other, sinks: two)
         let first = try Run(before, Self.events)
         first.process(3)
         _ = try first.commit()
         let rest = try Self.spec(
             Self.window, Self.other,
-            sinks: "zero: { kafka: { topic: zero } }\n  one: { kafka: { topic: one } }\n  two: { kafka: { topic: two } }")
+            sinks:
+                "zero: { kafka: { topic: zero } }\n  one: { kafka: { topic: one } }\n  two: { kafka: { topic: two } }"
+        )
         let kept = try Run(rest, Self.events, after: first).commit()
         #expect(kept.map { $0["sink"] as? Int } == [1, 1])
-        let none = try Self.spec(Self.window, Self.other, sinks: "zero: { kafka: { topic: zero } }\n  two: { kafka: { topic: two } }")
+        let none = try Self.spec(
+            Self.window, Self.other,
+            sinks: "zero: { kafka: { topic: zero } }\n  two: { kafka: { topic: two } }")
         let all = try Run(none, Self.events, after: first).commit()
         #expect(all.map { $0["sink"] as? Int } == [0, 1, 0, 1])
     }

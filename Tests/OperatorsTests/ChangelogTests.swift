@@ -8,9 +8,9 @@ import Topology
 
 @testable import Operators
 
-/// Goal: a task that is lost at any commit and put back from its changelog, or from a snapshot and the changelog's
-/// tail, goes on as if nothing had happened. Method: random streams, random crashes, a changelog that is compacted
-/// at random as Kafka may, against the same stream without a crash.
+/// Goal: a task that is lost at any commit and put back from its changelog, or from a snapshot and the
+/// changelog's tail, goes on as if nothing had happened. Method: random streams, random crashes, a changelog
+/// that is compacted at random as Kafka may, against the same stream without a crash.
 @Suite struct ChangelogTests {
     /// A compacted topic of one partition.
     struct Log {
@@ -26,13 +26,14 @@ import Topology
         mutating func append(_ outbox: borrowing Outbox) {
             for record in outbox.records where record.destination == .changelog {
                 let key = outbox.key(of: record).map { Array($0) } ?? []
-                records.append(Record(offset: end, key: key, value: outbox.value(of: record).map { Array($0) }))
+                records.append(
+                    Record(offset: end, key: key, value: outbox.value(of: record).map { Array($0) }))
                 end += 1
             }
         }
 
-        /// Leaves out what a newer record of the same key replaced, and perhaps tombstones that every reader has
-        /// seen: Kafka keeps them for `delete.retention.ms`, and an older snapshot is not used.
+        /// Leaves out what a newer record of the same key replaced, and perhaps tombstones that every reader
+        /// has seen: Kafka keeps them for `delete.retention.ms`, and an older snapshot is not used.
         mutating func compact(_ random: inout SplitMix64, seen offset: Int) {
             var newest: [[UInt8]: Int] = [:]
             for record in records { newest[record.key] = record.offset }
@@ -79,8 +80,8 @@ import Topology
         }
     }
 
-    /// Goal: what a rule remembers of a key stays while one of its windows empties and another begins between the
-    /// same two commits.
+    /// Goal: what a rule remembers of a key stays while one of its windows empties and another begins between
+    /// the same two commits.
     @Test func aKeyThatMovesFromOneWindowToAnotherKeepsItsAlerts() throws {
         let text = """
             topology: t
@@ -103,7 +104,9 @@ import Topology
             var random = SplitMix64(seed: seed)
             let events = WindowOracleTests.events(&random, count: 400, disorder: 0, step: 8000, keys: 3)
             let expected = try Self.run(spec, events, &random, crashesPerMille: 0).output
-            let found = try Self.run(spec, events, &random, crashesPerMille: 200, snapshotsPerMille: 0, checksState: true).output
+            let found = try Self.run(
+                spec, events, &random, crashesPerMille: 200, snapshotsPerMille: 0, checksState: true
+            ).output
             let isSame = expected.sorted() == found.sorted()
             #expect(isSame, "seed \(seed): \(Self.difference(expected, found).prefix(600))")
         }
@@ -118,13 +121,15 @@ import Topology
         var events = WindowOracleTests.events(&random, count: 400, disorder: 0, step: 4000)
         let last = events.map(\.time).max() ?? 0
         for minute in Int64(100)..<110 {
-            events.append(WindowOracleTests.Event(key: "z", value: 1, flag: true, time: last + minute * 60_000))
+            events.append(
+                WindowOracleTests.Event(key: "z", value: 1, flag: true, time: last + minute * 60_000))
         }
         var run = try Self.run(spec, events, &random, crashesPerMille: 0)
         #expect(run.log.liveKeys > 8)
         run.log.compact(&random, seen: .max)
         let alive = run.log.records.filter { $0.value != nil }
-        // Definitions, the task, its rules, and z's panes and edges; alerts on records are remembered up to a limit.
+        // Definitions, the task, its rules, and z's panes and edges; alerts on records are remembered up to a
+        // limit.
         let others = alive.filter { record in
             record.key.count > 1 && ![ChangeKind.seen, ChangeKind.rule].contains(record.key[0])
                 && record.key.last != UInt8(ascii: "z")
@@ -133,9 +138,9 @@ import Topology
         #expect(alive.contains { $0.key.last == UInt8(ascii: "z") })
     }
 
-    /// Goal: a snapshot of an earlier life of a changelog (the topic was made anew, and has grown past the offset at which the
-    /// snapshot stands) is recognised at whatever record the changelog is taken up, and one of this life never taken
-    /// for such.
+    /// Goal: a snapshot of an earlier life of a changelog (the topic was made anew, and has grown past the
+    /// offset at which the snapshot stands) is recognised at whatever record the changelog is taken up, and
+    /// one of this life never taken for such.
     @Test func aSnapshotOfAnEarlierLifeIsRecognised() throws {
         let seed = UInt64.random(in: 1...1_000_000)
         print("seed \(seed)")
@@ -146,13 +151,16 @@ import Topology
             let former = try Self.run(spec, events, &random, crashesPerMille: 0, snapshotsPerMille: 300)
             guard let saved = former.saved else { continue }
             var (log, isSame) = (former.log, round % 2 == 0)
-            if !isSame { log = try Self.run(spec, events, &random, crashesPerMille: 0, snapshotsPerMille: 0).log }
+            if !isSame {
+                log = try Self.run(spec, events, &random, crashesPerMille: 0, snapshotsPerMille: 0).log
+            }
             if random.next() % 2 == 0 { log.compact(&random, seen: saved.offset) }
             let pipeline = Self.pipeline(spec, events)
             let task = pipeline.makeTask(partition: 0)
             #expect(saved.bytes.withUnsafeBufferPointer { pipeline.readSnapshot($0, task: task) })
             #expect(task.isDoubtful)
-            // The last record that the snapshot knows is read again. A life that ends before it says nothing, and is not gone on with.
+            // The last record that the snapshot knows is read again. A life that ends before it says nothing,
+            // and is not gone on with.
             if log.end < saved.offset { isSame = false }
             try Self.restore(pipeline, task, log, from: saved.offset - 1)
             let isContinued = !task.isDoubtful && !task.isContradicted
@@ -196,11 +204,13 @@ import Topology
         let fault = #expect(throws: Fault.self) {
             try Self.restore(stranger, stranger.makeTask(partition: 0), log, from: 0)
         }
-        #expect(fault?.detail.contains("kept for topology 't', and this is topology 'u'") == true, "\(fault?.detail ?? "")")
+        #expect(
+            fault?.detail.contains("kept for topology 't', and this is topology 'u'") == true,
+            "\(fault?.detail ?? "")")
     }
 
-    /// Goal: a changed topology is told what it does with the state: which steps it keeps, begins and leaves out, and which take
-    /// in other rows. A change that the state does not know is none.
+    /// Goal: a changed topology is told what it does with the state: which steps it keeps, begins and leaves
+    /// out, and which take in other rows. A change that the state does not know is none.
     @Test func changesAreNamed() throws {
         func spec(_ condition: String, _ steps: String, limit: Int = 1) throws -> TopologySpec {
             try #require(
@@ -254,17 +264,20 @@ import Topology
                 try value.withUnsafeBufferPointer { try pipeline.restore(key: key, value: $0, task: task) }
             }
         }
-        #expect(fault?.detail.hasPrefix("the state's format is \(FormerState.format - 1), and this program reads") == true)
+        #expect(
+            fault?.detail.hasPrefix("the state's format is \(FormerState.format - 1), and this program reads")
+                == true)
     }
 
-    /// Goal: a snapshot that lost or changed any byte is never mistaken for a whole one without a crash of the
-    /// program. (The file that carries it has checksums of its own.)
+    /// Goal: a snapshot that lost or changed any byte is never mistaken for a whole one without a crash of
+    /// the program. (The file that carries it has checksums of its own.)
     @Test func readingADamagedSnapshotEndsWell() throws {
         var random = SplitMix64(seed: 9)
         print("seed 9")
         let spec = Self.spec(window: "{ size: 60s, slide: 10s }", outOfOrder: "0s")
         let events = WindowOracleTests.events(&random, count: 300, disorder: 0, step: 4000)
-        let saved = try #require(try Self.run(spec, events, &random, crashesPerMille: 0, snapshotsPerMille: 900).saved)
+        let saved = try #require(
+            try Self.run(spec, events, &random, crashesPerMille: 0, snapshotsPerMille: 900).saved)
         for round in 0..<2000 {
             var bytes = saved.bytes
             if round % 2 == 0 {
@@ -283,13 +296,16 @@ import Topology
     @Test func changedDefinitionsAreRefused() throws {
         var random = SplitMix64(seed: 3)
         let events = WindowOracleTests.events(&random, count: 200, disorder: 0, step: 4000)
-        let run = try Self.run(Self.spec(window: "{ size: 60s, slide: 10s }", outOfOrder: "0s"), events, &random, crashesPerMille: 0)
+        let run = try Self.run(
+            Self.spec(window: "{ size: 60s, slide: 10s }", outOfOrder: "0s"), events, &random,
+            crashesPerMille: 0)
         let other = Self.pipeline(Self.spec(window: "{ size: 60s, slide: 20s }", outOfOrder: "0s"), events)
         #expect {
             let task = other.makeTask(partition: 0)
             try Self.restore(other, task, run.log, from: 0)
         } throws: { error in
-            "\(error)".contains("step 'w'") && "\(error)".contains("window 1m by 10s") && "\(error)".contains("window 1m by 20s")
+            "\(error)".contains("step 'w'") && "\(error)".contains("window 1m by 10s")
+                && "\(error)".contains("window 1m by 20s")
                 && "\(error)".contains("give the step another name")
         }
     }
@@ -299,12 +315,16 @@ import Topology
         func short(_ text: String?) -> String {
             guard let text else { return "none" }
             let names = ["rule", "step", "state", "event_time", "start", "values"]
-            return names.compactMap { name in WindowOracleTests.member(text, name).map { "\(name) \($0)" } }.joined(separator: " ")
+            return names.compactMap { name in WindowOracleTests.member(text, name).map { "\(name) \($0)" } }
+                .joined(separator: " ")
         }
-        let index = zip(wanted, found).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(wanted.count, found.count)
+        let index =
+            zip(wanted, found).enumerated().first { $0.element.0 != $0.element.1 }?.offset
+            ?? min(wanted.count, found.count)
         let missing = wanted.first { !found.contains($0) }
         let strange = found.first { !wanted.contains($0) }
-        return "at \(index): \(short(index < wanted.count ? wanted[index] : nil)) | \(short(index < found.count ? found[index] : nil)); "
+        return
+            "at \(index): \(short(index < wanted.count ? wanted[index] : nil)) | \(short(index < found.count ? found[index] : nil)); "
             + "missing \(short(missing)); strange \(short(strange))"
     }
 
@@ -362,7 +382,9 @@ import Topology
         for record in log.records where record.offset >= offset {
             try record.key.withUnsafeBufferPointer { key in
                 if let value = record.value {
-                    try value.withUnsafeBufferPointer { try pipeline.restore(key: key, value: $0, task: task) }
+                    try value.withUnsafeBufferPointer {
+                        try pipeline.restore(key: key, value: $0, task: task)
+                    }
                 } else {
                     try pipeline.restore(key: key, value: nil, task: task)
                 }
@@ -373,7 +395,8 @@ import Topology
 
     /// What a task holds, and what one holds that was put back from the log.
     static func check(
-        _ spec: TopologySpec, _ events: [WindowOracleTests.Event], _ pipeline: Pipeline, _ task: TaskState, _ log: Log
+        _ spec: TopologySpec, _ events: [WindowOracleTests.Event], _ pipeline: Pipeline, _ task: TaskState,
+        _ log: Log
     ) throws {
         let other = self.pipeline(spec, events)
         let restored = other.makeTask(partition: 0)
@@ -394,7 +417,8 @@ import Topology
     }
 
     static func run(
-        _ spec: TopologySpec, _ events: [WindowOracleTests.Event], _ random: inout SplitMix64, crashesPerMille: UInt64,
+        _ spec: TopologySpec, _ events: [WindowOracleTests.Event], _ random: inout SplitMix64,
+        crashesPerMille: UInt64,
         snapshotsPerMille: UInt64 = 200, checksState: Bool = false
     ) throws -> Run {
         var run = Run()
@@ -412,7 +436,8 @@ import Topology
                 storage.valueCounts[row] = -1
                 storage.keyCounts[row] = -1
             }
-            pipeline.process(RawRecords(at: storage, from: 0, count: count), source: 0, task: task, outbox: &outbox)
+            pipeline.process(
+                RawRecords(at: storage, from: 0, count: count), source: 0, task: task, outbox: &outbox)
             next += count
             for record in outbox.records {
                 pending.append(outbox.value(of: record).map { String(decoding: $0, as: UTF8.self) } ?? "")
@@ -446,7 +471,8 @@ import Topology
                     let bytes = Arena(capacity: 1024)
                     pipeline.writeSnapshot(task, to: bytes)
                     run.saved = Saved(
-                        bytes: Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count)), offset: run.log.end)
+                        bytes: Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count)),
+                        offset: run.log.end)
                 }
             }
         }

@@ -8,9 +8,9 @@ import Topology
 
 @testable import Operators
 
-/// Goal: records far ahead of all others make none of them late, and count. Method: streams with such records, one, now
-/// and then, or many in a row, as they are read live and as they are caught up with, with and without crashes, against
-/// windows of all records.
+/// Goal: records far ahead of all others make none of them late, and count. Method: streams with such
+/// records, one, now and then, or many in a row, as they are read live and as they are caught up with, with
+/// and without crashes, against windows of all records.
 @Suite struct CrowdTimeTests {
     typealias Event = WindowOracleTests.Event
 
@@ -23,7 +23,8 @@ import Topology
 
     /// Events that come in order, but for `disorder`, and when each comes.
     static func stream(
-        _ random: inout SplitMix64, count: Int, step: UInt64, disorder: UInt64, leapsPerMille: UInt64, burst: UInt64
+        _ random: inout SplitMix64, count: Int, step: UInt64, disorder: UInt64, leapsPerMille: UInt64,
+        burst: UInt64
     ) -> (events: [Event], arrivals: [Int64]) {
         var time = start
         var leaping = 0
@@ -43,7 +44,9 @@ import Topology
             }
             arrivals.append(time)
             events.append(
-                Event(key: "k\(random.next() % 5)", value: Int64(random.next() % 90) - 20, flag: random.next() % 2 == 0, time: event))
+                Event(
+                    key: "k\(random.next() % 5)", value: Int64(random.next() % 90) - 20,
+                    flag: random.next() % 2 == 0, time: event))
         }
         return (events, arrivals)
     }
@@ -94,7 +97,8 @@ import Topology
             let decoder = WindowOracleTests.FixedDecoder()
             decoder.events = events
             return Pipeline(
-                spec, decoders: [decoder], zones: ZoneTables([:]), options: Pipeline.Options(clock: clock, tracksChanges: true))
+                spec, decoders: [decoder], zones: ZoneTables([:]),
+                options: Pipeline.Options(clock: clock, tracksChanges: true))
         }
 
         func take(_ rows: Range<Int>) {
@@ -104,7 +108,8 @@ import Topology
                 storage.keyCounts[place] = -1
                 storage.timestamps[place] = arrivals[row]
             }
-            pipeline.process(RawRecords(at: storage, from: 0, count: rows.count), source: 0, task: task, outbox: &outbox)
+            pipeline.process(
+                RawRecords(at: storage, from: 0, count: rows.count), source: 0, task: task, outbox: &outbox)
             collect()
         }
 
@@ -149,14 +154,18 @@ import Topology
                 continue
             }
             for (name, value) in WindowOracleTests.aggregate(members) where result[name] != value {
-                Issue.record("\(note): \(key) at \(start): \(name) is \(result[name] ?? "nothing"), not \(value)")
+                Issue.record(
+                    "\(note): \(key) at \(start): \(name) is \(result[name] ?? "nothing"), not \(value)")
             }
         }
     }
 
-    @Test(arguments: [true, false], [7, 500]) func oneRecordFarAheadMakesNoneLate(isLive: Bool, rows: Int) throws {
+    @Test(arguments: [true, false], [7, 500]) func oneRecordFarAheadMakesNoneLate(isLive: Bool, rows: Int)
+        throws
+    {
         var random = SplitMix64(seed: 3)
-        var (events, arrivals) = Self.stream(&random, count: 2500, step: 400, disorder: 1500, leapsPerMille: 0, burst: 1)
+        var (events, arrivals) = Self.stream(
+            &random, count: 2500, step: 400, disorder: 1500, leapsPerMille: 0, burst: 1)
         events[124].time += 59 * 60_000
         for place in Self.sizes.indices {
             let reader = Reader(try Self.spec(Self.sizes[place].window, outOfOrder: 2000), events, arrivals)
@@ -183,14 +192,17 @@ import Topology
             let (events, arrivals) = Self.stream(
                 &random, count: 600, step: seed % 3 == 0 ? 60 : 700, disorder: seed % 2 * 1500,
                 leapsPerMille: 1 + seed % 4 * 10, burst: seed > 4 ? 100 : 3)
-            let reader = Reader(try Self.spec(Self.sizes[place].window, outOfOrder: seed % 2 * 2000), events, arrivals)
+            let reader = Reader(
+                try Self.spec(Self.sizes[place].window, outOfOrder: seed % 2 * 2000), events, arrivals)
             let isLive = seed % 2 == 0 || seed == 1
             reader.clock.nowMilliseconds = isLive ? 0 : Self.start + 86_400_000
             var (next, committed) = (0, 0)
             var saved = reader.output
             while committed < events.count {
                 let end = min(next + 1 + Int(random.next() % 40), events.count)
-                if isLive, end > next { reader.clock.nowMilliseconds = max(reader.clock.nowMilliseconds, arrivals[end - 1]) }
+                if isLive, end > next {
+                    reader.clock.nowMilliseconds = max(reader.clock.nowMilliseconds, arrivals[end - 1])
+                }
                 if end > next { reader.take(next..<end) }
                 next = end
                 if random.next() % 6 == 0 {
@@ -236,11 +248,13 @@ import Topology
         }
     }
 
-    /// One whose time in Kafka is its own wrong one is told by the clock, and, once the clock has come there, not at all.
+    /// One whose time in Kafka is its own wrong one is told by the clock, and, once the clock has come there,
+    /// not at all.
     @Test func aProducerThatSetsTheTimeInKafkaIsToldByTheClock() {
         var crowd = CrowdTime(outOfOrder: 0, hasClock: true)
         Self.take(&crowd, Self.start, appended: Self.start, now: Self.start)
-        let leaps = Self.take(&crowd, Self.start + 3_600_000, appended: Self.start + 3_600_000, now: Self.start + 5)
+        let leaps = Self.take(
+            &crowd, Self.start + 3_600_000, appended: Self.start + 3_600_000, now: Self.start + 5)
         #expect(leaps && crowd.reached == Self.start + 5)
     }
 
@@ -255,8 +269,9 @@ import Topology
         #expect(crowd.reached == Self.start + 7_200_000)
     }
 
-    /// All clocks of a platform are two minutes ahead of Kafka's: event time goes on with Kafka's, and, once so many records agree,
-    /// two minutes ahead of it; after a restart too, and whether it is read at once or later.
+    /// All clocks of a platform are two minutes ahead of Kafka's: event time goes on with Kafka's, and, once
+    /// so many records agree, two minutes ahead of it; after a restart too, and whether it is read at once or
+    /// later.
     @Test(arguments: [0, 3_600_000]) func aPlatformWhoseClocksAreAheadIsFollowed(later: Int64) {
         for (outOfOrder, step): (Int64, Int64) in [(2000, 1), (2000, 30_000)] {
             var crowd = CrowdTime(outOfOrder: outOfOrder, hasClock: true)
@@ -264,7 +279,9 @@ import Topology
                 let arrival = Self.start + record * step
                 Self.take(&crowd, arrival + 120_000, appended: arrival, now: arrival + later)
                 #expect(crowd.reached >= arrival)
-                if record > CrowdTime.confirmations { #expect(crowd.reached >= arrival + 117_000, "record \(record)") }
+                if record > CrowdTime.confirmations {
+                    #expect(crowd.reached >= arrival + 117_000, "record \(record)")
+                }
                 if record % 1300 == 1299 {
                     let reached = crowd.reached
                     crowd = CrowdTime(outOfOrder: outOfOrder, hasClock: true)

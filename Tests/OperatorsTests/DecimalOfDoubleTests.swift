@@ -3,14 +3,17 @@ import Testing
 
 @testable import Operators
 
-/// Goal: a score's digits are those of its exact binary value, half to even. Method: exact fractions in 128 bits.
+/// Goal: a score's digits are those of its exact binary value, half to even. Method: exact fractions in 128
+/// bits.
 @Suite struct DecimalOfDoubleTests {
     /// value = significand / 2^bits, exactly.
     static func oracle(_ value: Double, scale: Int) -> Int64? {
         let bits = 52 - Int(value.exponent)
         guard bits > 0, bits < 60 else { return nil }
         let significand = Int128(value.significandBitPattern | 1 << 52) * (value < 0 ? -1 : 1)
-        return Int64(Decimal.divideHalfEven(significand * Int128(Decimal.powerOfTen(scale)), Int128(1) << Int128(bits)))
+        return Int64(
+            Decimal.divideHalfEven(significand * Int128(Decimal.powerOfTen(scale)), Int128(1) << Int128(bits))
+        )
     }
 
     @Test func nearestHalfToEven() {
@@ -24,7 +27,11 @@ import Testing
             guard let wanted = Self.oracle(value, scale: 6) else { continue }
             #expect(decimal(value, power: 1e6) == wanted, "\(value)")
         }
-        for (value, wanted) in [(0.5, Int64(0)), (1.5, 2), (2.5, 2), (-0.5, 0), (-1.5, -2), (0, 0)] { #expect(decimal(value, power: 1) == wanted) }
-        for value in [Double.nan, .infinity, -.infinity, 1e19, -1e19] { #expect(decimal(value, power: 1) == nil) }
+        for (value, wanted) in [(0.5, Int64(0)), (1.5, 2), (2.5, 2), (-0.5, 0), (-1.5, -2), (0, 0)] {
+            #expect(decimal(value, power: 1) == wanted)
+        }
+        for value in [Double.nan, .infinity, -.infinity, 1e19, -1e19] {
+            #expect(decimal(value, power: 1) == nil)
+        }
     }
 }

@@ -39,7 +39,8 @@ enum Interpreter {
         case .isNull(let operand):
             let found = value(operand, row)
             return found == .overflow ? .overflow : Cell(found == .null)
-        case .binary(let operation, let left, let right): return binary(operation, left, right, expression.type, row)
+        case .binary(let operation, let left, let right):
+            return binary(operation, left, right, expression.type, row)
         case .inList(let operand, let members):
             return strict([operand], row) { found in
                 Cell(members.contains { same(found[0], operand.type.scale, $0) })
@@ -47,7 +48,10 @@ enum Interpreter {
         case .inRange(let operand, let low, let high):
             func end(_ end: Expression, _ isFit: @escaping (Int128, Int128) -> Bool) -> Cell {
                 strict([operand, end], row) { found in
-                    Cell(isFit(found[0].wide * power(9 - operand.type.scale), found[1].wide * power(9 - end.type.scale)))
+                    Cell(
+                        isFit(
+                            found[0].wide * power(9 - operand.type.scale),
+                            found[1].wide * power(9 - end.type.scale)))
                 }
             }
             // As `x >= low and x <= high`.
@@ -63,7 +67,9 @@ enum Interpreter {
         }
     }
 
-    static func power(_ exponent: Int) -> Int128 { (0..<exponent).reduce(Int128(1)) { value, _ in value * 10 } }
+    static func power(_ exponent: Int) -> Int128 {
+        (0..<exponent).reduce(Int128(1)) { value, _ in value * 10 }
+    }
 
     /// Half to even, by adding and comparing only.
     static func divide(_ numerator: Int128, _ denominator: Int128) -> Int128 {
@@ -92,7 +98,8 @@ enum Interpreter {
 
     private static func same(_ cell: Cell, _ scale: Int, _ member: Value) -> Bool {
         switch member {
-        case .number(let number, let places): cell.wide * power(9 - scale) == Int128(number) * power(9 - places)
+        case .number(let number, let places):
+            cell.wide * power(9 - scale) == Int128(number) * power(9 - places)
         default: cell == literal(member)
         }
     }
@@ -138,7 +145,8 @@ enum Interpreter {
                 if found[1].wide == 0 { return .null }
                 // x / 10^a / (y / 10^b), in units of 10^-scale.
                 let up = type.scale + scaleB - scaleA
-                return Cell(exact: divide(found[0].wide * power(max(0, up)), found[1].wide * power(max(0, -up))))
+                return Cell(
+                    exact: divide(found[0].wide * power(max(0, up)), found[1].wide * power(max(0, -up))))
             case .remainder: return found[1].wide == 0 ? .null : Cell(exact: x % y)
             default:
                 if left.type == .text {
@@ -162,7 +170,9 @@ enum Interpreter {
         }
     }
 
-    private static func call(_ function: Function, _ arguments: [Expression], _ type: ValueType, _ row: [Cell]) -> Cell {
+    private static func call(
+        _ function: Function, _ arguments: [Expression], _ type: ValueType, _ row: [Cell]
+    ) -> Cell {
         if function == .coalesce {
             for argument in arguments {
                 let found = value(argument, row)
@@ -225,10 +235,13 @@ enum Interpreter {
         case .position:
             let part = found[1].bytes
             let place = (0...content.count).first { content[$0...].starts(with: part) }
-            return place.map { .number(Int64(String(decoding: content[..<$0], as: UTF8.self).unicodeScalars.count)) } ?? .null
+            return place.map {
+                .number(Int64(String(decoding: content[..<$0], as: UTF8.self).unicodeScalars.count))
+            } ?? .null
         case .substring:
             let kept = scalars.enumerated().filter { index, _ in
-                Int128(index) >= found[1].wide && Int128(index) < max(0, found[1].wide) + max(0, found[2].wide)
+                Int128(index) >= found[1].wide
+                    && Int128(index) < max(0, found[1].wide) + max(0, found[2].wide)
             }
             return .text(kept.flatMap { Array(String($0.element).utf8) })
         case .text:
@@ -267,7 +280,9 @@ enum Interpreter {
     private static func number(_ text: String, _ places: Int) -> Cell {
         let body = text.hasPrefix("-") ? text.dropFirst() : text[...]
         let parts = body.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count <= 2, parts.allSatisfy({ !$0.isEmpty && $0.allSatisfy { "0123456789".contains($0) } }) else {
+        guard parts.count <= 2,
+            parts.allSatisfy({ !$0.isEmpty && $0.allSatisfy { "0123456789".contains($0) } })
+        else {
             return .null
         }
         var fraction = parts.count == 2 ? String(parts[1]) : ""

@@ -7,9 +7,10 @@ import Topology
 
 @testable import Operators
 
-/// Goal: windows of days and the functions of local time are right in every zone of the system, at every change of
-/// clocks from 1970 to 2100. Method: a plain conversion, time plus offset, at samples around each change; a window is
-/// the one whose bounds hold the time, and begins when the clocks first show its day or a later one.
+/// Goal: windows of days and the functions of local time are right in every zone of the system, at every
+/// change of clocks from 1970 to 2100. Method: a plain conversion, time plus offset, at samples around each
+/// change; a window is the one whose bounds hold the time, and begins when the clocks first show its day or a
+/// later one.
 @Suite struct LocalTimeTests {
     static let day: Int64 = 86_400_000
     static let hour: Int64 = 3_600_000
@@ -18,7 +19,9 @@ import Topology
     static let zones: [String] = {
         var seen: Set<Data> = []
         return TimeZoneTable.zoneNames().filter { name in
-            guard let bytes = FileManager.default.contents(atPath: "\(TimeZoneTable.folder)/\(name)") else { return false }
+            guard let bytes = FileManager.default.contents(atPath: "\(TimeZoneTable.folder)/\(name)") else {
+                return false
+            }
             return seen.insert(bytes).inserted
         }
     }()
@@ -54,12 +57,16 @@ import Topology
         var clocks = [1, 30].map { PaneClock(.days($0, table)) }
         var times: [Int64] = []
         for change in changes {
-            var around = Array(stride(from: change - 50 * Self.hour, through: change + 50 * Self.hour, by: Int(4 * Self.hour)))
+            var around = Array(
+                stride(
+                    from: change - 50 * Self.hour, through: change + 50 * Self.hour, by: Int(4 * Self.hour)))
             around += [change - 1, change, change + 1, change + 60_000, change + Self.hour / 2]
             // Midnights, as they are before and after.
             for offset in [offset(change - 1), offset(change)] {
                 let midnight = floorDivide(change + offset, Self.day) * Self.day - offset
-                for days in Int64(-1)...1 { around += [midnight + days * Self.day - 1, midnight + days * Self.day] }
+                for days in Int64(-1)...1 {
+                    around += [midnight + days * Self.day - 1, midnight + days * Self.day]
+                }
             }
             around.sort()
             check(around, offset, &clocks, name)
@@ -69,7 +76,9 @@ import Topology
     }
 
     /// `times` ascend and lie around one change. No `#expect` for each: there are millions.
-    private func check(_ times: [Int64], _ offset: (Int64) -> Int64, _ clocks: inout [PaneClock], _ name: String) {
+    private func check(
+        _ times: [Int64], _ offset: (Int64) -> Int64, _ clocks: inout [PaneClock], _ name: String
+    ) {
         for index in clocks.indices {
             guard case .days(let days, _) = clocks[index].length else { continue }
             var last = clocks[index].pane(of: times[0])
@@ -81,10 +90,15 @@ import Topology
                 let midnight = pane * days * Self.day
                 var isRight = start <= time && time < end && pane >= last
                 if pane > last {
-                    isRight = isRight && greatestShown < midnight && start + offset(start) >= midnight
+                    isRight =
+                        isRight && greatestShown < midnight && start + offset(start) >= midnight
                         && start - 1 + offset(start - 1) < midnight
                 }
-                if !isRight { Issue.record("\(name), \(days) days: \(CivilTime.string(time)) in [\(CivilTime.string(start)), \(CivilTime.string(end)))") }
+                if !isRight {
+                    Issue.record(
+                        "\(name), \(days) days: \(CivilTime.string(time)) in [\(CivilTime.string(start)), \(CivilTime.string(end)))"
+                    )
+                }
                 last = pane
                 greatestShown = max(greatestShown, time + offset(time))
             }
@@ -103,8 +117,10 @@ import Topology
         rows.count = count
         func run(_ function: Function, _ type: ValueType) -> Column {
             let place = Position(line: 1, column: 1)
-            let call = Expression(.call(function, [Expression(.column(0), .timestamp, at: place)]), type, at: place)
-            return Program(call, capacity: count, zones: zones).run([column], arena: arena, rows: rows.selection)
+            let call = Expression(
+                .call(function, [Expression(.column(0), .timestamp, at: place)]), type, at: place)
+            return Program(call, capacity: count, zones: zones).run(
+                [column], arena: arena, rows: rows.selection)
         }
         let hours = run(.hour(zone: name), .int)
         let minutes = run(.minute(zone: name), .int)
@@ -119,26 +135,31 @@ import Topology
             let local = time + table.offset(atMilliseconds: time, &fresh)
             // What a clock in UTC would show then.
             let shown = Array(CivilTime.string(local).utf8)
-            func number(_ range: Range<Int>) -> Int64 { shown[range].reduce(0) { $0 * 10 + Int64($1 - 0x30) } }
-            var isRight = hours.values[row] == number(11..<13) && minutes.values[row] == number(14..<16)
+            func number(_ range: Range<Int>) -> Int64 {
+                shown[range].reduce(0) { $0 * 10 + Int64($1 - 0x30) }
+            }
+            var isRight =
+                hours.values[row] == number(11..<13) && minutes.values[row] == number(14..<16)
                 && days.values[row] == number(8..<10) && months.values[row] == number(5..<7)
                 && years.values[row] == number(0..<4)
                 && arena.string(TextReference(packed: dates.values[row])).utf8.elementsEqual(shown[..<10])
                 // 1970-01-01 was a Thursday.
                 && weekdays.values[row] == (floorDivide(local, Self.day) % 7 + 10) % 7 + 1
             let (start, midnight) = (starts.values[row], floorDivide(local, Self.day) * Self.day)
-            isRight = isRight && start <= time && start + table.offset(atMilliseconds: start, &fresh) >= midnight
+            isRight =
+                isRight && start <= time && start + table.offset(atMilliseconds: start, &fresh) >= midnight
                 && start - 1 + table.offset(atMilliseconds: start - 1, &fresh) < midnight
             if !isRight { Issue.record("\(name): \(CivilTime.string(time))") }
         }
     }
 
-    /// Goal: the offsets themselves are those of the zone's file, as far as it lists them. Method: a reading of the
-    /// file that looks at every change one after the other.
+    /// Goal: the offsets themselves are those of the zone's file, as far as it lists them. Method: a reading
+    /// of the file that looks at every change one after the other.
     @Test(arguments: zones)
     func offsetsAreThoseOfTheFile(name: String) throws {
         if name == "UTC" { return }
-        let bytes = Array(try #require(FileManager.default.contents(atPath: "\(TimeZoneTable.folder)/\(name)")))
+        let bytes = Array(
+            try #require(FileManager.default.contents(atPath: "\(TimeZoneTable.folder)/\(name)")))
         func big(_ at: Int, _ count: Int) -> Int64 {
             let value = bytes[at..<at + count].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
             return count == 4 ? Int64(Int32(truncatingIfNeeded: value)) : Int64(bitPattern: value)
@@ -156,7 +177,9 @@ import Topology
             let time = big(at + index * 8, 8) * 1000
             let end = index + 1 < changes ? big(at + (index + 1) * 8, 8) * 1000 : time + 1000
             for time in [time, (time + end) / 2, end - 1] {
-                if table.offset(atMilliseconds: time, &cursor) != offset { Issue.record("\(name): \(CivilTime.string(time))") }
+                if table.offset(atMilliseconds: time, &cursor) != offset {
+                    Issue.record("\(name): \(CivilTime.string(time))")
+                }
             }
         }
     }

@@ -8,8 +8,8 @@ import Topology
 
 @testable import Operators
 
-/// Goal: a table that lies elsewhere is asked once for each key of a batch, remembered for `stale`, nothing included, and
-/// not used beyond that. Method: a lookup that counts.
+/// Goal: a table that lies elsewhere is asked once for each key of a batch, remembered for `stale`, nothing
+/// included, and not used beyond that. Method: a lookup that counts.
 @Suite struct LookupTableTests {
     final class Elsewhere: TableLookup {
         var rows: [String: [String?]] = [:]
@@ -26,7 +26,11 @@ import Topology
                 let texts = Arena(capacity: 64)
                 let fields = (rows[arena.string(key)] ?? [nil, nil]).map { $0.map { texts.append($0) } }
                 withExtendedLifetime(texts) {
-                    let row = fields.map { $0.map { UnsafeBufferPointer(start: UnsafePointer(texts.base) + $0.offset, count: $0.count) } }
+                    let row = fields.map {
+                        $0.map {
+                            UnsafeBufferPointer(start: UnsafePointer(texts.base) + $0.offset, count: $0.count)
+                        }
+                    }
                     row.withUnsafeBufferPointer { body(index, $0) }
                 }
             }
@@ -62,14 +66,19 @@ import Topology
             let (spec, diagnostics) = TopologyReader.read(text, file: "t.yaml")
             let found = try #require(spec, "\(diagnostics)")
             let columns = found.sources.map {
-                $0.wire.map { WireColumn(path: $0.path, field: $0.field, zone: nil, isRounded: false, reading: $0.reading) }
+                $0.wire.map {
+                    WireColumn(
+                        path: $0.path, field: $0.field, zone: nil, isRounded: false, reading: $0.reading)
+                }
             }
             let table = try #require(found.sources[1].table)
             pipeline = Pipeline(
                 found,
                 decoders: [
                     JsonDecoder(columns[0], capacity: 64),
-                    TableDecoder(columns[1], key: table.key, deleted: table.deleted, capacity: 64) { JsonDecoder($0, capacity: 64) },
+                    TableDecoder(columns[1], key: table.key, deleted: table.deleted, capacity: 64) {
+                        JsonDecoder($0, capacity: 64)
+                    },
                 ],
                 zones: ZoneTables([:]), options: Pipeline.Options(rowsMax: 64, clock: clock),
                 lookups: [1: (elsewhere, TextsDecoder(columns[1], capacity: 64))])
@@ -80,12 +89,15 @@ import Topology
         func give(_ merchants: [String]) -> [String] {
             let bytes = Arena(capacity: 1 << 14)
             for (row, merchant) in merchants.enumerated() {
-                let text = bytes.append("{\"merchant\":\"\(merchant)\",\"shop\":7,\"at\":5}" + String(repeating: " ", count: 64))
+                let text = bytes.append(
+                    "{\"merchant\":\"\(merchant)\",\"shop\":7,\"at\":5}" + String(repeating: " ", count: 64))
                 storage.values[row] = UnsafePointer(bytes.base + text.offset)
                 storage.valueCounts[row] = Int32(text.count - 64)
                 storage.keyCounts[row] = -1
             }
-            pipeline.process(RawRecords(at: storage, from: 0, count: merchants.count), source: 0, task: task, outbox: &outbox)
+            pipeline.process(
+                RawRecords(at: storage, from: 0, count: merchants.count), source: 0, task: task,
+                outbox: &outbox)
             let rows = outbox.records.map { record in
                 let text = outbox.value(of: record).map { String(decoding: $0, as: UTF8.self) } ?? ""
                 return ["most", "tier", "twice", "found"].map {
@@ -102,7 +114,9 @@ import Topology
         run.elsewhere.rows = [
             "limits:7/M1": ["5.00", "gold"], "limits:7/M2": ["much", nil], "limits:7/M3": [nil, nil],
         ]
-        let expected = ["5.00 gold 10.00 true", "null null null true", "null null null false", "5.00 gold 10.00 true"]
+        let expected = [
+            "5.00 gold 10.00 true", "null null null true", "null null null false", "5.00 gold 10.00 true",
+        ]
         // A text of another type is null; one that is there makes the row found.
         run.elsewhere.rows["limits:7/M2"] = ["much", nil]
         #expect(run.give(["M1", "M2", "M3", "M1"]) == expected)
@@ -110,10 +124,16 @@ import Topology
         run.elsewhere.rows["limits:7/M1"] = ["6.00", "iron"]
         run.elsewhere.rows["limits:7/M3"] = ["1.00", ""]
         run.clock.nowMilliseconds += 9999
-        #expect(run.give(["M3", "M1", "M4"]) == ["null null null false", "5.00 gold 10.00 true", "null null null false"])
+        #expect(
+            run.give(["M3", "M1", "M4"]) == [
+                "null null null false", "5.00 gold 10.00 true", "null null null false",
+            ])
         #expect(run.elsewhere.asked.last == ["limits:7/M4"])
         run.clock.nowMilliseconds += 1
-        #expect(run.give(["M3", "M1", "M4"]) == ["1.00  2.00 true", "6.00 iron 12.00 true", "null null null false"])
+        #expect(
+            run.give(["M3", "M1", "M4"]) == [
+                "1.00  2.00 true", "6.00 iron 12.00 true", "null null null false",
+            ])
         #expect(run.elsewhere.asked.last == ["limits:7/M3", "limits:7/M1"])
         #expect(run.pipeline.lookupCounts.map(\.asked) == [6])
     }
@@ -143,7 +163,11 @@ import Topology
     @Test func replacedRowsLeaveRoom() throws {
         let run = try Run()
         for round in 0..<300 {
-            for key in 0..<60 { run.elsewhere.rows["limits:7/M\(key)"] = ["\(key).00", "\(round) " + String(repeating: "x", count: 50)] }
+            for key in 0..<60 {
+                run.elsewhere.rows["limits:7/M\(key)"] = [
+                    "\(key).00", "\(round) " + String(repeating: "x", count: 50),
+                ]
+            }
             run.clock.nowMilliseconds += 10_000
             let rows = run.give((0..<60).map { "M\($0)" })
             #expect(rows.enumerated().allSatisfy { $1.hasPrefix("\($0).00 \(round) x") })

@@ -4,11 +4,14 @@ import Topology
 
 @testable import Operators
 
-/// Goal: a snapshot that was written by a topology with other steps gives what this one still has of it; what is new begins
-/// empty, what is gone is passed over, and a step whose definition has changed is refused by its name.
+/// Goal: a snapshot that was written by a topology with other steps gives what this one still has of it; what
+/// is new begins empty, what is gone is passed over, and a step whose definition has changed is refused by
+/// its name.
 @Suite struct OtherStepsSnapshotTests {
-    static let kept = "  w: { from: in, key: key, window: { size: 60s }, aggregate: { n: count(), s: sum(value) } }"
-    static let gone = "  x: { from: in, key: key, window: { size: 2m, slide: 30s }, aggregate: { most: max(value) } }"
+    static let kept =
+        "  w: { from: in, key: key, window: { size: 60s }, aggregate: { n: count(), s: sum(value) } }"
+    static let gone =
+        "  x: { from: in, key: key, window: { size: 2m, slide: 30s }, aggregate: { most: max(value) } }"
     static let new = "  a: { from: in, key: [key, flag], window: { size: 90s }, aggregate: { n: count() } }"
 
     static func lines(_ run: AbandonedAlertTests.Run, _ store: String) -> [String] {
@@ -17,13 +20,17 @@ import Topology
         return lines.sorted()
     }
 
-    @Test(arguments: [[kept, new], [new, kept], [kept, gone], [gone, new, kept]]) func whatFits(steps: [String]) throws {
-        let before = try AbandonedAlertTests.spec([Self.gone, Self.kept].joined(separator: "\n"), AbandonedAlertTests.record)
+    @Test(arguments: [[kept, new], [new, kept], [kept, gone], [gone, new, kept]]) func whatFits(
+        steps: [String]
+    ) throws {
+        let before = try AbandonedAlertTests.spec(
+            [Self.gone, Self.kept].joined(separator: "\n"), AbandonedAlertTests.record)
         let after = try AbandonedAlertTests.spec(steps.joined(separator: "\n"), AbandonedAlertTests.record)
         let first = try AbandonedAlertTests.Run(before, AbandonedAlertTests.events)
         first.process(3)
         _ = try first.commit()
-        let second = try AbandonedAlertTests.Run(after, AbandonedAlertTests.events, after: first, fromSnapshot: true)
+        let second = try AbandonedAlertTests.Run(
+            after, AbandonedAlertTests.events, after: first, fromSnapshot: true)
         // It was taken: nothing of the changelog was read, and the state is that of three records.
         #expect(second.task.isDoubtful && second.task.positions == [3])
         #expect(Self.lines(second, "w") == Self.lines(first, "w") && Self.lines(second, "w").count == 3)
@@ -35,13 +42,17 @@ import Topology
         // What the changelog holds by then is the same again.
         _ = try second.commit()
         let third = try AbandonedAlertTests.Run(after, AbandonedAlertTests.events, after: second)
-        for store in ["w", "a", "x", "big"] { #expect(Self.lines(third, store) == Self.lines(second, store), "\(store)") }
+        for store in ["w", "a", "x", "big"] {
+            #expect(Self.lines(third, store) == Self.lines(second, store), "\(store)")
+        }
     }
 
     @Test func anotherDefinition() throws {
-        let before = try AbandonedAlertTests.spec([Self.kept, Self.gone].joined(separator: "\n"), AbandonedAlertTests.record)
+        let before = try AbandonedAlertTests.spec(
+            [Self.kept, Self.gone].joined(separator: "\n"), AbandonedAlertTests.record)
         let after = try AbandonedAlertTests.spec(
-            [Self.kept, Self.gone.replacing("2m", with: "3m")].joined(separator: "\n"), AbandonedAlertTests.record)
+            [Self.kept, Self.gone.replacing("2m", with: "3m")].joined(separator: "\n"),
+            AbandonedAlertTests.record)
         let first = try AbandonedAlertTests.Run(before, AbandonedAlertTests.events)
         first.process(3)
         _ = try first.commit()

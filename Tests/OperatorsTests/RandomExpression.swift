@@ -1,6 +1,7 @@
 import Base
 import Records
 import Topology
+
 @testable import Operators
 
 /// A generator that many hands share.
@@ -11,7 +12,9 @@ final class Dice {
 }
 
 extension RandomAccessCollection where Index == Int {
-    func pick(_ dice: Dice) -> Element? { isEmpty ? nil : self[startIndex + Int(dice.next() % UInt64(count))] }
+    func pick(_ dice: Dice) -> Element? {
+        isEmpty ? nil : self[startIndex + Int(dice.next() % UInt64(count))]
+    }
 }
 
 /// Columns of random values and the rows of them that take part.
@@ -56,7 +59,10 @@ final class Table {
         return .text(Array(UnsafeBufferPointer(start: arena.base + text.offset, count: text.count)))
     }
 
-    static let texts = ["", "a", "ab", "aB c", " x ", "é", "Ωmega", "🙂", "12.50", "-3", "0", "1.", "9223372036854775807", "1.005"]
+    static let texts = [
+        "", "a", "ab", "aB c", " x ", "é", "Ωmega", "🙂", "12.50", "-3", "0", "1.", "9223372036854775807",
+        "1.005",
+    ]
 
     static func value(_ type: ValueType, _ arena: Arena, _ random: Dice) -> Int64 {
         switch type {
@@ -103,7 +109,9 @@ enum RandomExpression {
         case .int: return whole(any, random)
         case .decimal(let scale): return decimal(scale, any, branch, random)
         case .text: return text(any, random)
-        case .timestamp: return expression(.binary(random.next() % 2 == 0 ? .add : .subtract, any(.timestamp), any(.duration)), type)
+        case .timestamp:
+            return expression(
+                .binary(random.next() % 2 == 0 ? .add : .subtract, any(.timestamp), any(.duration)), type)
         case .duration:
             switch random.next() % 8 {
             case 5: return expression(.binary(.multiply, any(.duration), any(.decimal(scale: 5))), type)
@@ -137,10 +145,14 @@ enum RandomExpression {
         }
     }
 
-    private static let numbers: [ValueType] = [.int, .decimal(scale: 2), .decimal(scale: 5), .decimal(scale: 9)]
+    private static let numbers: [ValueType] = [
+        .int, .decimal(scale: 2), .decimal(scale: 5), .decimal(scale: 9),
+    ]
 
     private static func condition(_ any: (ValueType) -> Expression, _ random: Dice) -> Expression {
-        let comparisons: [BinaryOperator] = [.equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual]
+        let comparisons: [BinaryOperator] = [
+            .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual,
+        ]
         let comparison = comparisons.pick(random) ?? .equal
         let number = numbers.pick(random) ?? .int
         let other = numbers.pick(random) ?? .int
@@ -211,7 +223,10 @@ enum RandomExpression {
         case 7:
             let place = expression(.literal(.number(Int64(random.next() % 4) - 1, scale: 0)), .int)
             return expression(.call(.split, [any(.text), any(.text), place]), .text)
-        case 8: return expression(.call(random.next() % 2 == 0 ? .least : .greatest, [any(.text), any(.text), any(.text)]), .text)
+        case 8:
+            return expression(
+                .call(random.next() % 2 == 0 ? .least : .greatest, [any(.text), any(.text), any(.text)]),
+                .text)
         case 0: return expression(.call(.concat, [any(.text), any(.text)]), .text)
         case 1: return expression(.call(.lower, [any(.text)]), .text)
         case 2: return expression(.call(.upper, [any(.text)]), .text)

@@ -8,9 +8,9 @@ import Topology
 
 @testable import Operators
 
-/// Goal: rules at the record look at every window that a record changes, and time clears them where it should. Method:
-/// random streams out of order, against the definition taken word by word over a list of all records: which windows hold
-/// a record, oldest first, and every end of a window, one after the other.
+/// Goal: rules at the record look at every window that a record changes, and time clears them where it
+/// should. Method: random streams out of order, against the definition taken word by word over a list of all
+/// records: which windows hold a record, oldest first, and every end of a window, one after the other.
 @Suite struct RecordRuleOrderTests {
     typealias Event = WindowOracleTests.Event
 
@@ -40,10 +40,15 @@ import Topology
         Window(text: "{ size: 60s }", size: 60_000, slide: 60_000),
         Window(text: "{ size: 60s, slide: 10s }", size: 60_000, slide: 10_000),
         Window(text: "{ size: 70s, slide: 1s }", size: 70_000, slide: 1000),
-        Window(text: "{ size: 60s, slide: 20s, until: previous }", size: 60_000, slide: 20_000, isPrevious: true),
+        Window(
+            text: "{ size: 60s, slide: 20s, until: previous }", size: 60_000, slide: 20_000, isPrevious: true),
         Window(text: "{ size: 1d, zone: Asia/Shanghai }", size: day, slide: day, offset: 28_800_000),
-        Window(text: "{ size: 6d, slide: 2d, zone: Asia/Shanghai }", size: 6 * day, slide: 2 * day, offset: 28_800_000),
-        Window(text: "{ size: 3d, slide: 1d, zone: Asia/Shanghai, until: yesterday }", size: 3 * day, slide: day, isPrevious: true, offset: 28_800_000),
+        Window(
+            text: "{ size: 6d, slide: 2d, zone: Asia/Shanghai }", size: 6 * day, slide: 2 * day,
+            offset: 28_800_000),
+        Window(
+            text: "{ size: 3d, slide: 1d, zone: Asia/Shanghai, until: yesterday }", size: 3 * day, slide: day,
+            isPrevious: true, offset: 28_800_000),
     ]
 
     /// The sum of records of which none has a value is null; that of no records is 0.
@@ -61,7 +66,9 @@ import Topology
         Rule(when: "n >= 3", clear: nil, holds: { $0[0].n >= 3 }, clears: nil),
         Rule(when: "n >= 4", clear: "n < 2", holds: { $0[0].n >= 4 }, clears: { $0[0].n < 2 }),
         // More records may make it false; none does not.
-        Rule(when: "n > 0 and s < 40", clear: nil, holds: { $0[0].n > 0 && $0[0].s.map { $0 < 40 } ?? false }, clears: nil),
+        Rule(
+            when: "n > 0 and s < 40", clear: nil, holds: { $0[0].n > 0 && $0[0].s.map { $0 < 40 } ?? false },
+            clears: nil),
         // What is null is neither.
         Rule(
             when: "s < 25", clear: "s > 60", holds: { $0[0].s.map { $0 < 25 } ?? false },
@@ -74,7 +81,8 @@ import Topology
 
     // MARK: Oracle
 
-    /// The watermark after each event. `sources`: by event; the watermark is that of the slowest, once all are known.
+    /// The watermark after each event. `sources`: by event; the watermark is that of the slowest, once all
+    /// are known.
     static func watermarks(_ events: [Event], _ sources: [Int], outOfOrder: Int64) -> [Int64] {
         var greatest = Array(repeating: Int64.min, count: (sources.max() ?? 0) + 1)
         return zip(events, sources).map { event, source in
@@ -85,7 +93,9 @@ import Topology
     }
 
     /// One line for each alert. `watermarks`: after each event.
-    static func oracle(_ events: [Event], _ watermarks: [Int64], _ windows: [Window], _ rule: Rule, until end: Int64) -> [String] {
+    static func oracle(
+        _ events: [Event], _ watermarks: [Int64], _ windows: [Window], _ rule: Rule, until end: Int64
+    ) -> [String] {
         var taken: [(event: Event, members: [Bool])] = []
         var raised: Set<String> = []
         var lines: [String] = []
@@ -94,13 +104,17 @@ import Topology
         func values(_ key: String, _ anchors: [Int64]) -> [Totals] {
             windows.indices.map { place in
                 let (start, end) = windows[place].bounds(anchors[place])
-                let rows = taken.filter { $0.members[place] && $0.event.key == key && $0.event.time >= start && $0.event.time < end }
+                let rows = taken.filter {
+                    $0.members[place] && $0.event.key == key && $0.event.time >= start && $0.event.time < end
+                }
                 let values = rows.compactMap(\.event.value)
                 return (rows.count, values.isEmpty && !rows.isEmpty ? nil : values.reduce(0, +))
             }
         }
         func newest(_ key: String, _ place: Int) -> Int64 {
-            taken.filter { $0.members[place] && $0.event.key == key }.map { windows[place].pane($0.event.time) }.max() ?? .min
+            taken.filter { $0.members[place] && $0.event.key == key }.map {
+                windows[place].pane($0.event.time)
+            }.max() ?? .min
         }
         func tell(_ state: String, _ key: String, _ time: Int64, _ anchors: [Int64], _ values: [Totals]) {
             let numbers = values.map { "\($0.n) \($0.s.map { "\($0)" } ?? "none")" }.joined(separator: " ")
@@ -135,7 +149,9 @@ import Topology
             }
             for end in ends.sorted() where !raised.isEmpty {
                 for key in raised.sorted() {
-                    decide(key, end, windows.indices.map { max(newest(key, $0), windows[$0].pane(end)) }, isTimeAlone: true)
+                    decide(
+                        key, end, windows.indices.map { max(newest(key, $0), windows[$0].pane(end)) },
+                        isTimeAlone: true)
                 }
             }
         }
@@ -152,14 +168,18 @@ import Topology
             let newestTime = windows.indices.reduce(event.time) {
                 max($0, windows[$1].start(max(open[$1], newest(key, $1))))
             }
-            func anchors(_ time: Int64) -> [Int64] { windows.indices.map { max(open[$0], windows[$0].pane(time)) } }
+            func anchors(_ time: Int64) -> [Int64] {
+                windows.indices.map { max(open[$0], windows[$0].pane(time)) }
+            }
             var instants: Set<Int64> = newestTime > event.time ? [event.time] : []
             var isReached = newestTime == event.time
             for place in windows.indices where members[place] {
                 let (first, last) = windows[place].anchors(panes[place])
                 let current = windows[place].pane(newestTime)
                 if first <= current, current <= last { isReached = true }
-                for anchor in stride(from: max(first, open[place], panes[place] + 1), through: min(last, current), by: 1) {
+                for anchor in stride(
+                    from: max(first, open[place], panes[place] + 1), through: min(last, current), by: 1)
+                {
                     let begin = windows[place].start(anchor)
                     if begin > event.time, begin < newestTime { instants.insert(begin) }
                 }
@@ -181,7 +201,9 @@ import Topology
     // MARK: Running
 
     /// Over one source, or over a union of two.
-    static func spec(_ windows: [Window], _ rule: Rule, sources: Int, outOfOrder: Int64) throws -> TopologySpec {
+    static func spec(_ windows: [Window], _ rule: Rule, sources: Int, outOfOrder: Int64) throws
+        -> TopologySpec
+    {
         let names = ["w", "x"].prefix(windows.count)
         let inputs = (0..<sources).map { "in\($0)" }
         let steps = zip(names, windows).map { name, window in
@@ -213,17 +235,22 @@ import Topology
     static func found(_ alerts: [String]) -> [String] {
         alerts.map { alert in
             func time(_ name: String) -> String {
-                let stamp = WindowOracleTests.member(alert, name).map { String($0.dropFirst().dropLast()) } ?? ""
+                let stamp =
+                    WindowOracleTests.member(alert, name).map { String($0.dropFirst().dropLast()) } ?? ""
                 return CivilTime.parse(stamp).map { "\($0.milliseconds)" } ?? "none"
             }
-            func text(_ name: String) -> String { WindowOracleTests.member(alert, name).map { String($0.dropFirst().dropLast()) } ?? "" }
-            return "\(text("state")) \(text("customer")) \(time("event_time")) \(time("end")) \(text("message"))"
+            func text(_ name: String) -> String {
+                WindowOracleTests.member(alert, name).map { String($0.dropFirst().dropLast()) } ?? ""
+            }
+            return
+                "\(text("state")) \(text("customer")) \(time("event_time")) \(time("end")) \(text("message"))"
         }
     }
 
     /// The pipeline closes windows up to where the oracle's time ends.
     static func run(
-        _ spec: TopologySpec, _ events: [Event], _ sources: [Int], rowsMax: Int, until end: Int64, oneByOne: Bool
+        _ spec: TopologySpec, _ events: [Event], _ sources: [Int], rowsMax: Int, until end: Int64,
+        oneByOne: Bool
     ) throws -> [String] {
         let decoder = WindowOracleTests.FixedDecoder()
         decoder.events = events
@@ -241,27 +268,35 @@ import Topology
         var next = 0
         while next < events.count {
             var count = 1
-            while count < rowsMax, next + count < events.count, sources[next + count] == sources[next] { count += 1 }
+            while count < rowsMax, next + count < events.count, sources[next + count] == sources[next] {
+                count += 1
+            }
             for row in 0..<count {
                 storage.offsets[row] = Int64(next + row)
                 storage.valueCounts[row] = -1
                 storage.keyCounts[row] = -1
             }
             pipeline.process(
-                RawRecords(at: storage, from: 0, count: count), source: sources[next], task: task, outbox: &outbox)
+                RawRecords(at: storage, from: 0, count: count), source: sources[next], task: task,
+                outbox: &outbox)
             WindowOracleTests.collect(outbox, into: &output)
             outbox.removeAll()
             next += count
         }
-        for source in 0...(sources.max() ?? 0) { pipeline.advance(source: source, to: end, task: task, outbox: &outbox) }
+        for source in 0...(sources.max() ?? 0) {
+            pipeline.advance(source: source, to: end, task: task, outbox: &outbox)
+        }
         WindowOracleTests.collect(outbox, into: &output)
-        let ids = output.alerts.filter { $0.contains("\"raised\"") }.compactMap { WindowOracleTests.member($0, "alert_id") }
+        let ids = output.alerts.filter { $0.contains("\"raised\"") }.compactMap {
+            WindowOracleTests.member($0, "alert_id")
+        }
         #expect(Set(ids).count == ids.count, "two alerts of one id")
         return found(output.alerts)
     }
 
     static func compare(
-        _ windows: [Window], _ rule: Rule, _ events: [Event], _ sources: [Int], outOfOrder: Int64, _ what: String
+        _ windows: [Window], _ rule: Rule, _ events: [Event], _ sources: [Int], outOfOrder: Int64,
+        _ what: String
     ) throws {
         let end = (events.map(\.time).max() ?? 0) + 3 * windows.reduce(0) { max($0, $1.size) }
         let watermarks = watermarks(events, sources, outOfOrder: outOfOrder)
@@ -271,10 +306,16 @@ import Topology
             for oneByOne in [false, true] {
                 let found = try run(spec, events, sources, rowsMax: rowsMax, until: end, oneByOne: oneByOne)
                 if found == expected { continue }
-                let place = zip(expected, found).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(expected.count, found.count)
-                let around = (expected.dropFirst(max(0, place - 2)).prefix(5), found.dropFirst(max(0, place - 2)).prefix(5))
+                let place =
+                    zip(expected, found).enumerated().first { $0.element.0 != $0.element.1 }?.offset
+                    ?? min(expected.count, found.count)
+                let around = (
+                    expected.dropFirst(max(0, place - 2)).prefix(5),
+                    found.dropFirst(max(0, place - 2)).prefix(5)
+                )
                 Issue.record(
-                    "\(what), \(windows.map(\.text)), \(rule.when), batches of \(rowsMax), one by one \(oneByOne): \(found.count) of \(expected.count); \(around.0) | \(around.1)")
+                    "\(what), \(windows.map(\.text)), \(rule.when), batches of \(rowsMax), one by one \(oneByOne): \(found.count) of \(expected.count); \(around.0) | \(around.1)"
+                )
                 return
             }
         }
@@ -282,12 +323,14 @@ import Topology
 
     /// `step`: about the time between records; `disorder`: how far a record may be behind.
     static func check(
-        _ windows: [Window], _ rule: Rule, seed: UInt64, step: Int64, disorder: Int64, outOfOrder: Int64, count: Int = 220
+        _ windows: [Window], _ rule: Rule, seed: UInt64, step: Int64, disorder: Int64, outOfOrder: Int64,
+        count: Int = 220
     ) throws {
         var random = SplitMix64(seed: seed)
         let events = WindowOracleTests.events(&random, count: count, disorder: disorder, step: step, keys: 3)
         try compare(
-            windows, rule, events, events.map { _ in 0 }, outOfOrder: outOfOrder, "seed \(seed), disorder \(disorder)")
+            windows, rule, events, events.map { _ in 0 }, outOfOrder: outOfOrder,
+            "seed \(seed), disorder \(disorder)")
     }
 
     // MARK: Tests
@@ -308,9 +351,12 @@ import Topology
     /// Goal: the other windows of a rule are those that were current then.
     @Test func rulesOverTwoWindows() throws {
         let rules = [
-            Rule(when: "w.n >= 3 and x.n >= 5", clear: nil, holds: { $0[0].n >= 3 && $0[1].n >= 5 }, clears: nil),
             Rule(
-                when: "w.s > 2 * x.n and x.n > 1", clear: "x.n < 2", holds: { ($0[0].s ?? .min) > 2 * Int64($0[1].n) && $0[1].n > 1 },
+                when: "w.n >= 3 and x.n >= 5", clear: nil, holds: { $0[0].n >= 3 && $0[1].n >= 5 },
+                clears: nil),
+            Rule(
+                when: "w.s > 2 * x.n and x.n > 1", clear: "x.n < 2",
+                holds: { ($0[0].s ?? .min) > 2 * Int64($0[1].n) && $0[1].n > 1 },
                 clears: { $0[1].n < 2 }),
         ]
         let pairs = [(0, 1), (1, 0), (1, 3), (3, 1), (2, 1), (4, 6), (6, 4), (5, 4)]
@@ -321,7 +367,8 @@ import Topology
                 for (mess, disorder) in [windows[0].slide / 4, size].enumerated() {
                     try Self.check(
                         windows, rule, seed: UInt64(50_000 + 100 * number + 10 * place + mess),
-                        step: (windows[0].size + windows[1].size) / 20, disorder: disorder, outOfOrder: mess == 1 ? disorder / 3 : disorder)
+                        step: (windows[0].size + windows[1].size) / 20, disorder: disorder,
+                        outOfOrder: mess == 1 ? disorder / 3 : disorder)
                 }
             }
         }
@@ -335,7 +382,8 @@ import Topology
                 let seed = UInt64(200_000 + 1000 * place + 10 * number + mess)
                 var random = SplitMix64(seed: seed)
                 let step = window.slide / 2 + window.size / 20
-                var events = WindowOracleTests.events(&random, count: 200, disorder: window.slide / 2, step: step, keys: 3)
+                var events = WindowOracleTests.events(
+                    &random, count: 200, disorder: window.slide / 2, step: step, keys: 3)
                 let second = (0..<events.count).map { _ in random.next() % 2 == 0 }
                 // One input is ahead, and now and then catches its breath for a while.
                 for index in events.indices where second[index] { events[index].time += apart }
@@ -348,7 +396,8 @@ import Topology
                     lists[list].removeFirst(taken.count)
                 }
                 try Self.compare(
-                    [window], rule, order.map { events[$0] }, order.map { second[$0] ? 1 : 0 }, outOfOrder: window.slide / 2,
+                    [window], rule, order.map { events[$0] }, order.map { second[$0] ? 1 : 0 },
+                    outOfOrder: window.slide / 2,
                     "seed \(seed), apart by \(apart)")
             }
         }
@@ -358,7 +407,9 @@ import Topology
     @Test func nothingIsDifferentInOrder() throws {
         for (place, window) in Self.windows.enumerated() {
             for (number, rule) in Self.rules.enumerated() {
-                try Self.check([window], rule, seed: UInt64(90_000 + 10 * place + number), step: window.slide, disorder: 0, outOfOrder: 0)
+                try Self.check(
+                    [window], rule, seed: UInt64(90_000 + 10 * place + number), step: window.slide,
+                    disorder: 0, outOfOrder: 0)
             }
         }
     }

@@ -93,7 +93,8 @@ final class RepartitionBroker {
         decoder.names = spec.sources[0].wire.map(\.field.name)
         let decoders: [any RecordDecoder] = spec.sources.indices.map { [decoder] index -> any RecordDecoder in
             if index == 0 { return decoder }
-            return RepartitionDecoder(spec.sources[index].wire.map(\.field), partitions: partitions, capacity: 64)
+            return RepartitionDecoder(
+                spec.sources[index].wire.map(\.field), partitions: partitions, capacity: 64)
         }
         var options = Pipeline.Options(rowsMax: rowsMax, clock: nil, partitions: partitions)
         options.aheadBytesMax = aheadBytesMax
@@ -132,7 +133,8 @@ final class RepartitionBroker {
                 storage.offsets[row] = Int64(index)
                 storage.timestamps[row] = 5_000_000 + Int64(index)
             }
-            pipeline.process(RawRecords(at: storage, from: 0, count: rows), source: 0, task: tasks[task], outbox: &outbox)
+            pipeline.process(
+                RawRecords(at: storage, from: 0, count: rows), source: 0, task: tasks[task], outbox: &outbox)
             inputPositions[task] += rows
             left -= rows
             deliver()
@@ -175,7 +177,8 @@ final class RepartitionBroker {
 
     private func bytes(_ value: [UInt8], _ arena: Arena) -> TextReference {
         value.withUnsafeBufferPointer { buffer in
-            buffer.baseAddress.map { arena.append($0, buffer.count) } ?? TextReference(offset: arena.count, count: 0)
+            buffer.baseAddress.map { arena.append($0, buffer.count) }
+                ?? TextReference(offset: arena.count, count: 0)
         }
     }
 
@@ -214,7 +217,8 @@ final class RepartitionBroker {
             let value = outbox.value(of: record).map { Array($0) } ?? []
             switch record.destination {
             case .repartition(let topic):
-                let place = record.partition >= 0
+                let place =
+                    record.partition >= 0
                     ? Int(record.partition) : Self.partition(of: key ?? [], among: partitions)
                 topics[topic][place].append(Record(key: key, value: value, timestamp: record.timestamp))
             case .sink(let sink):

@@ -10,8 +10,8 @@ import Topology
 @testable import Operators
 
 /// Goal: windows behind a repartition topic are those of one partition, whatever the number of partitions and
-/// however unevenly they are read. Method: random streams through tasks and topics in memory, against the same
-/// topology in one task, and against sums over what lies in the topics.
+/// however unevenly they are read. Method: random streams through tasks and topics in memory, against the
+/// same topology in one task, and against sums over what lies in the topics.
 @Suite struct RepartitionTests {
     typealias Event = RepartitionBroker.Event
 
@@ -65,7 +65,8 @@ import Topology
             let behind = disorder == 0 ? 0 : Int64(random.next() % UInt64(disorder))
             return Event(
                 shop: "s\(shop)", buyer: "b\(buyer)",
-                value: random.next() % 8 == 0 ? nil : Int64(random.next() % 40) - 10, flag: random.next() % 4 != 0,
+                value: random.next() % 8 == 0 ? nil : Int64(random.next() % 40) - 10,
+                flag: random.next() % 4 != 0,
                 time: (time - behind) / 8192 * 8192 + Int64(index % 8192), index: index)
         }
     }
@@ -90,14 +91,16 @@ import Topology
                 // An empty partition is quiet from the start; one with records never is before its end.
                 broker.carry(task, isQuiet: broker.inputs[task].isEmpty)
             default:
-                for topic in broker.topics.indices { broker.readTopic(topic, task, 1 + Int(random.next() % 200)) }
+                for topic in broker.topics.indices {
+                    broker.readTopic(topic, task, 1 + Int(random.next() % 200))
+                }
             }
         }
         broker.finish(at: end)
     }
 
-    /// Outputs of each sink and key in their order, without what depends on who has come how far: the partition
-    /// and the watermark.
+    /// Outputs of each sink and key in their order, without what depends on who has come how far: the
+    /// partition and the watermark.
     static func sequences(_ broker: RepartitionBroker) -> [String: [String]] {
         Dictionary(
             grouping: broker.outputs.map { output -> (String, String) in
@@ -105,9 +108,11 @@ import Topology
                 if output.sink == 0, let cause = text.range(of: "\"cause\":{") {
                     // What comes last: the cause and how complete the windows were.
                     let offset = WindowOracleTests.member(text, "offset") ?? ""
-                    text = "\(text[..<cause.lowerBound]) offset \(offset) of \(WindowOracleTests.member(text, "topic") ?? "")"
+                    text =
+                        "\(text[..<cause.lowerBound]) offset \(offset) of \(WindowOracleTests.member(text, "topic") ?? "")"
                 }
-                let step = WindowOracleTests.member(text, "step") ?? WindowOracleTests.member(text, "rule") ?? ""
+                let step =
+                    WindowOracleTests.member(text, "step") ?? WindowOracleTests.member(text, "rule") ?? ""
                 return ("\(output.sink) \(step) \(output.key)", "\(text) \(output.causedAt)")
             }, by: \.0
         ).mapValues { $0.map(\.1) }
@@ -143,8 +148,8 @@ import Topology
         }
     }
 
-    /// Two windows of one key from different conditions come over two topics, each with a watermark of its own,
-    /// and a rule that compares them reads the one at rows and closes of the other.
+    /// Two windows of one key from different conditions come over two topics, each with a watermark of its
+    /// own, and a rule that compares them reads the one at rows and closes of the other.
     @Test func rowsOfOneTopicDoNotMoveWindowsOfAnother() throws {
         let text = """
             topology: t
@@ -176,7 +181,8 @@ import Topology
             var events = Self.events(&random, count: 1000, disorder: 3800)
             // Days pass, so that those windows close too.
             for index in events.indices where index > 600 { events[index].time += 86_400_000 }
-            let whole = RepartitionBroker(spec, events, partitions: 1, isSplit: false, zones: zones) { _ in 0 }
+            let whole = RepartitionBroker(spec, events, partitions: 1, isSplit: false, zones: zones) { _ in 0
+            }
             whole.finish(at: Self.end + 3 * 86_400_000)
             let partitions = seed % 2 == 0 ? 3 : 1
             let split = RepartitionBroker(
@@ -187,8 +193,10 @@ import Topology
                     split.read(task, 1 + Int(random.next() % 50))
                     split.carry(task)
                     // One topic far behind the others, another one each time.
-                    for topic in split.topics.indices where topic != Int(seed % 3) || random.next() % 50 == 0 {
-                        split.readTopic(topic, Int(random.next() % UInt64(partitions)), Int(random.next() % 100))
+                    for topic in split.topics.indices where topic != Int(seed % 3) || random.next() % 50 == 0
+                    {
+                        split.readTopic(
+                            topic, Int(random.next() % UInt64(partitions)), Int(random.next() % 100))
                     }
                 }
             }
@@ -241,7 +249,8 @@ import Topology
 
     /// The closed windows of `buyers` in one task: a window has the rows that came before the least watermark
     /// of all partitions passed its end.
-    static func closed(_ rows: [Row], partitions: Int, late: inout Int) -> [String: (count: Int, sum: Int64)] {
+    static func closed(_ rows: [Row], partitions: Int, late: inout Int) -> [String: (count: Int, sum: Int64)]
+    {
         var windows: [String: (count: Int, sum: Int64)] = [:]
         var upstream = Array(repeating: Int64?.none, count: partitions)
         var isIdle = Array(repeating: false, count: partitions)
@@ -249,7 +258,9 @@ import Topology
         for row in rows {
             let place = Int(row.origin.writer)
             isIdle[place] = row.isIdle
-            if row.origin.watermark != .min { upstream[place] = max(upstream[place] ?? .min, row.origin.watermark) }
+            if row.origin.watermark != .min {
+                upstream[place] = max(upstream[place] ?? .min, row.origin.watermark)
+            }
             let heard = upstream.indices.filter { !isIdle[$0] }
             if heard.isEmpty {
                 watermark = max(watermark, upstream.compactMap { $0 }.max() ?? watermark)
@@ -262,7 +273,9 @@ import Topology
             while end - 30_000 <= row.time {
                 if end > watermark {
                     let window = windows["\(row.key) \(CivilTime.string(end))"] ?? (0, 0)
-                    windows["\(row.key) \(CivilTime.string(end))"] = (window.count + 1, window.sum + (row.value ?? 0))
+                    windows["\(row.key) \(CivilTime.string(end))"] = (
+                        window.count + 1, window.sum + (row.value ?? 0)
+                    )
                 }
                 end += 10_000
             }
@@ -306,7 +319,9 @@ import Topology
                 let sum = WindowOracleTests.member(result.text, "s")
                 #expect(sum == "null" || sum == window.map { "\($0.sum)" })
             }
-            let found = broker.late.filter { $0.headers["__streams.errors.topic"] == "in" && $0.value.contains("buyer") }
+            let found = broker.late.filter {
+                $0.headers["__streams.errors.topic"] == "in" && $0.value.contains("buyer")
+            }
             #expect(broker.dead.isEmpty)
             #expect(found.count >= late)
             lateTotal += late

@@ -9,8 +9,8 @@ import Topology
 
 @testable import Operators
 
-/// Goal: event time behind a repartition topic is that of the slowest partition before it, and nobody waits for
-/// a partition that is empty. Method: a few events, told by hand, in two or three partitions.
+/// Goal: event time behind a repartition topic is that of the slowest partition before it, and nobody waits
+/// for a partition that is empty. Method: a few events, told by hand, in two or three partitions.
 @Suite struct RepartitionWatermarkTests {
     typealias Event = RepartitionBroker.Event
 
@@ -20,7 +20,8 @@ import Topology
     static func events(_ list: [(shop: Int, second: Int64, isTaken: Bool)]) -> [Event] {
         list.enumerated().map { index, event in
             Event(
-                shop: "\(event.shop)", buyer: "b", value: 1, flag: event.isTaken, time: start + event.second * 1000,
+                shop: "\(event.shop)", buyer: "b", value: 1, flag: event.isTaken,
+                time: start + event.second * 1000,
                 index: index)
         }
     }
@@ -48,7 +49,8 @@ import Topology
             """
         let (spec, diagnostics) = TopologyReader.read(text, file: "t.yaml")
         return RepartitionBroker(
-            try #require(spec, "\(diagnostics)"), events, partitions: partitions, aheadBytesMax: aheadBytesMax,
+            try #require(spec, "\(diagnostics)"), events, partitions: partitions,
+            aheadBytesMax: aheadBytesMax,
             place: { Int($0.shop) ?? 0 })
     }
 
@@ -91,8 +93,8 @@ import Topology
         #expect(broker.pipeline.counters.records == 6)
     }
 
-    /// A partition ahead closes nothing while another has not been heard of, and its rows wait for it, however
-    /// far ahead they are.
+    /// A partition ahead closes nothing while another has not been heard of, and its rows wait for it,
+    /// however far ahead they are.
     @Test func thePartitionAheadWaits() throws {
         let ahead = (0..<50).map { (shop: 0, second: 5 + Int64($0) * 600, isTaken: true) }
         let behind = (0..<50).map { (shop: 1, second: 1 + Int64($0) * 600, isTaken: true) }
@@ -114,7 +116,8 @@ import Topology
     @Test func anEmptyPartitionIsNotWaitedForUntilItHasSomething() throws {
         let broker = try Self.broker(
             Self.events([
-                (0, 1, true), (0, 11, true), (0, 21, true), (1, 25, true), (0, 60, true), (0, 100, true), (1, 65, true),
+                (0, 1, true), (0, 11, true), (0, 21, true), (1, 25, true), (0, 60, true), (0, 100, true),
+                (1, 65, true),
             ]), partitions: 2)
         broker.read(0, 2)
         broker.carry(0)
@@ -138,12 +141,13 @@ import Topology
         #expect(Self.results(broker) == ["1", "1", "2"])
     }
 
-    /// A partition whose last record is old, and that is quiet, is left out like one that never had any; what it brings
-    /// when it speaks again may be late, and from then on it counts.
+    /// A partition whose last record is old, and that is quiet, is left out like one that never had any; what
+    /// it brings when it speaks again may be late, and from then on it counts.
     @Test func aQuietPartitionDoesNotHoldWindowsBackByItsLastRecord() throws {
         let broker = try Self.broker(
             Self.events([
-                (1, 1, true), (0, 600, true), (0, 615, true), (0, 640, true), (1, 602, true), (1, 641, true), (0, 700, true),
+                (1, 1, true), (0, 600, true), (0, 615, true), (0, 640, true), (1, 602, true), (1, 641, true),
+                (0, 700, true),
                 (1, 655, true),
             ]), partitions: 2)
         broker.read(1, 1)
@@ -229,8 +233,9 @@ import Topology
         for task in 0..<3 { broker.read(task, .max) }
         _ = Self.results(broker)
         let alert = try #require(broker.outputs.first { $0.sink == 0 })
-        #expect(alert.text.contains("\"cause\":{\"topic\":\"in\",\"partition\":1,\"offset\":2}")
-            || alert.text.contains("\"cause\":{\"topic\":\"in\",\"partition\":2,\"offset\":0}"))
+        #expect(
+            alert.text.contains("\"cause\":{\"topic\":\"in\",\"partition\":1,\"offset\":2}")
+                || alert.text.contains("\"cause\":{\"topic\":\"in\",\"partition\":2,\"offset\":0}"))
         #expect(alert.causedAt == 5_000_000 + (alert.text.contains("\"offset\":2}") ? 2 : 0))
         #expect(broker.outputs.count { $0.sink == 0 } == 1)
     }
@@ -240,7 +245,8 @@ import Topology
         let far: Int64 = 5_000_000
         let broker = try Self.broker(
             Self.events([
-                (1, 0, true), (1, 1, true), (0, far, true), (0, far + 1, true), (0, far + 900, true), (1, far, true), (1, 5, true),
+                (1, 0, true), (1, 1, true), (0, far, true), (0, far + 1, true), (0, far + 900, true),
+                (1, far, true), (1, 5, true),
                 (0, far + 901, true),
             ]),
             partitions: 2, window: "{ size: 1s }", aheadBytesMax: 500)
@@ -251,7 +257,9 @@ import Topology
         broker.read(0, 1)
         _ = Self.results(broker)
         #expect(broker.dead.count == 1)
-        #expect(broker.dead.first?.headers["__streams.errors.exception"] == "millrace.TooFarAheadOfOtherPartitions")
+        #expect(
+            broker.dead.first?.headers["__streams.errors.exception"]
+                == "millrace.TooFarAheadOfOtherPartitions")
         #expect(broker.dead.first?.headers["__streams.errors.offset"] == "4")
         #expect(broker.dead.first?.headers["millrace.errors.step"] == "buyers")
         // When the others have come, the same time is nothing special.
@@ -274,7 +282,10 @@ import Topology
         broker.put(0, 0, key: nil, value: [])
         broker.read(0, .max)
         #expect(Self.results(broker) == ["1"])
-        #expect(broker.dead.map { $0.headers["__streams.errors.topic"] } == ["t-buyers-repartition", "t-buyers-repartition"])
+        #expect(
+            broker.dead.map { $0.headers["__streams.errors.topic"] } == [
+                "t-buyers-repartition", "t-buyers-repartition",
+            ])
         #expect(broker.dead.map { $0.headers["__streams.errors.offset"] } == ["0", "1"])
         #expect(broker.dead[0].value == "{}")
     }

@@ -23,14 +23,19 @@ final class TableHarness {
 
         var json: String {
             if !isTable { return "{\"id\":\(number),\"merchant\":\"\(merchant)\",\"at\":\(time)}" }
-            guard let city else { return "{\"merchant\":\"\(merchant)\",\"since\":\(time),\"_deleted\":true}" }
-            return "{\"merchant\":\"\(merchant)\",\"city\":\"\(city)\",\"grade\":\(grade.map(String.init) ?? "null"),\"since\":\(time)}"
+            guard let city else {
+                return "{\"merchant\":\"\(merchant)\",\"since\":\(time),\"_deleted\":true}"
+            }
+            return
+                "{\"merchant\":\"\(merchant)\",\"city\":\"\(city)\",\"grade\":\(grade.map(String.init) ?? "null"),\"since\":\(time)}"
         }
     }
 
     static let end: Int64 = 1_000_000_000
 
-    static func spec(versions: String = "100s", isBroadcast: Bool = false, outOfOrder: String = "20s") throws -> TopologySpec {
+    static func spec(versions: String = "100s", isBroadcast: Bool = false, outOfOrder: String = "20s") throws
+        -> TopologySpec
+    {
         let text = """
             topology: t
             sources:
@@ -73,7 +78,9 @@ final class TableHarness {
             time += Int64(random.next() % 2000)
             let isTable = random.next() % 3 == 0
             let merchant = "M\(random.next() % 7)"
-            var event = Event(isTable: isTable, merchant: merchant, time: time - Int64(random.next() % 300_000), number: number)
+            var event = Event(
+                isTable: isTable, merchant: merchant, time: time - Int64(random.next() % 300_000),
+                number: number)
             // Coarse, so that times are equal now and then.
             event.time = max(0, event.time / 4000 * 4000)
             guard isTable else { return event }
@@ -106,26 +113,32 @@ final class TableHarness {
         self.rowsMax = rowsMax
         self.partitions = partitions
         let decoders: [any RecordDecoder] = spec.sources.map { source in
-            let columns = source.wire.map { WireColumn(path: $0.path, field: $0.field, zone: nil, isRounded: false, reading: $0.reading) }
+            let columns = source.wire.map {
+                WireColumn(path: $0.path, field: $0.field, zone: nil, isRounded: false, reading: $0.reading)
+            }
             if let table = source.table {
                 return TableDecoder(columns, key: table.key, deleted: table.deleted, capacity: rowsMax) {
                     JsonDecoder($0, capacity: rowsMax)
                 }
             }
             return switch source.format {
-            case .repartition: RepartitionDecoder(columns.map(\.field), partitions: partitions, capacity: rowsMax)
+            case .repartition:
+                RepartitionDecoder(columns.map(\.field), partitions: partitions, capacity: rowsMax)
             case .published, .rows: JsonDecoder(columns, capacity: rowsMax)
             }
         }
         pipeline = Pipeline(
             spec, decoders: decoders, zones: ZoneTables([:]),
-            options: Pipeline.Options(rowsMax: rowsMax, clock: nil, tracksChanges: tracksChanges, partitions: partitions))
+            options: Pipeline.Options(
+                rowsMax: rowsMax, clock: nil, tracksChanges: tracksChanges, partitions: partitions))
         let pipeline = self.pipeline
         tasks = (0..<partitions).map { pipeline.makeTask(partition: Int32($0)) }
         topics = spec.repartitions.map { _ in Array(repeating: [], count: partitions) }
     }
 
-    func task(of merchant: String) -> Int { RepartitionBroker.partition(of: Array(merchant.utf8), among: partitions) }
+    func task(of merchant: String) -> Int {
+        RepartitionBroker.partition(of: Array(merchant.utf8), among: partitions)
+    }
 
     /// Gives the events in their order, as many at once as a batch holds and as go to one task and source.
     func give(_ events: [Event]) {
@@ -140,13 +153,18 @@ final class TableHarness {
             }
             feed(
                 events[start..<end].map { event in
-                    (Array(event.merchant.utf8), event.isNull ? nil : Array(event.json.utf8), event.time, event.number)
+                    (
+                        Array(event.merchant.utf8), event.isNull ? nil : Array(event.json.utf8), event.time,
+                        event.number
+                    )
                 }, source: events[start].isTable ? 1 : 0, task: place)
             start = end
         }
     }
 
-    func feed(_ records: [(key: [UInt8]?, value: [UInt8]?, timestamp: Int64, offset: Int)], source: Int, task: Int) {
+    func feed(
+        _ records: [(key: [UInt8]?, value: [UInt8]?, timestamp: Int64, offset: Int)], source: Int, task: Int
+    ) {
         bytes.removeAll()
         bytes.reserve(records.reduce(0) { $0 + ($1.key?.count ?? 0) + ($1.value?.count ?? 0) + 128 })
         func copy(_ data: [UInt8]?) -> UnsafePointer<UInt8>? {
@@ -163,7 +181,8 @@ final class TableHarness {
             storage.offsets[row] = Int64(record.offset)
         }
         pipeline.process(
-            RawRecords(at: storage, from: 0, count: records.count), source: source, task: tasks[task], outbox: &outbox)
+            RawRecords(at: storage, from: 0, count: records.count), source: source, task: tasks[task],
+            outbox: &outbox)
         collect()
     }
 
@@ -175,7 +194,8 @@ final class TableHarness {
             case .sink(let sink): outputs.append("\(sink) \(text)")
             case .repartition(let topic):
                 let key = outbox.key(of: record).map { Array($0) }
-                let place = record.partition >= 0
+                let place =
+                    record.partition >= 0
                     ? Int(record.partition) : RepartitionBroker.partition(of: key ?? [], among: partitions)
                 topics[topic][place].append((key, value))
             default: dead.append(text)
@@ -201,7 +221,8 @@ final class TableHarness {
                     let records = left.prefix(rowsMax)
                     left = left.dropFirst(rowsMax)
                     feed(
-                        records.map { ($0.key, $0.value, 1, 0) }, source: spec.repartitions[topic].source, task: place)
+                        records.map { ($0.key, $0.value, 1, 0) }, source: spec.repartitions[topic].source,
+                        task: place)
                 }
             }
         }
@@ -218,7 +239,8 @@ final class TableHarness {
     func snapshot() -> ChangelogTests.Saved {
         let bytes = Arena(capacity: 64)
         pipeline.writeSnapshot(tasks[0], to: bytes)
-        return ChangelogTests.Saved(bytes: Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count)), offset: log.end)
+        return ChangelogTests.Saved(
+            bytes: Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count)), offset: log.end)
     }
 
     /// The task is lost and put back from what was committed.

@@ -86,7 +86,8 @@ import Topology
             time += random.next() % 200 == 0 ? step * 400 : Int64(random.next() % UInt64(step))
             let behind = disorder == 0 ? 0 : Int64(random.next() % UInt64(disorder))
             return Event(
-                key: "k\(random.next() % keys)", value: random.next() % 10 == 0 ? nil : Int64(random.next() % 90) - 20,
+                key: "k\(random.next() % keys)",
+                value: random.next() % 10 == 0 ? nil : Int64(random.next() % 90) - 20,
                 flag: random.next() % 2 == 0, time: time - behind)
         }
     }
@@ -98,14 +99,17 @@ import Topology
     }
 
     /// The closed windows as the topology defines them, from all records that were not late.
-    static func closed(_ events: [Event], size: Int64, slide: Int64, previous: Bool, outOfOrder: Int64) -> [Window: [Event]] {
+    static func closed(_ events: [Event], size: Int64, slide: Int64, previous: Bool, outOfOrder: Int64)
+        -> [Window: [Event]]
+    {
         var windows: [Window: [Event]] = [:]
         var greatest = Int64.min
         var watermark = Int64.min
         for event in events {
             greatest = max(greatest, event.time)
             watermark = max(watermark, greatest - outOfOrder)
-            // Windows are [anchor end - size, anchor end); with `previous` they close a slide after their end.
+            // Windows are [anchor end - size, anchor end); with `previous` they close a slide after their
+            // end.
             var end = (event.time / slide + 1) * slide
             while end - size <= event.time {
                 let closesAt = previous ? end + slide : end
@@ -120,7 +124,10 @@ import Topology
 
     static func aggregate(_ events: [Event]) -> [String: String] {
         let values = events.compactMap(\.value)
-        var result = ["n": "\(events.count)", "f": "\(events.filter(\.flag).count)", "s": values.isEmpty ? "null" : "\(values.reduce(0, +))"]
+        var result = [
+            "n": "\(events.count)", "f": "\(events.filter(\.flag).count)",
+            "s": values.isEmpty ? "null" : "\(values.reduce(0, +))",
+        ]
         result["lo"] = values.min().map { "\($0)" } ?? "null"
         result["hi"] = values.max().map { "\($0)" } ?? "null"
         result["d"] = "\(Set(values).count)"
@@ -131,16 +138,20 @@ import Topology
         for event in timed where event.time >= last?.time ?? .min { last = event }
         result["la"] = last.flatMap { $0.value.map { "\($0)" } } ?? "null"
         let sum = Int128(values.reduce(0, +))
-        result["a"] = values.isEmpty
-            ? "null" : "\"\(Decimal.string(Decimal.divideHalfEven(sum * 1_000_000, Int128(values.count)), scale: 6))\""
+        result["a"] =
+            values.isEmpty
+            ? "null"
+            : "\"\(Decimal.string(Decimal.divideHalfEven(sum * 1_000_000, Int128(values.count)), scale: 6))\""
         return result
     }
 
     @Test(arguments: [
         ("{ size: 5m, slide: 10s }", 300_000, 10_000, false), ("{ size: 60s }", 60_000, 60_000, false),
-        ("{ size: 30s, slide: 1s }", 30_000, 1000, false), ("{ size: 60s, slide: 20s, until: previous }", 60_000, 20_000, true),
+        ("{ size: 30s, slide: 1s }", 30_000, 1000, false),
+        ("{ size: 60s, slide: 20s, until: previous }", 60_000, 20_000, true),
         // More panes than a word has bits, and fewer values than are counted exactly.
-        ("{ size: 70s, slide: 1s }", 70_000, 1000, false), ("{ size: 66s, slide: 1s, until: previous }", 66_000, 1000, true),
+        ("{ size: 70s, slide: 1s }", 70_000, 1000, false),
+        ("{ size: 66s, slide: 1s, until: previous }", 66_000, 1000, true),
     ])
     func closedWindowsAgreeWithAllRecords(window: String, size: Int64, slide: Int64, previous: Bool) throws {
         for seed in UInt64(1)...4 {
@@ -149,11 +160,13 @@ import Topology
             var random = SplitMix64(seed: seed)
             let events = Self.events(&random, count: 1500, disorder: disorder * 2, step: slide / 3 + 1)
             let spec = Self.spec(window: window, outOfOrder: "\(disorder)ms")
-            var expected = Self.closed(events, size: size, slide: slide, previous: previous, outOfOrder: disorder)
+            var expected = Self.closed(
+                events, size: size, slide: slide, previous: previous, outOfOrder: disorder)
             for rowsMax in [1, 37, 2048] {
                 let results = Self.run(spec, events, rowsMax: rowsMax).results
                 for result in results {
-                    let key = Window(key: result["key"]!, start: Int64(result["start"]!)!, end: Int64(result["end"]!)!)
+                    let key = Window(
+                        key: result["key"]!, start: Int64(result["start"]!)!, end: Int64(result["end"]!)!)
                     guard let members = expected[key] else {
                         Issue.record("a window nobody expects: \(result)")
                         continue
@@ -168,7 +181,8 @@ import Topology
         }
     }
 
-    /// Goal: what rules see after each record does not depend on batches. Method: all alerts of several sizes.
+    /// Goal: what rules see after each record does not depend on batches. Method: all alerts of several
+    /// sizes.
     @Test func alertsAreTheSameForEveryBatchSize() {
         var random = SplitMix64(seed: 11)
         print("seed 11")
@@ -187,10 +201,11 @@ import Topology
     }
 
     /// Goal: running values are those of the window that is current at the key's newest record.
-    @Test(arguments: [
-        ("{ size: 60s, slide: 10s }", 60_000, 10_000), ("{ size: 60s, slide: 1s }", 60_000, 1000),
-        ("{ size: 200s, slide: 1s }", 200_000, 1000),
-    ] as [(String, Int64, Int64)])
+    @Test(
+        arguments: [
+            ("{ size: 60s, slide: 10s }", 60_000, 10_000), ("{ size: 60s, slide: 1s }", 60_000, 1000),
+            ("{ size: 200s, slide: 1s }", 200_000, 1000),
+        ] as [(String, Int64, Int64)])
     func runningValuesAgreeWithAllRecords(window: String, size: Int64, slide: Int64) {
         var random = SplitMix64(seed: 21)
         print("seed 21")
@@ -203,7 +218,9 @@ import Topology
             guard let offset = Self.member(alert, "offset").flatMap({ Int($0) }) else { continue }
             let event = events[offset]
             let end = (event.time / slide + 1) * slide
-            let members = events[...offset].filter { $0.key == event.key && $0.time >= end - size && $0.time < end }
+            let members = events[...offset].filter {
+                $0.key == event.key && $0.time >= end - size && $0.time < end
+            }
             for (name, value) in Self.aggregate(Array(members)) {
                 #expect(Self.member(alert, "w.\(name)") == value, "record \(offset), \(name)")
             }
@@ -224,7 +241,8 @@ import Topology
         let decoder = FixedDecoder()
         decoder.events = events
         let pipeline = Pipeline(
-            spec, decoders: [decoder], zones: ZoneTables([:]), options: Pipeline.Options(rowsMax: rowsMax, clock: nil))
+            spec, decoders: [decoder], zones: ZoneTables([:]),
+            options: Pipeline.Options(rowsMax: rowsMax, clock: nil))
         let task = pipeline.makeTask(partition: 0)
         let storage = RawRecordStorage(capacity: rowsMax)
         var outbox = Outbox()
@@ -237,12 +255,14 @@ import Topology
                 storage.valueCounts[row] = -1
                 storage.keyCounts[row] = -1
             }
-            pipeline.process(RawRecords(at: storage, from: 0, count: count), source: 0, task: task, outbox: &outbox)
+            pipeline.process(
+                RawRecords(at: storage, from: 0, count: count), source: 0, task: task, outbox: &outbox)
             collect(outbox, into: &output)
             outbox.removeAll()
             next += count
         }
-        pipeline.advance(source: 0, to: pipeline.endOfTime(source: 0, task: task), task: task, outbox: &outbox)
+        pipeline.advance(
+            source: 0, to: pipeline.endOfTime(source: 0, task: task), task: task, outbox: &outbox)
         collect(outbox, into: &output)
         return output
     }
@@ -254,7 +274,9 @@ import Topology
             case .sink(0): output.alerts.append(text)
             case .sink:
                 var result: [String: String] = [:]
-                for name in ["n", "f", "s", "lo", "hi", "a", "fi", "la", "d"] { result[name] = member(text, name) }
+                for name in ["n", "f", "s", "lo", "hi", "a", "fi", "la", "d"] {
+                    result[name] = member(text, name)
+                }
                 result["key"] = member(text, "key\":{\"key").map { String($0.dropFirst().dropLast()) }
                 for name in ["start", "end"] {
                     let stamp = member(text, name).map { String($0.dropFirst().dropLast()) } ?? ""
@@ -262,7 +284,8 @@ import Topology
                 }
                 output.results.append(result)
             case .late: output.late += 1
-            case .deadLetter, .changelog, .repartition, .acknowledgement: Issue.record("neither result nor alert: \(text)")
+            case .deadLetter, .changelog, .repartition, .acknowledgement:
+                Issue.record("neither result nor alert: \(text)")
             }
         }
     }

@@ -15,7 +15,8 @@ import Testing
             0xD4, 0xB2, 0x66, 0x51, 0x37, 0xB8, 0x52, 0x44, 0x2D, 0x59, 0x4D, 0x20, 0xE2, 0xC9, 0xD4, 0xE1,
         ]
         let made = StandardWebhook.signature(
-            id: "msg_p5jXN8AQM9LWM0D4loKWxJek", seconds: 1_614_265_330, body: Array(#"{"test": 2432232314}"#.utf8),
+            id: "msg_p5jXN8AQM9LWM0D4loKWxJek", seconds: 1_614_265_330,
+            body: Array(#"{"test": 2432232314}"#.utf8),
             secret: secret)
         #expect(made == signature)
     }

@@ -1,11 +1,15 @@
 import Base
 import Glibc
 import Testing
+
 @testable import Records
 
-/// Roots, logarithms, powers and distances: exact where they can be, else against the C library's doubles and known digits.
+/// Roots, logarithms, powers and distances: exact where they can be, else against the C library's doubles and
+/// known digits.
 @Suite struct DecimalFunctionTests {
-    private func value(_ result: DecimalFunctions.Result) -> Int64? { if case .value(let value) = result { value } else { nil } }
+    private func value(_ result: DecimalFunctions.Result) -> Int64? {
+        if case .value(let value) = result { value } else { nil }
+    }
 
     @Test(arguments: [UInt64(1), 2, 3])
     func rootsAreTheNearest(seed: UInt64) throws {
@@ -18,11 +22,14 @@ import Testing
                 Issue.record("sqrt \(number) \(scale) \(places)")
                 return
             }
-            // (root -+ 1/2)^2 around number x 10^(2 places - scale), all times 4 and brought to whole numbers.
+            // (root -+ 1/2)^2 around number x 10^(2 places - scale), all times 4 and brought to whole
+            // numbers.
             func power(_ exponent: Int) -> Double { pow(10, Double(exponent)) }
             let exact = Double(number) * power(2 * places - scale)
             let (low, high) = (Double(root) - 0.5, Double(root) + 0.5)
-            #expect(exact >= low * low * (1 - 1e-12) || root == 0, "\(seed): \(number) \(scale) \(places) \(root)")
+            #expect(
+                exact >= low * low * (1 - 1e-12) || root == 0, "\(seed): \(number) \(scale) \(places) \(root)"
+            )
             #expect(exact <= high * high * (1 + 1e-12), "\(seed): \(number) \(scale) \(places) \(root)")
         }
         #expect(value(DecimalFunctions.squareRoot(200, scale: 2, places: 9)) == 1_414_213_562)
@@ -39,7 +46,10 @@ import Testing
         func isNear(_ result: DecimalFunctions.Result, _ exact: Double, _ places: Int, _ what: String) {
             let units = exact * pow(10, Double(places))
             switch result {
-            case .value(let value): #expect(abs(Double(value) - units) <= 0.5000001 + abs(units) * 1e-13, "\(what): \(value), \(units)")
+            case .value(let value):
+                #expect(
+                    abs(Double(value) - units) <= 0.5000001 + abs(units) * 1e-13,
+                    "\(what): \(value), \(units)")
             case .overflow: #expect(abs(units) > 9.2e18, "\(what): \(units)")
             case .none: Issue.record("\(what): none")
             }
@@ -48,10 +58,16 @@ import Testing
             let number = max(1, Int64(random.next() >> (1 + random.next() % 63)))
             let (scale, places) = (Int(random.next() % 10), Int(random.next() % 10))
             let x = Double(number) / pow(10, Double(scale))
-            isNear(DecimalFunctions.ln(number, scale: scale, places: places), log(x), places, "ln \(number) \(scale)")
-            isNear(DecimalFunctions.log10(number, scale: scale, places: places), log10(x), places, "log10 \(number) \(scale)")
+            isNear(
+                DecimalFunctions.ln(number, scale: scale, places: places), log(x), places,
+                "ln \(number) \(scale)")
+            isNear(
+                DecimalFunctions.log10(number, scale: scale, places: places), log10(x), places,
+                "log10 \(number) \(scale)")
             let exponent = Int64(random.next() % 40_000) - 20_000
-            isNear(DecimalFunctions.exp(exponent, scale: 3, places: places), exp(Double(exponent) / 1000), places, "exp \(exponent)")
+            isNear(
+                DecimalFunctions.exp(exponent, scale: 3, places: places), exp(Double(exponent) / 1000),
+                places, "exp \(exponent)")
             let base = 1 + Int64(random.next() % 5_000)
             isNear(
                 DecimalFunctions.power(base, scale: 2, exponent, exponentScale: 3, places: places),
@@ -103,13 +119,18 @@ import Testing
             let latitudes = (0..<2).map { _ in Int64(random.next() % 180_000_001) - 90_000_000 }
             let longitudes = (0..<2).map { _ in Int64(random.next() % 360_000_001) - 180_000_000 }
             func radians(_ value: Int64) -> Double { Double(value) / 1e6 * Double.pi / 180 }
-            let (a, b) = (sin(radians(latitudes[1] - latitudes[0]) / 2), sin(radians(longitudes[1] - longitudes[0]) / 2))
+            let (a, b) = (
+                sin(radians(latitudes[1] - latitudes[0]) / 2), sin(radians(longitudes[1] - longitudes[0]) / 2)
+            )
             let h = a * a + cos(radians(latitudes[0])) * cos(radians(latitudes[1])) * b * b
             let metres = 2 * 6_371_008.8 * asin(min(1, sqrt(h)))
             let found = DecimalFunctions.distance(
-                latitude: (latitudes[0], latitudes[1]), longitude: (longitudes[0], longitudes[1]), scales: ((6, 6), (6, 6)))
+                latitude: (latitudes[0], latitudes[1]), longitude: (longitudes[0], longitudes[1]),
+                scales: ((6, 6), (6, 6)))
             let tolerance = metres > 19_000_000 ? 1.0 : 0.001
-            #expect(abs(Double(value(found) ?? .min) / 1000 - metres) < tolerance, "\(seed): \(latitudes) \(longitudes) \(metres)")
+            #expect(
+                abs(Double(value(found) ?? .min) / 1000 - metres) < tolerance,
+                "\(seed): \(latitudes) \(longitudes) \(metres)")
         }
         func distance(_ a: (Int64, Int64), _ b: (Int64, Int64)) -> DecimalFunctions.Result {
             DecimalFunctions.distance(latitude: (a.0, b.0), longitude: (a.1, b.1), scales: ((0, 0), (0, 0)))

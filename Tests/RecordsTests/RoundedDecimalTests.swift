@@ -5,12 +5,16 @@ import Testing
 /// Numbers with more places than are kept, rounded half to even, however they are written.
 @Suite struct RoundedDecimalTests {
     private func parse(_ text: String, _ scale: Int) -> Result<Int64, Decimal.ParseFailure> {
-        Array(text.utf8).withUnsafeBufferPointer { Decimal.parseRounded($0.baseAddress!, $0.count, scale: scale) }
+        Array(text.utf8).withUnsafeBufferPointer {
+            Decimal.parseRounded($0.baseAddress!, $0.count, scale: scale)
+        }
     }
 
     @Test(arguments: [
-        ("0.005", 2, Int64(0)), ("0.015", 2, 2), ("0.0050000000000000000000000000001", 2, 1), ("-0.005", 2, 0), ("-0.0051", 2, -1),
-        ("1.1102230246251565e-16", 9, 0), ("9.99e-1", 2, 100), ("0.0999", 1, 1), ("5e-1", 0, 0), ("15e-1", 0, 2), ("1e-9999999", 2, 0),
+        ("0.005", 2, Int64(0)), ("0.015", 2, 2), ("0.0050000000000000000000000000001", 2, 1),
+        ("-0.005", 2, 0), ("-0.0051", 2, -1),
+        ("1.1102230246251565e-16", 9, 0), ("9.99e-1", 2, 100), ("0.0999", 1, 1), ("5e-1", 0, 0),
+        ("15e-1", 0, 2), ("1e-9999999", 2, 0),
         ("123456789012345678901234567890e-20", 2, 123_456_789_012), ("0.000e99", 2, 0), ("12", 2, 1200),
         ("92233720368547758.074999999999999999999", 2, .max), ("-92233720368547758.085", 2, .min),
     ])
@@ -19,7 +23,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("92233720368547758.075", Decimal.ParseFailure.outOfRange), ("1e17", .outOfRange), ("1e999999999999", .outOfRange),
+        ("92233720368547758.075", Decimal.ParseFailure.outOfRange), ("1e17", .outOfRange),
+        ("1e999999999999", .outOfRange),
         ("1.x", .notANumber), ("--1", .notANumber),
     ])
     func refuses(text: String, failure: Decimal.ParseFailure) {
@@ -41,7 +46,9 @@ import Testing
             var divisor: Int128 = 1
             for _ in 0..<max(0, -shift) { divisor *= 10 }
             let expected = Int64(exactly: Decimal.divideHalfEven(wide, divisor))
-            #expect(parse(text, scale) == expected.map { .success($0) } ?? .failure(.outOfRange), "\(text) at \(scale)")
+            #expect(
+                parse(text, scale) == expected.map { .success($0) } ?? .failure(.outOfRange),
+                "\(text) at \(scale)")
         }
     }
 }

@@ -1,5 +1,6 @@
 import Base
 import Testing
+
 @testable import Records
 
 /// Patterns against a matcher that tries one way after the other.
@@ -14,15 +15,22 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("b+", "abbbc", "bbb"), ("b+?", "abbbc", "b"), ("a|ab", "ab", "a"), ("(?:ab|a)b?", "abb", "abb"), ("^b", "ab", nil),
-        ("b$", "ab", "b"), ("^$", "", ""), ("", "abc", ""), ("[^a]", "aß", "ß"), (".", "\n", nil), (".", "🙂", "🙂"),
-        ("中.", "a中国b", "中国"), ("\\d{2,3}", "1 12345", "123"), ("\\d{2}", "1 12345", "12"), ("\\d{3,}", "12 12345", "12345"),
-        ("(?i)ab[x-z]", "AbY", "AbY"), ("\\bfoo\\b", "afoo foo", "foo"), ("\\Bo", "o fo", "o"), ("[]a]+", "x]a", "]a"),
-        ("[a-]+", "b-a-", "-a-"), ("\\x41\\x{4E2D}", "A中", "A中"), ("a{0}b", "ab", "b"), ("(a*)*b", "aaab", "aaab"),
-        ("(?:a?){3}a{3}", "aaa", "aaa"), ("\\.", "a.b", "."), ("\\s\\S", "a b", " b"), ("\\w+", "é_a1", "_a1"), ("x*", "aaa", ""),
-        ("[\\d.]+", "v1.2", "1.2"), ("(?:)", "a", ""), ("a||b", "b", ""), ("\\A\\z", "", ""),
-    ] as [(String, String, String?)])
+    @Test(
+        arguments: [
+            ("b+", "abbbc", "bbb"), ("b+?", "abbbc", "b"), ("a|ab", "ab", "a"), ("(?:ab|a)b?", "abb", "abb"),
+            ("^b", "ab", nil),
+            ("b$", "ab", "b"), ("^$", "", ""), ("", "abc", ""), ("[^a]", "aß", "ß"), (".", "\n", nil),
+            (".", "🙂", "🙂"),
+            ("中.", "a中国b", "中国"), ("\\d{2,3}", "1 12345", "123"), ("\\d{2}", "1 12345", "12"),
+            ("\\d{3,}", "12 12345", "12345"),
+            ("(?i)ab[x-z]", "AbY", "AbY"), ("\\bfoo\\b", "afoo foo", "foo"), ("\\Bo", "o fo", "o"),
+            ("[]a]+", "x]a", "]a"),
+            ("[a-]+", "b-a-", "-a-"), ("\\x41\\x{4E2D}", "A中", "A中"), ("a{0}b", "ab", "b"),
+            ("(a*)*b", "aaab", "aaab"),
+            ("(?:a?){3}a{3}", "aaa", "aaa"), ("\\.", "a.b", "."), ("\\s\\S", "a b", " b"),
+            ("\\w+", "é_a1", "_a1"), ("x*", "aaa", ""),
+            ("[\\d.]+", "v1.2", "1.2"), ("(?:)", "a", ""), ("a||b", "b", ""), ("\\A\\z", "", ""),
+        ] as [(String, String, String?)])
     func finds(_ pattern: String, _ text: String, _ expected: String?) throws {
         #expect(try find(pattern, text) == expected)
     }
@@ -34,7 +42,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "(", ")", "[a", "a**", "*a", "a{2,1}", "a{501}", "(?=a)", "(?<n>a)", "\\1", "\\p{Han}", "\\", "[z-a]", "[[:alpha:]]", "^*",
+        "(", ")", "[a", "a**", "*a", "a{2,1}", "a{501}", "(?=a)", "(?<n>a)", "\\1", "\\p{Han}", "\\", "[z-a]",
+        "[[:alpha:]]", "^*",
         "\\x4", "\\x{110000}", "((((a{9}){9}){9}){9})", "a{", "\\é",
     ])
     func refused(_ pattern: String) {
@@ -49,8 +58,10 @@ import Testing
     // MARK: Random patterns
 
     indirect enum Tree {
-        case letter(Character), any, begin, end
-        case sequence([Tree]), choice([Tree])
+        case letter(Character)
+        case any, begin, end
+        case sequence([Tree])
+        case choice([Tree])
         case repeated(Tree, Int, Int?, Bool)
 
         var text: String {
@@ -91,7 +102,9 @@ import Testing
         case .begin: return at == 0 ? [0] : []
         case .end: return at == text.count ? [at] : []
         case .sequence(let parts):
-            return parts.reduce([at]) { places, part in places.reduce(into: []) { $0.formUnion(ends(part, text, $1)) } }
+            return parts.reduce([at]) { places, part in
+                places.reduce(into: []) { $0.formUnion(ends(part, text, $1)) }
+            }
         case .choice(let ways): return ways.reduce(into: []) { $0.formUnion(ends($1, text, at)) }
         case .repeated(let inner, let least, let most, _):
             var (places, found): (Set<Int>, Set<Int>) = ([at], least == 0 ? [at] : [])
@@ -114,19 +127,26 @@ import Testing
             guard let pattern = try? TextPattern(tree.text) else { continue }
             let matcher = PatternMatcher(pattern)
             for _ in 0..<5 {
-                let characters = (0..<random.next() % 7).map { _ in ["a", "é", "b"][Int(random.next() % 3)] as Character }
+                let characters = (0..<random.next() % 7).map { _ in
+                    ["a", "é", "b"][Int(random.next() % 3)] as Character
+                }
                 var text = String(characters)
                 let begin = (0...characters.count).first { !ends(tree, characters, $0).isEmpty }
                 let found = text.withUTF8 { bytes in
                     matcher.extract(bytes, group: 0).map { range in
-                        (String(decoding: bytes[..<range.lowerBound], as: UTF8.self).count,
-                            String(decoding: bytes[..<range.upperBound], as: UTF8.self).count)
+                        (
+                            String(decoding: bytes[..<range.lowerBound], as: UTF8.self).count,
+                            String(decoding: bytes[..<range.upperBound], as: UTF8.self).count
+                        )
                     }
                 }
                 let matches = text.withUTF8 { matcher.matches($0) }
-                guard found?.0 == begin, matches == (begin != nil), begin.map({ ends(tree, characters, $0).contains(found?.1 ?? -1) }) ?? true
+                guard found?.0 == begin, matches == (begin != nil),
+                    begin.map({ ends(tree, characters, $0).contains(found?.1 ?? -1) }) ?? true
                 else {
-                    Issue.record("\(tree.text) in '\(text)': \(String(describing: found)), not at \(String(describing: begin))")
+                    Issue.record(
+                        "\(tree.text) in '\(text)': \(String(describing: found)), not at \(String(describing: begin))"
+                    )
                     return
                 }
                 hits += begin == nil ? 0 : 1

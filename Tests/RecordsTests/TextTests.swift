@@ -11,10 +11,13 @@ import Testing
         for _ in 0..<20 {
             var kept: [(TextReference, String)] = []
             for _ in 0..<500 {
-                let text = String((0..<random.next() % 40).map { _ in "aé中🙂".randomElement(using: &random) ?? "a" })
+                let text = String(
+                    (0..<random.next() % 40).map { _ in "aé中🙂".randomElement(using: &random) ?? "a" })
                 kept.append((arena.append(text), text))
             }
-            for (reference, text) in kept { #expect(arena.string(reference) == text && reference.count == text.utf8.count) }
+            for (reference, text) in kept {
+                #expect(arena.string(reference) == text && reference.count == text.utf8.count)
+            }
             arena.removeAll()
         }
     }
@@ -33,7 +36,9 @@ import Testing
         var count = 0
         for length in 0..<40 {
             var bytes = (0..<length + 8).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-            func hash(_ offset: Int) -> UInt64 { bytes.withUnsafeBufferPointer { hashBytes($0.baseAddress! + offset, length) } }
+            func hash(_ offset: Int) -> UInt64 {
+                bytes.withUnsafeBufferPointer { hashBytes($0.baseAddress! + offset, length) }
+            }
             seen.insert(hash(0))
             count += 1
             for bit in 0..<length * 8 {
@@ -47,21 +52,27 @@ import Testing
             #expect(hash(3) == original)
         }
         let zeros = [UInt8](repeating: 0, count: 64)
-        let byLength = Set((0...64).map { length in zeros.withUnsafeBufferPointer { hashBytes($0.baseAddress!, length) } })
+        let byLength = Set(
+            (0...64).map { length in zeros.withUnsafeBufferPointer { hashBytes($0.baseAddress!, length) } })
         #expect(byLength.count == 65)
         #expect(seen.count == count)
     }
 
-    /// Goal: the hash is wyhash 4.2. Method: the values that its author publishes; the seed is the place in the list.
-    @Test(arguments: [
-        ("", 0, UInt64(0x9322_8A4D_E0EE_C5A2)), ("a", 1, 0xC5BA_C3DB_1787_13C4), ("abc", 2, 0xA97F_2F7B_1D9B_3314),
-        ("message digest", 3, 0x786D_1F1D_F380_1DF4), ("abcdefghijklmnopqrstuvwxyz", 4, 0xDCA5_A813_8AD3_7C87),
-        ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", 5, 0xB9E7_34F1_17CF_AF70),
-        (String(repeating: "1234567890", count: 8), 6, 0x6CC5_EAB4_9A92_D617),
-    ] as [(String, UInt64, UInt64)])
+    /// Goal: the hash is wyhash 4.2. Method: the values that its author publishes; the seed is the place in
+    /// the list.
+    @Test(
+        arguments: [
+            ("", 0, UInt64(0x9322_8A4D_E0EE_C5A2)), ("a", 1, 0xC5BA_C3DB_1787_13C4),
+            ("abc", 2, 0xA97F_2F7B_1D9B_3314),
+            ("message digest", 3, 0x786D_1F1D_F380_1DF4),
+            ("abcdefghijklmnopqrstuvwxyz", 4, 0xDCA5_A813_8AD3_7C87),
+            ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", 5, 0xB9E7_34F1_17CF_AF70),
+            (String(repeating: "1234567890", count: 8), 6, 0x6CC5_EAB4_9A92_D617),
+        ] as [(String, UInt64, UInt64)])
     func hashIsAsPublished(text: String, seed: UInt64, hash: UInt64) {
         let bytes = Array(text.utf8) + [0]
-        #expect(bytes.withUnsafeBufferPointer { hashBytes($0.baseAddress!, bytes.count - 1, seed: seed) } == hash)
+        #expect(
+            bytes.withUnsafeBufferPointer { hashBytes($0.baseAddress!, bytes.count - 1, seed: seed) } == hash)
     }
 
     @Test(arguments: [Int64.min, -1, 0, 1, 255, 1 << 32, 0x0102_0304_0506_0708, .max])
@@ -98,7 +109,8 @@ import Testing
         writer.endObject()
         #expect(
             writer.string
-                == #"{"a\"\\\n\u0001\u001fé":"x\t\r"# + "\u{7F}" + #"🙂/","n":-9223372036854775808,"o":{"t":true,"z":null},"e":{},"#
+                == #"{"a\"\\\n\u0001\u001fé":"x\t\r"# + "\u{7F}"
+                + #"🙂/","n":-9223372036854775808,"o":{"t":true,"z":null},"e":{},"#
                 + #""d":"-12.05","r":-0.05,"s":"中\"","w":"2011-01-05T10:15:00.250Z","f":1}"#)
     }
 
@@ -115,16 +127,23 @@ import Testing
             writer.name("x")
             bytes.withUnsafeBufferPointer { buffer in
                 var empty: UInt8 = 0
-                if let start = buffer.baseAddress, !buffer.isEmpty { writer.text(start, buffer.count) } else { writer.text(&empty, 0) }
+                if let start = buffer.baseAddress, !buffer.isEmpty {
+                    writer.text(start, buffer.count)
+                } else {
+                    writer.text(&empty, 0)
+                }
             }
             writer.endObject()
             let read = try JSONSerialization.jsonObject(with: Data(writer.string.utf8)) as? [String: String]
-            #expect(read?["x"].map { Array($0.utf8) } == Array(String(decoding: bytes, as: UTF8.self).utf8), "\(bytes)")
+            #expect(
+                read?["x"].map { Array($0.utf8) } == Array(String(decoding: bytes, as: UTF8.self).utf8),
+                "\(bytes)")
         }
     }
 
     @Test(arguments: [
-        (Int64(0), "0s"), (1, "1ms"), (999, "999ms"), (1000, "1s"), (90_000, "1m30s"), (93_600_000, "1d2h"), (-1500, "-1s500ms"),
+        (Int64(0), "0s"), (1, "1ms"), (999, "999ms"), (1000, "1s"), (90_000, "1m30s"), (93_600_000, "1d2h"),
+        (-1500, "-1s500ms"),
         (86_400_000 * 30, "30d"), (.max, "106751991167d7h12m55s807ms"), (.min, "-106751991167d7h12m55s808ms"),
     ])
     func durations(milliseconds: Int64, text: String) {

@@ -7,9 +7,12 @@ import Testing
     /// A walk through the calendar day by day, by the plain rules for the lengths of months.
     @Test func everyDayOfEightHundredYears() {
         var (year, month, day): (Int64, Int64, Int64) = (1600, 1, 1)
-        for number in CivilTime.day(year: 1600, month: 1, day: 1)...CivilTime.day(year: 2400, month: 12, day: 31) {
+        for number in CivilTime.day(
+            year: 1600, month: 1, day: 1)...CivilTime.day(year: 2400, month: 12, day: 31)
+        {
             let found = CivilTime.civil(day: number)
-            guard found == (year, month, day), CivilTime.day(year: year, month: month, day: day) == number else {
+            guard found == (year, month, day), CivilTime.day(year: year, month: month, day: day) == number
+            else {
                 Issue.record("day \(number): \(found), not \(year)-\(month)-\(day)")
                 return
             }
@@ -27,14 +30,21 @@ import Testing
         ("2011-01-05t10:15:00z", 1_294_222_500_000, true), ("2011-01-05 10:15:00", 1_294_222_500_000, false),
         ("2011-01-05T10:15", 1_294_222_500_000, false), ("2011-01-05T10:15Z", 1_294_222_500_000, true),
         ("2011-01-05", 1_294_185_600_000, false), ("2011-01-05T18:15:00+08:00", 1_294_222_500_000, true),
-        ("2011-01-05T18:15:00+0800", 1_294_222_500_000, true), ("2011-01-05T18:15:00+08", 1_294_222_500_000, true),
-        ("2011-01-05T04:45:00-05:30", 1_294_222_500_000, true), ("2011-01-05T10:15:00.5Z", 1_294_222_500_500, true),
-        ("2011-01-05T10:15:00.123456789Z", 1_294_222_500_123, true), ("2011-01-05T10:15:00,07", 1_294_222_500_070, false),
+        ("2011-01-05T18:15:00+0800", 1_294_222_500_000, true),
+        ("2011-01-05T18:15:00+08", 1_294_222_500_000, true),
+        ("2011-01-05T04:45:00-05:30", 1_294_222_500_000, true),
+        ("2011-01-05T10:15:00.5Z", 1_294_222_500_500, true),
+        ("2011-01-05T10:15:00.123456789Z", 1_294_222_500_123, true),
+        ("2011-01-05T10:15:00,07", 1_294_222_500_070, false),
         ("2012-02-29T00:00:00Z", 1_330_473_600_000, true), ("1969-12-31T23:59:59.999Z", -1, true),
-        ("2016-12-31T23:59:60Z", 1_483_228_800_000, true), ("0000-01-01T00:00:00Z", -62_167_219_200_000, true),
-        ("9999-12-31T23:59:59.999Z", 253_402_300_799_999, true), ("2011-01-05T10:15+00:00", 1_294_222_500_000, true),
-        ("2011-01-05 18:15:00 +0800", 1_294_222_500_000, true), ("2011-01-05 10:15:00 UTC", 1_294_222_500_000, true),
-        ("2011-01-05 10:15:00.5 GMT", 1_294_222_500_500, true), ("2011-01-05 10:15 Z", 1_294_222_500_000, true),
+        ("2016-12-31T23:59:60Z", 1_483_228_800_000, true),
+        ("0000-01-01T00:00:00Z", -62_167_219_200_000, true),
+        ("9999-12-31T23:59:59.999Z", 253_402_300_799_999, true),
+        ("2011-01-05T10:15+00:00", 1_294_222_500_000, true),
+        ("2011-01-05 18:15:00 +0800", 1_294_222_500_000, true),
+        ("2011-01-05 10:15:00 UTC", 1_294_222_500_000, true),
+        ("2011-01-05 10:15:00.5 GMT", 1_294_222_500_500, true),
+        ("2011-01-05 10:15 Z", 1_294_222_500_000, true),
     ])
     func reads(text: String, milliseconds: Int64, hasZone: Bool) throws {
         let parsed = try #require(CivilTime.parse(text))
@@ -43,11 +53,17 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "2011", "2011-01", "2011-1-5", "2011-01-5", "2011/01/05", "20110105", "2011-13-01", "2011-00-01", "2011-01-00", "2011-01-32",
-        "2011-02-29", "1900-02-29", "2011-04-31", "2011-01-05T", "2011-01-05T10", "2011-01-05T10:", "2011-01-05T10:1", "2011-01-05T24:00",
-        "2011-01-05T10:60", "2011-01-05T10:15:", "2011-01-05T10:15:6", "2011-01-05T10:15:61", "2011-01-05T10:15:00.", "2011-01-05T10:15:00.Z",
-        "2011-01-05T10:15:00ZZ", "2011-01-05T10:15:00+", "2011-01-05T10:15:00+8", "2011-01-05T10:15:00+08:", "2011-01-05T10:15:00+08:0",
-        "2011-01-05T10:15:00+24:00", "2011-01-05T10:15:00+08:60", "2011-01-05T10:15:00 UT", "2011-01-05T10:15:00 ", "2011-01-05T10:15:00  Z", "2011-01-05T10:15:00UTC", "2011-01-05T10:15 CET", "2011-01-05x10:15:00", "2011-01-05Z",
+        "", "2011", "2011-01", "2011-1-5", "2011-01-5", "2011/01/05", "20110105", "2011-13-01", "2011-00-01",
+        "2011-01-00", "2011-01-32",
+        "2011-02-29", "1900-02-29", "2011-04-31", "2011-01-05T", "2011-01-05T10", "2011-01-05T10:",
+        "2011-01-05T10:1", "2011-01-05T24:00",
+        "2011-01-05T10:60", "2011-01-05T10:15:", "2011-01-05T10:15:6", "2011-01-05T10:15:61",
+        "2011-01-05T10:15:00.", "2011-01-05T10:15:00.Z",
+        "2011-01-05T10:15:00ZZ", "2011-01-05T10:15:00+", "2011-01-05T10:15:00+8", "2011-01-05T10:15:00+08:",
+        "2011-01-05T10:15:00+08:0",
+        "2011-01-05T10:15:00+24:00", "2011-01-05T10:15:00+08:60", "2011-01-05T10:15:00 UT",
+        "2011-01-05T10:15:00 ", "2011-01-05T10:15:00  Z", "2011-01-05T10:15:00UTC", "2011-01-05T10:15 CET",
+        "2011-01-05x10:15:00", "2011-01-05Z",
         " 2011-01-05", "2011-01-05 ", "-011-01-05", "2011-01-05T10:15:00+08:00x", "２０１１-01-05",
     ])
     func refuses(text: String) {
@@ -75,7 +91,9 @@ import Testing
         let alphabet = Array("0123456789-:TZ+ .".utf8)
         for _ in 0..<50_000 {
             var bytes = Array("2011-01-05T10:15:00.25+08:00".utf8)
-            for _ in 0...random.next() % 4 { bytes[Int(random.next() % 28)] = alphabet[Int(random.next() % 17)] }
+            for _ in 0...random.next() % 4 {
+                bytes[Int(random.next() % 28)] = alphabet[Int(random.next() % 17)]
+            }
             bytes.removeLast(Int(random.next() % 29))
             if let parsed = CivilTime.parse(String(decoding: bytes, as: UTF8.self)) {
                 #expect(abs(parsed.milliseconds) < CivilTime.millisecondsMax)
@@ -103,7 +121,8 @@ import Testing
         var cursor = table.cursor()
         for (seconds, minutes) in Self.pairs(zone.offsets) {
             var fresh = table.cursor()
-            #expect(table.offset(atMilliseconds: seconds * 1000, &cursor) == minutes * 60_000, "at \(seconds)")
+            #expect(
+                table.offset(atMilliseconds: seconds * 1000, &cursor) == minutes * 60_000, "at \(seconds)")
             #expect(table.offset(atMilliseconds: seconds * 1000, &fresh) == minutes * 60_000, "at \(seconds)")
         }
         for (day, seconds) in Self.pairs(zone.starts) {
@@ -126,8 +145,11 @@ import Testing
             if name == "Pacific/Apia", start <= last { continue }
             let middle = last + Int64(random.next() % UInt64(start - last))
             let hours = Double(start - last) / 3_600_000
-            #expect(hours >= 22 && hours <= 26 || name == "Pacific/Apia", "\(CivilTime.dateString(day: day)): \(hours)")
-            #expect(table.localDay(containing: middle, &cursor) == day - 1, "\(CivilTime.dateString(day: day))")
+            #expect(
+                hours >= 22 && hours <= 26 || name == "Pacific/Apia",
+                "\(CivilTime.dateString(day: day)): \(hours)")
+            #expect(
+                table.localDay(containing: middle, &cursor) == day - 1, "\(CivilTime.dateString(day: day))")
             last = start
         }
     }
@@ -147,12 +169,19 @@ import Testing
     }
 
     @Test func names() {
-        #expect(TimeZoneTable.isZone("UTC") && TimeZoneTable.isZone("Asia/Shanghai") && TimeZoneTable.isZone("Etc/GMT+5"))
-        for name in ["", "Asia", "Asia/Nowhere", "../../etc/passwd", "/etc/localtime", "zone.tab", "Asia/Shang\u{0}hai", "asia/shanghai "] {
+        #expect(
+            TimeZoneTable.isZone("UTC") && TimeZoneTable.isZone("Asia/Shanghai")
+                && TimeZoneTable.isZone("Etc/GMT+5"))
+        for name in [
+            "", "Asia", "Asia/Nowhere", "../../etc/passwd", "/etc/localtime", "zone.tab",
+            "Asia/Shang\u{0}hai", "asia/shanghai ",
+        ] {
             #expect(!TimeZoneTable.isZone(name), "\(name)")
         }
         let all = TimeZoneTable.zoneNames()
-        #expect(all.count > 400 && all.contains("America/Sao_Paulo") && all.contains("Asia/Calcutta") && all == all.sorted())
+        #expect(
+            all.count > 400 && all.contains("America/Sao_Paulo") && all.contains("Asia/Calcutta")
+                && all == all.sorted())
         #expect(throws: Fault.self) { try TimeZoneTable.read("Nowhere") }
     }
 

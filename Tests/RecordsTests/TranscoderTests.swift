@@ -82,7 +82,9 @@ import Testing
         print("seed \(seed)")
         var random = SplitMix64(seed: seed)
         for _ in 0..<300 {
-            let text = (0..<random.next() % 600).map { _ in letters[Int(random.next() % UInt64(letters.count))] }
+            let text = (0..<random.next() % 600).map { _ in
+                letters[Int(random.next() % UInt64(letters.count))]
+            }
             let bytes = text.flatMap(\.bytes)
             let expected = Array(text.map(\.letter).joined().utf8)
             #expect(convert(transcoder, bytes, pieces: []) == expected)
@@ -94,15 +96,17 @@ import Testing
     /// A byte order mark says which byte comes first; without one nothing does.
     @Test func byteOrderMarks() throws {
         let transcoder = try Self.transcoder("utf-16")
-        #expect(convert(transcoder, [0xFF, 0xFE, 0x61, 0, 0x2D, 0x4E], pieces: [1, 1, 1, 1]) == Array("a中".utf8))
+        #expect(
+            convert(transcoder, [0xFF, 0xFE, 0x61, 0, 0x2D, 0x4E], pieces: [1, 1, 1, 1]) == Array("a中".utf8))
         #expect(convert(transcoder, [0xFE, 0xFF, 0, 0x61, 0x4E, 0x2D], pieces: []) == Array("a中".utf8))
         #expect(convert(transcoder, [0x61, 0], pieces: []).first == Transcoder.invalid)
-        #expect(convert(transcoder, [0xFF, 0xFE, 0x3D, 0xD8, 0x61, 0], pieces: [3]) == [Transcoder.invalid, 0x61])
+        #expect(
+            convert(transcoder, [0xFF, 0xFE, 0x3D, 0xD8, 0x61, 0], pieces: [3]) == [Transcoder.invalid, 0x61])
         #expect(convert(transcoder, [0xFF, 0xFE, 0x42, 0xDE], pieces: []) == [Transcoder.invalid])
     }
 
-    /// Bytes of no encoding: the output is the same however they are cut, is UTF-8 but for the byte that stands for
-    /// what is wrong, and nothing after them is lost.
+    /// Bytes of no encoding: the output is the same however they are cut, is UTF-8 but for the byte that
+    /// stands for what is wrong, and nothing after them is lost.
     @Test(arguments: names)
     func anyBytes(name: String) throws {
         let transcoder = try Self.transcoder(name)
@@ -111,24 +115,35 @@ import Testing
         var random = SplitMix64(seed: seed)
         for _ in 0..<500 {
             let bytes = (0..<Int(random.next() % 400)).map { _ in
-                random.next() % 3 == 0 ? UInt8(truncatingIfNeeded: random.next()) : UInt8(0x20 + random.next() % 0x5F)
+                random.next() % 3 == 0
+                    ? UInt8(truncatingIfNeeded: random.next()) : UInt8(0x20 + random.next() % 0x5F)
             }
             let whole = convert(transcoder, bytes, pieces: [])
-            #expect(convert(transcoder, bytes, pieces: (0..<400).map { _ in Int(random.next() % 7) }) == whole, "\(name): \(bytes)")
+            #expect(
+                convert(transcoder, bytes, pieces: (0..<400).map { _ in Int(random.next() % 7) }) == whole,
+                "\(name): \(bytes)")
             #expect(String(validating: whole.filter { $0 != Transcoder.invalid }, as: UTF8.self) != nil)
             if !name.hasPrefix("utf"), let last = bytes.last(where: { $0 < 0x30 }) {
-                #expect(whole.filter { $0 == last }.count == bytes.filter { $0 == last }.count, "\(name): \(bytes)")
+                #expect(
+                    whole.filter { $0 == last }.count == bytes.filter { $0 == last }.count,
+                    "\(name): \(bytes)")
             }
         }
     }
 
     @Test func namesPeopleWrite() throws {
-        for (name, canonical) in [("UTF-8", nil), ("utf8", nil), ("Latin-1", "ISO-8859-1"), ("iso_8859-15", "ISO-8859-15"), ("CP1252", "CP1252"),
-            ("Windows-1252", "CP1252"), ("GBK", "GB18030"), ("gb2312", "GB18030"), ("Shift_JIS", "CP932"), ("UTF-16LE", "UTF-16")] as [(String, String?)] {
+        for (name, canonical) in [
+            ("UTF-8", nil), ("utf8", nil), ("Latin-1", "ISO-8859-1"), ("iso_8859-15", "ISO-8859-15"),
+            ("CP1252", "CP1252"),
+            ("Windows-1252", "CP1252"), ("GBK", "GB18030"), ("gb2312", "GB18030"), ("Shift_JIS", "CP932"),
+            ("UTF-16LE", "UTF-16"),
+        ] as [(String, String?)] {
             let found = TextEncoding.named(name)
             #expect(found != nil && (found ?? nil)?.name == canonical, "\(name)")
         }
-        #expect(TextEncoding.named("ebcdic") == nil && TextEncoding.named("") == nil && TextEncoding.named("windows-1258") == nil)
+        #expect(
+            TextEncoding.named("ebcdic") == nil && TextEncoding.named("") == nil
+                && TextEncoding.named("windows-1258") == nil)
         for name in TextEncoding.known { #expect(TextEncoding.named(name) != nil, "\(name)") }
         for name in TextEncoding.known.dropFirst() {
             _ = try Self.transcoder(name)
@@ -138,17 +153,22 @@ import Testing
     /// Latin-1's control characters are what Windows-1252 has letters for.
     @Test func latin1ThatIsWindows1252() throws {
         let transcoder = try Self.transcoder("latin1")
-        #expect(convert(transcoder, [0x61, 0x80, 0xE9], pieces: []) == [0x61, Transcoder.invalid, 0xC3, 0xA9])
+        #expect(
+            convert(transcoder, [0x61, 0x80, 0xE9], pieces: []) == [0x61, Transcoder.invalid, 0xC3, 0xA9])
     }
 }
 
 @Suite struct EpochTimeTests {
-    @Test(arguments: [
-        ("1294222500000", Int64(60_000), nil, "1294222560000"), ("1294222500", 60_000, EpochTime.Unit.s, "1294222560"),
-        ("1294222500", 250, .s, "1294222500.25"), ("1294222500.75", 250, .s, "1294222501"), ("1294222500000000", 1, .us, "1294222500001000"),
-        ("1294222500000000001", 1, .ns, "1294222500001000001"), ("99999999999999", 1, .ms, "100000000000000"), ("-1", 1, .ms, "0"),
-        ("1294222500000.5", 1, .ms, "1294222500001.5"),
-    ] as [(String, Int64, EpochTime.Unit?, String)])
+    @Test(
+        arguments: [
+            ("1294222500000", Int64(60_000), nil, "1294222560000"),
+            ("1294222500", 60_000, EpochTime.Unit.s, "1294222560"),
+            ("1294222500", 250, .s, "1294222500.25"), ("1294222500.75", 250, .s, "1294222501"),
+            ("1294222500000000", 1, .us, "1294222500001000"),
+            ("1294222500000000001", 1, .ns, "1294222500001000001"),
+            ("99999999999999", 1, .ms, "100000000000000"), ("-1", 1, .ms, "0"),
+            ("1294222500000.5", 1, .ms, "1294222500001.5"),
+        ] as [(String, Int64, EpochTime.Unit?, String)])
     func moves(number: String, by milliseconds: Int64, unit: EpochTime.Unit?, expected: String) {
         #expect(EpochTime.moved(number, by: milliseconds, unit: unit) == expected)
         #expect(EpochTime.moved("\"2011\"", by: 1, unit: unit) == nil)
@@ -165,10 +185,16 @@ import Testing
             let scale = Int(random.next() % 12) - 6
             let text = Decimal.string(value, scale: places)
             let bytes = Array(text.utf8)
-            let found = bytes.withUnsafeBufferPointer { Decimal.parseCut($0.baseAddress!, $0.count, scale: scale) }
+            let found = bytes.withUnsafeBufferPointer {
+                Decimal.parseCut($0.baseAddress!, $0.count, scale: scale)
+            }
             let shift = scale - places
-            let wide = shift >= 0 ? Int128(value) * Int128(Decimal.powerOfTen(shift)) : floor(value, Decimal.powerOfTen(-shift))
-            #expect(found == (Int64(exactly: wide).map { .success($0) } ?? .failure(.outOfRange)), "\(text) at \(scale)")
+            let wide =
+                shift >= 0
+                ? Int128(value) * Int128(Decimal.powerOfTen(shift)) : floor(value, Decimal.powerOfTen(-shift))
+            #expect(
+                found == (Int64(exactly: wide).map { .success($0) } ?? .failure(.outOfRange)),
+                "\(text) at \(scale)")
         }
     }
 
@@ -180,12 +206,16 @@ import Testing
         let text = "aé中🙂" + "🙂中éa" + "zz"
         let bytes = Array(text.utf8)
         for limit in 0...bytes.count + 2 {
-            let kept = bytes.withUnsafeBufferPointer { TextCut.wholeCharacters($0.baseAddress!, $0.count, atMost: limit) }
+            let kept = bytes.withUnsafeBufferPointer {
+                TextCut.wholeCharacters($0.baseAddress!, $0.count, atMost: limit)
+            }
             #expect(kept <= limit && kept > limit - 4 || kept == bytes.count)
             #expect(String(validating: bytes[..<kept], as: UTF8.self) != nil, "\(limit)")
         }
         // Of what is no UTF-8 all is kept.
         let wrong = [UInt8](repeating: 0x80, count: 10)
-        #expect(wrong.withUnsafeBufferPointer { TextCut.wholeCharacters($0.baseAddress!, $0.count, atMost: 5) } == 5)
+        #expect(
+            wrong.withUnsafeBufferPointer { TextCut.wholeCharacters($0.baseAddress!, $0.count, atMost: 5) }
+                == 5)
     }
 }

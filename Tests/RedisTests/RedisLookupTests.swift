@@ -7,13 +7,16 @@ import Testing
 /// Goal: rows come in one go, and whatever Redis does, nobody waits longer than the timeout.
 @Suite(.serialized, .enabled(if: PrivateRedis.isInstalled, needsRedis)) struct RedisLookupTests {
     /// The fields of each key, "-" for none; nil: no answer.
-    static func fetch(_ lookup: RedisLookup, _ keys: [String]) -> (isWhole: Bool, rows: [String?], milliseconds: Int64) {
+    static func fetch(_ lookup: RedisLookup, _ keys: [String]) -> (
+        isWhole: Bool, rows: [String?], milliseconds: Int64
+    ) {
         let arena = Arena(capacity: 64)
         let texts = keys.map { arena.append($0) }
         var rows = [String?](repeating: nil, count: keys.count)
         let begin = monotonicNanoseconds()
         let isWhole = lookup.fetch(texts, in: arena) { index, fields in
-            rows[index] = fields.map { $0.map { String(decoding: $0, as: UTF8.self) } ?? "-" }.joined(separator: "|")
+            rows[index] = fields.map { $0.map { String(decoding: $0, as: UTF8.self) } ?? "-" }.joined(
+                separator: "|")
         }
         return (isWhole, rows, (monotonicNanoseconds() - begin) / 1_000_000)
     }
@@ -22,7 +25,9 @@ import Testing
         let redis = try #require(try PrivateRedis.start())
         defer { redis.stop() }
         let writer = try RedisReader(redis.address)
-        for key in 0..<2000 where key % 3 > 0 { _ = try writer.command("HSET", "limits:\(key)", "most", "\(key).50") }
+        for key in 0..<2000 where key % 3 > 0 {
+            _ = try writer.command("HSET", "limits:\(key)", "most", "\(key).50")
+        }
         _ = try writer.command("HSET", "limits:ü \r\n", "most", "späť\r\n", "tier", "")
         _ = try writer.command("SET", "limits:theirs", "x")
         let lookup = RedisLookup(redis.address, fields: ["most", "tier"], timeoutMilliseconds: 5000)
@@ -36,7 +41,9 @@ import Testing
     @Test func aServerThatHangsCostsOneTimeout() throws {
         let redis = try #require(try PrivateRedis.start())
         defer { redis.stop() }
-        let lookup = RedisLookup(redis.address, fields: ["most"], timeoutMilliseconds: 2000, backoffMilliseconds: 300_000...300_000)
+        let lookup = RedisLookup(
+            redis.address, fields: ["most"], timeoutMilliseconds: 2000, backoffMilliseconds: 300_000...300_000
+        )
         #expect(Self.fetch(lookup, ["a"]).isWhole)
         redis.pause()
         let first = Self.fetch(lookup, (0..<2000).map { "limits:\($0)" })
@@ -51,7 +58,8 @@ import Testing
     @Test func aServerThatHungIsAskedAgain() throws {
         let redis = try #require(try PrivateRedis.start())
         defer { redis.stop() }
-        let lookup = RedisLookup(redis.address, fields: ["most"], timeoutMilliseconds: 200, backoffMilliseconds: 50...100)
+        let lookup = RedisLookup(
+            redis.address, fields: ["most"], timeoutMilliseconds: 200, backoffMilliseconds: 50...100)
         redis.pause()
         #expect(!Self.fetch(lookup, ["a"]).isWhole)
         redis.resume()
@@ -62,7 +70,8 @@ import Testing
         let redis = try #require(try PrivateRedis.start())
         defer { redis.stop() }
         redis.kill()
-        let lookup = RedisLookup(redis.address, fields: ["most"], timeoutMilliseconds: 200, backoffMilliseconds: 50...100)
+        let lookup = RedisLookup(
+            redis.address, fields: ["most"], timeoutMilliseconds: 200, backoffMilliseconds: 50...100)
         for _ in 0..<5 {
             let row = Self.fetch(lookup, ["a"])
             #expect(!row.isWhole && row.milliseconds < 60_000, "\(row.milliseconds) ms")

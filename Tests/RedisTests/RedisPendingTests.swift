@@ -75,7 +75,8 @@ import Testing
     @Test(arguments: [
         "", "localhost", "http://h", "redis://", "redis://h:0", "redis://h:99999", "redis://h/x",
         "redis://h/-1",
-        "redis://secret@h", "unix:relative", "redis://:%zz@h", "rediss://h?cert=/c", "rediss://h?what=1", "redis://[::1",
+        "redis://secret@h", "unix:relative", "redis://:%zz@h", "rediss://h?cert=/c", "rediss://h?what=1",
+        "redis://[::1",
     ])
     func refuses(url: String) {
         let fault = #expect(throws: Fault.self) { try RedisAddress(url) }

@@ -39,7 +39,9 @@ final class RedisServers {
         address.sin_port = in_port_t(port).bigEndian
         address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
         return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(file, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 }
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(file, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
         }
     }
 
@@ -50,7 +52,10 @@ final class RedisServers {
         // A sentinel's file stands before its options.
         words += options.first.map { $0.hasPrefix("/") } == true ? [options[0]] : []
         if !options.contains("--port") { words += ["--port", "\(port)"] }
-        words += ["--bind", "127.0.0.1", "--save", "", "--dir", "\(folder)/\(port)", "--logfile", "\(folder)/\(port)/log"]
+        words += [
+            "--bind", "127.0.0.1", "--save", "", "--dir", "\(folder)/\(port)", "--logfile",
+            "\(folder)/\(port)/log",
+        ]
         words += options.drop { $0.hasPrefix("/") }
         var arguments = words.map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }

@@ -33,7 +33,8 @@ import Testing
             var texts: [String] = []
             for record in records.records {
                 let key = records.key(of: record).map { String(decoding: $0, as: UTF8.self) } ?? "-"
-                texts.append("\(key)=\(records.value(of: record).map { String(decoding: $0, as: UTF8.self) } ?? "-")")
+                texts.append(
+                    "\(key)=\(records.value(of: record).map { String(decoding: $0, as: UTF8.self) } ?? "-")")
             }
             commits.withLock { $0.append(texts) }
         }
@@ -45,7 +46,9 @@ import Testing
         for (destination, key, value) in records {
             var record = outbox.begin(destination, timestamp: 1)
             Array(key.utf8).withUnsafeBufferPointer { outbox.setKey($0.baseAddress, $0.count, of: &record) }
-            Array(value.utf8).withUnsafeBufferPointer { outbox.setValue($0.baseAddress, $0.count, of: &record) }
+            Array(value.utf8).withUnsafeBufferPointer {
+                outbox.setValue($0.baseAddress, $0.count, of: &record)
+            }
             outbox.end(record)
         }
         return outbox
@@ -54,16 +57,19 @@ import Testing
     @Test func handsOnWhatIsCommitted() throws {
         let (base, first, third) = (Base(), Follower(), Follower())
         let sink = FollowedSink(base, followers: [0: first, 2: third])
-        try sink.send(Self.outbox((.sink(0), "a", "1"), (.sink(1), "b", "2"), (.late, "c", "3"), (.sink(2), "d", "4")))
+        try sink.send(
+            Self.outbox((.sink(0), "a", "1"), (.sink(1), "b", "2"), (.late, "c", "3"), (.sink(2), "d", "4")))
         // The lane empties its outbox in between.
         try sink.send(Self.outbox((.sink(0), "e", "5"), (.changelog, "f", "6")))
         #expect(base.sent == 6 && first.commits.withLock { $0.isEmpty })
         try sink.commit(Outbox(), [:], sequences: [:])
-        #expect(first.commits.withLock { $0 } == [["a=1", "e=5"]] && third.commits.withLock { $0 } == [["d=4"]])
+        #expect(
+            first.commits.withLock { $0 } == [["a=1", "e=5"]] && third.commits.withLock { $0 } == [["d=4"]])
         // Nothing twice, and no call for nothing.
         try sink.send(Self.outbox((.sink(2), "g", "7")))
         try sink.commit(Outbox(), [:], sequences: [:])
-        #expect(first.commits.withLock { $0.count } == 1 && third.commits.withLock { $0 } == [["d=4"], ["g=7"]])
+        #expect(
+            first.commits.withLock { $0.count } == 1 && third.commits.withLock { $0 } == [["d=4"], ["g=7"]])
         #expect(sink.changelogEnd(of: 0) == 7)
     }
 

@@ -43,7 +43,8 @@ final class InputsHarness {
     }
 
     static func repartition(_ source: Int, writers: Int, group: Int = 0) -> AlignedInput {
-        AlignedInput(source: source, kind: .repartition(writers: writers), group: group, rank: source, idle: 500)
+        AlignedInput(
+            source: source, kind: .repartition(writers: writers), group: group, rank: source, idle: 500)
     }
 
     func left(_ source: Int) -> Int { topics[source].count - given[source] }
@@ -56,9 +57,12 @@ final class InputsHarness {
         let storage = RawRecordStorage(capacity: count)
         let records = topics[source][given[source]..<given[source] + count]
         for row in 0..<count { storage.offsets[row] = Int64(given[source] + row) }
-        let held = HeldRecords(RawRecords(at: storage, from: 0, count: count)) { withExtendedLifetime(storage) {} }
+        let held = HeldRecords(RawRecords(at: storage, from: 0, count: count)) {
+            withExtendedLifetime(storage) {}
+        }
         let words = records.compactMap(\.word)
-        task.add(held, InputRows(times: records.map(\.time), words: words, age: age), source: source, now: now)
+        task.add(
+            held, InputRows(times: records.map(\.time), words: words, age: age), source: source, now: now)
         given[source] += count
     }
 
@@ -80,12 +84,16 @@ final class InputsHarness {
         took.removeSubrange(before...)
         for source in topics.indices { given[source] = Int(positions[source]) }
         task = TaskInputs(
-            inputs, writers: written.mapValues { $0.map { InputWriter(next: $0) } }, options: options, now: now)
+            inputs, writers: written.mapValues { $0.map { InputWriter(next: $0) } }, options: options,
+            now: now)
     }
 
     var positions: [Int64] { topics.indices.map { task.position(of: $0) ?? Int64(given[$0]) } }
     var written: [Int: [Int64]] {
-        Dictionary(uniqueKeysWithValues: topics.indices.compactMap { source in task.written(source).map { (source, $0) } })
+        Dictionary(
+            uniqueKeysWithValues: topics.indices.compactMap { source in
+                task.written(source).map { (source, $0) }
+            })
     }
 
     /// The order by definition: again and again the least first record of all inputs. Marks stand for no row.

@@ -5,9 +5,9 @@ import Testing
 
 @testable import Runtime
 
-/// Goal: records are taken in the order that a plain merge of all of them has, however they come, and after a crash each
-/// once; what is not there is waited for as long as is said, and no longer. Method: random inputs against the merge, and
-/// a few records told by hand.
+/// Goal: records are taken in the order that a plain merge of all of them has, however they come, and after a
+/// crash each once; what is not there is waited for as long as is said, and no longer. Method: random inputs
+/// against the merge, and a few records told by hand.
 @Suite struct TaskInputsTests {
     typealias Harness = InputsHarness
     typealias Record = InputsHarness.Record
@@ -21,8 +21,8 @@ import Testing
         }
     }
 
-    /// Rows of writers and their marks, each writer's in its order, mixed as commits mix them. At the end each says that
-    /// nothing more comes.
+    /// Rows of writers and their marks, each writer's in its order, mixed as commits mix them. At the end
+    /// each says that nothing more comes.
     static func topic(_ random: inout SplitMix64, writers: Int, count: Int) -> [Record] {
         var own: [[Record]] = (0..<writers).map { writer in
             var reach = Int64.min
@@ -33,7 +33,8 @@ import Testing
                 records.append(
                     Record(
                         time: isMark ? reach : time,
-                        word: InputRows.Word(writer: Int32(writer), isMark: isMark, reach: reach, state: .busy)))
+                        word: InputRows.Word(
+                            writer: Int32(writer), isMark: isMark, reach: reach, state: .busy)))
             }
             return records
         }
@@ -46,7 +47,9 @@ import Testing
         }
         for writer in 0..<writers {
             topic.append(
-                Record(time: .max, word: InputRows.Word(writer: Int32(writer), isMark: true, reach: .max, state: .idle)))
+                Record(
+                    time: .max,
+                    word: InputRows.Word(writer: Int32(writer), isMark: true, reach: .max, state: .idle)))
         }
         return topic
     }
@@ -64,7 +67,8 @@ import Testing
                 committed = (harness.positions, harness.written, harness.took.count)
             }
             if crashes, random.next() % 10 == 0 {
-                harness.crash(positions: committed.positions, written: committed.written, took: committed.took)
+                harness.crash(
+                    positions: committed.positions, written: committed.written, took: committed.took)
                 for source in harness.topics.indices where harness.left(source) == 0 { harness.end(source) }
             }
             guard harness.isGiven else { continue }
@@ -95,7 +99,10 @@ import Testing
             let expected = Harness.merged(inputs, topics)
             let isSame = harness.rows == expected
             let place = zip(harness.rows, expected).enumerated().first { $0.element.0 != $0.element.1 }
-            #expect(isSame, "seed \(seed), \(streams) streams, \(writers) writers: \(harness.rows.count) of \(expected.count), \(String(describing: place))")
+            #expect(
+                isSame,
+                "seed \(seed), \(streams) streams, \(writers) writers: \(harness.rows.count) of \(expected.count), \(String(describing: place))"
+            )
             #expect(harness.took.count == topics.reduce(0) { $0 + $1.count })
             #expect(harness.task.unaligned.isEmpty)
         }
@@ -116,7 +123,8 @@ import Testing
     /// Inputs of other groups are not waited for.
     @Test func groupsDoNotWaitForEachOther() {
         let harness = Harness(
-            [Harness.stream(0), Harness.stream(1, group: 1)], [[Record(time: 5, word: nil)], [Record(time: 1, word: nil)]])
+            [Harness.stream(0), Harness.stream(1, group: 1)],
+            [[Record(time: 5, word: nil)], [Record(time: 1, word: nil)]])
         harness.give(0, 1)
         #expect(harness.take())
     }
@@ -124,7 +132,9 @@ import Testing
     // MARK: Waiting
 
     private static func two(_ options: TaskInputs.Options = TaskInputs.Options()) -> Harness {
-        Harness([Harness.stream(0), Harness.stream(1)], [[Record(time: 5, word: nil)], [Record(time: 1, word: nil)]], options: options)
+        Harness(
+            [Harness.stream(0), Harness.stream(1)],
+            [[Record(time: 5, word: nil)], [Record(time: 1, word: nil)]], options: options)
     }
 
     @Test func aPartitionWithMoreToReadIsWaitedFor() {
@@ -147,7 +157,8 @@ import Testing
         #expect(harness.task.unaligned == [TaskInputs.Unaligned(limit: .inputBehind, source: 1): 1])
     }
 
-    /// A record that was just appended waits a little for a partition that is not idle yet, and less for one that is.
+    /// A record that was just appended waits a little for a partition that is not idle yet, and less for one
+    /// that is.
     @Test func aPartitionAtItsEndIsWaitedForALittle() {
         let harness = Self.two()
         harness.end(1)
@@ -188,15 +199,18 @@ import Testing
         #expect(!harness.take())
     }
 
-    private static func word(_ writer: Int32, _ reach: Int64, _ state: InputRows.Word.State, isMark: Bool = true) -> Record {
+    private static func word(
+        _ writer: Int32, _ reach: Int64, _ state: InputRows.Word.State, isMark: Bool = true
+    ) -> Record {
         Record(time: reach, word: InputRows.Word(writer: writer, isMark: isMark, reach: reach, state: state))
     }
 
-    /// Writers of a topic: the record of one waits until the others have come as far, or say after it that they have
-    /// nothing.
+    /// Writers of a topic: the record of one waits until the others have come as far, or say after it that
+    /// they have nothing.
     @Test func aWriterThatIsBehindIsWaitedFor() {
         let topic = [
-            Self.word(0, 10, .busy, isMark: false), Self.word(1, 7, .busy), Self.word(1, 10, .busy), Self.word(1, 11, .busy),
+            Self.word(0, 10, .busy, isMark: false), Self.word(1, 7, .busy), Self.word(1, 10, .busy),
+            Self.word(1, 11, .busy),
         ]
         let harness = Harness([Harness.repartition(0, writers: 2)], [topic])
         harness.give(0, 2)
@@ -210,7 +224,8 @@ import Testing
 
     @Test func aWriterThatIsIdleMustSayItAgain() {
         let topic = [
-            Self.word(1, 3, .idle), Self.word(0, 10, .busy, isMark: false), Self.word(0, 10, .busy), Self.word(1, 4, .idle),
+            Self.word(1, 3, .idle), Self.word(0, 10, .busy, isMark: false), Self.word(0, 10, .busy),
+            Self.word(1, 4, .idle),
         ]
         let harness = Harness([Harness.repartition(0, writers: 2)], [topic])
         harness.give(0, 1)

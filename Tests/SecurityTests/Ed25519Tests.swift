@@ -3,8 +3,8 @@ import Testing
 
 @testable import Security
 
-/// Goal: signatures are those of RFC 8032, and nothing else verifies. Method: test 2 of its section 7.1 in PEM, then every byte
-/// changed.
+/// Goal: signatures are those of RFC 8032, and nothing else verifies. Method: test 2 of its section 7.1 in
+/// PEM, then every byte changed.
 @Suite struct Ed25519Tests {
     static let secret = """
         -----BEGIN PRIVATE KEY-----
@@ -43,7 +43,8 @@ import Testing
     }
 
     @Test func whatIsNoKeyIsRefused() {
-        for text in ["", "nonsense", "-----BEGIN PRIVATE KEY-----\n!!\n-----END PRIVATE KEY-----", Self.open] {
+        for text in ["", "nonsense", "-----BEGIN PRIVATE KEY-----\n!!\n-----END PRIVATE KEY-----", Self.open]
+        {
             #expect(throws: Fault.self) { try SigningKey(pem: text, name: "lin.key") }
         }
         for text in ["", "nonsense", Self.secret] {

@@ -5,8 +5,9 @@ import Testing
 
 @testable import State
 
-/// Goal: values of every shape are counted within three standard errors, exactly as long as there are few, and lie evenly
-/// over the places of a key table and over buckets. Method: ids as people make them, through the hash.
+/// Goal: values of every shape are counted within three standard errors, exactly as long as there are few,
+/// and lie evenly over the places of a key table and over buckets. Method: ids as people make them, through
+/// the hash.
 @Suite struct IdShapeTests {
     static let shapes: [(name: String, make: @Sendable (Int) -> String)] = [
         ("from 0", { "\($0)" }),
@@ -21,10 +22,13 @@ import Testing
         ("by powers of two", { "\($0 << 20)" }),
         ("hexadecimal", { "0x" + String($0, radix: 16) }),
         ("UUIDs that count", { "00000000-0000-4000-8000-" + padded($0, 12) }),
-        ("random UUIDs", { number in
-            var random = SplitMix64(seed: UInt64(number))
-            return String(random.next(), radix: 16) + "-" + String(random.next(), radix: 16)
-        }),
+        (
+            "random UUIDs",
+            { number in
+                var random = SplitMix64(seed: UInt64(number))
+                return String(random.next(), radix: 16) + "-" + String(random.next(), radix: 16)
+            }
+        ),
         ("phone numbers", { "+86138" + padded($0 * 7 % 100_000_000, 8) }),
         ("e-mails", { "shop\($0)@example.com" }),
         ("e-mails of many houses", { "info@shop-\($0).example.co.uk" }),
@@ -36,7 +40,10 @@ import Testing
         ("addresses", { "10.\($0 >> 16 & 255).\($0 >> 8 & 255).\($0 & 255)" }),
         ("accounts", { "62220\(padded($0, 10))\($0 % 10)" }),
         ("two parts", { "S\($0 % 317)/\($0 / 317)" }),
-        ("the last byte", { String($0 >> 8) + "\u{1}" + String(UnicodeScalar(UInt8($0 & 127))) + String($0 >> 7 & 1) }),
+        (
+            "the last byte",
+            { String($0 >> 8) + "\u{1}" + String(UnicodeScalar(UInt8($0 & 127))) + String($0 >> 7 & 1) }
+        ),
     ]
 
     private static let digits = Array("零一二三四五六七八九")
@@ -65,7 +72,9 @@ import Testing
 
     /// The hashes of the first values of a shape, all different.
     private static func hashes(of shape: Int, _ count: Int) -> [UInt64] {
-        if shape >= shapes.count { return (0..<count).map { DistinctSet.hash(integers[shape - shapes.count].make($0)) } }
+        if shape >= shapes.count {
+            return (0..<count).map { DistinctSet.hash(integers[shape - shapes.count].make($0)) }
+        }
         let arena = Arena(capacity: 1 << 16)
         return (0..<count).map { number in
             arena.removeAll()
@@ -79,8 +88,8 @@ import Testing
 
     /// 1.04 / sqrt(4096).
     private static let standardError = 0.01625
-    /// Of some 130 estimates one in 370 lies beyond three standard errors by chance: of these fixed inputs it is this one,
-    /// by 3.35.
+    /// Of some 130 estimates one in 370 lies beyond three standard errors by chance: of these fixed inputs it
+    /// is this one, by 3.35.
     private static let beyondByChance = ["integers, the highest bits, 30000"]
 
     /// The first values of a shape are counted exactly or within three standard errors.
@@ -95,7 +104,8 @@ import Testing
             for hash in hashes[..<count] { set.add(hash, slot: 0) }
             let found = Int(set.estimate(firstSlot: 0, count: 1))
             let errors = Self.beyondByChance.contains("\(Self.name(shape)), \(count)") ? 4.0 : 3.0
-            let tolerance = count <= Limits.distinctExactMax ? 0 : Int(Double(count) * errors * Self.standardError)
+            let tolerance =
+                count <= Limits.distinctExactMax ? 0 : Int(Double(count) * errors * Self.standardError)
             #expect(abs(found - count) <= tolerance, "\(Self.name(shape)): \(count) counted as \(found)")
         }
         // What chance does to one estimate it does not to the mean square of many.
@@ -116,18 +126,22 @@ import Testing
         (errors.reduce(0) { $0 + $1 * $1 } / Double(errors.count)).squareRoot()
     }
 
-    /// Goal: estimates have no bias, and the standard error that they should have. Method: many disjoint runs of integers;
-    /// mean within four of its own standard errors.
+    /// Goal: estimates have no bias, and the standard error that they should have. Method: many disjoint runs
+    /// of integers; mean within four of its own standard errors.
     @Test(arguments: [5000, 20_000, 60_000]) func estimatesAreUnbiased(count: Int) {
         var errors: [Double] = []
-        for (_, make) in Self.integers { errors += Self.errors((0..<240_000).map { DistinctSet.hash(make($0)) }, of: count) }
+        for (_, make) in Self.integers {
+            errors += Self.errors((0..<240_000).map { DistinctSet.hash(make($0)) }, of: count)
+        }
         let mean = errors.reduce(0, +) / Double(errors.count)
         #expect(abs(mean) < 4 / Double(errors.count).squareRoot(), "\(mean) over \(errors.count)")
-        #expect(Self.meanSquareRoot(errors) < 1.05 + 2 / Double(errors.count).squareRoot(), "\(Self.meanSquareRoot(errors))")
+        #expect(
+            Self.meanSquareRoot(errors) < 1.05 + 2 / Double(errors.count).squareRoot(),
+            "\(Self.meanSquareRoot(errors))")
     }
 
-    /// Chi-square over the places of a table with room for them, from the low bits, over the registers, from the high ones,
-    /// and over a hundred buckets; five standard deviations.
+    /// Chi-square over the places of a table with room for them, from the low bits, over the registers, from
+    /// the high ones, and over a hundred buckets; five standard deviations.
     @Test(arguments: 0..<shapes.count + integers.count)
     func areSpreadEvenly(shape: Int) {
         for count in [2000, 50_000] {
@@ -140,10 +154,13 @@ import Testing
                 var found = [Int](repeating: 0, count: number)
                 for hash in hashes { found[place(hash)] += 1 }
                 let expected = Double(count) / Double(number)
-                let square = found.reduce(0.0) { $0 + (Double($1) - expected) * (Double($1) - expected) / expected }
+                let square = found.reduce(0.0) {
+                    $0 + (Double($1) - expected) * (Double($1) - expected) / expected
+                }
                 let freedom = Double(number - 1)
                 let deviations = (square - freedom) / (2 * freedom).squareRoot()
-                #expect(abs(deviations) < 5, "\(Self.name(shape)), \(count): \(name) are off by \(deviations)")
+                #expect(
+                    abs(deviations) < 5, "\(Self.name(shape)), \(count): \(name) are off by \(deviations)")
             }
         }
     }

@@ -3,16 +3,21 @@ import Records
 import State
 import Testing
 
-/// Goal: what one key may take is bounded, and what is told of it puts it back. Method: each limit is gone beyond.
+/// Goal: what one key may take is bounded, and what is told of it puts it back. Method: each limit is gone
+/// beyond.
 @Suite struct LevelStateTests {
-    private static func rules(expire: Int64 = 1000, group: Int64 = 0, items: Int = Limits.levelItemsDefault) -> LevelRules {
+    private static func rules(expire: Int64 = 1000, group: Int64 = 0, items: Int = Limits.levelItemsDefault)
+        -> LevelRules
+    {
         LevelRules(
-            levels: [LevelRules.Level(at: 10, below: 5, hold: 100, many: nil)], expire: expire, group: group, items: items)
+            levels: [LevelRules.Level(at: 10, below: 5, hold: 100, many: nil)], expire: expire, group: group,
+            items: items)
     }
 
     @discardableResult
     private func take(
-        _ state: LevelState, _ name: String, isActive: Bool = true, weight: Int64 = 1, time: Int64, key: String = "k"
+        _ state: LevelState, _ name: String, isActive: Bool = true, weight: Int64 = 1, time: Int64,
+        key: String = "k"
     ) -> LevelTaken {
         let (name, key) = (Array(name.utf8), Array(key.utf8))
         return name.withUnsafeBufferPointer { name in
@@ -35,7 +40,9 @@ import Testing
 
     private func names(_ state: LevelState) -> [String] {
         let key = Array("k".utf8)
-        return state.items(of: key.withUnsafeBufferPointer { state.id(of: $0) }).map { String(decoding: $0.name, as: UTF8.self) }
+        return state.items(of: key.withUnsafeBufferPointer { state.id(of: $0) }).map {
+            String(decoding: $0.name, as: UTF8.self)
+        }
     }
 
     /// A key that has as many items as it may, and is put back from its changes.
@@ -85,23 +92,31 @@ import Testing
         let state = LevelState(Self.rules(), tracksChanges: false)
         let long = String(repeating: "x", count: Limits.levelItemBytesMax)
         #expect(take(state, long, time: 1) == .changed && take(state, long + "1", time: 2) == .nameTooLong)
-        #expect(take(state, long + "2", isActive: false, time: 3) == .nameTooLong && take(state, "", time: 3) == .changed)
+        #expect(
+            take(state, long + "2", isActive: false, time: 3) == .nameTooLong
+                && take(state, "", time: 3) == .changed)
         #expect(names(state) == ["", long])
         let id = Array("k".utf8).withUnsafeBufferPointer { state.id(of: $0) }
         let name = Array((long + "1").utf8)
         #expect(throws: LevelRefusal.nameTooLong) {
-            try name.withUnsafeBufferPointer { try state.take(.suppress(item: $0, until: nil), time: 4, of: id) }
+            try name.withUnsafeBufferPointer {
+                try state.take(.suppress(item: $0, until: nil), time: 4, of: id)
+            }
         }
     }
 
-    @Test("Less than `group` after the row that counts a further one changes nothing, nor when the item expires")
+    @Test(
+        "Less than `group` after the row that counts a further one changes nothing, nor when the item expires"
+    )
     func groupEnds() {
         for (distance, isGrouped) in [(Int64(299), true), (300, false), (301, false)] {
             let state = LevelState(Self.rules(group: 300), tracksChanges: false)
             take(state, "a", weight: 10, time: 0)
             #expect(take(state, "a", weight: 10, time: distance) == (isGrouped ? .nothing : .changed))
             // A heavier one is never grouped.
-            #expect(take(state, "b", weight: 1, time: 0) == .changed && take(state, "b", weight: 2, time: 1) == .changed)
+            #expect(
+                take(state, "b", weight: 1, time: 0) == .changed
+                    && take(state, "b", weight: 2, time: 1) == .changed)
             let key = Array("k".utf8).withUnsafeBufferPointer { state.id(of: $0) }
             #expect(state.repeats(of: key) == (isGrouped ? 1 : 0))
             pass(state, to: 1000)
@@ -140,7 +155,9 @@ import Testing
         let id = key.withUnsafeBufferPointer { state.id(of: $0) }
         func suppress(_ name: String) throws {
             let name = Array(name.utf8)
-            try name.withUnsafeBufferPointer { try state.take(.suppress(item: $0, until: nil), time: 1, of: id) }
+            try name.withUnsafeBufferPointer {
+                try state.take(.suppress(item: $0, until: nil), time: 1, of: id)
+            }
         }
         for number in 0..<Limits.levelItemsDefault { try suppress("r\(number)") }
         #expect(throws: LevelRefusal.tooMany) { try suppress("another") }
@@ -190,7 +207,9 @@ import Testing
                 damaged[Int(random.next() % UInt64(damaged.count))] ^= 1 << UInt8(random.next() % 8)
             }
             let other = LevelState(Self.rules(), tracksChanges: true)
-            let isRead = key.withUnsafeBufferPointer { key in damaged.withUnsafeBufferPointer { other.restore(key: key, value: $0) } }
+            let isRead = key.withUnsafeBufferPointer { key in
+                damaged.withUnsafeBufferPointer { other.restore(key: key, value: $0) }
+            }
             if round % 2 == 0 { #expect(!isRead) }
         }
     }

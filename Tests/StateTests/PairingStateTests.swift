@@ -3,8 +3,9 @@ import Records
 import State
 import Testing
 
-/// Goal: rows that wait for a partner come and go in their order, within their limits and no further, and come back from
-/// their changes and from a snapshot, at a limit too. Method: random steps against plain lists, with a restore now and then.
+/// Goal: rows that wait for a partner come and go in their order, within their limits and no further, and
+/// come back from their changes and from a snapshot, at a limit too. Method: random steps against plain
+/// lists, with a restore now and then.
 @Suite struct PairingStateTests {
     private struct Waiting: Equatable {
         var key: String
@@ -18,7 +19,11 @@ import Testing
         Array(text.utf8).withUnsafeBufferPointer(body)
     }
 
-    @Test(arguments: [RowLimits(rowsPerKey: 2, bytes: .max), RowLimits(bytes: 2500), RowLimits(rowsPerKey: 2, bytes: 2500)], [1, 2])
+    @Test(
+        arguments: [
+            RowLimits(rowsPerKey: 2, bytes: .max), RowLimits(bytes: 2500),
+            RowLimits(rowsPerKey: 2, bytes: 2500),
+        ], [1, 2])
     func againstPlainLists(limits: RowLimits, sideCount: Int) {
         let waits: [Int64] = Array([50, 20].prefix(sideCount))
         func make() -> PairingState { PairingState(waits: waits, limits: limits, tracksChanges: true) }
@@ -33,14 +38,23 @@ import Testing
             for step in 0..<6000 {
                 time += Int64(random.next() % 3)
                 while let (side, slot, due) = state.nextOver(before: time) {
-                    let heads = plain.indices.compactMap { side in plain[side].first.map { (due: $0.time + waits[side], side: side) } }
-                    #expect(heads.min { ($0.due, $0.side) < ($1.due, $1.side) }.map { $0.due == due && $0.side == side } == true)
-                    #expect(plain[side].first.map { Array($0.row.utf8) == Array(state.sides[side].row(slot)) } == true)
+                    let heads = plain.indices.compactMap { side in
+                        plain[side].first.map { (due: $0.time + waits[side], side: side) }
+                    }
+                    #expect(
+                        heads.min { ($0.due, $0.side) < ($1.due, $1.side) }.map {
+                            $0.due == due && $0.side == side
+                        } == true)
+                    #expect(
+                        plain[side].first.map { Array($0.row.utf8) == Array(state.sides[side].row(slot)) }
+                            == true)
                     #expect(plain[side].first?.isMatched == state.sides[side].isMatched(slot))
                     plain[side].removeFirst()
                     state.sides[side].remove(slot)
                 }
-                for side in plain.indices { #expect(plain[side].first.map { $0.time + waits[side] >= time } ?? true) }
+                for side in plain.indices {
+                    #expect(plain[side].first.map { $0.time + waits[side] >= time } ?? true)
+                }
                 let key = random.next() % 30 == 0 ? "" : "k\(random.next() % 12)"
                 let side = Int(random.next() % UInt64(sideCount))
                 switch random.next() % 4 {
@@ -62,14 +76,17 @@ import Testing
                         }
                     }
                     #expect(found == plain[side].filter { $0.key == key }.map(\.row))
-                    for place in plain[side].indices where plain[side][place].key == key { plain[side][place].isMatched = true }
+                    for place in plain[side].indices where plain[side][place].key == key {
+                        plain[side][place].isMatched = true
+                    }
                 default:
                     let row = "row \(step)" + String(repeating: "x", count: Int(random.next() % 200))
                     let new = Waiting(key: key, row: row, time: time, isMatched: random.next() % 2 == 0)
                     let used = plain.joined().reduce(0) { $0 + $1.cost }
                     let expected: RowLimit? =
                         used + new.cost > limits.bytes
-                        ? .memory : plain[side].count { $0.key == key } >= limits.rowsPerKey ? .rowsPerKey : nil
+                        ? .memory
+                        : plain[side].count { $0.key == key } >= limits.rowsPerKey ? .rowsPerKey : nil
                     let limit = Self.with(key) { key in
                         Self.with(row) { state.add(key, $0, side: side, isMatched: new.isMatched, at: time) }
                     }
@@ -81,7 +98,10 @@ import Testing
                     #expect(state.sides[side].keyCount == Set(plain[side].map(\.key)).count)
                     #expect(state.sides[side].usedBytes == plain[side].reduce(0) { $0 + $1.cost })
                 }
-                #expect(state.lastDue == plain.indices.compactMap { side in plain[side].last.map { $0.time + waits[side] } }.max() ?? .min)
+                #expect(
+                    state.lastDue == plain.indices.compactMap { side in
+                        plain[side].last.map { $0.time + waits[side] }
+                    }.max() ?? .min)
                 if random.next() % 5 == 0 { log.drain(state) }
                 guard random.next() % 100 == 0 else { continue }
                 log.drain(state)
@@ -90,7 +110,9 @@ import Testing
                 log.restore(fresh, twice: random.next() % 2 == 0)
                 state = fresh
             }
-            #expect((refused[.rowsPerKey] ?? 0 > 20) == (limits.rowsPerKey < .max) && (refused[.memory] ?? 0 > 20) == (limits.bytes < .max))
+            #expect(
+                (refused[.rowsPerKey] ?? 0 > 20) == (limits.rowsPerKey < .max)
+                    && (refused[.memory] ?? 0 > 20) == (limits.bytes < .max))
             // All that is kept is gone with its time, and the room is used again.
             #expect(state.memoryBytes < 800_000, "\(state.memoryBytes)")
         }
@@ -101,7 +123,9 @@ import Testing
         let state = PairingState(waits: [10, 10], limits: RowLimits(), tracksChanges: true)
         for instant in Int64(0)..<4 {
             for number in 0..<50_000 {
-                let limit = Self.with("k") { key in Self.with("\(number)") { state.add(key, $0, side: number % 2, at: instant) } }
+                let limit = Self.with("k") { key in
+                    Self.with("\(number)") { state.add(key, $0, side: number % 2, at: instant) }
+                }
                 #expect(limit == nil)
             }
         }
@@ -112,7 +136,9 @@ import Testing
             (left, last) = (left + 1, due)
             state.sides[side].remove(slot)
         }
-        #expect(left == 200_000 && state.keyCount == 0 && state.sides[0].usedBytes == 0 && state.sides[0].rowsOfKeyMost == 0)
+        #expect(
+            left == 200_000 && state.keyCount == 0 && state.sides[0].usedBytes == 0
+                && state.sides[0].rowsOfKeyMost == 0)
     }
 
     @Test("Keys of which a record was refused are known exactly, or else as some")
@@ -141,8 +167,12 @@ import Testing
                 #expect(known <= greatest)
                 if known >= now - 40, known != latest[key] { inexact += 1 }
                 let bytes = Arena(capacity: 64)
-                func copy(_ range: Range<Int>) -> [UInt8] { Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count)[range]) }
-                if random.next() % 5 == 0 { state.drainChanges(into: bytes) { entries[copy($0)] = $1.map(copy) } }
+                func copy(_ range: Range<Int>) -> [UInt8] {
+                    Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count)[range])
+                }
+                if random.next() % 5 == 0 {
+                    state.drainChanges(into: bytes) { entries[copy($0)] = $1.map(copy) }
+                }
                 guard random.next() % 50 == 0 else { continue }
                 bytes.removeAll()
                 state.drainChanges(into: bytes) { entries[copy($0)] = $1.map(copy) }

@@ -4,12 +4,15 @@ import Records
 import State
 import Testing
 
-/// Goal: what operators on sequences remember is bounded, and comes back from its changes and from a snapshot. Method:
-/// random steps against plain dictionaries, with a restore now and then.
+/// Goal: what operators on sequences remember is bounded, and comes back from its changes and from a
+/// snapshot. Method: random steps against plain dictionaries, with a restore now and then.
 @Suite struct SequenceStateTests {
-    static let seeds: [UInt64] = ProcessInfo.processInfo.environment["MILLRACE_SEED"].flatMap { UInt64($0) }.map { [$0] } ?? [1, 2, 3]
+    static let seeds: [UInt64] =
+        ProcessInfo.processInfo.environment["MILLRACE_SEED"].flatMap { UInt64($0) }.map { [$0] } ?? [1, 2, 3]
 
-    @Test("Runs: the last `times` records that hold in a row and lie within `within`", arguments: [2, 3, 5, 200])
+    @Test(
+        "Runs: the last `times` records that hold in a row and lie within `within`",
+        arguments: [2, 3, 5, 200])
     func runs(times: Int) {
         struct Run {
             var times: [Int64] = []
@@ -39,7 +42,8 @@ import Testing
                     run.times.append(time)
                     run.last = time
                     let newest = run.times.suffix(times)
-                    let isComplete = !run.isDone && newest.count == times && time - (newest.first ?? 0) <= within
+                    let isComplete =
+                        !run.isDone && newest.count == times && time - (newest.first ?? 0) <= within
                     #expect(start == (isComplete ? newest.first : nil))
                     if isComplete { (run.isDone, found) = (true, found + 1) }
                     plain[key] = run
@@ -48,9 +52,12 @@ import Testing
                 if random.next() % 5 == 0 { log.drain(state) }
                 guard random.next() % 200 == 0 else { continue }
                 log.drain(state)
-                if times < 100 { #expect(log.entries.count == plain.count && StateLog.snapshot(of: state) == log) }
+                if times < 100 {
+                    #expect(log.entries.count == plain.count && StateLog.snapshot(of: state) == log)
+                }
                 let fresh = RunState(times: times, within: within, gap: gap, tracksChanges: true)
-                (random.next() % 2 == 0 ? log : .snapshot(of: state)).restore(fresh, twice: random.next() % 2 == 0)
+                (random.next() % 2 == 0 ? log : .snapshot(of: state)).restore(
+                    fresh, twice: random.next() % 2 == 0)
                 state = fresh
             }
             #expect(found > 5, "\(found)")
@@ -64,7 +71,9 @@ import Testing
             var random = SplitMix64(seed: seed)
             func make() -> SessionState {
                 SessionState(
-                    gap: 30, max: 100, aggregates: [.sum(isCounted: true), .distinct(isText: false, exactMax: 64), .lastText], sessionsMax: 8,
+                    gap: 30, max: 100,
+                    aggregates: [.sum(isCounted: true), .distinct(isText: false, exactMax: 64), .lastText],
+                    sessionsMax: 8,
                     tracksChanges: true)
             }
             struct Plain {
@@ -90,7 +99,9 @@ import Testing
                 #expect(state.read(1, of: id, arena: arena).value == session.values.reduce(0, +))
                 #expect(state.read(2, of: id, arena: arena).value == Int64(Set(session.values).count))
                 let last = state.read(3, of: id, arena: arena)
-                #expect(last.valid == 1 && arena.string(TextReference(packed: last.value)) == "v\(session.values.last ?? 0)")
+                #expect(
+                    last.valid == 1
+                        && arena.string(TextReference(packed: last.value)) == "v\(session.values.last ?? 0)")
                 state.close(id)
             }
             for step in 0..<8000 {
@@ -122,11 +133,14 @@ import Testing
                 arena.removeAll()
                 if random.next() % 5 == 0 { log.drain(state) }
                 // Of one instant, records come by key here as little as in the order of any list.
-                guard random.next() % 100 == 0, Set(plain.values.map(\.last)).count == plain.count else { continue }
+                guard random.next() % 100 == 0, Set(plain.values.map(\.last)).count == plain.count else {
+                    continue
+                }
                 log.drain(state)
                 #expect(log.entries.count == plain.count)
                 let fresh = make()
-                (random.next() % 2 == 0 ? log : .snapshot(of: state)).restore(fresh, twice: random.next() % 2 == 0)
+                (random.next() % 2 == 0 ? log : .snapshot(of: state)).restore(
+                    fresh, twice: random.next() % 2 == 0)
                 state = fresh
             }
             #expect(refused > 100)

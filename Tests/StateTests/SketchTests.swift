@@ -16,14 +16,18 @@ import Testing
             let error = abs(Double(middle) - Double(value))
             #expect(error <= 0.01 * abs(Double(value)) + 0.5, "\(value) became \(middle)")
         }
-        for value in Int64(-1000)...1000 { #expect(QuantileSketch.bucket(of: value) <= QuantileSketch.bucket(of: value + 1)) }
+        for value in Int64(-1000)...1000 {
+            #expect(QuantileSketch.bucket(of: value) <= QuantileSketch.bucket(of: value + 1))
+        }
     }
 
-    /// Goal: distinct is exact, for any range of panes, while at most as many different values as are asked for are in the
-    /// panes, again after a crowd has gone, and within five standard errors beyond; also as bytes. Method: sets of each
-    /// pane; panes come and go as in a window that slides, and now and then all of it is written and read.
+    /// Goal: distinct is exact, for any range of panes, while at most as many different values as are asked
+    /// for are in the panes, again after a crowd has gone, and within five standard errors beyond; also as
+    /// bytes. Method: sets of each pane; panes come and go as in a window that slides, and now and then all
+    /// of it is written and read.
     @Test(arguments: [
-        (30, 10, 64), (30, 64, 64), (100, 40, 64), (30, 5000, 64), (3, 900, 1000), (70, 1000, 1000), (2, 3, 1), (9, 5000, 1200),
+        (30, 10, 64), (30, 64, 64), (100, 40, 64), (30, 5000, 64), (3, 900, 1000), (70, 1000, 1000),
+        (2, 3, 1), (9, 5000, 1200),
     ])
     func distinctAgreesWithSets(slots: Int, values: Int, exactMax: Int) {
         var random = SplitMix64(seed: UInt64(slots * values))
@@ -44,11 +48,15 @@ import Testing
                     oracle[(slot + step) % slots] = []
                     isEstimated.remove((slot + step) % slots)
                 }
-                if count == slots { crowd = random.next() % 2 == 0 ? UInt64(values) : UInt64(max(1, values / 4)) }
+                if count == slots {
+                    crowd = random.next() % 2 == 0 ? UInt64(values) : UInt64(max(1, values / 4))
+                }
             }
             var mix = SplitMix64(seed: random.next() % crowd)
             let hash = mix.next()
-            let all = oracle.indices.filter { !isEstimated.contains($0) }.reduce(into: Set<UInt64>()) { $0.formUnion(oracle[$1]) }
+            let all = oracle.indices.filter { !isEstimated.contains($0) }.reduce(into: Set<UInt64>()) {
+                $0.formUnion(oracle[$1])
+            }
             let isFull = !isEstimated.contains(slot) && !all.contains(hash) && all.count == exactMax
             if isFull { isEstimated = Set(oracle.indices.filter { !oracle[$0].isEmpty }) }
             #expect(set.add(hash, slot: slot) == isFull)
@@ -65,7 +73,8 @@ import Testing
                     #expect(found == expected)
                 } else {
                     estimated += 1
-                    #expect(abs(found - expected) <= max(2, expected / 12), "\(expected) estimated as \(found)")
+                    #expect(
+                        abs(found - expected) <= max(2, expected / 12), "\(expected) estimated as \(found)")
                 }
             }
         }
@@ -92,7 +101,9 @@ import Testing
         var random = SplitMix64(seed: 3)
         for value in 0..<exactMax * 3 {
             // Panes come and go, so that values do as well.
-            if value % max(1, exactMax / 40) == 0 { set.clear(firstSlot: value / max(1, exactMax / 40) % 33, count: 1) }
+            if value % max(1, exactMax / 40) == 0 {
+                set.clear(firstSlot: value / max(1, exactMax / 40) % 33, count: 1)
+            }
             set.add(random.next(), slot: value / max(1, exactMax / 40) % 33)
         }
         let values = exactMax + exactMax / 4 + 1

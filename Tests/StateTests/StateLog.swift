@@ -12,11 +12,14 @@ struct StateLog: Equatable {
         state.drainChanges(into: bytes) { key, value in
             let name = Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count)[key])
             if value == nil { tombstones += 1 }
-            entries[name] = value.map { Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count)[$0]) }
+            entries[name] = value.map {
+                Array(UnsafeBufferPointer(start: bytes.base, count: bytes.count)[$0])
+            }
         }
     }
 
-    /// A value that is taken back before another is put in its place, as a changelog that was not compacted has it.
+    /// A value that is taken back before another is put in its place, as a changelog that was not compacted
+    /// has it.
     func restore(_ state: any OperatorState, twice: Bool) {
         for (key, value) in entries.sorted(by: { $0.value.count < $1.value.count }) {
             key.withUnsafeBufferPointer { key in

@@ -3,24 +3,29 @@ import Records
 import State
 import Testing
 
-/// Goal: of a key with too many versions the oldest go, and who asks for them is told that nobody knows; that comes back
-/// from its changes and from a snapshot. Method: random puts against a plain list.
+/// Goal: of a key with too many versions the oldest go, and who asks for them is told that nobody knows; that
+/// comes back from its changes and from a snapshot. Method: random puts against a plain list.
 @Suite struct VersionedTableTests {
-    private static func lookUp(_ table: VersionedTable, _ key: String, _ time: Int64, bound: Int64) -> String {
+    private static func lookUp(_ table: VersionedTable, _ key: String, _ time: Int64, bound: Int64) -> String
+    {
         let arena = Arena(capacity: 64)
         let column = Column(.text, capacity: 1)
         (column.values[0], column.valid[0]) = (arena.append(key).packed, 1)
         let rows = SelectionBuffer(capacity: 1)
         (rows.rows[0], rows.count) = (0, 1)
         var (time, place) = (time, 0)
-        let unknown = table.find(column, in: arena, rows: rows.selection, times: &time, bound: bound, places: &place)
+        let unknown = table.find(
+            column, in: arena, rows: rows.selection, times: &time, bound: bound, places: &place)
         #expect((unknown == 1) == (place == VersionedTable.unknown))
         if place < 0 { return place == VersionedTable.unknown ? "unknown" : "none" }
         return "\(table.rowBytes[place])"
     }
 
     @Test func tooManyVersionsOfAKey() {
-        struct Version { var time: Int64; var value: UInt8? }
+        struct Version {
+            var time: Int64
+            var value: UInt8?
+        }
         for seed in SequenceStateTests.seeds {
             print("seed \(seed)")
             var random = SplitMix64(seed: seed)
@@ -34,14 +39,18 @@ import Testing
                 time += Int64(random.next() % 4)
                 let bound = time - 200
                 let key = "k\(random.next() % 6)"
-                let version = Version(time: time - Int64(random.next() % 30), value: random.next() % 5 == 0 ? nil : UInt8(step % 250))
+                let version = Version(
+                    time: time - Int64(random.next() % 30),
+                    value: random.next() % 5 == 0 ? nil : UInt8(step % 250))
                 func prune() {
                     var list = plain[key] ?? []
                     while list.count > 1, list[1].time <= bound {
                         if list[0].value != nil { cut.insert(key) }
                         list.removeFirst()
                     }
-                    if let first = list.first, first.value == nil, first.time <= bound, list.count == 1 || !cut.contains(key) {
+                    if let first = list.first, first.value == nil, first.time <= bound,
+                        list.count == 1 || !cut.contains(key)
+                    {
                         list.removeFirst()
                     }
                     if list.isEmpty { cut.remove(key) }
@@ -62,7 +71,9 @@ import Testing
                     guard let value = version.value else {
                         return table.put(start, name.count, time: version.time, row: nil, bound: bound)
                     }
-                    [value].withUnsafeBufferPointer { table.put(start, name.count, time: version.time, row: $0, bound: bound) }
+                    [value].withUnsafeBufferPointer {
+                        table.put(start, name.count, time: version.time, row: $0, bound: bound)
+                    }
                 }
                 let asked = time - Int64(random.next() % 60)
                 let list = plain[key] ?? []

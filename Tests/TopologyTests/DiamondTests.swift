@@ -2,8 +2,9 @@ import Base
 import Testing
 import Topology
 
-/// Goal: steps that part and meet again many times are proven and explained like any others. Method: diamonds of unions,
-/// each level of which doubles the number of paths, and random graphs against every path walked one by one.
+/// Goal: steps that part and meet again many times are proven and explained like any others. Method: diamonds
+/// of unions, each level of which doubles the number of paths, and random graphs against every path walked
+/// one by one.
 @Suite struct DiamondTests {
     private static func diamonds(_ levels: Int, source: String = "kafka: { topic: e }") -> String {
         var lines = ["  s0: { from: e }", "  t0: { from: e }"]
@@ -23,7 +24,9 @@ import Topology
             """
     }
 
-    @Test("As many paths as can be read are listed, then the longest of each source", arguments: [1, 5, 6, 7, 40, 100])
+    @Test(
+        "As many paths as can be read are listed, then the longest of each source",
+        arguments: [1, 5, 6, 7, 40, 100])
     func paths(_ levels: Int) throws {
         let spec = try #require(Samples.read(Self.diamonds(levels)).spec)
         let paths = LatencyProof.paths(spec)
@@ -35,12 +38,16 @@ import Topology
         } else {
             #expect(paths.map(\.count) == [ways])
             let text = levels < 62 ? "\(levels == 7 ? "128" : "1,099,511,627,776")" : "very many"
-            #expect(paths[0].description.hasSuffix(" -> w -> r, the longest of \(text) paths from e"), "\(paths[0])")
+            #expect(
+                paths[0].description.hasSuffix(" -> w -> r, the longest of \(text) paths from e"),
+                "\(paths[0])")
         }
         #expect(paths.allSatisfy { $0.nodes.first == "e" && $0.nodes.count == levels + 4 })
     }
 
-    @Test("Everything else of a topology of 100 levels", arguments: ["kafka: { topic: e }", "file: { path: e }"])
+    @Test(
+        "Everything else of a topology of 100 levels",
+        arguments: ["kafka: { topic: e }", "file: { path: e }"])
     func everything(_ source: String) throws {
         let result = Samples.read(Self.diamonds(100, source: source))
         let spec = try #require(result.spec, "\(result.diagnostics)")
@@ -57,11 +64,13 @@ import Topology
 
     /// Total of every path from a source to a step, walked one by one.
     private func totals(
-        _ spec: TopologySpec, _ split: TopologySpec, step: Int, waits: Bool, after: Int64, into totals: inout [String: [Int64]]
+        _ spec: TopologySpec, _ split: TopologySpec, step: Int, waits: Bool, after: Int64,
+        into totals: inout [String: [Int64]]
     ) {
         var (index, after) = (step, after)
         while true {
-            // Commit 100, produce 10, fetch 10, poll 10, processing 20; and again until the others have said how far they are.
+            // Commit 100, produce 10, fetch 10, poll 10, processing 20; and again until the others have said
+            // how far they are.
             if split.steps[index].input != spec.steps[index].input { after += waits ? 150 : 300 }
             guard case .step(let before) = spec.steps[index].input else { break }
             index = before
@@ -71,7 +80,8 @@ import Topology
             let meets = spec.steps.contains { step in
                 Set((step.operation?.inputs ?? []).flatMap { spec.roots(of: spec.source(of: $0)) }).count > 1
             }
-            let own = 150 + (waits ? spec.sources[source].outOfOrder + spec.sources[source].idle : meets ? 100 : 0)
+            let own =
+                150 + (waits ? spec.sources[source].outOfOrder + spec.sources[source].idle : meets ? 100 : 0)
             totals[spec.sources[source].name, default: []].append(own + after)
             return
         }
@@ -94,7 +104,9 @@ import Topology
             names.append(name)
         }
         let key = Bool.random(using: &random) ? "k" : "l"
-        lines.append("  w: { from: \(names[names.count - 1]), key: \(key), window: { size: 1h }, aggregate: { n: count() } }")
+        lines.append(
+            "  w: { from: \(names[names.count - 1]), key: \(key), window: { size: 1h }, aggregate: { n: count() } }"
+        )
         let at = Bool.random(using: &random) ? "close" : "record"
         let schema = "key: k, schema: { k: text, l: text, ts: timestamp }"
         let text = """
@@ -110,7 +122,9 @@ import Topology
             """
         let spec = try #require(Samples.read(text).spec, "\(text)")
         var wanted: [String: [Int64]] = [:]
-        totals(spec, spec.repartitioned(), step: spec.rules[0].on[0], waits: at == "close", after: 0, into: &wanted)
+        totals(
+            spec, spec.repartitioned(), step: spec.rules[0].on[0], waits: at == "close", after: 0,
+            into: &wanted)
         let paths = LatencyProof.paths(spec)
         #expect(paths.reduce(0) { $0 + $1.count } == wanted.values.reduce(0) { $0 + $1.count }, "\(text)")
         for (source, totals) in wanted {

@@ -66,7 +66,7 @@ import Topology
         #expect(
             rule.when.description
                 == "(($1:decimal(2) > (5:int * $3:decimal(2)):decimal(2)):bool and ($3:decimal(2) > "
-                    + "100.00:decimal(2)):bool):bool"
+                + "100.00:decimal(2)):bool):bool"
         )
         #expect(rule.mentioned == [1, 3])
         #expect(

@@ -32,7 +32,9 @@ import Topology
         try mistake.check()
     }
 
-    @Test("One mistake in an operator that makes rows", arguments: Mistake.parse(operatorMistakes, in: operatorBase))
+    @Test(
+        "One mistake in an operator that makes rows",
+        arguments: Mistake.parse(operatorMistakes, in: operatorBase))
     func operation(_ mistake: Mistake) throws {
         try mistake.check()
     }
@@ -42,7 +44,9 @@ import Topology
         try mistake.check()
     }
 
-    @Test("One mistake in how a source's records are written", arguments: Mistake.parse(formatMistakes, in: formatBase))
+    @Test(
+        "One mistake in how a source's records are written",
+        arguments: Mistake.parse(formatMistakes, in: formatBase))
     func format(_ mistake: Mistake) throws {
         try mistake.check()
     }
@@ -102,7 +106,9 @@ struct Mistake: CustomTestStringConvertible {
 
     /// Blocks of `- old`, `+ new` and the expected diagnostics; ⏎ stands for a new line, ⇥ for a tab. Without
     /// `- old` the text that `replacing` names is replaced.
-    static func parse(_ table: String, replacing standard: String = "", in base: String = mistakeBase) -> [Mistake] {
+    static func parse(_ table: String, replacing standard: String = "", in base: String = mistakeBase)
+        -> [Mistake]
+    {
         table.split(separator: "\n\n").map { block in
             var mistake = Mistake(old: standard, new: "", expected: [], base: base)
             for line in block.split(separator: "\n") {

@@ -2,8 +2,8 @@ import Testing
 
 @testable import Topology
 
-/// Goal: names that a step's rows have already, times that a record may lack, and limits that are none are mistakes that
-/// say what to write.
+/// Goal: names that a step's rows have already, times that a record may lack, and limits that are none are
+/// mistakes that say what to write.
 @Suite struct NameMistakeTests {
     static func mistakes(_ steps: String, time: String = "at") -> [String] {
         Samples.read(
@@ -23,8 +23,11 @@ import Testing
     @Test(arguments: ["window_start", "window_end", "window_time"])
     func resultsCannotHaveTheNamesOfAWindow(name: String) {
         for window in ["{ size: 1h }", "{ gap: 1h, max: 1d }"] {
-            let found = Self.mistakes("  w: { from: e, key: k, window: \(window), aggregate: { \(name): min(v) } }")
-            #expect(found.count == 1 && found.first?.contains("'\(name)'") == true && found.first?.contains("another name") == true, "\(found)")
+            let found = Self.mistakes(
+                "  w: { from: e, key: k, window: \(window), aggregate: { \(name): min(v) } }")
+            #expect(
+                found.count == 1 && found.first?.contains("'\(name)'") == true
+                    && found.first?.contains("another name") == true, "\(found)")
         }
     }
 
@@ -41,14 +44,21 @@ import Testing
     }
 
     @Test(arguments: [
-        ("distinct(v, exact: 0)", "exact must be a whole number from 1 to 100000"), ("distinct(v, exact: 1.5)", "exact must be"),
+        ("distinct(v, exact: 0)", "exact must be a whole number from 1 to 100000"),
+        ("distinct(v, exact: 1.5)", "exact must be"),
         ("distinct(v, exact: 100001)", "exact must be"), ("distinct(v, exact: v)", "exact must be"),
-        ("distinct(v, most: 5)", "no argument is called 'most'"), ("distinct(exact: 5)", "distinct does not take 0 arguments"),
-        ("distinct(v, exact: 5, v > 0)", "distinct does not take 3 arguments"), ("count(exact: 5)", "no argument is called 'exact'"),
-        ("distinct(v, exact: 60000) + distinct(k, exact: 60000)", "count 120000 different values of a key exactly"),
+        ("distinct(v, most: 5)", "no argument is called 'most'"),
+        ("distinct(exact: 5)", "distinct does not take 0 arguments"),
+        ("distinct(v, exact: 5, v > 0)", "distinct does not take 3 arguments"),
+        ("count(exact: 5)", "no argument is called 'exact'"),
+        (
+            "distinct(v, exact: 60000) + distinct(k, exact: 60000)",
+            "count 120000 different values of a key exactly"
+        ),
     ])
     func limitsOfDistinct(call: String, message: String) {
-        let found = Self.mistakes("  w: { from: e, key: k, window: { size: 1h }, aggregate: { d: \"\(call)\" } }")
+        let found = Self.mistakes(
+            "  w: { from: e, key: k, window: { size: 1h }, aggregate: { d: \"\(call)\" } }")
         #expect(found.count == 1 && found.first?.contains(message) == true, "\(found)")
     }
 
@@ -63,10 +73,17 @@ import Testing
         let spec = try #require(Samples.read(text).spec)
         let lines = Estimate.all(spec).map { "\(spec.steps[$0.step].name) \($0.description)" }
         #expect(lines.count == 4)
-        #expect(lines[0] == "w d: distinct is exact up to 1,000 different values in the panes of a key, and an estimate beyond, standard error 1.6 %")
-        #expect(lines[1].contains("many: distinct is exact up to 20,000") && lines[2].contains("q: the quantile is an estimate"))
+        #expect(
+            lines[0]
+                == "w d: distinct is exact up to 1,000 different values in the panes of a key, and an estimate beyond, standard error 1.6 %"
+        )
+        #expect(
+            lines[1].contains("many: distinct is exact up to 20,000")
+                && lines[2].contains("q: the quantile is an estimate"))
         #expect(lines[3].hasPrefix("s d:"))
-        for line in lines { #expect(Explain.render(spec, format: .text).contains(line.dropFirst(2)), "\(line)") }
+        for line in lines {
+            #expect(Explain.render(spec, format: .text).contains(line.dropFirst(2)), "\(line)")
+        }
         #expect(Explain.render(spec, format: .json).contains("\"exact_values\":20000"))
     }
 }

@@ -3,9 +3,12 @@ import Testing
 
 @testable import Topology
 
-/// Goal: what a form needs to know of a parameter is read, and a value out of its bounds is a mistake with its place.
+/// Goal: what a form needs to know of a parameter is read, and a value out of its bounds is a mistake with
+/// its place.
 @Suite struct ParameterTests {
-    private func read(_ parameters: String, _ given: [String: String] = [:]) -> (spec: TopologySpec?, mistakes: [String]) {
+    private func read(_ parameters: String, _ given: [String: String] = [:]) -> (
+        spec: TopologySpec?, mistakes: [String]
+    ) {
         let text = """
             topology: t
             parameters:
@@ -41,7 +44,10 @@ import Testing
         ("{ default: 0, min: 1 }", "3:21: parameter limit is 0, below its min of 1"),
         ("{ default: 101, max: 100 }", "3:21: parameter limit is 101, above its max of 100"),
         ("{ default: 5, min: 10, max: 1 }", "3:21: parameter limit: min 10 is above max 1"),
-        ("{ default: some, min: 1 }", "3:21: parameter limit has bounds, so its value is a number or a duration, not 'some'"),
+        (
+            "{ default: some, min: 1 }",
+            "3:21: parameter limit has bounds, so its value is a number or a duration, not 'some'"
+        ),
         ("{ default: 5, min: one }", "3:29: min needs a number or a duration, not 'one'"),
         ("{ default: 5, min: 1s }", "3:29: min is a duration, and the value '5' is a number"),
         ("{ default: 5, step: 0 }", "3:21: parameter limit: step must be above 0"),

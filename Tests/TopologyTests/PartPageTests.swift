@@ -6,16 +6,22 @@ import Testing
 
 /// What the language's page says of formats, operators and sinks is what they say of themselves.
 @Suite struct PartPageTests {
-    static let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    static let page =
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().path + "/Topologies/README.md"
 
-    @Test("The language's page has what `millrace docs` prints", arguments: [
-        ("formats", Catalogue.standard.formatReference), ("operators", Catalogue.standard.operatorReference),
-        ("sinks", Catalogue.standard.sinkReference),
-    ]) func thePageHasTheParts(name: String, reference: String) throws {
+    @Test(
+        "The language's page has what `millrace docs` prints",
+        arguments: [
+            ("formats", Catalogue.standard.formatReference),
+            ("operators", Catalogue.standard.operatorReference),
+            ("sinks", Catalogue.standard.sinkReference),
+        ]) func thePageHasTheParts(name: String, reference: String) throws
+    {
         let text = try String(contentsOfFile: Self.page, encoding: .utf8)
         let begin = try #require(text.range(of: "<!-- millrace docs \(name) -->\n"))
-        let end = try #require(text.range(of: "<!-- end of millrace docs \(name) -->", range: begin.upperBound..<text.endIndex))
+        let end = try #require(
+            text.range(of: "<!-- end of millrace docs \(name) -->", range: begin.upperBound..<text.endIndex))
         let isSame = text[begin.upperBound..<end.lowerBound] == reference
         #expect(isSame, "put what `millrace docs \(name)` prints between the markers of Topologies/README.md")
     }

@@ -65,7 +65,9 @@ import Topology
         #expect(bounds[2].bytesPerKey == 4 * 32 + 32 + 32 + 64)
     }
 
-    @Test("State: totals of closed windows where somebody reads them: a rule at the close, a sink of records, a step")
+    @Test(
+        "State: totals of closed windows where somebody reads them: a rule at the close, a sink of records, a step"
+    )
     func closedTotals() throws {
         func text(_ rest: String) -> String {
             """
@@ -77,12 +79,17 @@ import Topology
             \(rest)
             """
         }
-        let rule = "rules:\n  r: { on: w, when: n > 1, AT, risk: r, severity: low }\nsinks: { alerts: { kafka: { topic: a } } }"
+        let rule =
+            "rules:\n  r: { on: w, when: n > 1, AT, risk: r, severity: low }\nsinks: { alerts: { kafka: { topic: a } } }"
         let cases = [
             (rule.replacing("AT,", with: ""), false), (rule.replacing("AT", with: "at: close"), true),
-            ("sinks: { w: { kafka: { topic: w }, from: w } }", true), ("sinks: { w: { file: { path: w } , from: w } }", true),
+            ("sinks: { w: { kafka: { topic: w }, from: w } }", true),
+            ("sinks: { w: { file: { path: w } , from: w } }", true),
             ("sinks: { w: { redis: { key: \"{k}\", ttl: 1d }, from: w } }", false),
-            ("  v: { from: w, key: k, window: { size: 1h }, aggregate: { n: count() } }\nsinks: { v: { redis: { key: \"{k}\", ttl: 1d }, from: v } }", true),
+            (
+                "  v: { from: w, key: k, window: { size: 1h }, aggregate: { n: count() } }\nsinks: { v: { redis: { key: \"{k}\", ttl: 1d }, from: v } }",
+                true
+            ),
         ]
         for (rest, isRead) in cases {
             let spec = try #require(TopologyReader.read(text(rest), file: "t.yaml").spec, "\(rest)")
@@ -143,13 +150,18 @@ import Topology
 
     @Test("Every operator and table has a bound, with its limits and what raises them")
     func operatorBounds() throws {
-        let text = operatorBase.replacing("kind: left,", with: "kind: left, limit: { rows_per_key: 5000, memory: 2GiB },")
-            .replacing("max: 1d }", with: "max: 1d, limit: { sessions: 2000000 } }")
+        let text = operatorBase.replacing(
+            "kind: left,", with: "kind: left, limit: { rows_per_key: 5000, memory: 2GiB },"
+        )
+        .replacing("max: 1d }", with: "max: 1d, limit: { sessions: 2000000 } }")
         let spec = try #require(TopologyReader.read(text, file: "t.yaml").spec)
         let bounds = OperatorBound.all(spec)
         #expect(bounds.map(\.name) == ["once", "matched", "running", "refunded", "best", "visits", "flow"])
-        func line(_ name: String, _ index: Int) -> String { bounds.first { $0.name == name }?.lines[index] ?? "" }
-        // 30 bytes of a row's head, 32 of its key, three texts of 33, a decimal and a time of 6, and 64 or 96 around it.
+        func line(_ name: String, _ index: Int) -> String {
+            bounds.first { $0.name == name }?.lines[index] ?? ""
+        }
+        // 30 bytes of a row's head, 32 of its key, three texts of 33, a decimal and a time of 6, and 64 or 96
+        // around it.
         #expect(
             line("matched", 0)
                 == "rows that wait for event time: at most 2.0 GiB, 9,000,000 of 237 B with texts of 32 bytes, twice that of an "
@@ -162,7 +174,9 @@ import Topology
         #expect(line("once", 1) == "values that passed: 160 B per value, 152.6 MiB at 1,000,000 values")
         #expect(line("running", 1) == "runs: 192 B per key, 183.1 MiB at 1,000,000 keys")
         #expect(line("refunded", 1).hasPrefix("records that wait for another: at most 1.0 GiB, "))
-        #expect(line("visits", 1) == "open sessions: 136 B per session, 259.4 MiB at 2,000,000 sessions; limit: { sessions }")
+        #expect(
+            line("visits", 1)
+                == "open sessions: 136 B per session, 259.4 MiB at 2,000,000 sessions; limit: { sessions }")
         #expect(line("flow", 1).contains("at most 544.0 KiB in 512 parcels"))
         #expect(bounds.first { $0.name == "best" }?.lines.count == 1)
         let said = Explain.render(spec, format: .text)
@@ -173,9 +187,13 @@ import Topology
         #expect(states.count { $0.contains { $0.key == "bytes_max" } } == bounds.count)
         let tables = try #require(TopologyReader.read(tableBase, file: "t.yaml").spec)
         let table = OperatorBound.all(tables).filter { $0.source != nil }
-        #expect(!table.isEmpty && table.allSatisfy { $0.lines[0].contains("with texts of 32 bytes") && $0.bytesMax == nil })
+        #expect(
+            !table.isEmpty
+                && table.allSatisfy { $0.lines[0].contains("with texts of 32 bytes") && $0.bytesMax == nil })
         let levels = try #require(TopologyReader.read(levelsBase, file: "t.yaml").spec)
-        #expect(OperatorBound.all(levels).first?.lines[1].hasSuffix("at most 320 B: 256 of a key, each; limit: { items }") == true)
+        #expect(
+            OperatorBound.all(levels).first?.lines[1].hasSuffix(
+                "at most 320 B: 256 of a key, each; limit: { items }") == true)
     }
 
     @Test("explain as graphs: every node once, every edge, names in quotes escaped")
@@ -206,7 +224,8 @@ import Topology
         }
         #expect(
             root.mapping?.map(\.key) == [
-                "topology", "ruleset", "logic", "guarantee", "latency", "sources", "steps", "rules", "sinks", "topics",
+                "topology", "ruleset", "logic", "guarantee", "latency", "sources", "steps", "rules", "sinks",
+                "topics",
             ]
         )
         let steps = try #require(member(root, "steps")?.sequence)
@@ -236,7 +255,9 @@ import Topology
             """
         let spec = try #require(TopologyReader.read(text, file: "t.yaml").spec)
         let lines = Explain.render(spec, format: .text).split(separator: "\n").map(String.init)
-        let names = lines.filter { $0.hasPrefix("step ") || $0.hasPrefix("stream ") }.map { $0.prefix { $0 != ":" } }
+        let names = lines.filter { $0.hasPrefix("step ") || $0.hasPrefix("stream ") }.map {
+            $0.prefix { $0 != ":" }
+        }
         #expect(Set(names).count == names.count && names.count > 15, "\(names)")
         #expect(!lines.contains { $0.contains("column") })
         #expect(lines.contains("stream both/: union of both/1 and both/2"))

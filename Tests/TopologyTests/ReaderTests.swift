@@ -116,16 +116,23 @@ import Testing
         #expect(csv.delimiter == 0x3B && csv.quote == 0x27 && csv.escape == 0x5C)
         #expect(csv.isTrimmed && csv.columns.skippedLines == 2 && !csv.columns.hasHeader)
         #expect(orders.encoding == .multiByte("GB18030") && orders.skipsTombstones)
-        #expect(orders.wire.map(\.reading.nulls) == [["NULL", "-", ""], ["n/a", "NULL", "-", ""], ["NULL", "-", ""], ["NULL", "-", ""]])
+        #expect(
+            orders.wire.map(\.reading.nulls) == [
+                ["NULL", "-", ""], ["n/a", "NULL", "-", ""], ["NULL", "-", ""], ["NULL", "-", ""],
+            ])
         #expect(orders.wire.map(\.reading.unit) == [nil, nil, .s, nil])
         #expect(orders.wire[0].reading.takesNumbers && orders.wire[1].reading.isBase64)
         #expect(spec.sources[1].wire[0].reading.unit == .ms && spec.sources[1].encoding == .utf16)
         // A rule that no longer names a column leaves the record as it is.
-        let less = Samples.read(formatBase.replacing(" and note == \"x\" and id != \"\"", with: "").replacing("[all, feeds]", with: "feeds"))
+        let less = Samples.read(
+            formatBase.replacing(" and note == \"x\" and id != \"\"", with: "").replacing(
+                "[all, feeds]", with: "feeds"))
         let pruned = try #require(less.spec).sources[0]
         #expect(pruned.wire.map(\.name) == ["amount", "at"] && pruned.declared == orders.declared)
         let deep = (0..<65).map { "n\($0)" }.joined(separator: ".")
-        #expect(Samples.read(formatBase.replacing("a.b", with: deep)).diagnostics.first?.contains("the path has 65 names, at most 64 are followed") == true)
+        #expect(
+            Samples.read(formatBase.replacing("a.b", with: deep)).diagnostics.first?.contains(
+                "the path has 65 names, at most 64 are followed") == true)
     }
 
     @Test("Unused fields go, and every column still means the field that it was written for")
@@ -201,7 +208,7 @@ import Testing
                 "steps:\n",
                 with:
                     "  other: { file: { path: x }, time: { field: t }, schema: { t: timestamp } "
-                        + "}\nsteps:\n  idle: { from: orders }\n"
+                    + "}\nsteps:\n  idle: { from: orders }\n"
             )
         let result = Samples.read(text)
         #expect(result.spec != nil)

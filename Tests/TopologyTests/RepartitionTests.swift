@@ -49,16 +49,18 @@ import Topology
     @Test func windowsOfOtherKeysGetTopics() throws {
         let spec = try Self.spec(key: "key: merchant")
         let split = spec.repartitioned()
-        // One topic for the two windows that take in the same, one for the window with a condition of its own.
-        // A key that has the source's field in it needs none: its records lie in one partition already.
+        // One topic for the two windows that take in the same, one for the window with a condition of its
+        // own. A key that has the source's field in it needs none: its records lie in one partition already.
         #expect(split.repartitions.map(\.topic) == ["risk-buyer-repartition", "risk-rich-repartition"])
         #expect(split.repartitions.map(\.origin) == [1, 1])
         #expect(split.repartitions.map(\.source) == [2, 3])
         #expect(split.sources.prefix(2).map(\.name) == ["other", "orders"])
         #expect(split.steps.prefix(spec.steps.count).map(\.name) == spec.steps.map(\.name))
-        let inputs = Dictionary(uniqueKeysWithValues: split.steps.prefix(spec.steps.count).map { ($0.name, $0.input) })
+        let inputs = Dictionary(
+            uniqueKeysWithValues: split.steps.prefix(spec.steps.count).map { ($0.name, $0.input) })
         #expect(inputs["shop"] == .step(1) && inputs["pair"] == .step(1) && inputs["others"] == .source(0))
-        #expect(inputs["buyer"] == .source(2) && inputs["cities"] == .source(2) && inputs["rich"] == .source(3))
+        #expect(
+            inputs["buyer"] == .source(2) && inputs["cities"] == .source(2) && inputs["rich"] == .source(3))
         #expect(split.rules.map(\.on) == spec.rules.map(\.on))
         for repartition in split.repartitions {
             let source = split.sources[repartition.source]
@@ -81,8 +83,11 @@ import Topology
         #expect(split.sources[3].schema.fields.map(\.name) == ["buyer", "amount", "at", "much"])
         let rich = try #require(split.steps.first { $0.name == "rich" && $0.window != nil })
         #expect(rich.condition == nil && rich.derived.isEmpty && rich.key == [0])
-        #expect(rich.aggregates.map(\.description) == ["count(where ($1:decimal(2) > 60.00:decimal(2)):bool):int",
-            "max($3:decimal(2)):decimal(2)"])
+        #expect(
+            rich.aggregates.map(\.description) == [
+                "count(where ($1:decimal(2) > 60.00:decimal(2)):bool):int",
+                "max($3:decimal(2)):decimal(2)",
+            ])
         let writer = split.steps[split.repartitions[1].step]
         #expect(writer.condition != nil && writer.derived.map(\.name) == ["much", "unused"])
         #expect(writer.input == .step(1))
@@ -91,7 +96,8 @@ import Topology
     @Test func oneKeyNeedsNothing() throws {
         for key in ["", "key: merchant"] {
             let text = Self.text(key: key)
-                .replacing("key: buyer", with: "key: merchant").replacing("key: [buyer, merchant]", with: "key: merchant")
+                .replacing("key: buyer", with: "key: merchant").replacing(
+                    "key: [buyer, merchant]", with: "key: merchant")
             let spec = try #require(Samples.read(text).spec)
             let split = spec.repartitioned()
             #expect(split.repartitions.isEmpty)
@@ -111,7 +117,8 @@ import Topology
 
     @Test func severalKeysNeedAWord() throws {
         let result = Samples.read(Self.text(key: ""))
-        let warning = "source 'orders' has windows of different keys (shop by merchant; pair by buyer, merchant; "
+        let warning =
+            "source 'orders' has windows of different keys (shop by merchant; pair by buyer, merchant; "
             + "buyer by buyer), and with several partitions it matters which of them the topic's producers use; "
             + "write key: merchant if it is that one"
         #expect(result.diagnostics == ["t:5:3: warning: \(warning)"])
@@ -124,9 +131,10 @@ import Topology
     @Test func aSourceOfNoWindowsKeyIsRepartitionedForAll() throws {
         let split = try Self.spec(key: "key: [id]").repartitioned()
         #expect(split.repartitions.count == 4)
-        #expect(split.steps.filter { $0.window != nil && $0.name != "others" }.allSatisfy { step in
-            if case .source(let source) = step.input { source >= 2 } else { false }
-        })
+        #expect(
+            split.steps.filter { $0.window != nil && $0.name != "others" }.allSatisfy { step in
+                if case .source(let source) = step.input { source >= 2 } else { false }
+            })
     }
 
     @Test func explainAndLatencyShowTheTopics() throws {
@@ -135,7 +143,13 @@ import Topology
         #expect(text.contains("  partitioned by: merchant\n"))
         #expect(text.contains("  risk-buyer-repartition: records of orders, partitioned by buyer\n"))
         let paths = LatencyProof.paths(spec)
-        #expect(paths.filter { $0.rule == 0 }.allSatisfy { path in !path.terms.contains { $0.name == "repartition" } })
-        #expect(paths.filter { $0.rule == 1 }.allSatisfy { path in path.terms.contains { $0.name == "repartition" } })
+        #expect(
+            paths.filter { $0.rule == 0 }.allSatisfy { path in
+                !path.terms.contains { $0.name == "repartition" }
+            })
+        #expect(
+            paths.filter { $0.rule == 1 }.allSatisfy { path in
+                path.terms.contains { $0.name == "repartition" }
+            })
     }
 }

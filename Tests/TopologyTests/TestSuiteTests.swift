@@ -123,7 +123,8 @@ import Topology
     }
     @Test("Records of sinks: expected beside the alerts, or without them")
     func expectedRecords() throws {
-        let records = "expect_records: { response: [{ level: watch, score: 3 }, { level: none }], actions: [] }"
+        let records =
+            "expect_records: { response: [{ level: watch, score: 3 }, { level: none }], actions: [] }"
         for (old, new, alerts) in [
             ("expect: []", records, Int?.none), ("expect: []", "expect: []\n    \(records)", 0),
         ] {

@@ -7,15 +7,18 @@ import Records
 import Synchronization
 import Topology
 
-/// The rule library over a generated month on Kafka, against a replay of the same month: what differs, and how long it
-/// takes. Two workers of two lanes; the month is there before they start, or is sent at a rate while they run; they may
-/// be killed meanwhile.
+/// The rule library over a generated month on Kafka, against a replay of the same month: what differs, and
+/// how long it takes. Two workers of two lanes; the month is there before they start, or is sent at a rate
+/// while they run; they may be killed meanwhile.
 package enum BenchCatchUp {
     package struct Options: Sendable {
-        /// The month's files, and `risk-alerts` and `response-control` if they are there; nil: one is generated.
+        /// The month's files, and `risk-alerts` and `response-control` if they are there; nil: one is
+        /// generated.
         package var folder: String?
         package var topologies = "Topologies"
-        package var names = ["before-the-loan", "during-the-loan", "fund-flow", "after-the-alert", "data-sources"]
+        package var names = [
+            "before-the-loan", "during-the-loan", "fund-flow", "after-the-alert", "data-sources",
+        ]
         /// So many months at once, each about other shops and accounts; of those that fund flow reads.
         package var copies = 1
         package var kills = 0
@@ -31,7 +34,9 @@ package enum BenchCatchUp {
     private static let workers = 2
 
     /// Also false if something differed.
-    package static func run(_ settings: KafkaSettings, _ options: Options) throws(Fault) -> (report: BenchReport, isRight: Bool) {
+    package static func run(_ settings: KafkaSettings, _ options: Options) throws(Fault) -> (
+        report: BenchReport, isRight: Bool
+    ) {
         let scratch = "/tmp/millrace-catchup-\(getpid())"
         guard mkdir(scratch, 0o700) == 0 else { throw Fault(.external, "\(scratch) cannot be made") }
         var isRight = false
@@ -72,9 +77,13 @@ package enum BenchCatchUp {
 
     /// A folder of links: what is derived from the month is not written beside it.
     private static func link(_ folder: String, _ month: String) throws(Fault) {
-        guard let listing = opendir(folder) else { throw Fault(.user, "\(folder): \(String(cString: strerror(errno)))") }
+        guard let listing = opendir(folder) else {
+            throw Fault(.user, "\(folder): \(String(cString: strerror(errno)))")
+        }
         defer { closedir(listing) }
-        let base = folder.hasPrefix("/") ? folder : (getcwd(nil, 0).map { String(cString: $0) } ?? ".") + "/" + folder
+        let base =
+            folder.hasPrefix("/")
+            ? folder : (getcwd(nil, 0).map { String(cString: $0) } ?? ".") + "/" + folder
         while let entry = readdir(listing) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
@@ -86,7 +95,9 @@ package enum BenchCatchUp {
     /// What `after-the-alert` reads: the alerts of the others, and what people decide about some of them.
     private static func alerts(_ options: Options, _ month: String, _ scratch: String) throws(Fault) {
         var alerts: [(time: Int64, text: String)] = []
-        for name in options.names.isEmpty ? [] : ["before-the-loan", "during-the-loan", "fund-flow", "data-sources"] {
+        for name in options.names.isEmpty
+            ? [] : ["before-the-loan", "during-the-loan", "fund-flow", "data-sources"]
+        {
             let test = try CatchUpCase(
                 name, topologies: options.topologies, folder: month, scratch: scratch, prefix: "x-")
             alerts += test.alerts.map { (CatchUpCase.time(of: $0) ?? 0, $0) }
@@ -117,8 +128,9 @@ package enum BenchCatchUp {
         try write(decisions, to: "\(month)/response-control.jsonl")
     }
 
-    /// Alerts about customers in each partition, at the end: event time of a partition goes on with the clock from its last
-    /// record, while a replay has one event time, so what time alone brings about would come later in some.
+    /// Alerts about customers in each partition, at the end: event time of a partition goes on with the clock
+    /// from its last record, while a replay has one event time, so what time alone brings about would come
+    /// later in some.
     private static func closing(_ time: Int64) -> [String] {
         (0..<16 * partitions).map { number in
             var json = JsonWriter()
@@ -182,7 +194,8 @@ package enum BenchCatchUp {
             if share < 1 { movedAt = now }
             if let fault = feeding?.fault { throw fault }
             if kills < options.kills, now > nextKill,
-                options.rate == nil || share >= 0.9 * Double(kills + 1) / Double(options.kills + 1) {
+                options.rate == nil || share >= 0.9 * Double(kills + 1) / Double(options.kills + 1)
+            {
                 let victim = Int(random.next() % UInt64(workers))
                 processes[victim].kill()
                 processes[victim] = try start(victim, test, group, options, scratch)
@@ -190,7 +203,9 @@ package enum BenchCatchUp {
                 movedAt = now
                 nextKill = now + 700_000_000 + Int64(random.next() % 1_500_000_000)
             }
-            for process in processes where process.hasEnded { throw Fault(.defect, "a worker ended; see \(scratch)/*.log") }
+            for process in processes where process.hasEnded {
+                throw Fault(.defect, "a worker ended; see \(scratch)/*.log")
+            }
             guard share >= 1, kills >= options.kills else { continue }
             if results.isComplete, now - movedAt > 3_000_000_000 { break }
             if now - movedAt > 60_000_000_000 { break }
@@ -203,7 +218,10 @@ package enum BenchCatchUp {
         report.add("\(test.name), through", seconds, "s from the workers' start to the last result")
         report.add("\(test.name), rate of the replay's", test.replaySeconds / max(0.001, seconds), "")
         let count = test.expected.values.reduce(0) { $0 + $1.count }
-        report.add("\(test.name), results", "\(count) of the replay, \(differences.missing.count) missing, \(differences.strange.count) strange, \(differences.twice) twice")
+        report.add(
+            "\(test.name), results",
+            "\(count) of the replay, \(differences.missing.count) missing, \(differences.strange.count) strange, \(differences.twice) twice"
+        )
         for text in differences.missing.prefix(4) { report.add("\(test.name), missing", text) }
         for text in differences.strange.prefix(4) { report.add("\(test.name), strange", text) }
         return differences.missing.isEmpty && differences.strange.isEmpty && differences.twice == 0
@@ -215,7 +233,8 @@ package enum BenchCatchUp {
         try BenchProcess(
             [
                 options.program, "run", test.path, "--bootstrap-server", settings.bootstrapServers, "--group",
-                settings.group, "--state", "\(scratch)/state-\(worker)", "--instance-id", "worker-\(worker)", "--lanes", "2",
+                settings.group, "--state", "\(scratch)/state-\(worker)", "--instance-id", "worker-\(worker)",
+                "--lanes", "2",
                 "--snapshot-interval", "2",
             ], log: "\(scratch)/\(test.name)-\(worker).log")
     }

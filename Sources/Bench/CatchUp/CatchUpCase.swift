@@ -29,7 +29,8 @@ struct CatchUpCase: Sendable {
     /// Raised and cleared, as they are published.
     private(set) var alerts: [String] = []
 
-    /// `folder`: the month's files, named after topics; `scratch`: where the topology with its own topics is written.
+    /// `folder`: the month's files, named after topics; `scratch`: where the topology with its own topics is
+    /// written.
     init(_ name: String, topologies: String, folder: String, scratch: String, prefix: String) throws(Fault) {
         self.name = name
         path = "\(scratch)/\(name).yaml"
@@ -53,7 +54,8 @@ struct CatchUpCase: Sendable {
                 if source.table == nil { inputs[place].key = key }
                 continue
             }
-            inputs.append(Input(source: index, topic: topic, lines: try CatchUpLines(path), key: key, time: time))
+            inputs.append(
+                Input(source: index, topic: topic, lines: try CatchUpLines(path), key: key, time: time))
         }
         try replay(paths)
     }
@@ -68,7 +70,8 @@ struct CatchUpCase: Sendable {
         let summary = try replay.run(
             output: { outbox throws(Fault) in
                 for record in outbox.records {
-                    guard case .sink(let sink) = record.destination, let value = outbox.value(of: record) else { continue }
+                    guard case .sink(let sink) = record.destination, let value = outbox.value(of: record)
+                    else { continue }
                     let text = String(decoding: value, as: UTF8.self)
                     all.append((topics[sink], text))
                     if takesAlerts[sink] { alerts.append(text) }
@@ -78,7 +81,9 @@ struct CatchUpCase: Sendable {
         records = summary.records
         lastEventTime = summary.lastEventTime
         for topic in topics { expected[topic] = [] }
-        for (topic, text) in all where isWithin(text) { expected[topic, default: []].append(Self.essence(text)) }
+        for (topic, text) in all where isWithin(text) {
+            expected[topic, default: []].append(Self.essence(text))
+        }
         self.alerts = alerts.filter(isWithin)
     }
 
@@ -92,9 +97,11 @@ struct CatchUpCase: Sendable {
         var text = text
         return text.withUTF8 { bytes in
             func time(at start: Int) -> Int64? {
-                CivilTime.parse(String(decoding: bytes[start...].prefix { $0 != 0x22 }, as: UTF8.self))?.milliseconds
+                CivilTime.parse(String(decoding: bytes[start...].prefix { $0 != 0x22 }, as: UTF8.self))?
+                    .milliseconds
             }
-            // What a sequence finds is of the time at which it is found, and a level of the time at which it changes.
+            // What a sequence finds is of the time at which it is found, and a level of the time at which it
+            // changes.
             for name in ["sequence_time", "changed_at", "event_time"] {
                 if let place = bytes.end(of: "\"\(name)\":\"") { return time(at: place) }
             }
@@ -105,8 +112,8 @@ struct CatchUpCase: Sendable {
         }
     }
 
-    /// A record without what may differ between a replay and a run: when it was found, the record that caused it, and
-    /// how complete the input was.
+    /// A record without what may differ between a replay and a run: when it was found, the record that caused
+    /// it, and how complete the input was.
     static func essence(_ text: String) -> String {
         var bytes = Array(text.utf8)
         func cut(from name: String, through end: UInt8?) {
@@ -126,13 +133,17 @@ struct CatchUpCase: Sendable {
     /// Every topic named with a prefix.
     private static func renamed(_ text: String, prefix: String) -> String {
         text.split(separator: "\n", omittingEmptySubsequences: false).map { line -> String in
-            guard let place = line.utf8.indices.first(where: { line.utf8[$0...].starts(with: "topic: ".utf8) }),
+            guard
+                let place = line.utf8.indices.first(where: { line.utf8[$0...].starts(with: "topic: ".utf8) }),
                 line[..<place].contains("kafka:")
             else { return String(line) }
             let at = line.utf8.index(place, offsetBy: 7)
             let isQuoted = line.utf8[at] == 0x22
             let start = isQuoted ? line.utf8.index(after: at) : at
-            let end = line.utf8[start...].firstIndex { isQuoted ? $0 == 0x22 : $0 == 0x20 || $0 == 0x2C || $0 == 0x7D } ?? line.endIndex
+            let end =
+                line.utf8[start...].firstIndex {
+                    isQuoted ? $0 == 0x22 : $0 == 0x20 || $0 == 0x2C || $0 == 0x7D
+                } ?? line.endIndex
             let rest = isQuoted ? line.utf8.index(after: end) : end
             return "\(line[..<at])\"\(prefix)\(line[start..<end])\"\(line[rest...])"
         }.joined(separator: "\n")

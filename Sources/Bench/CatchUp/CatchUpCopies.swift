@@ -2,8 +2,8 @@ import Base
 import Connectors
 import Records
 
-/// Makes a month many times as large: every line so often, each time about other shops, accounts and loans, so that each
-/// copy gives what the month gives.
+/// Makes a month many times as large: every line so often, each time about other shops, accounts and loans,
+/// so that each copy gives what the month gives.
 enum CatchUpCopies {
     /// Members that name somebody or something.
     private static let names = [

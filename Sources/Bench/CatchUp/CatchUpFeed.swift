@@ -4,7 +4,8 @@ import Engine
 import Records
 import Topology
 
-/// Puts a case's records into its topics: file after file as fast as they go, or all in event-time order at a rate.
+/// Puts a case's records into its topics: file after file as fast as they go, or all in event-time order at a
+/// rate.
 struct CatchUpFeed {
     private let feeder: KafkaFeeder
     private let inputs: [CatchUpCase.Input]

@@ -15,7 +15,8 @@ final class CatchUpLines: Sendable {
         var status = stat()
         fstat(file, &status)
         let count = Int(status.st_size)
-        guard count > 0, let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, file, 0), start != MAP_FAILED else {
+        guard count > 0, let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, file, 0), start != MAP_FAILED
+        else {
             bytes = UnsafeMutableRawBufferPointer(start: nil, count: 0)
             lines = []
             return
@@ -61,10 +62,16 @@ extension UnsafeBufferPointer<UInt8> {
     func end(of text: String) -> Int? {
         var text = text
         return text.withUTF8 { text in
-            guard let first = text.first, let start = baseAddress, let needle = text.baseAddress else { return nil }
+            guard let first = text.first, let start = baseAddress, let needle = text.baseAddress else {
+                return nil
+            }
             var at = 0
-            while at + text.count <= count, let hit = memchr(start + at, Int32(first), count - at - text.count + 1) {
-                if memcmp(hit, needle, text.count) == 0 { return UnsafeRawPointer(hit) - UnsafeRawPointer(start) + text.count }
+            while at + text.count <= count,
+                let hit = memchr(start + at, Int32(first), count - at - text.count + 1)
+            {
+                if memcmp(hit, needle, text.count) == 0 {
+                    return UnsafeRawPointer(hit) - UnsafeRawPointer(start) + text.count
+                }
                 at = UnsafeRawPointer(hit) - UnsafeRawPointer(start) + 1
             }
             return nil

@@ -55,7 +55,9 @@ struct CatchUpResults {
         for (topic, records) in strange {
             for (record, count) in records {
                 // It was due, and came once too often.
-                if due[topic]?[record] != nil { result.twice += count } else {
+                if due[topic]?[record] != nil {
+                    result.twice += count
+                } else {
                     result.strange += Array(repeating: "\(topic) \(record)", count: count)
                 }
             }

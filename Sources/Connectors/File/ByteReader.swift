@@ -3,9 +3,9 @@ import CLzma
 import CZlib
 import Glibc
 
-/// The bytes of one file or pipe, plain, gzip or xz by what its first bytes say. It is opened once and read forward
-/// only, so that a pipe will do. Several gzip members or xz streams may follow one another; a file that is cut short
-/// or damaged anywhere is a fault that names it.
+/// The bytes of one file or pipe, plain, gzip or xz by what its first bytes say. It is opened once and read
+/// forward only, so that a pipe will do. Several gzip members or xz streams may follow one another; a file
+/// that is cut short or damaged anywhere is a fault that names it.
 final class ByteReader {
     /// LZMA_CONCATENATED: several streams in one file; a macro that Swift does not import.
     private static let concatenated: UInt32 = 0x08
@@ -184,7 +184,9 @@ final class ByteReader {
             case LZMA_STREAM_END: isFinished = true
             case LZMA_BUF_ERROR: throw damaged("it ends in the middle")
             case LZMA_MEMLIMIT_ERROR:
-                throw Fault(.external, "\(path): needs more than 256 MiB of memory to be read; compress it with xz -6")
+                throw Fault(
+                    .external, "\(path): needs more than 256 MiB of memory to be read; compress it with xz -6"
+                )
             default: throw damaged("unreadable")
             }
         }
@@ -192,6 +194,8 @@ final class ByteReader {
     }
 
     private func damaged(_ reason: String) -> Fault {
-        Fault(.external, "\(path): damaged at byte \(position - Int64(end - next)) of the \(kind.name) file: \(reason)")
+        Fault(
+            .external,
+            "\(path): damaged at byte \(position - Int64(end - next)) of the \(kind.name) file: \(reason)")
     }
 }

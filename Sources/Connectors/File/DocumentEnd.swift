@@ -1,7 +1,7 @@
 import Glibc
 
-/// Finds where JSON values end that stand one behind the other, or as elements of one array, in a buffer that grows: the
-/// search goes on where it stopped. Positions count from the value's first byte.
+/// Finds where JSON values end that stand one behind the other, or as elements of one array, in a buffer that
+/// grows: the search goes on where it stopped. Positions count from the value's first byte.
 struct DocumentEnd {
     private var at = 0
     private var depth = 0
@@ -20,8 +20,8 @@ struct DocumentEnd {
         breaks = 0
     }
 
-    /// How many bytes stand before the next value: blanks, commas, and the brackets of the array that the file is; and how
-    /// many lines end in them.
+    /// How many bytes stand before the next value: blanks, commas, and the brackets of the array that the
+    /// file is; and how many lines end in them.
     mutating func gap(_ base: UnsafePointer<UInt8>, _ count: Int) -> (bytes: Int, lines: Int) {
         var place = 0
         var lines = 0
@@ -41,8 +41,8 @@ struct DocumentEnd {
         return (place, lines)
     }
 
-    /// Where the value of which `count` bytes are there ends; nil: not among them. What is no object or array ends at the next
-    /// comma or line end.
+    /// Where the value of which `count` bytes are there ends; nil: not among them. What is no object or array
+    /// ends at the next comma or line end.
     mutating func find(_ base: UnsafePointer<UInt8>, _ count: Int) -> Int? {
         guard count > 0 else { return nil }
         let isNested = base[0] == 0x7B || base[0] == 0x5B

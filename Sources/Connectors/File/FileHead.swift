@@ -12,7 +12,9 @@ package struct FileHead {
     package var isWhole: Bool
 
     /// Encodings that are tried where a file is not UTF-8, in this order.
-    private static let candidates = ["gb18030", "shift-jis", "big5", "euc-kr", "windows-1251", "windows-1252"]
+    private static let candidates = [
+        "gb18030", "shift-jis", "big5", "euc-kr", "windows-1251", "windows-1252",
+    ]
 
     /// At most so many unpacked bytes of the file.
     package init(_ path: String, bytesMax: Int) throws(Fault) {
@@ -48,8 +50,12 @@ package struct FileHead {
         }
     }
 
-    private static func converted(_ bytes: UnsafeBufferPointer<UInt8>, _ name: String, _ isAtEnd: Bool) throws(Fault) -> [UInt8] {
-        guard let start = bytes.baseAddress, let encoding = TextEncoding.named(name) ?? nil else { return Array(bytes) }
+    private static func converted(_ bytes: UnsafeBufferPointer<UInt8>, _ name: String, _ isAtEnd: Bool)
+        throws(Fault) -> [UInt8]
+    {
+        guard let start = bytes.baseAddress, let encoding = TextEncoding.named(name) ?? nil else {
+            return Array(bytes)
+        }
         let text = Arena(capacity: bytes.count * 2)
         try Transcoder(encoding).convert(start, bytes.count, isLast: isAtEnd, into: text)
         var result = Array(UnsafeBufferPointer(start: UnsafePointer(text.base), count: text.count))
@@ -64,8 +70,8 @@ package struct FileHead {
         }
     }
 
-    /// How much of what is no ASCII is letters that are common: ideographs of the first plane, kana, Hangul, Cyrillic, Latin.
-    /// Bytes that are nothing in the encoding, and signs between letters, tell against it.
+    /// How much of what is no ASCII is letters that are common: ideographs of the first plane, kana, Hangul,
+    /// Cyrillic, Latin. Bytes that are nothing in the encoding, and signs between letters, tell against it.
     private static func score(_ text: [UInt8]) -> Double {
         var good = 0.0
         var all = 0.0
@@ -73,8 +79,13 @@ package struct FileHead {
         for (index, scalar) in scalars.enumerated() where scalar.value >= 0x80 {
             all += 1
             // Nobody writes a letter of another script by itself within a Latin word.
-            let isAlone = [index - 1, index + 1].allSatisfy { !scalars.indices.contains($0) || scalars[$0].value < 0x80 }
-            let isInWord = [index - 1, index + 1].contains { scalars.indices.contains($0) && scalars[$0].properties.isAlphabetic && scalars[$0].value < 0x80 }
+            let isAlone = [index - 1, index + 1].allSatisfy {
+                !scalars.indices.contains($0) || scalars[$0].value < 0x80
+            }
+            let isInWord = [index - 1, index + 1].contains {
+                scalars.indices.contains($0) && scalars[$0].properties.isAlphabetic
+                    && scalars[$0].value < 0x80
+            }
             if isAlone, isInWord, scalar.value >= 0x0370, scalar.value != 0xFFFD {
                 good -= 1
                 continue

@@ -3,24 +3,32 @@ import Records
 /// What the first bytes of a file say about it.
 enum FileKind {
     /// Beginnings of files that hold no lines of text, and what they are.
-    private static let others: [(magic: [UInt8], what: String)] = [
-        (Array("PK\u{3}\u{4}".utf8), "is a zip archive (so is an .xlsx file); unpack it, or export it as CSV"),
-        (Array("PK\u{5}\u{6}".utf8), "is an empty zip archive"),
-        ([0x28, 0xB5, 0x2F, 0xFD], "is zstd; unpack it (plain, gzip and xz are read)"),
-        ([0x04, 0x22, 0x4D, 0x18], "is lz4; unpack it (plain, gzip and xz are read)"),
-        (Array("7z\u{BC}\u{AF}".unicodeScalars.map { UInt8($0.value) }), "is a 7z archive; unpack it"),
-        (Array("Rar!".utf8), "is a rar archive; unpack it"),
-        ([0x1F, 0x9D], "is packed by compress; unpack it"),
-        ([0x1F, 0x8B], "is gzip within gzip; unpack it once"),
-        ([0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00], "is xz within a packed file; unpack it once"),
-        ([0xD0, 0xCF, 0x11, 0xE0], "is an old Office document; export it as CSV"),
-        (Array("PAR1".utf8), "is Parquet; export it as JSON lines or CSV"),
-        (Array("Obj\u{1}".utf8), "is an Avro file; export it as JSON lines or CSV"),
-        (Array("SQLite format 3".utf8), "is an SQLite database; export it as CSV"),
-        (Array("%PDF-".utf8), "is a PDF document"),
-    ] + (0x31...0x39).map { level in
-        (Array("BZh".utf8) + [level] + Array("1AY".utf8), "is bzip2; unpack it (plain, gzip and xz are read)")
-    }
+    private static let others: [(magic: [UInt8], what: String)] =
+        [
+            (
+                Array("PK\u{3}\u{4}".utf8),
+                "is a zip archive (so is an .xlsx file); unpack it, or export it as CSV"
+            ),
+            (Array("PK\u{5}\u{6}".utf8), "is an empty zip archive"),
+            ([0x28, 0xB5, 0x2F, 0xFD], "is zstd; unpack it (plain, gzip and xz are read)"),
+            ([0x04, 0x22, 0x4D, 0x18], "is lz4; unpack it (plain, gzip and xz are read)"),
+            (Array("7z\u{BC}\u{AF}".unicodeScalars.map { UInt8($0.value) }), "is a 7z archive; unpack it"),
+            (Array("Rar!".utf8), "is a rar archive; unpack it"),
+            ([0x1F, 0x9D], "is packed by compress; unpack it"),
+            ([0x1F, 0x8B], "is gzip within gzip; unpack it once"),
+            ([0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00], "is xz within a packed file; unpack it once"),
+            ([0xD0, 0xCF, 0x11, 0xE0], "is an old Office document; export it as CSV"),
+            (Array("PAR1".utf8), "is Parquet; export it as JSON lines or CSV"),
+            (Array("Obj\u{1}".utf8), "is an Avro file; export it as JSON lines or CSV"),
+            (Array("SQLite format 3".utf8), "is an SQLite database; export it as CSV"),
+            (Array("%PDF-".utf8), "is a PDF document"),
+        ]
+        + (0x31...0x39).map { level in
+            (
+                Array("BZh".utf8) + [level] + Array("1AY".utf8),
+                "is bzip2; unpack it (plain, gzip and xz are read)"
+            )
+        }
 
     /// What the file is, if nothing in it can be read; `bytes` are its first ones, unpacked.
     static func refusal(_ bytes: UnsafeBufferPointer<UInt8>, encoding: TextEncoding?) -> String? {

@@ -16,8 +16,10 @@ package struct FileSinkPart: SinkPart {
     package let path: String
 
     package static func read(_ node: YamlNode, _ scope: SinkScope) -> Self? {
-        scope.mapping(node, of: Self.self, keys: ["path"])?.requiredText("path", example: "path: alerts.jsonl")
-            .map { Self(path: $0.text) }
+        scope.mapping(node, of: Self.self, keys: ["path"])?.requiredText(
+            "path", example: "path: alerts.jsonl"
+        )
+        .map { Self(path: $0.text) }
     }
 
     package var delivery: SinkDelivery {

@@ -4,8 +4,8 @@ import Glibc
 import Records
 
 /// The records of one input: a file, a folder read in name order, or several of them; plain, gzip or xz, in
-/// UTF-8 or made so, and cut into records as the layout of their format says. Offsets count records from 0 over
-/// all files.
+/// UTF-8 or made so, and cut into records as the layout of their format says. Offsets count records from 0
+/// over all files.
 package final class FileSource {
     /// The names of a file's columns, and where they stand.
     package struct Header: Equatable, Sendable {
@@ -92,9 +92,13 @@ package final class FileSource {
     /// The file itself, or the files of a folder in name order.
     private static func files(at path: String) throws(Fault) -> [String] {
         var status = stat()
-        guard stat(path, &status) == 0 else { throw Fault(.user, "\(path): \(String(cString: strerror(errno)))") }
+        guard stat(path, &status) == 0 else {
+            throw Fault(.user, "\(path): \(String(cString: strerror(errno)))")
+        }
         guard status.st_mode & S_IFMT == S_IFDIR else { return [path] }
-        guard let folder = opendir(path) else { throw Fault(.user, "\(path): \(String(cString: strerror(errno)))") }
+        guard let folder = opendir(path) else {
+            throw Fault(.user, "\(path): \(String(cString: strerror(errno)))")
+        }
         defer { closedir(folder) }
         var names: [String] = []
         while let entry = readdir(folder) {
@@ -216,9 +220,14 @@ package final class FileSource {
     /// Skips lines up to the first one that has `text`.
     private func findHeader(_ text: [UInt8]) throws(Fault) {
         for _ in 0..<Limits.headerLinesMax {
-            while memchr(buffer.base + start, Int32(lineEnd), buffer.count - start) == nil, !isAtEnd { try read() }
+            while memchr(buffer.base + start, Int32(lineEnd), buffer.count - start) == nil, !isAtEnd {
+                try read()
+            }
             let rest = buffer.count - start
-            let end = memchr(buffer.base + start, Int32(lineEnd), rest).map { UnsafeRawPointer(buffer.base + start).distance(to: $0) } ?? rest
+            let end =
+                memchr(buffer.base + start, Int32(lineEnd), rest).map {
+                    UnsafeRawPointer(buffer.base + start).distance(to: $0)
+                } ?? rest
             if Self.has(text, UnsafeBufferPointer(start: buffer.base + start, count: end)) { return }
             if end == rest { break }
             start += end + 1
@@ -382,7 +391,8 @@ package final class FileSource {
             guard buffer.count - start <= Limits.csvRecordBytesHeld else {
                 throw Fault(
                     .user,
-                    "\(path):\(line): a document has more than \(Limits.csvRecordBytesHeld >> 20) MiB, or one before it does not end")
+                    "\(path):\(line): a document has more than \(Limits.csvRecordBytesHeld >> 20) MiB, or one before it does not end"
+                )
             }
             try read()
         }
@@ -478,7 +488,8 @@ package final class FileSource {
         if transcoder == nil { buffer.count += got } else { take(raw.base, got) }
     }
 
-    /// Puts bytes of the file into the buffer, made UTF-8; at the end of the file it is called once with none.
+    /// Puts bytes of the file into the buffer, made UTF-8; at the end of the file it is called once with
+    /// none.
     private func take(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
         if let transcoder {
             transcoder.convert(bytes, count, isLast: isAtEnd, into: buffer)

@@ -2,8 +2,8 @@ import Base
 import Glibc
 import Records
 
-/// Appends bytes to a file or to standard output, buffered. What cannot be written is a fault that names the place;
-/// the bytes that it is about, and those after it, are gone.
+/// Appends bytes to a file or to standard output, buffered. What cannot be written is a fault that names the
+/// place; the bytes that it is about, and those after it, are gone.
 package final class FileWriter {
     private static let bufferBytes = 1 << 18
 
@@ -67,7 +67,9 @@ package final class FileWriter {
     }
 
     /// Writes all of the bytes, however many of them are taken at a time.
-    static func write(_ bytes: UnsafePointer<UInt8>, _ count: Int, to descriptor: Int32, _ path: String) throws(Fault) {
+    static func write(_ bytes: UnsafePointer<UInt8>, _ count: Int, to descriptor: Int32, _ path: String)
+        throws(Fault)
+    {
         var done = 0
         while done < count {
             let written = Glibc.write(descriptor, bytes + done, count - done)

@@ -30,7 +30,8 @@ struct RecordEnd {
         openQuote = nil
     }
 
-    /// Position of the line end behind the record of which `count` bytes are there; nil: it is not among them.
+    /// Position of the line end behind the record of which `count` bytes are there; nil: it is not among
+    /// them.
     mutating func find(_ base: UnsafePointer<UInt8>, _ count: Int, isWhole: Bool) -> Int? {
         while true {
             if openQuote != nil {
@@ -75,7 +76,8 @@ struct RecordEnd {
 
     private func isBlank(_ byte: UInt8) -> Bool { (byte == 0x20 || byte == 0x09) && byte != delimiter }
 
-    /// Goes behind the quote that closes what is open; false: it is not there, or what stands behind it is not.
+    /// Goes behind the quote that closes what is open; false: it is not there, or what stands behind it is
+    /// not.
     private mutating func close(_ base: UnsafePointer<UInt8>, _ count: Int, _ isWhole: Bool) -> Bool {
         while at < count {
             var place = count

@@ -7,9 +7,9 @@ import Synchronization
 /// Snapshots of tasks as files of one folder, two generations of each: `task-3.snapshot`, the newest, and
 /// `task-3.previous`.
 ///
-/// A file is a header and blocks of at most a mebibyte, each with its length and a hash of its bytes; the last one is
-/// empty. It is written under another name, flushed to the disk and then renamed, so that a crash leaves the
-/// older file or the newer one, and a file that lost or changed a byte is recognised.
+/// A file is a header and blocks of at most a mebibyte, each with its length and a hash of its bytes; the
+/// last one is empty. It is written under another name, flushed to the disk and then renamed, so that a crash
+/// leaves the older file or the newer one, and a file that lost or changed a byte is recognised.
 package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
     private let folder: String
     /// Whose changelog the offsets are of.
@@ -39,8 +39,8 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
         }
     }
 
-    /// `ageMillisecondsMax`: older snapshots are left aside, since the changelog may have forgotten by then what was
-    /// removed since (`delete.retention.ms`).
+    /// `ageMillisecondsMax`: older snapshots are left aside, since the changelog may have forgotten by then
+    /// what was removed since (`delete.retention.ms`).
     package init(folder: String, owner: Owner, clock: any Clock, ageMillisecondsMax: Int64 = 12 * 3_600_000) {
         self.folder = folder
         self.owner = owner
@@ -67,7 +67,9 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
                     throw Fault(.user, "it is older than the changelog's memory of what was removed")
                 }
                 let bytes = snapshot.bytes
-                if body(UnsafeBufferPointer(start: bytes.base, count: bytes.count), snapshot.changelogEnd) { return }
+                if body(UnsafeBufferPointer(start: bytes.base, count: bytes.count), snapshot.changelogEnd) {
+                    return
+                }
                 throw Fault(.user, "it was written under other definitions")
             } catch {
                 Log.warning("snapshot \(path) is left aside: \(error.detail)")
@@ -94,27 +96,36 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
 
     /// A whole snapshot file; throws on any byte that is not as it was written.
     package static func read(_ path: String) throws(Fault) -> Snapshot {
-        guard let file = fopen(path, "rb") else { throw Fault(.external, "\(path): \(String(cString: strerror(errno)))") }
+        guard let file = fopen(path, "rb") else {
+            throw Fault(.external, "\(path): \(String(cString: strerror(errno)))")
+        }
         defer { fclose(file) }
         let head = Arena(capacity: 256)
         guard let headCount = try block(file, into: head), headCount > 0 else {
             throw Fault(.external, "\(path): no header")
         }
         var reader = BinaryReader(UnsafeBufferPointer(start: head.base, count: head.count))
-        guard reader.word64() == magic else { throw Fault(.external, "\(path): not a snapshot of this format") }
+        guard reader.word64() == magic else {
+            throw Fault(.external, "\(path): not a snapshot of this format")
+        }
         let task = Int32(truncatingIfNeeded: reader.varint())
         let createdAt = reader.zigzag()
         let changelogEnd = reader.zigzag()
         let total = reader.varint()
         let owner = Owner(cluster: reader.text(), group: reader.text(), topology: reader.text())
-        guard reader.isValid, total < 1 << 40 else { throw Fault(.external, "\(path): its header is damaged") }
+        guard reader.isValid, total < 1 << 40 else {
+            throw Fault(.external, "\(path): its header is damaged")
+        }
         let bytes = Arena(capacity: Int(total) + 64)
         while true {
-            guard let count = try block(file, into: bytes) else { throw Fault(.external, "\(path): it ends too early") }
+            guard let count = try block(file, into: bytes) else {
+                throw Fault(.external, "\(path): it ends too early")
+            }
             if count == 0 { break }
         }
         guard bytes.count == Int(total) else { throw Fault(.external, "\(path): parts of it are missing") }
-        return Snapshot(task: task, owner: owner, createdAt: createdAt, changelogEnd: changelogEnd, bytes: bytes)
+        return Snapshot(
+            task: task, owner: owner, createdAt: createdAt, changelogEnd: changelogEnd, bytes: bytes)
     }
 
     /// Appends the next block; its bytes, nil at the end of the file.
@@ -227,7 +238,9 @@ package final class SnapshotFiles: SnapshotStore, @unchecked Sendable {
         _ bytes: UnsafePointer<UInt8>, _ count: Int, to file: UnsafeMutablePointer<FILE>, _ path: String
     ) throws(Fault) {
         var head = (count: UInt64(count), hash: foldBytes(bytes, count, seed: UInt64(count)))
-        guard fwrite(&head, 16, 1, file) == 1, fwrite(bytes, 1, count, file) == count else { throw fault(path) }
+        guard fwrite(&head, 16, 1, file) == 1, fwrite(bytes, 1, count, file) == count else {
+            throw fault(path)
+        }
     }
 
     private static func fault(_ path: String) -> Fault {

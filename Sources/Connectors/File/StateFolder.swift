@@ -1,8 +1,9 @@
 import Base
 import Glibc
 
-/// The folder of one worker's snapshots: `DIR/GROUP/N`, N the first number that no other process holds. A worker that
-/// is started again finds its own, and with it the name under which its group and its transactions know it.
+/// The folder of one worker's snapshots: `DIR/GROUP/N`, N the first number that no other process holds. A
+/// worker that is started again finds its own, and with it the name under which its group and its
+/// transactions know it.
 package final class StateFolder {
     package let path: String
     /// Stable over restarts.
@@ -24,7 +25,11 @@ package final class StateFolder {
             }
             self.path = path
             self.lock = lock
-            if let instanceId { self.instanceId = instanceId } else { self.instanceId = try Self.name(in: path) }
+            if let instanceId {
+                self.instanceId = instanceId
+            } else {
+                self.instanceId = try Self.name(in: path)
+            }
             return
         }
         throw Fault(.user, "\(parent): \(Limits.workersPerStateFolderMax) workers use it already")
@@ -47,7 +52,9 @@ package final class StateFolder {
     /// Makes a folder and those above it.
     private static func make(_ path: String) throws(Fault) {
         if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
-        guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else { throw fault(path) }
+        guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+            throw fault(path)
+        }
         try make(String(path[..<slash]))
         guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw fault(path) }
     }

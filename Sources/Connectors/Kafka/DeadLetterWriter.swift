@@ -1,8 +1,9 @@
 import Base
 import CRdkafka
 
-/// Writes what an outlet could not hand on to the topology's dead letters, with the headers of Kafka Streams (KIP-1034).
-/// Outside of a transaction: after a crash a letter may be there twice, which its topic, partition and offset tell.
+/// Writes what an outlet could not hand on to the topology's dead letters, with the headers of Kafka Streams
+/// (KIP-1034). Outside of a transaction: after a crash a letter may be there twice, which its topic,
+/// partition and offset tell.
 package final class DeadLetterWriter {
     package struct Letter {
         package var key: [UInt8]?
@@ -72,7 +73,9 @@ package final class DeadLetterWriter {
     /// Waits until all of them are acknowledged.
     package func flush(deadlineMilliseconds: Int32 = 30_000) throws(Fault) {
         let code = rd_kafka_flush(client.handle, deadlineMilliseconds)
-        let problem = client.reports.pointee.firstUndelivered ?? (code == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : KafkaProblem(code: code, "dead letters"))
+        let problem =
+            client.reports.pointee.firstUndelivered
+            ?? (code == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : KafkaProblem(code: code, "dead letters"))
         client.reports.pointee.firstUndelivered = nil
         if let problem { throw Fault(.external, "Kafka: \(problem.text)", retry: .withBackoff) }
     }

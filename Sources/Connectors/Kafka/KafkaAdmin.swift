@@ -88,7 +88,8 @@ package final class KafkaAdmin {
     /// The cluster's own name.
     package func clusterId() throws(Fault) -> String {
         guard let text = rd_kafka_clusterid(client.handle, 10_000) else {
-            throw Fault(.external, "\(client.bootstrapServers) does not tell its cluster's id", retry: .withBackoff)
+            throw Fault(
+                .external, "\(client.bootstrapServers) does not tell its cluster's id", retry: .withBackoff)
         }
         defer { rd_kafka_mem_free(client.handle, text) }
         return String(cString: text)

@@ -103,7 +103,8 @@ package final class KafkaChangelog: ChangelogReader {
                     try body(message.partition, message.offset, key, bytes(message.payload, message.len))
                 } catch {
                     throw Fault(
-                        error.domain, "\(place(of: message.partition)), offset \(message.offset): \(error.detail)",
+                        error.domain,
+                        "\(place(of: message.partition)), offset \(message.offset): \(error.detail)",
                         retry: error.retry)
                 }
             case RD_KAFKA_RESP_ERR__PARTITION_EOF:
@@ -112,7 +113,8 @@ package final class KafkaChangelog: ChangelogReader {
                 rd_kafka_get_watermark_offsets(client.handle, topic, message.partition, &low, &high)
                 ends[message.partition] = ChangelogEnd(offset: message.offset, isOpen: high > message.offset)
             default:
-                let problem = KafkaProblem(code: message.err, "'\(name(ofTopic: topicHandle))', partition \(message.partition)")
+                let problem = KafkaProblem(
+                    code: message.err, "'\(name(ofTopic: topicHandle))', partition \(message.partition)")
                 throw Fault(.external, "Kafka: \(problem.text)", retry: problem.retry)
             }
         }

@@ -173,8 +173,8 @@ final class KafkaClient {
         return nil
     }
 
-    /// The range of a partition's offsets, as this client's isolation level lets it see. Asks again for up to 30 s:
-    /// a topic that was just made, or whose leader just moved, has none for a moment.
+    /// The range of a partition's offsets, as this client's isolation level lets it see. Asks again for up to
+    /// 30 s: a topic that was just made, or whose leader just moved, has none for a moment.
     func offsets(_ topic: String, _ partition: Int32) throws(Fault) -> Range<Int64> {
         let deadline = monotonicNanoseconds() + 30_000_000_000
         while true {
@@ -199,8 +199,8 @@ final class KafkaClient {
         isForwarding = true
     }
 
-    /// Serves callbacks for so long. Not where they come through a consumer's queue, in which there may be records: at those
-    /// the client ends the process.
+    /// Serves callbacks for so long. Not where they come through a consumer's queue, in which there may be
+    /// records: at those the client ends the process.
     private func serve(milliseconds: Int32) {
         if isForwarding { usleep(UInt32(milliseconds) * 1000) } else { rd_kafka_poll(handle, milliseconds) }
     }
@@ -227,7 +227,8 @@ struct KafkaReports {
     var isClosing = false
     /// The group has given partitions and not taken them back: no rebalance is under way, as far as is known.
     var isJoined = false
-    /// While the client leaves its group it takes what it is given: librdkafka 2.0.2 leaves none whose partitions were not taken.
+    /// While the client leaves its group it takes what it is given: librdkafka 2.0.2 leaves none whose
+    /// partitions were not taken.
     var isLeaving = false
     var delivered = 0
     var undelivered = 0
@@ -320,7 +321,8 @@ struct KafkaProblem {
             var buffer = [CChar](repeating: 0, count: 512)
             self.code = rd_kafka_fatal_error(handle, &buffer, buffer.count)
             text = string(buffer)
-            // The client is lost, but a new one starts clean; unless that would take the place of a namesake again.
+            // The client is lost, but a new one starts clean; unless that would take the place of a namesake
+            // again.
             isFinal = true
             retry = self.code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? .never : .withBackoff
         }
@@ -331,7 +333,9 @@ struct KafkaProblem {
 
     static func isMissing(_ code: rd_kafka_resp_err_t) -> Bool {
         switch code {
-        case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: true
+        case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+            RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+            true
         default: false
         }
     }

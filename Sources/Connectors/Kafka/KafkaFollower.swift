@@ -2,8 +2,8 @@ import Base
 import CRdkafka
 import Glibc
 
-/// Follows a topic as a member of a group of its own, committed records only: what was handed over counts as done once
-/// `commit` was called, and comes again if it never was. Used by one thread.
+/// Follows a topic as a member of a group of its own, committed records only: what was handed over counts as
+/// done once `commit` was called, and comes again if it never was. Used by one thread.
 package final class KafkaFollower {
     private let client: KafkaClient
     private let topic: String
@@ -15,7 +15,8 @@ package final class KafkaFollower {
     private var positions: [Int32: Int64] = [:]
     private var committed: [Int32: Int64] = [:]
     private var isPaused = false
-    /// Partitions are held since as many changes; what was handed over before the last of them is somebody else's.
+    /// Partitions are held since as many changes; what was handed over before the last of them is somebody
+    /// else's.
     package private(set) var generation = 0
     /// Records that the topic had let go of before they were read.
     package private(set) var lost: Int64 = 0
@@ -32,7 +33,9 @@ package final class KafkaFollower {
         self.group = group
         client = try KafkaClient(settings, .consumer)
         client.forwardsToConsumer()
-        guard let queue = rd_kafka_queue_get_consumer(client.handle) else { throw Fault(.defect, "no consumer queue") }
+        guard let queue = rd_kafka_queue_get_consumer(client.handle) else {
+            throw Fault(.defect, "no consumer queue")
+        }
         self.queue = queue
         messages = .allocate(capacity: Self.capacity)
         messages.initialize(repeating: nil, count: Self.capacity)
@@ -41,7 +44,8 @@ package final class KafkaFollower {
         rd_kafka_topic_partition_list_add(list, topic, -1)
         let code = rd_kafka_subscribe(client.handle, list)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
-            throw Fault(.external, "Kafka: \(KafkaProblem(code: code, "topic '\(topic)'").text)", retry: .withBackoff)
+            throw Fault(
+                .external, "Kafka: \(KafkaProblem(code: code, "topic '\(topic)'").text)", retry: .withBackoff)
         }
     }
 
@@ -71,7 +75,8 @@ package final class KafkaFollower {
         return records
     }
 
-    /// Stays in the group while nothing more can be taken; the few records that were under way are handed over.
+    /// Stays in the group while nothing more can be taken; the few records that were under way are handed
+    /// over.
     package func idle(milliseconds: Int32, _ body: (KafkaReader.Record) -> Void) throws(Fault) {
         setPaused(true)
         try poll(timeoutMilliseconds: milliseconds, body)
@@ -88,12 +93,15 @@ package final class KafkaFollower {
         defer { rd_kafka_topic_partition_list_destroy(list) }
         let code = rd_kafka_commit(client.handle, list, 0)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
-            throw Fault(.external, "Kafka: \(KafkaProblem(code: code, "positions of group '\(group)'").text)", retry: .withBackoff)
+            throw Fault(
+                .external, "Kafka: \(KafkaProblem(code: code, "positions of group '\(group)'").text)",
+                retry: .withBackoff)
         }
         committed.merge(done) { $1 }
     }
 
-    /// Records of the held partitions that are not done, as far as the broker told; markers of transactions count.
+    /// Records of the held partitions that are not done, as far as the broker told; markers of transactions
+    /// count.
     package var lag: Int64 {
         positions.reduce(0) { sum, position in
             var low: Int64 = 0
@@ -107,7 +115,9 @@ package final class KafkaFollower {
     package func close() {
         guard let answers = rd_kafka_queue_new(client.handle) else { return }
         defer { rd_kafka_queue_destroy(answers) }
-        if let error = rd_kafka_consumer_close_queue(client.handle, answers) { return rd_kafka_error_destroy(error) }
+        if let error = rd_kafka_consumer_close_queue(client.handle, answers) {
+            return rd_kafka_error_destroy(error)
+        }
         let begin = monotonicNanoseconds()
         while rd_kafka_consumer_closed(client.handle) == 0, monotonicNanoseconds() - begin < 5_000_000_000 {
             guard let event = rd_kafka_queue_poll(answers, 20) else { continue }
@@ -120,8 +130,11 @@ package final class KafkaFollower {
         let partition = message.pointee.partition
         switch message.pointee.err {
         case RD_KAFKA_RESP_ERR_NO_ERROR:
-            // Not of a partition that is gone, and none twice: 2.0.2 may hand over what it had fetched before a pause.
-            guard let position = positions[partition], message.pointee.offset >= position else { return false }
+            // Not of a partition that is gone, and none twice: 2.0.2 may hand over what it had fetched before
+            // a pause.
+            guard let position = positions[partition], message.pointee.offset >= position else {
+                return false
+            }
             positions[partition] = message.pointee.offset + 1
             return true
         case RD_KAFKA_RESP_ERR__PARTITION_EOF:
@@ -209,7 +222,8 @@ package final class KafkaFollower {
         }
     }
 
-    private func list(of positions: [Int32: Int64]) -> UnsafeMutablePointer<rd_kafka_topic_partition_list_t>? {
+    private func list(of positions: [Int32: Int64]) -> UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
+    {
         let list = rd_kafka_topic_partition_list_new(Int32(positions.count))
         for (partition, offset) in positions {
             rd_kafka_topic_partition_list_add(list, topic, partition).pointee.offset = offset

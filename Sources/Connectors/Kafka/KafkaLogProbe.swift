@@ -19,7 +19,9 @@ final class KafkaLogProbe {
         self.settings = settings
         client = try KafkaClient(settings, .probe)
         client.forwardsToConsumer()
-        guard let queue = rd_kafka_queue_get_consumer(client.handle) else { throw Fault(.defect, "no consumer queue") }
+        guard let queue = rd_kafka_queue_get_consumer(client.handle) else {
+            throw Fault(.defect, "no consumer queue")
+        }
         self.queue = queue
     }
 
@@ -53,14 +55,15 @@ final class KafkaLogProbe {
                 let missing = places.keys.first { found[$0] == nil }
                 throw Fault(
                     .external,
-                    "topic '\(missing?.topic ?? "")', partition \(missing?.partition ?? 0): its records cannot be read", retry: .withBackoff)
+                    "topic '\(missing?.topic ?? "")', partition \(missing?.partition ?? 0): its records cannot be read",
+                    retry: .withBackoff)
             }
         }
         return try sights(places, found)
     }
 
-    /// No more of a partition is fetched: a broker gives one batch an answer that is larger than what was asked for, to the
-    /// first partition that has one, and the others would wait for their turn without end.
+    /// No more of a partition is fetched: a broker gives one batch an answer that is larger than what was
+    /// asked for, to the first partition that has one, and the others would wait for their turn without end.
     private func pause(_ place: Place) {
         let list = rd_kafka_topic_partition_list_new(1)
         defer { rd_kafka_topic_partition_list_destroy(list) }
@@ -70,7 +73,8 @@ final class KafkaLogProbe {
 
     /// The place that was found with this message, if one was.
     private func take(
-        _ message: UnsafeMutablePointer<rd_kafka_message_t>, _ places: [Place: Int64], _ found: inout [Place: LogMark?]
+        _ message: UnsafeMutablePointer<rd_kafka_message_t>, _ places: [Place: Int64],
+        _ found: inout [Place: LogMark?]
     ) throws(Fault) -> Place? {
         guard let topic = message.pointee.rkt else { return nil }
         let place = Place(topic: name(ofTopic: topic), partition: message.pointee.partition)
@@ -80,13 +84,18 @@ final class KafkaLogProbe {
             found[place] = .some(
                 LogMark(
                     offset: message.pointee.offset, timestamp: rd_kafka_message_timestamp(message, nil),
-                    key: message.pointee.key.map { UnsafePointer($0.assumingMemoryBound(to: UInt8.self)) }, message.pointee.key_len,
-                    value: message.pointee.payload.map { UnsafePointer($0.assumingMemoryBound(to: UInt8.self)) },
+                    key: message.pointee.key.map { UnsafePointer($0.assumingMemoryBound(to: UInt8.self)) },
+                    message.pointee.key_len,
+                    value: message.pointee.payload.map {
+                        UnsafePointer($0.assumingMemoryBound(to: UInt8.self))
+                    },
                     message.pointee.len))
-        case RD_KAFKA_RESP_ERR__PARTITION_EOF, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+        case RD_KAFKA_RESP_ERR__PARTITION_EOF, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET,
+            RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
             found[place] = .some(nil)
         default:
-            let problem = KafkaProblem(code: message.pointee.err, "topic '\(place.topic)', partition \(place.partition)")
+            let problem = KafkaProblem(
+                code: message.pointee.err, "topic '\(place.topic)', partition \(place.partition)")
             guard problem.isFinal || problem.isMissing else {
                 client.log(problem)
                 return nil
@@ -96,7 +105,9 @@ final class KafkaLogProbe {
         return place
     }
 
-    private func sights(_ places: [Place: Int64], _ found: [Place: LogMark?]) throws(Fault) -> [Place: LogSight] {
+    private func sights(_ places: [Place: Int64], _ found: [Place: LogMark?]) throws(Fault) -> [Place:
+        LogSight]
+    {
         var sights: [Place: LogSight] = [:]
         var areCompacted: [String: Bool] = [:]
         for (place, offset) in places {
@@ -105,7 +116,9 @@ final class KafkaLogProbe {
                 let range = try client.offsets(place.topic, place.partition)
                 sight.range = range
                 if range.contains(offset) {
-                    if areCompacted[place.topic] == nil { areCompacted[place.topic] = try mayBeCompacted(place.topic) }
+                    if areCompacted[place.topic] == nil {
+                        areCompacted[place.topic] = try mayBeCompacted(place.topic)
+                    }
                     sight.isCompacted = areCompacted[place.topic] == true
                 }
             }

@@ -1,8 +1,8 @@
 import Base
 import CRdkafka
 
-/// Writes a few records at once or not at all. One name has one publisher at a time: who opens another ends what the
-/// one before had not committed.
+/// Writes a few records at once or not at all. One name has one publisher at a time: who opens another ends
+/// what the one before had not committed.
 package final class KafkaPublisher {
     package struct Record: Sendable {
         package var topic: String
@@ -59,7 +59,9 @@ package final class KafkaPublisher {
             }
         }
         if let fault { throw fault }
-        if code != RD_KAFKA_RESP_ERR_NO_ERROR { throw client.fault(KafkaProblem(code: code, "topic '\(record.topic)'")) }
+        if code != RD_KAFKA_RESP_ERR_NO_ERROR {
+            throw client.fault(KafkaProblem(code: code, "topic '\(record.topic)'"))
+        }
     }
 
     private func check(_ error: OpaquePointer?, _ call: String) throws(Fault) {

@@ -3,8 +3,8 @@ import CRdkafka
 import Dataflow
 import Records
 
-/// Reads all partitions of a topic outside of any group, committed records only: for tables that every lane has all of,
-/// and for the demo, tests and benchmarks. Partitions that are added later are not read.
+/// Reads all partitions of a topic outside of any group, committed records only: for tables that every lane
+/// has all of, and for the demo, tests and benchmarks. Partitions that are added later are not read.
 package final class KafkaReader: BroadcastReader {
     /// A record; its pointers are valid during the call that got it.
     package struct Record {
@@ -41,8 +41,8 @@ package final class KafkaReader: BroadcastReader {
 
     package enum Start: Sendable {
         case beginning, end
-        /// The next offset of each partition; those that are not named begin at their beginning. What lies outside of the
-        /// log is taken to its nearest end, and `moved` says so.
+        /// The next offset of each partition; those that are not named begin at their beginning. What lies
+        /// outside of the log is taken to its nearest end, and `moved` says so.
         case at([Int32: Int64])
     }
 
@@ -118,7 +118,9 @@ package final class KafkaReader: BroadcastReader {
             try client.checkStop()
             if monotonicNanoseconds() > deadline {
                 throw Fault(
-                    .external, "topic '\(topic)' was not read to its end within \(Self.readToEndMilliseconds / 1000) s", retry: .withBackoff)
+                    .external,
+                    "topic '\(topic)' was not read to its end within \(Self.readToEndMilliseconds / 1000) s",
+                    retry: .withBackoff)
             }
             try poll(timeoutMilliseconds: 50, body)
         } while !isAtEnd
@@ -153,7 +155,9 @@ package final class KafkaReader: BroadcastReader {
             records += 1
         }
         if records > 0, fault == nil { body(RawRecords(at: storage, from: 0, count: records)) }
-        for index in 0..<max(count, 0) { if let message = messages[index] { rd_kafka_message_destroy(message) } }
+        for index in 0..<max(count, 0) {
+            if let message = messages[index] { rd_kafka_message_destroy(message) }
+        }
         if let fault { throw fault }
     }
 

@@ -14,8 +14,8 @@ package struct KafkaSettings: Sendable {
     package var instanceId: String?
     /// Of all lanes of the worker, this one's included.
     package var laneInstanceIds: [String] = []
-    /// Of the producer whose transactions hold the results; nil: none. Who opens a transaction under a name ends
-    /// those that its last owner left open.
+    /// Of the producer whose transactions hold the results; nil: none. Who opens a transaction under a name
+    /// ends those that its last owner left open.
     package var transactionalId: String?
     /// librdkafka settings by name, without the `kafka.` in front. Values may be secrets: never printed.
     package var raw: [String: String]
@@ -129,15 +129,17 @@ extension KafkaSettings {
                 ("isolation.level", role == .inquirer ? "read_uncommitted" : "read_committed"),
             ]
             if role == .probe {
-                // Of each partition one batch, of which a broker sends at least one whatever its size. Were the queue full with
-                // the first partition's, the others would wait a second, at every start of a task.
+                // Of each partition one batch, of which a broker sends at least one whatever its size. Were
+                // the queue full with the first partition's, the others would wait a second, at every start
+                // of a task.
                 settings += [("fetch.message.max.bytes", "4096")]
             }
             if role == .consumer {
                 settings += [
                     ("partition.assignment.strategy", "range"),
                     ("session.timeout.ms", "6000"),
-                    // Members learn of a rebalance by them, and all partitions stand still until the last one has.
+                    // Members learn of a rebalance by them, and all partitions stand still until the last one
+                    // has.
                     ("heartbeat.interval.ms", "300"),
                     // Restoring a large state from its changelog takes minutes, in which nothing is polled.
                     ("max.poll.interval.ms", "1800000"),
@@ -162,7 +164,8 @@ extension KafkaSettings {
             settings +=
                 Self.producing + [
                     // A batch that is tried again must not come behind those after it.
-                    ("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "20"), ("batch.num.messages", "100000"),
+                    ("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "20"),
+                    ("batch.num.messages", "100000"),
                     ("queue.buffering.max.messages", "1000000"),
                 ]
         case .admin:
@@ -182,7 +185,9 @@ extension KafkaSettings {
     ]
 
     /// What a mistake calls a setting.
-    private static func title(_ name: String, _ place: String?) -> String { place.map { "\($0): \(name)" } ?? "kafka.\(name)" }
+    private static func title(_ name: String, _ place: String?) -> String {
+        place.map { "\($0): \(name)" } ?? "kafka.\(name)"
+    }
 
     private static func set(
         _ configuration: OpaquePointer, _ name: String, _ value: String, _ place: String? = nil
@@ -196,7 +201,8 @@ extension KafkaSettings {
         }
         if result == RD_KAFKA_CONF_UNKNOWN {
             let prefix = place == nil ? "kafka." : ""
-            let hint = nearest(name, among: names(configuration)).map { "; did you mean \(prefix)\($0)?" } ?? ""
+            let hint =
+                nearest(name, among: names(configuration)).map { "; did you mean \(prefix)\($0)?" } ?? ""
             throw Fault(.user, "\(title): there is no such librdkafka setting\(hint)")
         }
         // A file is where secrets stand, under whatever name.

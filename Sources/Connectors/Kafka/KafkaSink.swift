@@ -3,8 +3,8 @@ import CRdkafka
 import Dataflow
 
 /// Publishes an outbox's records with one idempotent producer. With a transactional id everything between two
-/// commits is one transaction, the group's positions included; without, outputs become durable first, then the
-/// changes, then the positions.
+/// commits is one transaction, the group's positions included; without, outputs become durable first, then
+/// the changes, then the positions.
 ///
 /// After a call threw, records may or may not have been published: close the sink, make another, and start
 /// again from the last commit. A transaction whose outcome is unknown is thereby ended either way before
@@ -67,9 +67,9 @@ package final class KafkaSink: LaneSink {
         }
     }
 
-    /// `group`: commits the positions; nil: there are none. `onDelivery` gets the milliseconds from the append of
-    /// the causing record to when its result can be read, on this sink's thread. Throws if no broker answers or
-    /// a topic is missing after `deadlineMilliseconds`.
+    /// `group`: commits the positions; nil: there are none. `onDelivery` gets the milliseconds from the
+    /// append of the causing record to when its result can be read, on this sink's thread. Throws if no
+    /// broker answers or a topic is missing after `deadlineMilliseconds`.
     package init(
         _ settings: KafkaSettings,
         topics: Topics,
@@ -89,7 +89,8 @@ package final class KafkaSink: LaneSink {
         if let onDelivery, !isTransactional {
             client.reports.pointee.onDelivery = { onDelivery(clock.nowMilliseconds - $0) }
         }
-        let names = topics.sinks + [topics.deadLetter, topics.late, topics.changelog, topics.acknowledgements]
+        let names =
+            topics.sinks + [topics.deadLetter, topics.late, topics.changelog, topics.acknowledgements]
             + topics.repartitions
         for topic in Set(names.compactMap { $0 }) {
             let count = try client.partitionCount(of: topic, deadlineMilliseconds: deadlineMilliseconds)
@@ -110,7 +111,8 @@ package final class KafkaSink: LaneSink {
         }
     }
 
-    /// Ends what the last owner of the name left open. The call may be made again as long as it took too long.
+    /// Ends what the last owner of the name left open. The call may be made again as long as it took too
+    /// long.
     private func openTransactions(_ deadlineMilliseconds: Int64) throws(Fault) {
         let deadline = monotonicNanoseconds() + deadlineMilliseconds * 1_000_000
         while let error = rd_kafka_init_transactions(client.handle, 500) {
@@ -231,13 +233,16 @@ package final class KafkaSink: LaneSink {
         guard let error else { return }
         defer { rd_kafka_error_destroy(error) }
         // What was not taken is why the transaction cannot go on.
-        if let problem = client.reports.pointee.firstUndelivered, problem.isFinal { throw client.fault(problem) }
+        if let problem = client.reports.pointee.firstUndelivered, problem.isFinal {
+            throw client.fault(problem)
+        }
         let text = rd_kafka_error_string(error).map { String(cString: $0) } ?? ""
         let problem = KafkaProblem(code: rd_kafka_error_code(error), "transaction: \(call)")
         if problem.code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID { throw client.fault(problem) }
         let mayHelp = rd_kafka_error_is_fatal(error) != 0 || !problem.isFinal
         throw Fault(
-            .external, "Kafka: \(problem.text)\(text.isEmpty ? "" : " (\(text))")", retry: mayHelp ? .withBackoff : .never)
+            .external, "Kafka: \(problem.text)\(text.isEmpty ? "" : " (\(text))")",
+            retry: mayHelp ? .withBackoff : .never)
     }
 
     package func flush() throws(Fault) {
@@ -271,7 +276,9 @@ package final class KafkaSink: LaneSink {
         rd_kafka_purge(client.handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
         rd_kafka_flush(client.handle, 1000)
         client.reports.pointee.onDelivery = nil
-        let topics = sinkTopics + [deadLetterTopic, lateTopic, changelogTopic, acknowledgementTopic] + repartitionTopics
+        let topics =
+            sinkTopics + [deadLetterTopic, lateTopic, changelogTopic, acknowledgementTopic]
+            + repartitionTopics
             + formerTopics
         for case let topic? in topics { rd_kafka_topic_destroy(topic) }
         sinkTopics = []
@@ -285,7 +292,9 @@ package final class KafkaSink: LaneSink {
 
     package func route(_ sinks: [SinkRoute]) throws(Fault) {
         for case let topic? in sinks.map(\.topic) {
-            guard try client.partitionCount(of: topic, deadlineMilliseconds: 30_000) != nil else { throw client.missing(topic) }
+            guard try client.partitionCount(of: topic, deadlineMilliseconds: 30_000) != nil else {
+                throw client.missing(topic)
+            }
         }
         formerTopics += sinkTopics
         sinkTopics = sinks.map { sink in sink.topic.flatMap { rd_kafka_topic_new(client.handle, $0, nil) } }

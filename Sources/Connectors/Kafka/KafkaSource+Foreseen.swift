@@ -4,17 +4,20 @@ import Dataflow
 extension KafkaSource {
     private static let membersMilliseconds = 2000
 
-    /// By the group's members as they are: those of the share that it will have, and as many on each side, for it is never known
-    /// who else joins. Empty where nobody works on them, or where it comes back to what it had.
+    /// By the group's members as they are: those of the share that it will have, and as many on each side,
+    /// for it is never known who else joins. Empty where nobody works on them, or where it comes back to what
+    /// it had.
     package func foreseen() -> Set<Int32> {
         guard let own = settings.instanceId, let watch = try? KafkaWatch(settings),
             let members = try? watch.members(deadlineMilliseconds: Self.membersMilliseconds)
         else { return [] }
-        return Self.foreseen(own, lanes: settings.laneInstanceIds, members.map(\.instanceId), partitions: partitionCount)
+        return Self.foreseen(
+            own, lanes: settings.laneInstanceIds, members.map(\.instanceId), partitions: partitionCount)
     }
 
     /// As the range assignor of librdkafka has it, which takes static members by their names.
-    static func foreseen(_ own: String, lanes: [String], _ members: [String?], partitions: Int) -> Set<Int32> {
+    static func foreseen(_ own: String, lanes: [String], _ members: [String?], partitions: Int) -> Set<Int32>
+    {
         let known = Set(members.compactMap { $0 })
         let others = known.subtracting(lanes)
         guard !known.contains(own), !others.isEmpty, partitions > 0 else { return [] }

@@ -8,7 +8,8 @@ extension KafkaSource {
     private static let answerMilliseconds: Int64 = 30_000
     /// A consumer leaves within milliseconds, or waits for a broker that is gone.
     private static let leavingMilliseconds: Int64 = 5000
-    /// While a rebalance is under way, a member waits for others that restore their tasks; a session would take 6 s.
+    /// While a rebalance is under way, a member waits for others that restore their tasks; a session would
+    /// take 6 s.
     private static let leavingForGoodMilliseconds: Int64 = 15_000
     /// Brokers look for transactions that ran out every ten seconds; theirs is ten seconds too.
     private static let committedMilliseconds: Int64 = 60_000
@@ -24,11 +25,13 @@ extension KafkaSource {
             waiting = list
             let known = partitions.compactMap { partition(of: $0.topic, $0.partition) }
             if known.count < partitions.count {
-                let topics = Set(partitions.map(\.topic)).subtracting(self.topics.map(\.topic)).sorted().joined(separator: "', '")
+                let topics = Set(partitions.map(\.topic)).subtracting(self.topics.map(\.topic)).sorted()
+                    .joined(separator: "', '")
                 onEvent(
                     .failed(
                         Fault(
-                            .external, "group '\(settings.group)' gives this worker partitions of '\(topics)', which it does not read",
+                            .external,
+                            "group '\(settings.group)' gives this worker partitions of '\(topics)', which it does not read",
                             retry: .withBackoff)))
             }
             onEvent(.assigned(known))
@@ -93,7 +96,9 @@ extension KafkaSource {
         var result: [SourcePartition: Int64] = [:]
         sequences = [:]
         for element in entries(list) where element.offset >= 0 {
-            guard let partition = partition(of: String(cString: element.topic), element.partition) else { continue }
+            guard let partition = partition(of: String(cString: element.topic), element.partition) else {
+                continue
+            }
             result[partition] = element.offset
             guard let metadata = element.metadata, element.metadata_size > 0 else { continue }
             sequences[partition] = PositionNote(metadata, element.metadata_size).sequence
@@ -102,8 +107,8 @@ extension KafkaSource {
     }
 
     /// A worker that was killed within a commit leaves a transaction open, and nobody may know the group's
-    /// positions until it has ended: by its timeout, or at once, when somebody takes over its producer's name.
-    /// The partitions are ours now, so whoever committed them last has no business with them any more.
+    /// positions until it has ended: by its timeout, or at once, when somebody takes over its producer's
+    /// name. The partitions are ours now, so whoever committed them last has no business with them any more.
     private func fenceLastOwners(_ partitions: [SourcePartition]) {
         do throws(Fault) {
             var owners: Set<String> = []
@@ -121,7 +126,9 @@ extension KafkaSource {
                 var name = settings
                 name.transactionalId = owner
                 let fence = try KafkaClient(name, .producer)
-                if let error = rd_kafka_init_transactions(fence.handle, 10_000) { rd_kafka_error_destroy(error) }
+                if let error = rd_kafka_init_transactions(fence.handle, 10_000) {
+                    rd_kafka_error_destroy(error)
+                }
             }
         } catch {
             Log.warning("restore: \(error.detail)")
@@ -158,12 +165,15 @@ extension KafkaSource {
 
     package func hold(_ partitions: Set<SourcePartition>) throws(Fault) {
         let others = Set(assignment).subtracting(partitions)
-        for (group, change) in [(partitions, rd_kafka_pause_partitions), (others, rd_kafka_resume_partitions)] where !group.isEmpty {
+        for (group, change) in [
+            (partitions, rd_kafka_pause_partitions), (others, rd_kafka_resume_partitions),
+        ] where !group.isEmpty {
             let list = list(of: Dictionary(uniqueKeysWithValues: group.map { ($0, 0) }))
             defer { rd_kafka_topic_partition_list_destroy(list) }
             let code = change(client.handle, list)
             guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
-                throw Fault(.external, "Kafka: \(KafkaProblem(code: code, "pause").text)", retry: .withBackoff)
+                throw Fault(
+                    .external, "Kafka: \(KafkaProblem(code: code, "pause").text)", retry: .withBackoff)
             }
         }
     }
@@ -201,14 +211,17 @@ extension KafkaSource {
             }
             let list = rd_kafka_topic_partition_list_new(Int32(partitions.count))
             defer { rd_kafka_topic_partition_list_destroy(list) }
-            for element in partitions { rd_kafka_topic_partition_list_add(list, element.topic, element.partition) }
+            for element in partitions {
+                rd_kafka_topic_partition_list_add(list, element.topic, element.partition)
+            }
             rd_kafka_assign(client.handle, list)
         }
         client.reports.pointee.rebalances.removeAll()
     }
 
-    /// A member that comes back under its name keeps its partitions, so librdkafka says nothing to the group when it closes; when it
-    /// unsubscribes it does, unless a rebalance is under way, whose end is waited for.
+    /// A member that comes back under its name keeps its partitions, so librdkafka says nothing to the group
+    /// when it closes; when it unsubscribes it does, unless a rebalance is under way, whose end is waited
+    /// for.
     private func leaveForGood() {
         guard client.reports.pointee.isLeaving, isMember else { return }
         defer { client.reports.pointee.isLeaving = false }
@@ -221,7 +234,9 @@ extension KafkaSource {
             // What is given or taken back by now is obeyed.
             if let message = rd_kafka_consumer_poll(client.handle, 5) { rd_kafka_message_destroy(message) }
             guard monotonicNanoseconds() - begin < Self.leavingForGoodMilliseconds * 1_000_000 else {
-                return Log.warning("kafka: a rebalance does not end; group '\(settings.group)' misses this member after its session")
+                return Log.warning(
+                    "kafka: a rebalance does not end; group '\(settings.group)' misses this member after its session"
+                )
             }
         }
     }
@@ -245,12 +260,15 @@ extension KafkaSource {
         while rd_kafka_consumer_closed(client.handle) == 0 {
             if let event = rd_kafka_queue_poll(queue, 20) {
                 // What was read was committed before.
-                if rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE { rd_kafka_assign(client.handle, nil) }
+                if rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE {
+                    rd_kafka_assign(client.handle, nil)
+                }
                 rd_kafka_event_destroy(event)
             }
             guard monotonicNanoseconds() - begin < Self.leavingMilliseconds * 1_000_000 else {
                 let seconds = Self.leavingMilliseconds / 1000
-                return Log.warning("kafka: a consumer did not leave group '\(settings.group)' within \(seconds) s")
+                return Log.warning(
+                    "kafka: a consumer did not leave group '\(settings.group)' within \(seconds) s")
             }
         }
     }
@@ -262,8 +280,8 @@ extension KafkaSource {
     }
 }
 
-/// What stands beside a position in its group: the transactional id of who committed it and the number of the task's
-/// commit, a line each.
+/// What stands beside a position in its group: the transactional id of who committed it and the number of the
+/// task's commit, a line each.
 struct PositionNote {
     var owner: String
     /// nil: it was not said, as by versions before this one.

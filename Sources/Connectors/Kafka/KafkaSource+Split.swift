@@ -4,8 +4,8 @@ import Dataflow
 import Glibc
 import Records
 
-/// The queues of a source whose records are taken partition by partition: what is not taken stays in the client, which
-/// then fetches no more of it.
+/// The queues of a source whose records are taken partition by partition: what is not taken stays in the
+/// client, which then fetches no more of it.
 final class KafkaSplit {
     private let client: KafkaClient
     private var queues: [SourcePartition: OpaquePointer] = [:]
@@ -15,7 +15,9 @@ final class KafkaSplit {
     init(_ client: KafkaClient, main: OpaquePointer) throws(Fault) {
         self.client = client
         var ends: [Int32] = [-1, -1]
-        guard Glibc.pipe(&ends) == 0 else { throw Fault(.external, "pipe: \(String(cString: strerror(errno)))") }
+        guard Glibc.pipe(&ends) == 0 else {
+            throw Fault(.external, "pipe: \(String(cString: strerror(errno)))")
+        }
         for end in ends { _ = fcntl(end, F_SETFL, fcntl(end, F_GETFL) | O_NONBLOCK) }
         pipe = (ends[0], ends[1])
         watch(main)
@@ -28,7 +30,9 @@ final class KafkaSplit {
 
     /// To be called before a partition is assigned, so that nothing of it comes through the common queue.
     func add(_ partition: SourcePartition, _ topic: String) {
-        guard queues[partition] == nil, let queue = rd_kafka_queue_get_partition(client.handle, topic, partition.partition) else {
+        guard queues[partition] == nil,
+            let queue = rd_kafka_queue_get_partition(client.handle, topic, partition.partition)
+        else {
             return
         }
         rd_kafka_queue_forward(queue, nil)

@@ -46,8 +46,8 @@ package final class KafkaSource: LaneSource {
     /// Queues of partitions, where records are taken one partition after the other.
     private(set) var split: KafkaSplit?
 
-    /// `isSplit`: records come through `take`.
-    /// Joins the group with the first `poll`. Throws if no broker answers or a topic does not exist after `deadlineMilliseconds`.
+    /// `isSplit`: records come through `take`. Joins the group with the first `poll`. Throws if no broker
+    /// answers or a topic does not exist after `deadlineMilliseconds`.
     package init(
         _ settings: KafkaSettings,
         topics: [KafkaSourceTopic],
@@ -247,11 +247,13 @@ package final class KafkaSource: LaneSource {
         }
     }
 
-    /// A topic that was read is not there, or was not for a moment. It may be deleted, and another one of its name be there
-    /// already, so whoever reads it begins again and looks at what it is.
+    /// A topic that was read is not there, or was not for a moment. It may be deleted, and another one of its
+    /// name be there already, so whoever reads it begins again and looks at what it is.
     private func noteMissing(_ topic: String) {
         let asked = topics.map(\.topic).filter { topic.isEmpty || $0 == topic }
-        let gone = asked.filter { (try? client.partitionCount(of: $0, deadlineMilliseconds: 2000)) == .some(nil) }
+        let gone = asked.filter {
+            (try? client.partitionCount(of: $0, deadlineMilliseconds: 2000)) == .some(nil)
+        }
         let names = "'" + (gone.isEmpty ? asked : gone).joined(separator: "', '") + "'"
         faults.append(
             Fault(

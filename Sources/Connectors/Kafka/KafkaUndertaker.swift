@@ -3,8 +3,9 @@ import CRdkafka
 import Glibc
 import Synchronization
 
-/// Destroys clients, and waits for it for a while only: with librdkafka 2.0.2 a consumer of a topic that was deleted never ends
-/// (a reference that is not given back; mended in 2.1.0), nor does a client whose name service does not answer.
+/// Destroys clients, and waits for it for a while only: with librdkafka 2.0.2 a consumer of a topic that was
+/// deleted never ends (a reference that is not given back; mended in 2.1.0), nor does a client whose name
+/// service does not answer.
 enum KafkaUndertaker {
     private static let waitMilliseconds: Int64 = 3000
 
@@ -29,7 +30,9 @@ enum KafkaUndertaker {
         }
     }
 
-    static func destroy(_ handle: OpaquePointer, _ flags: Int32, _ reports: UnsafeMutablePointer<KafkaReports>) {
+    static func destroy(
+        _ handle: OpaquePointer, _ flags: Int32, _ reports: UnsafeMutablePointer<KafkaReports>
+    ) {
         let job = Job(handle, flags, reports)
         var thread = pthread_t()
         let context = Unmanaged.passRetained(job)

@@ -2,7 +2,8 @@ import Base
 import CRdkafka
 import Dataflow
 
-/// Asks a cluster how it is, outside of any group, with a client that makes no topics by asking for them. Used by one thread.
+/// Asks a cluster how it is, outside of any group, with a client that makes no topics by asking for them.
+/// Used by one thread.
 package final class KafkaWatch {
     package struct Member: Equatable, Sendable {
         package var clientId: String
@@ -48,7 +49,8 @@ package final class KafkaWatch {
             rd_kafka_DescribeConsumerGroups(probe.client.handle, &names, 1, options, answers)
         }
         guard let event = try probe.client.answer(from: answers, deadlineMilliseconds + 1000) else {
-            throw Fault(.external, "the members of group '\(settings.group)' are not told", retry: .withBackoff)
+            throw Fault(
+                .external, "the members of group '\(settings.group)' are not told", retry: .withBackoff)
         }
         defer { rd_kafka_event_destroy(event) }
         guard rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR else {
@@ -63,7 +65,8 @@ package final class KafkaWatch {
             let code = rd_kafka_error_code(error)
             // A group that never had a member.
             if code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND { return [] }
-            throw Fault(.external, "Kafka: \(KafkaProblem(code: code, "members of group '\(settings.group)'").text)")
+            throw Fault(
+                .external, "Kafka: \(KafkaProblem(code: code, "members of group '\(settings.group)'").text)")
         }
         return (0..<rd_kafka_ConsumerGroupDescription_member_count(group)).compactMap { index in
             guard let member = rd_kafka_ConsumerGroupDescription_member(group, index) else { return nil }

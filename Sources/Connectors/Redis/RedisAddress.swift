@@ -2,8 +2,8 @@ import Base
 import Security
 import Topology
 
-/// Where a Redis server is: `redis://[[user]:password@]host[:port][/db]`, `rediss://` with TLS, or `unix:/path/to.sock`; or the
-/// master that sentinels know, or a cluster.
+/// Where a Redis server is: `redis://[[user]:password@]host[:port][/db]`, `rediss://` with TLS, or
+/// `unix:/path/to.sock`; or the master that sentinels know, or a cluster.
 package struct RedisAddress: Sendable, CustomStringConvertible {
     package enum Place: Hashable, Sendable {
         case network(host: String, port: Int)
@@ -67,7 +67,9 @@ package struct RedisAddress: Sendable, CustomStringConvertible {
     package static func of(_ server: RedisServerSpec) throws(Fault) -> RedisAddress? {
         guard server.isGiven else { return nil }
         func place(_ text: String) -> Place {
-            guard let known = RedisServerSpec.hostAndPort(text) else { unreachable("'\(text)' was read as host:port") }
+            guard let known = RedisServerSpec.hostAndPort(text) else {
+                unreachable("'\(text)' was read as host:port")
+            }
             return .network(host: known.host, port: known.port)
         }
         var address: RedisAddress
@@ -114,14 +116,17 @@ package struct RedisAddress: Sendable, CustomStringConvertible {
             default: throw Fault(.user, "behind ? a rediss:// address has ca=, cert=, key= and server_name=")
             }
         }
-        if (options.certificate == nil) != (options.key == nil) { throw Fault(.user, "a rediss:// address has cert= and key= or neither") }
+        if (options.certificate == nil) != (options.key == nil) {
+            throw Fault(.user, "a rediss:// address has cert= and key= or neither")
+        }
         return options
     }
 
     /// Without the password.
     package var description: String {
         switch mode {
-        case .sentinel(let sentinel, _): "\(sentinel.master) of sentinels \(sentinel.hosts.joined(separator: ", "))"
+        case .sentinel(let sentinel, _):
+            "\(sentinel.master) of sentinels \(sentinel.hosts.joined(separator: ", "))"
         case .cluster(let places): "cluster \(places.map { at($0).description }.joined(separator: ", "))"
         case .single: placeText
         }

@@ -20,8 +20,8 @@ package enum RedisValue: Equatable, Sendable {
     }
 }
 
-/// A connection that waits for its answers: hiredis' reader over a socket of ours, since Debian's hiredis knows no TLS. Used by the
-/// thread that made it.
+/// A connection that waits for its answers: hiredis' reader over a socket of ours, since Debian's hiredis
+/// knows no TLS. Used by the thread that made it.
 final class RedisConnection {
     private let transport: RedisTransport
     private let reader: UnsafeMutablePointer<redisReader>
@@ -40,7 +40,8 @@ final class RedisConnection {
         guard let reader = redisReaderCreate() else { throw Fault(.defect, "out of memory") }
         self.reader = reader
         do throws(Fault) {
-            transport = try RedisTransport(address, until: monotonicNanoseconds() + Int64(connectMilliseconds) * 1_000_000)
+            transport = try RedisTransport(
+                address, until: monotonicNanoseconds() + Int64(connectMilliseconds) * 1_000_000)
         } catch {
             redisReaderFree(reader)
             input.deallocate()
@@ -105,9 +106,9 @@ final class RedisConnection {
         end()
     }
 
-    /// Sends what was appended and takes `count` answers, all until `deadline` (monotonic nanoseconds); after a throw
-    /// the connection is of no more use. `body` gets each answer's texts where it is a list, otherwise nil, and its text where it is
-    /// an error.
+    /// Sends what was appended and takes `count` answers, all until `deadline` (monotonic nanoseconds); after
+    /// a throw the connection is of no more use. `body` gets each answer's texts where it is a list,
+    /// otherwise nil, and its text where it is an error.
     func exchange(
         _ count: Int, until deadline: Int64,
         _ body: (Int, UnsafeBufferPointer<UnsafeBufferPointer<UInt8>?>?, _ error: String?) -> Void
@@ -119,13 +120,16 @@ final class RedisConnection {
             defer { freeReplyObject(raw) }
             let reply = raw.assumingMemoryBound(to: redisReply.self)
             guard reply.pointee.type == REDIS_REPLY_ARRAY else {
-                body(index, nil, reply.pointee.type == REDIS_REPLY_ERROR ? Self.text(UnsafePointer(reply)) : nil)
+                body(
+                    index, nil,
+                    reply.pointee.type == REDIS_REPLY_ERROR ? Self.text(UnsafePointer(reply)) : nil)
                 continue
             }
             texts.removeAll(keepingCapacity: true)
             for place in 0..<Int(reply.pointee.elements) {
                 let element = reply.pointee.element[place]
-                guard let element, element.pointee.type == REDIS_REPLY_STRING, let start = element.pointee.str else {
+                guard let element, element.pointee.type == REDIS_REPLY_STRING, let start = element.pointee.str
+                else {
                     texts.append(nil)
                     continue
                 }
@@ -140,7 +144,8 @@ final class RedisConnection {
 
     private func send(until deadline: Int64) throws(Fault) {
         do throws(Fault) {
-            try transport.write(UnsafeRawBufferPointer(start: request.base, count: request.count), until: deadline)
+            try transport.write(
+                UnsafeRawBufferPointer(start: request.base, count: request.count), until: deadline)
         } catch { throw failure(error) }
     }
 
@@ -164,15 +169,21 @@ final class RedisConnection {
         var raw: UnsafeMutableRawPointer?
         while true {
             guard redisReaderGetReply(reader, &raw) == REDIS_OK else {
-                let text = withUnsafeBytes(of: reader.pointee.errstr) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+                let text = withUnsafeBytes(of: reader.pointee.errstr) {
+                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                }
                 throw Fault(.external, "Redis at \(address): \(text)", retry: .withBackoff)
             }
             if let raw { return raw }
             do throws(Fault) {
                 let count = try transport.read(input, until: deadline)
-                guard count > 0 else { throw Fault(.external, "Server closed the connection", retry: .withBackoff) }
+                guard count > 0 else {
+                    throw Fault(.external, "Server closed the connection", retry: .withBackoff)
+                }
                 let bytes = input.baseAddress?.assumingMemoryBound(to: CChar.self)
-                guard redisReaderFeed(reader, bytes, count) == REDIS_OK else { throw Fault(.defect, "out of memory") }
+                guard redisReaderFeed(reader, bytes, count) == REDIS_OK else {
+                    throw Fault(.defect, "out of memory")
+                }
             } catch { throw failure(error) }
         }
     }

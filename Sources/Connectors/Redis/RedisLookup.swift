@@ -1,11 +1,12 @@
 import Base
 import Dataflow
+import Glibc
 import Records
 import Synchronization
-import Glibc
 
-/// Reads fields of hashes, many at once, within a fixed time. A connection is made on a thread of its own, since looking
-/// a host's name up may take as long as it likes. After a failure nothing is asked for a while, longer each time.
+/// Reads fields of hashes, many at once, within a fixed time. A connection is made on a thread of its own,
+/// since looking a host's name up may take as long as it likes. After a failure nothing is asked for a while,
+/// longer each time.
 package final class RedisLookup: TableLookup {
     private let address: RedisAddress
     private let fields: [String]
@@ -36,7 +37,8 @@ package final class RedisLookup: TableLookup {
 
         func run() {
             do throws(Fault) {
-                let made = RedisSession(address, connectMilliseconds: milliseconds, commandMilliseconds: milliseconds)
+                let made = RedisSession(
+                    address, connectMilliseconds: milliseconds, commandMilliseconds: milliseconds)
                 try made.open()
                 session = made
             } catch {
@@ -85,7 +87,8 @@ package final class RedisLookup: TableLookup {
         } else {
             var places: [RedisAddress.Place: Int] = [:]
             for (index, key) in keys.enumerated() {
-                let bytes = UnsafeBufferPointer(start: UnsafePointer(arena.base + key.offset), count: key.count)
+                let bytes = UnsafeBufferPointer(
+                    start: UnsafePointer(arena.base + key.offset), count: key.count)
                 guard let place = session.place(of: bytes), let connection = session.known(place) else {
                     throw Fault(.external, "Redis at \(address): a node does not answer", retry: .withBackoff)
                 }
@@ -102,7 +105,8 @@ package final class RedisLookup: TableLookup {
             for index in group.keys {
                 group.connection.append(fields.count + 2)
                 group.connection.append("HMGET")
-                group.connection.append(UnsafeBufferPointer(start: arena.base + keys[index].offset, count: keys[index].count))
+                group.connection.append(
+                    UnsafeBufferPointer(start: arena.base + keys[index].offset, count: keys[index].count))
                 for field in fields { group.connection.append(field) }
             }
             try group.connection.exchange(group.keys.count, until: deadline) { index, texts, error in
@@ -111,7 +115,9 @@ package final class RedisLookup: TableLookup {
                     problem = problem ?? "Redis at \(group.connection.address): \(error)"
                     return
                 }
-                if let texts, texts.count == fields.count { body(group.keys[index], texts) } else {
+                if let texts, texts.count == fields.count {
+                    body(group.keys[index], texts)
+                } else {
                     nothing.withUnsafeBufferPointer { body(group.keys[index], $0) }
                 }
             }

@@ -43,7 +43,8 @@ struct RedisPending {
         while shards[shard].bytes > shardBytesMax, drop(from: shard) {}
     }
 
-    /// Values that could not be written: they give way to any that came since. `atEnd`: other keys have their turn first.
+    /// Values that could not be written: they give way to any that came since. `atEnd`: other keys have their
+    /// turn first.
     mutating func putBack(_ entries: [Entry], atEnd: Bool = false) {
         for entry in entries.reversed() {
             let shard = shard(of: entry.key)

@@ -1,8 +1,8 @@
 import Base
 import Topology
 
-/// Connections to the servers that have the keys: one server, the master that sentinels know now, or the masters of a cluster. Used by
-/// one thread at a time.
+/// Connections to the servers that have the keys: one server, the master that sentinels know now, or the
+/// masters of a cluster. Used by one thread at a time.
 final class RedisSession {
     private let address: RedisAddress
     private let connectMilliseconds: Int
@@ -31,9 +31,13 @@ final class RedisSession {
             master = try Self.master(sentinel, places, self)
             let connection = try connection(at: master)
             // A sentinel that was cut off tells of a server that is no master any more.
-            guard case .array(let role) = try connection.command(["ROLE"]), role.first?.text == "master" else {
+            guard case .array(let role) = try connection.command(["ROLE"]), role.first?.text == "master"
+            else {
                 close(master)
-                throw Fault(.external, "Redis at \(connection.address) is no master, whatever the sentinels of '\(sentinel.master)' say", retry: .withBackoff)
+                throw Fault(
+                    .external,
+                    "Redis at \(connection.address) is no master, whatever the sentinels of '\(sentinel.master)' say",
+                    retry: .withBackoff)
             }
         case .cluster(let seeds):
             try findSlots(seeds)
@@ -64,7 +68,8 @@ final class RedisSession {
     func connection(at place: RedisAddress.Place) throws(Fault) -> RedisConnection {
         if let known = connections[place] { return known }
         let made = try RedisConnection(
-            address.at(place), connectMilliseconds: connectMilliseconds, commandMilliseconds: commandMilliseconds)
+            address.at(place), connectMilliseconds: connectMilliseconds,
+            commandMilliseconds: commandMilliseconds)
         onConnect?(made)
         if case .error(let reason) = try made.command(["PING"]) {
             throw Fault(.external, "Redis at \(made.address): \(reason)", retry: .withBackoff)
@@ -88,9 +93,12 @@ final class RedisSession {
         for place in places {
             do throws(Fault) {
                 let answer = try connection(at: place).command(["CLUSTER", "SLOTS"])
-                if case .error(let reason) = answer { throw Fault(.external, "Redis at \(address.at(place)): \(reason)", retry: .withBackoff) }
+                if case .error(let reason) = answer {
+                    throw Fault(.external, "Redis at \(address.at(place)): \(reason)", retry: .withBackoff)
+                }
                 guard let found = RedisSlots(answer, asked: place), !found.places.isEmpty else {
-                    throw Fault(.external, "Redis at \(address.at(place)) knows no slots", retry: .withBackoff)
+                    throw Fault(
+                        .external, "Redis at \(address.at(place)) knows no slots", retry: .withBackoff)
                 }
                 slots = found
                 return
@@ -112,13 +120,20 @@ final class RedisSession {
             (address.user, address.password, address.database) = (sentinel.user, sentinel.password, 0)
             do throws(Fault) {
                 let connection = try RedisConnection(
-                    address, connectMilliseconds: session.connectMilliseconds, commandMilliseconds: session.commandMilliseconds)
+                    address, connectMilliseconds: session.connectMilliseconds,
+                    commandMilliseconds: session.commandMilliseconds)
                 let answer = try connection.command(["SENTINEL", "get-master-addr-by-name", sentinel.master])
-                if case .array(let parts) = answer, parts.count == 2, let host = parts[0].text, let port = parts[1].text.flatMap({ Int($0) }) {
+                if case .array(let parts) = answer, parts.count == 2, let host = parts[0].text,
+                    let port = parts[1].text.flatMap({ Int($0) })
+                {
                     return .network(host: host, port: port)
                 }
-                if case .error(let reason) = answer { throw Fault(.external, "sentinel \(address): \(reason)", retry: .withBackoff) }
-                last = Fault(.external, "sentinel \(address) knows no master '\(sentinel.master)'", retry: .withBackoff)
+                if case .error(let reason) = answer {
+                    throw Fault(.external, "sentinel \(address): \(reason)", retry: .withBackoff)
+                }
+                last = Fault(
+                    .external, "sentinel \(address) knows no master '\(sentinel.master)'", retry: .withBackoff
+                )
             } catch { last = error }
         }
         throw last ?? Fault(.external, "no sentinels", retry: .withBackoff)

@@ -93,13 +93,15 @@ package final class RedisSink: MetricsSink {
         return SinkReport(
             figures: [
                 .init(
-                    "millrace_redis_state", "gauge", "Circuit breaker: 0 closed, 1 half open, 2 open.", breaker),
+                    "millrace_redis_state", "gauge", "Circuit breaker: 0 closed, 1 half open, 2 open.",
+                    breaker),
                 .init("millrace_redis_keys_written_total", "counter", "Keys written.", counts.written),
                 .init(
                     "millrace_redis_failures_total", "counter", "Pipelines and replies that failed.",
                     counts.failures),
                 .init(
-                    "millrace_redis_pending_keys", "gauge", "Keys that wait to be written.", counts.pendingKeys),
+                    "millrace_redis_pending_keys", "gauge", "Keys that wait to be written.",
+                    counts.pendingKeys),
             ], limits: counts.dropped > 0 ? [(.redisPending, Int64(counts.dropped))] : [])
     }
 

@@ -44,7 +44,8 @@ package struct RedisSinkPart: RunnableSink, SinkPart {
 
     package static func read(_ node: YamlNode, _ scope: SinkScope) -> Self? {
         let context = scope.context
-        guard let redis = scope.mapping(node, of: Self.self, keys: ["key", "ttl"] + RedisServerSpec.keys) else {
+        guard let redis = scope.mapping(node, of: Self.self, keys: ["key", "ttl"] + RedisServerSpec.keys)
+        else {
             return nil
         }
         let pattern = redis.requiredText("key", example: "key: \"merchant:{merchant_id}\"")

@@ -39,7 +39,9 @@ final class RedisTransport {
             let count: Int
             if let tls {
                 count = try tls.write(rest, until: deadline)
-                guard count > 0 else { throw Fault(.external, "Server closed the connection", retry: .withBackoff) }
+                guard count > 0 else {
+                    throw Fault(.external, "Server closed the connection", retry: .withBackoff)
+                }
             } else {
                 count = send(socket, rest.baseAddress, rest.count, Int32(MSG_NOSIGNAL))
                 if count < 0, errno == EINTR { continue }
@@ -67,7 +69,9 @@ final class RedisTransport {
         }
     }
 
-    private static func failure(_ code: Int32) -> Fault { Fault(.external, String(cString: strerror(code)), retry: .withBackoff) }
+    private static func failure(_ code: Int32) -> Fault {
+        Fault(.external, String(cString: strerror(code)), retry: .withBackoff)
+    }
 
     private static func connect(_ host: String, _ port: Int, until deadline: Int64) throws(Fault) -> Int32 {
         var hints = addrinfo()
@@ -80,14 +84,17 @@ final class RedisTransport {
             hints.ai_flags = 0
             code = getaddrinfo(host, "\(port)", &hints, &found)
         }
-        guard code == 0 else { throw Fault(.external, "\(host): \(String(cString: gai_strerror(code)))", retry: .withBackoff) }
+        guard code == 0 else {
+            throw Fault(.external, "\(host): \(String(cString: gai_strerror(code)))", retry: .withBackoff)
+        }
         defer { freeaddrinfo(found) }
         var last = Fault(.external, "\(host) has no address", retry: .withBackoff)
         var next = found
         while let entry = next {
             next = entry.pointee.ai_next
             do throws(Fault) {
-                return try connect(entry.pointee.ai_family, entry.pointee.ai_addr, entry.pointee.ai_addrlen, until: deadline)
+                return try connect(
+                    entry.pointee.ai_family, entry.pointee.ai_addr, entry.pointee.ai_addrlen, until: deadline)
             } catch { last = error }
         }
         throw last
@@ -103,7 +110,9 @@ final class RedisTransport {
         withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
                 do throws(Fault) {
-                    result = .success(try connect(AF_UNIX, pointer, socklen_t(MemoryLayout<sockaddr_un>.size), until: deadline))
+                    result = .success(
+                        try connect(
+                            AF_UNIX, pointer, socklen_t(MemoryLayout<sockaddr_un>.size), until: deadline))
                 } catch { result = .failure(error) }
             }
         }
@@ -127,7 +136,9 @@ final class RedisTransport {
             }
             var yes: Int32 = 1
             if family != AF_UNIX {
-                for option in [TCP_NODELAY] { setsockopt(socket, Int32(IPPROTO_TCP), option, &yes, socklen_t(MemoryLayout<Int32>.size)) }
+                for option in [TCP_NODELAY] {
+                    setsockopt(socket, Int32(IPPROTO_TCP), option, &yes, socklen_t(MemoryLayout<Int32>.size))
+                }
                 setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &yes, socklen_t(MemoryLayout<Int32>.size))
             }
         } catch {

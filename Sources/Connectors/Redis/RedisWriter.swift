@@ -36,12 +36,15 @@ final class RedisWriter: @unchecked Sendable {
 
     private func connect() -> Bool {
         let session = RedisSession(
-            address, connectMilliseconds: options.connectMilliseconds, commandMilliseconds: options.commandMilliseconds)
+            address, connectMilliseconds: options.connectMilliseconds,
+            commandMilliseconds: options.commandMilliseconds)
         session.onConnect = { [unowned self] made in
             // A server that was stopped would go through the old connection's commands now, and could put
             // their old values over new ones. A refusal (no such connection, not allowed) does no harm.
             guard let old = abandoned[made.address.place], old != 0 else { return }
-            if (try? made.command(["CLIENT", "KILL", "ID", "\(old)"])) != nil { abandoned[made.address.place] = nil }
+            if (try? made.command(["CLIENT", "KILL", "ID", "\(old)"])) != nil {
+                abandoned[made.address.place] = nil
+            }
         }
         do throws(Fault) {
             try session.open()
@@ -55,7 +58,9 @@ final class RedisWriter: @unchecked Sendable {
     }
 
     private func warn(_ fault: Fault) {
-        if !hasWarned { Log.warning("redis: \(fault.detail); its newest values will be written when it is back") }
+        if !hasWarned {
+            Log.warning("redis: \(fault.detail); its newest values will be written when it is back")
+        }
         hasWarned = true
     }
 
@@ -85,17 +90,21 @@ final class RedisWriter: @unchecked Sendable {
                 groups[place, default: []].append(entry)
             } else {
                 outcome.again.append(entry)
-                outcome.busy = Fault(.external, "Redis at \(address): no node has the slot of key '\(entry.key)'", retry: .withBackoff)
+                outcome.busy = Fault(
+                    .external, "Redis at \(address): no node has the slot of key '\(entry.key)'",
+                    retry: .withBackoff)
             }
         }
         for (place, group) in groups { write(group, to: place, session, &outcome) }
         shared.finish(
-            written: outcome.written, refused: outcome.refused, again: outcome.again, atEnd: session.isCluster)
+            written: outcome.written, refused: outcome.refused, again: outcome.again, atEnd: session.isCluster
+        )
         finish(session, outcome)
     }
 
     private func write(
-        _ group: [RedisPending.Entry], to place: RedisAddress.Place, _ session: RedisSession, _ outcome: inout Outcome
+        _ group: [RedisPending.Entry], to place: RedisAddress.Place, _ session: RedisSession,
+        _ outcome: inout Outcome
     ) {
         if let until = down[place], monotonicNanoseconds() < until {
             outcome.again += group
@@ -137,7 +146,12 @@ final class RedisWriter: @unchecked Sendable {
         if let fault { warn(fault) }
         // While other nodes take their keys nothing is held up.
         if outcome.written > 0 || fault == nil && down.isEmpty && turnsMoved < 5 { return closeCircuit() }
-        open(fault ?? Fault(.external, "Redis at \(address): \(down.isEmpty ? "nodes point at each other" : "a node does not answer")"))
+        open(
+            fault
+                ?? Fault(
+                    .external,
+                    "Redis at \(address): \(down.isEmpty ? "nodes point at each other" : "a node does not answer")"
+                ))
     }
 
     private struct Outcome {
@@ -212,15 +226,18 @@ final class RedisWriter: @unchecked Sendable {
         connection.append("\(entry.ttlMilliseconds)")
     }
 
-    /// A slot that has moved is remembered, and its keys go there with the next turn; one that is on its way is asked for at its
-    /// new place, key by key.
+    /// A slot that has moved is remembered, and its keys go there with the next turn; one that is on its way
+    /// is asked for at its new place, key by key.
     private func follow(
-        _ redirection: RedisRedirection, _ entry: RedisPending.Entry, _ session: RedisSession, _ outcome: inout Outcome
+        _ redirection: RedisRedirection, _ entry: RedisPending.Entry, _ session: RedisSession,
+        _ outcome: inout Outcome
     ) throws(Fault) {
         guard session.isCluster else {
             outcome.again.append(entry)
             outcome.busy = Fault(
-                .user, "Redis at \(address) is a node of a cluster, which 'cluster: [host:port]' names in place of 'url'", retry: .withBackoff)
+                .user,
+                "Redis at \(address) is a node of a cluster, which 'cluster: [host:port]' names in place of 'url'",
+                retry: .withBackoff)
             return
         }
         guard redirection.isAsk else {

@@ -14,8 +14,11 @@ package struct ApiError: Error {
     package var diagnostics: [Diagnostic] = []
     package var retryAfterSeconds: Int?
 
-    package init(_ status: Int, _ code: String, _ message: String, field: String? = nil, current: Json? = nil) {
-        (self.status, self.code, self.message, self.field, self.current) = (status, code, message, field, current)
+    package init(_ status: Int, _ code: String, _ message: String, field: String? = nil, current: Json? = nil)
+    {
+        (self.status, self.code, self.message, self.field, self.current) = (
+            status, code, message, field, current
+        )
     }
 
     /// What the engine says: a user's mistake is one of the request, an external one is Kafka's.
@@ -34,14 +37,19 @@ package struct ApiError: Error {
         self.diagnostics = diagnostics
     }
 
-    static func badRequest(_ message: String, field: String? = nil) -> ApiError { ApiError(400, "bad-request", message, field: field) }
+    static func badRequest(_ message: String, field: String? = nil) -> ApiError {
+        ApiError(400, "bad-request", message, field: field)
+    }
     static func notFound(_ message: String) -> ApiError { ApiError(404, "not-found", message) }
 
     package var json: Json {
         var error: [(String, Json)] = [("code", .text(code)), ("message", .text(message))]
         if let field { error.append(("field", .text(field))) }
         if let position {
-            error += [("file", .text(position.file)), ("line", .int(Int64(position.line))), ("column", .int(Int64(position.column)))]
+            error += [
+                ("file", .text(position.file)), ("line", .int(Int64(position.line))),
+                ("column", .int(Int64(position.column))),
+            ]
         }
         var members: [(String, Json)] = [("error", .object(error))]
         if let current { members.append(("current", current)) }

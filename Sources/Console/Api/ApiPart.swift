@@ -24,7 +24,10 @@ extension ApiPart {
 
     var indexJson: Json {
         let progress = follower.progress
-        return .object([("ready", .bool(!index.isBuilding)), ("done", .int(progress.done)), ("total", .int(progress.total))])
+        return .object([
+            ("ready", .bool(!index.isBuilding)), ("done", .int(progress.done)),
+            ("total", .int(progress.total)),
+        ])
     }
 
     /// What the index or Kafka say, as the API says it.
@@ -32,7 +35,9 @@ extension ApiPart {
         do throws(Fault) { return try body() } catch { throw ApiError(error) }
     }
 
-    func topology(_ call: Call) throws(ApiError) -> TopologyState { try board.topology(call.values["topology"] ?? "") }
+    func topology(_ call: Call) throws(ApiError) -> TopologyState {
+        try board.topology(call.values["topology"] ?? "")
+    }
 
     func kafka(of topology: String) -> KafkaSettings {
         var settings = options.kafka

@@ -4,8 +4,8 @@ import Http
 import Models
 import Synchronization
 
-/// Tells every stream what happens. Alerts and dispositions come from the index, in its order, each stream from the place
-/// that it has seen; the rest as it comes.
+/// Tells every stream what happens. Alerts and dispositions come from the index, in its order, each stream
+/// from the place that it has seen; the rest as it comes.
 package final class EventHub: Sendable {
     package static let happeningsMax = 5000
 
@@ -40,10 +40,13 @@ package final class EventHub: Sendable {
     package func add(_ stream: EventStream, _ caller: Caller, topologies: Set<String>, last: String?) {
         var seen = index.lastSequence
         var isResumed = false
-        if let parts = last?.split(separator: "."), parts.count == 2, parts[0] == index.name, let number = Int64(parts[1]), number <= seen {
+        if let parts = last?.split(separator: "."), parts.count == 2, parts[0] == index.name,
+            let number = Int64(parts[1]), number <= seen
+        {
             (seen, isResumed) = (number, true)
         }
-        stream.send(event: "hello", data: Json.object([("at", .time(now())), ("resumed", .bool(isResumed))]).string)
+        stream.send(
+            event: "hello", data: Json.object([("at", .time(now())), ("resumed", .bool(isResumed))]).string)
         if last != nil, !isResumed { stream.send(event: "reset", data: "{}") }
         let listener = Listener(stream, caller, topologies, seen: seen)
         listeners.withLock { $0.append(listener) }
@@ -54,7 +57,9 @@ package final class EventHub: Sendable {
         pushing.withLock { _ in
             let seen = listener.seen.load(ordering: .relaxed)
             let found: [(sequence: Int64, what: AlertIndex.Happening)]?
-            do throws(Fault) { found = try index.happenings(after: seen, limit: Self.happeningsMax, now: now()) } catch { return }
+            do throws(Fault) {
+                found = try index.happenings(after: seen, limit: Self.happeningsMax, now: now())
+            } catch { return }
             guard let found else {
                 listener.seen.store(index.lastSequence, ordering: .relaxed)
                 listener.stream.send(event: "reset", data: "{}")
@@ -65,10 +70,13 @@ package final class EventHub: Sendable {
                 switch what {
                 case .alert(let row):
                     if listener.wants(row.topology) {
-                        listener.stream.send(event: "alert", id: id, data: row.json(masked: listener.caller.seesMasked).string)
+                        listener.stream.send(
+                            event: "alert", id: id, data: row.json(masked: listener.caller.seesMasked).string)
                     }
                 case .disposition(let json, _):
-                    listener.stream.send(event: "disposition", id: id, data: listener.caller.seesMasked ? Self.withoutNote(json) : json)
+                    listener.stream.send(
+                        event: "disposition", id: id,
+                        data: listener.caller.seesMasked ? Self.withoutNote(json) : json)
                 }
                 listener.seen.store(sequence, ordering: .relaxed)
             }
@@ -76,7 +84,9 @@ package final class EventHub: Sendable {
     }
 
     private static func withoutNote(_ json: String) -> String {
-        guard let value = try? JsonDocument.read(Array(json.utf8)), case .object(let members) = value else { return "{}" }
+        guard let value = try? JsonDocument.read(Array(json.utf8)), case .object(let members) = value else {
+            return "{}"
+        }
         return Json.object(members.map { ($0.name, $0.name == "note" ? .null : Json($0.value)) }).string
     }
 
@@ -89,11 +99,15 @@ package final class EventHub: Sendable {
         while !stopping.isSet {
             usleep(20_000)
             turn += 1
-            if isAwake.exchange(false, ordering: .acquiringAndReleasing) { for listener in listeners.withLock({ $0 }) { push(listener) } }
+            if isAwake.exchange(false, ordering: .acquiringAndReleasing) {
+                for listener in listeners.withLock({ $0 }) { push(listener) }
+            }
             guard turn % 50 == 0 else { continue }
             eachSecond()
             for listener in listeners.withLock({ $0 }) {
-                if let session = listener.caller.session, !sessions.isAlive(session), !listener.stream.isClosed {
+                if let session = listener.caller.session, !sessions.isAlive(session),
+                    !listener.stream.isClosed
+                {
                     listener.stream.send(event: "end", data: #"{"reason":"session-ended"}"#)
                     listener.stream.end()
                 }
@@ -102,7 +116,9 @@ package final class EventHub: Sendable {
                 defer { listeners.removeAll { $0.stream.isClosed } }
                 return listeners.filter { $0.stream.isClosed }
             }
-            for listener in gone { if let session = listener.caller.session { _ = sessions.addStream(session, -1) } }
+            for listener in gone {
+                if let session = listener.caller.session { _ = sessions.addStream(session, -1) }
+            }
         }
         for listener in listeners.withLock({ $0 }) { listener.stream.end() }
     }
@@ -113,11 +129,17 @@ package final class EventHub: Sendable {
         let all = listeners.withLock { $0 }
         if all.isEmpty { return }
         let data = json.string
-        for listener in all where topology.map({ listener.wants($0) }) ?? true { listener.stream.send(event: event, data: data) }
+        for listener in all where topology.map({ listener.wants($0) }) ?? true {
+            listener.stream.send(event: event, data: data)
+        }
     }
 
     func tellProgress(_ progress: (done: Int64, total: Int64), isReady: Bool) {
-        tell("index", .object([("ready", .bool(isReady)), ("done", .int(progress.done)), ("total", .int(progress.total))]))
+        tell(
+            "index",
+            .object([
+                ("ready", .bool(isReady)), ("done", .int(progress.done)), ("total", .int(progress.total)),
+            ]))
         if isReady { wake() }
     }
 
@@ -126,11 +148,17 @@ package final class EventHub: Sendable {
     }
 
     func tellAcknowledgement(_ topology: String, _ json: String, _ board: TopologyBoard) {
-        guard let state = board[topology], let value = try? JsonDocument.read(Array(json.utf8)), case .object(let members) = value else { return }
+        guard let state = board[topology], let value = try? JsonDocument.read(Array(json.utf8)),
+            case .object(let members) = value
+        else { return }
         let own = members.map { ($0.name, Json($0.value)) }
         tell(
             "acknowledgement",
-            .object([("topology", .text(topology)), ("tasks", .int(Int64(state.tasks))), ("acknowledged", .int(Int64(state.acknowledged)))] + own),
+            .object(
+                [
+                    ("topology", .text(topology)), ("tasks", .int(Int64(state.tasks))),
+                    ("acknowledged", .int(Int64(state.acknowledged))),
+                ] + own),
             topology: topology)
     }
 }

@@ -15,7 +15,9 @@ package indirect enum Json: Sendable {
     case written(String)
 
     static func optional(_ text: String?) -> Json { text.map { .text($0) } ?? .null }
-    static func time(_ milliseconds: Int64?) -> Json { milliseconds.map { .text(CivilTime.string($0)) } ?? .null }
+    static func time(_ milliseconds: Int64?) -> Json {
+        milliseconds.map { .text(CivilTime.string($0)) } ?? .null
+    }
     static func count(_ value: Int?) -> Json { value.map { .int(Int64($0)) } ?? .null }
     static func texts(_ values: some Sequence<String>) -> Json { .list(values.map { .text($0) }) }
     /// To six places; null where it is none.
@@ -33,7 +35,11 @@ package indirect enum Json: Sendable {
         case .bool(let value): json.bool(value)
         case .int(let value): json.number(Int128(value), scale: 0)
         case .number(let value):
-            if value.isFinite, abs(value) < 1e15 { json.number(Int128((value * 1e6).rounded()), scale: 6) } else { json.null() }
+            if value.isFinite, abs(value) < 1e15 {
+                json.number(Int128((value * 1e6).rounded()), scale: 6)
+            } else {
+                json.null()
+            }
         case .text(let value): json.text(value)
         case .list(let values): json.list(values) { json, value in value.write(&json) }
         case .object(let members):
@@ -62,7 +68,9 @@ package indirect enum Json: Sendable {
     }
 }
 
-extension Json: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral, ExpressibleByNilLiteral {
+extension Json: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral,
+    ExpressibleByNilLiteral
+{
     package init(stringLiteral value: String) { self = .text(value) }
     package init(integerLiteral value: Int64) { self = .int(value) }
     package init(booleanLiteral value: Bool) { self = .bool(value) }

@@ -30,7 +30,8 @@ struct Pages: Sendable {
         var found: [(String, [UInt8])] = []
         var place = mr_pages_begin()
         while let page = place?.pointee, let name = page.name {
-            found.append((String(cString: name), Array(UnsafeBufferPointer(start: page.bytes, count: page.count))))
+            found.append(
+                (String(cString: name), Array(UnsafeBufferPointer(start: page.bytes, count: page.count))))
             place = place?.successor()
         }
         return found
@@ -45,11 +46,14 @@ struct Pages: Sendable {
         let isText = ["html", "js", "css", "json", "svg", "txt", "md"].contains { name.hasSuffix(".\($0)") }
         let packed = isText ? Gzip.packed(bytes) : nil
         return File(
-            bytes: bytes, packed: packed.flatMap { $0.count < bytes.count ? $0 : nil }, tag: "\"\(Sha256.hex(bytes).prefix(32))\"")
+            bytes: bytes, packed: packed.flatMap { $0.count < bytes.count ? $0 : nil },
+            tag: "\"\(Sha256.hex(bytes).prefix(32))\"")
     }
 
     func answer(_ request: ServedRequest) -> ServedAnswer {
-        guard request.method == "GET" || request.method == "HEAD" else { return ServedAnswer(405, text: "only GET\n") }
+        guard request.method == "GET" || request.method == "HEAD" else {
+            return ServedAnswer(405, text: "only GET\n")
+        }
         var name = String(request.path.drop { $0 == "/" })
         if name.hasPrefix(Self.editorPath) { return editor(name, request) }
         // Pages are one document, whose state is in the address.
@@ -58,9 +62,16 @@ struct Pages: Sendable {
         guard !name.split(separator: "/").contains(where: { $0.hasPrefix(".") }), let file = file(name) else {
             return ServedAnswer(404, text: "there is no such page\n")
         }
-        var headers = [("Content-Type", Self.type(name)), ("ETag", file.tag), ("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding")]
-        let known = (request.headers["if-none-match"] ?? "").split(separator: ",").map { $0.filter { $0 != " " } }
-        if known.contains(where: { $0 == file.tag || $0 == "W/\(file.tag)" }) { return ServedAnswer(304, headers: headers) }
+        var headers = [
+            ("Content-Type", Self.type(name)), ("ETag", file.tag), ("Cache-Control", "no-cache"),
+            ("Vary", "Accept-Encoding"),
+        ]
+        let known = (request.headers["if-none-match"] ?? "").split(separator: ",").map {
+            $0.filter { $0 != " " }
+        }
+        if known.contains(where: { $0 == file.tag || $0 == "W/\(file.tag)" }) {
+            return ServedAnswer(304, headers: headers)
+        }
         if let packed = file.packed, (request.headers["accept-encoding"] ?? "").contains("gzip") {
             headers.append(("Content-Encoding", "gzip"))
             return ServedAnswer(200, headers: headers, body: packed)
@@ -74,13 +85,19 @@ struct Pages: Sendable {
 
     private func editor(_ name: String, _ request: ServedRequest) -> ServedAnswer {
         let name = String(name.dropFirst(Self.editorPath.count))
-        guard !name.split(separator: "/").contains(where: { $0.hasPrefix(".") }), [".js", ".css"].contains(where: { name.hasSuffix($0) }),
+        guard !name.split(separator: "/").contains(where: { $0.hasPrefix(".") }),
+            [".js", ".css"].contains(where: { name.hasSuffix($0) }),
             let file = Self.read(Self.editorFolder + name)
         else {
             // Who only asks whether it is there gets an answer that is no error.
-            return request.method == "HEAD" ? ServedAnswer(204) : ServedAnswer(404, text: "libjs-codemirror is not installed here\n")
+            return request.method == "HEAD"
+                ? ServedAnswer(204) : ServedAnswer(404, text: "libjs-codemirror is not installed here\n")
         }
-        return ServedAnswer(200, headers: [("Content-Type", Self.type(name)), ("ETag", file.tag), ("Cache-Control", "max-age=86400")], body: file.bytes)
+        return ServedAnswer(
+            200,
+            headers: [
+                ("Content-Type", Self.type(name)), ("ETag", file.tag), ("Cache-Control", "max-age=86400"),
+            ], body: file.bytes)
     }
 
     private func file(_ name: String) -> File? {
@@ -110,12 +127,14 @@ struct Pages: Sendable {
         var names: [String: (body: Set<String>, query: Set<String>)] = [:]
         for (_, path) in try DocumentNode(try JsonDocument.read(openapi))["paths"].members {
             for (_, operation) in try path.members {
-                var body: Set<String> = [], query: Set<String> = ["last"]
+                var body: Set<String> = []
+                var query: Set<String> = ["last"]
                 if let content = operation.optional("requestBody") {
                     let schema = try content["content"]["application/json"]["schema"]
                     for (name, _) in try schema["properties"].members { body.insert(name) }
                 }
-                for parameter in try operation.optional("parameters")?.list ?? [] where try parameter["in"].text == "query" {
+                for parameter in try operation.optional("parameters")?.list ?? []
+                where try parameter["in"].text == "query" {
                     query.insert(try parameter["name"].text)
                 }
                 if try operation["operationId"].text != "streamEvents" { query.remove("last") }

@@ -23,7 +23,9 @@ struct Call {
     }
 
     func text(_ name: String, bytesMax: Int = 2000) throws(ApiError) -> String {
-        guard let text = try optionalText(name, bytesMax: bytesMax) else { throw .badRequest("it is missing", field: name) }
+        guard let text = try optionalText(name, bytesMax: bytesMax) else {
+            throw .badRequest("it is missing", field: name)
+        }
         return text
     }
 
@@ -51,7 +53,9 @@ struct Call {
     func texts(_ name: String) throws(ApiError) -> [String: String]? {
         guard let member = body.last(where: { $0.name == name }) else { return nil }
         if case .null = member.value { return nil }
-        guard case .object(let members) = member.value, members.count <= 1000 else { throw .badRequest("texts by name were expected", field: name) }
+        guard case .object(let members) = member.value, members.count <= 1000 else {
+            throw .badRequest("texts by name were expected", field: name)
+        }
         var texts: [String: String] = [:]
         for member in members {
             switch member.value {
@@ -68,20 +72,27 @@ struct Call {
         guard let header = request.headers["if-match"] else {
             throw ApiError(428, "revision-missing", "If-Match names the revision that was seen, like \"0\"")
         }
-        guard let number = Int64(header.filter { $0 != "\"" }) else { throw .badRequest("If-Match takes a revision, like \"0\"", field: "If-Match") }
+        guard let number = Int64(header.filter { $0 != "\"" }) else {
+            throw .badRequest("If-Match takes a revision, like \"0\"", field: "If-Match")
+        }
         return number
     }
 
     func limit() throws(ApiError) -> Int {
         guard let text = request.parameter("limit"), !text.isEmpty else { return 100 }
-        guard let number = Int(text), (1...500).contains(number) else { throw .badRequest("1 to 500", field: "limit") }
+        guard let number = Int(text), (1...500).contains(number) else {
+            throw .badRequest("1 to 500", field: "limit")
+        }
         return number
     }
 
-    func list(_ name: String) -> [String] { (request.parameter(name) ?? "").split(separator: ",").map(String.init) }
+    func list(_ name: String) -> [String] {
+        (request.parameter(name) ?? "").split(separator: ",").map(String.init)
+    }
 }
 
-/// An end point: who may, and what it does. The table of them (`Console.routes`) is held to `openapi.json` by a test.
+/// An end point: who may, and what it does. The table of them (`Console.routes`) is held to `openapi.json` by
+/// a test.
 struct Route: Sendable {
     enum Access: Sendable {
         /// Without a log-in.
@@ -97,7 +108,8 @@ struct Route: Sendable {
     var handler: @Sendable (Console, Call) throws(ApiError) -> ServedAnswer
 
     init(
-        _ method: String, _ path: String, _ id: String, _ access: Access, _ handler: @escaping @Sendable (Console, Call) throws(ApiError) -> ServedAnswer
+        _ method: String, _ path: String, _ id: String, _ access: Access,
+        _ handler: @escaping @Sendable (Console, Call) throws(ApiError) -> ServedAnswer
     ) {
         (self.method, self.id, self.access, self.handler) = (method, id, access, handler)
         self.path = path.split(separator: "/").map(String.init)
@@ -108,7 +120,11 @@ struct Route: Sendable {
         guard parts.count == path.count else { return nil }
         var values: [String: String] = [:]
         for (part, own) in zip(parts, path) {
-            if own.hasPrefix("{") { values[String(own.dropFirst().dropLast())] = part } else if own != part { return nil }
+            if own.hasPrefix("{") {
+                values[String(own.dropFirst().dropLast())] = part
+            } else if own != part {
+                return nil
+            }
         }
         return values
     }

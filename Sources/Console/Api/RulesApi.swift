@@ -16,15 +16,25 @@ struct RulesApi: ApiPart {
 
     // MARK: Rules
 
-    private func ruleJson(_ rule: RuleSpec, _ state: TopologyState, _ spec: TopologySpec, _ counts: AlertIndex.RuleCounts, _ lines: ParameterList) -> Json {
+    private func ruleJson(
+        _ rule: RuleSpec, _ state: TopologyState, _ spec: TopologySpec, _ counts: AlertIndex.RuleCounts,
+        _ lines: ParameterList
+    ) -> Json {
         let first = rule.on.first.map { spec.steps[$0] }
         // The newest epoch in which it is another one than before.
         var last: RuleSetActivation?
         for activation in state.history.activations.reversed() {
-            let (now, before) = (state.history.texts[activation.ruleset], state.history.text(ofEpoch: activation.previous))
+            let (now, before) = (
+                state.history.texts[activation.ruleset], state.history.text(ofEpoch: activation.previous)
+            )
             guard let now, let before else { break }
-            if now != before, now.read().spec?.rules.first(where: { $0.name == rule.name }).map({ "\($0.when)\($0.severity)\($0.message)" })
-                != before.read().spec?.rules.first(where: { $0.name == rule.name }).map({ "\($0.when)\($0.severity)\($0.message)" })
+            if now != before,
+                now.read().spec?.rules.first(where: { $0.name == rule.name }).map({
+                    "\($0.when)\($0.severity)\($0.message)"
+                })
+                    != before.read().spec?.rules.first(where: { $0.name == rule.name }).map({
+                        "\($0.when)\($0.severity)\($0.message)"
+                    })
             {
                 last = activation
                 break
@@ -32,38 +42,55 @@ struct RulesApi: ApiPart {
             if state.history.epoch - activation.epoch >= 5 { break }
         }
         return .object([
-            ("topology", .text(state.name)), ("name", .text(rule.name)), ("risk", .text(rule.risk)), ("severity", .text(rule.severity.rawValue)),
+            ("topology", .text(state.name)), ("name", .text(rule.name)), ("risk", .text(rule.risk)),
+            ("severity", .text(rule.severity.rawValue)),
             ("keys", .texts(first.map { step in step.key.map { step.schema.fields[$0].name } } ?? [])),
-            ("steps", .texts(rule.on.map { spec.steps[$0].name })), ("when", .text(rule.condition)), ("hits_24h", .int(Int64(counts.lastDay))),
-            ("hits_per_hour", .list(counts.perHour.map { .int(Int64($0)) })), ("open", .int(Int64(counts.open))),
+            ("steps", .texts(rule.on.map { spec.steps[$0].name })), ("when", .text(rule.condition)),
+            ("hits_24h", .int(Int64(counts.lastDay))),
+            ("hits_per_hour", .list(counts.perHour.map { .int(Int64($0)) })),
+            ("open", .int(Int64(counts.open))),
             ("closed_30d", .int(Int64(counts.closed))),
-            ("false_positive_share", counts.closed == 0 ? .null : .number(Double(counts.falsePositives) / Double(counts.closed))),
+            (
+                "false_positive_share",
+                counts.closed == 0 ? .null : .number(Double(counts.falsePositives) / Double(counts.closed))
+            ),
             (
                 "last_change",
                 last.map {
-                    .object([("epoch", .int($0.epoch)), ("author", .text($0.author)), ("at", .text($0.at)), ("reason", .text($0.reason))])
+                    .object([
+                        ("epoch", .int($0.epoch)), ("author", .text($0.author)), ("at", .text($0.at)),
+                        ("reason", .text($0.reason)),
+                    ])
                 } ?? .null
             ), ("line", .int(Int64(lines.ruleLines[rule.name]?.lowerBound ?? rule.position.line))),
         ])
     }
 
     func listRules(_ call: Call) throws(ApiError) -> ServedAnswer {
-        let wanted = call.list("topology"), time = now()
+        let wanted = call.list("topology")
+        let time = now()
         let counts = try asked { () throws(Fault) in try index.ruleCounts(now: time) }
         var rows: [Json] = []
         for state in board.all where wanted.isEmpty || wanted.contains(state.name) {
             guard let spec = state.spec, let text = state.text else { continue }
             let lines = ParameterList(text)
             for rule in spec.rules {
-                rows.append(ruleJson(rule, state, spec, counts["\(state.name)/\(rule.name)"] ?? AlertIndex.RuleCounts(), lines))
+                rows.append(
+                    ruleJson(
+                        rule, state, spec, counts["\(state.name)/\(rule.name)"] ?? AlertIndex.RuleCounts(),
+                        lines))
             }
         }
         return ServedAnswer(200, .object([("rules", .list(rows))]))
     }
 
     func getRule(_ call: Call) throws(ApiError) -> ServedAnswer {
-        let state = try topology(call), name = call.values["rule"] ?? "", time = now()
-        guard let spec = state.spec, let text = state.text, let rule = spec.rules.first(where: { $0.name == name }) else {
+        let state = try topology(call)
+        let name = call.values["rule"] ?? ""
+        let time = now()
+        guard let spec = state.spec, let text = state.text,
+            let rule = spec.rules.first(where: { $0.name == name })
+        else {
             throw .notFound("\(state.name) has no rule '\(name.prefix(100))'")
         }
         let counts = try asked { () throws(Fault) in try index.ruleCounts(now: time) }
@@ -72,16 +99,30 @@ struct RulesApi: ApiPart {
         let all = text.text.split(separator: "\n", omittingEmptySubsequences: false)
         let part = all[(range.lowerBound - 1)..<min(all.count, range.upperBound)]
         func member(_ key: String) -> String? {
-            part.map { $0.drop { $0 == " " } }.first { $0.hasPrefix("\(key):") }.map { String($0.dropFirst(key.count + 1).drop { $0 == " " }) }
+            part.map { $0.drop { $0 == " " } }.first { $0.hasPrefix("\(key):") }.map {
+                String($0.dropFirst(key.count + 1).drop { $0 == " " })
+            }
         }
         return ServedAnswer(
-            200, .object([
-                ("rule", ruleJson(rule, state, spec, counts["\(state.name)/\(name)"] ?? AlertIndex.RuleCounts(), lines)),
-                ("clear", .optional(member("clear"))), ("at", .text(rule.at.rawValue)), ("message", .optional(member("message"))),
-                ("measure", .text(rule.measure)), ("first_line", .int(Int64(range.lowerBound))), ("last_line", .int(Int64(range.upperBound))),
+            200,
+            .object([
+                (
+                    "rule",
+                    ruleJson(
+                        rule, state, spec, counts["\(state.name)/\(name)"] ?? AlertIndex.RuleCounts(), lines)
+                ),
+                ("clear", .optional(member("clear"))), ("at", .text(rule.at.rawValue)),
+                ("message", .optional(member("message"))),
+                ("measure", .text(rule.measure)), ("first_line", .int(Int64(range.lowerBound))),
+                ("last_line", .int(Int64(range.upperBound))),
                 ("text", .text(part.joined(separator: "\n"))),
                 ("parameters", .list(lines.parameters.filter { $0.rules.contains(name) }.map(\.json))),
-                ("command", .text("millrace deploy --status \(state.name) --bootstrap-server \(options.kafka.bootstrapServers)")),
+                (
+                    "command",
+                    .text(
+                        "millrace deploy --status \(state.name) --bootstrap-server \(options.kafka.bootstrapServers)"
+                    )
+                ),
             ]))
     }
 
@@ -89,7 +130,9 @@ struct RulesApi: ApiPart {
         let state = try topology(call)
         var epoch = state.history.epoch
         if let text = call.request.parameter("epoch"), !text.isEmpty {
-            guard let number = Int64(text) else { throw .badRequest("a whole number was expected", field: "epoch") }
+            guard let number = Int64(text) else {
+                throw .badRequest("a whole number was expected", field: "epoch")
+            }
             epoch = number
         }
         guard let text = epoch == state.history.epoch ? state.text : state.history.text(ofEpoch: epoch) else {
@@ -97,10 +140,15 @@ struct RulesApi: ApiPart {
         }
         let spec = text.read().spec
         return ServedAnswer(
-            200, .object([
+            200,
+            .object([
                 ("topology", .text(state.name)), ("file", .text(text.file)), ("text", .text(text.text)),
-                ("parameters", .object(text.parameters.sorted { $0.key < $1.key }.map { ($0.key, .text($0.value)) })),
-                ("defaults", ParameterList(text).json), ("ruleset", .optional(spec?.ruleset)), ("logic", .optional(spec?.logic)),
+                (
+                    "parameters",
+                    .object(text.parameters.sorted { $0.key < $1.key }.map { ($0.key, .text($0.value)) })
+                ),
+                ("defaults", ParameterList(text).json), ("ruleset", .optional(spec?.ruleset)),
+                ("logic", .optional(spec?.logic)),
                 ("epoch", .int(epoch)),
             ]))
     }
@@ -109,8 +157,10 @@ struct RulesApi: ApiPart {
         let state = try topology(call)
         let rows = state.history.activations.reversed().map { activation -> Json in
             .object([
-                ("epoch", .int(activation.epoch)), ("previous", .int(activation.previous)), ("ruleset", .text(activation.ruleset)),
-                ("logic", .text(activation.logic)), ("author", .text(activation.author)), ("reason", .text(activation.reason)),
+                ("epoch", .int(activation.epoch)), ("previous", .int(activation.previous)),
+                ("ruleset", .text(activation.ruleset)),
+                ("logic", .text(activation.logic)), ("author", .text(activation.author)),
+                ("reason", .text(activation.reason)),
                 ("at", .text(activation.at)), ("text", .bool(state.history.texts[activation.ruleset] != nil)),
             ])
         }
@@ -120,20 +170,30 @@ struct RulesApi: ApiPart {
     // MARK: The graph and its tasks
 
     func getGraph(_ call: Call) throws(ApiError) -> ServedAnswer {
-        let state = try topology(call), time = now()
-        guard let spec = state.spec, let text = state.text else { throw .notFound("the text of \(state.name) is not known") }
+        let state = try topology(call)
+        let time = now()
+        guard let spec = state.spec, let text = state.text else {
+            throw .notFound("the text of \(state.name) is not known")
+        }
         let counts = try asked { () throws(Fault) in try index.ruleCounts(now: time) }
-        let lines = ParameterList(text), metrics = watch[state.name]
-        var nodes: [Json] = [], edges: [Json] = []
-        func edge(_ from: String, _ to: String) { edges.append(.object([("from", .text(from)), ("to", .text(to))])) }
+        let lines = ParameterList(text)
+        let metrics = watch[state.name]
+        var nodes: [Json] = []
+        var edges: [Json] = []
+        func edge(_ from: String, _ to: String) {
+            edges.append(.object([("from", .text(from)), ("to", .text(to))]))
+        }
         func node(
-            _ kind: String, _ name: String, _ text: String, lag: Double? = nil, watermark: Double? = nil, waiting: Double? = nil, alerts: Int? = nil
+            _ kind: String, _ name: String, _ text: String, lag: Double? = nil, watermark: Double? = nil,
+            waiting: Double? = nil, alerts: Int? = nil
         ) {
             let line = kind == "rule" ? lines.ruleLines[name]?.lowerBound : lines.stepLines[name]
             nodes.append(
                 .object([
-                    ("id", .text("\(kind):\(name)")), ("kind", .text(kind)), ("name", .text(name)), ("text", .text(text)), ("line", .count(line)),
-                    ("rate", .null), ("records", .null), ("lag_seconds", .decimal(lag)), ("watermark", .time(watermark.map { Int64($0 * 1000) })),
+                    ("id", .text("\(kind):\(name)")), ("kind", .text(kind)), ("name", .text(name)),
+                    ("text", .text(text)), ("line", .count(line)),
+                    ("rate", .null), ("records", .null), ("lag_seconds", .decimal(lag)),
+                    ("watermark", .time(watermark.map { Int64($0 * 1000) })),
                     ("waiting", waiting.map { .int(Int64($0)) } ?? .null), ("alerts_24h", .count(alerts)),
                 ]))
         }
@@ -142,7 +202,8 @@ struct RulesApi: ApiPart {
             let own = metrics?.partitions.values.filter { $0.source == source.name } ?? []
             let what = source.kafkaTopic.map { "topic \($0), \(source.format.name)" } ?? source.format.name
             node(
-                source.table == nil ? "source" : "table", source.name, what, lag: own.compactMap(\.seconds).max(),
+                source.table == nil ? "source" : "table", source.name, what,
+                lag: own.compactMap(\.seconds).max(),
                 watermark: own.compactMap(\.watermark).min())
         }
         func id(ofSource index: Int) -> String {
@@ -152,63 +213,86 @@ struct RulesApi: ApiPart {
         }
         for (index, step) in spec.steps.enumerated() {
             let key = step.key.map { step.schema.fields[$0].name }
-            let what = (step.window == nil ? (step.operation == nil ? "records" : "operator") : "window") + (key.isEmpty ? "" : " by \(key.joined(separator: ", "))")
-            node("step", step.name, what, watermark: metrics?.steps[step.name]?.time, waiting: metrics?.steps[step.name]?.waiting)
+            let what =
+                (step.window == nil ? (step.operation == nil ? "records" : "operator") : "window")
+                + (key.isEmpty ? "" : " by \(key.joined(separator: ", "))")
+            node(
+                "step", step.name, what, watermark: metrics?.steps[step.name]?.time,
+                waiting: metrics?.steps[step.name]?.waiting)
             switch step.input {
             case .source(let source): edge(id(ofSource: source), "step:\(spec.steps[index].name)")
             case .step(let other): edge("step:\(spec.steps[other].name)", "step:\(step.name)")
             }
         }
         for rule in spec.rules {
-            node("rule", rule.name, "\(rule.severity.rawValue) \(rule.risk)", alerts: counts["\(state.name)/\(rule.name)"]?.lastDay ?? 0)
+            node(
+                "rule", rule.name, "\(rule.severity.rawValue) \(rule.risk)",
+                alerts: counts["\(state.name)/\(rule.name)"]?.lastDay ?? 0)
             for step in Set(rule.on) { edge("step:\(spec.steps[step].name)", "rule:\(rule.name)") }
         }
         for sink in spec.sinks {
             node("sink", sink.name, sink.topic.map { "topic \($0)" } ?? sink.name)
             switch sink.input {
-            case .alerts(let rules): for rule in rules { edge("rule:\(spec.rules[rule].name)", "sink:\(sink.name)") }
-            case .steps(let steps): for step in steps { edge("step:\(spec.steps[step].name)", "sink:\(sink.name)") }
+            case .alerts(let rules):
+                for rule in rules { edge("rule:\(spec.rules[rule].name)", "sink:\(sink.name)") }
+            case .steps(let steps):
+                for step in steps { edge("step:\(spec.steps[step].name)", "sink:\(sink.name)") }
             }
         }
         return ServedAnswer(
-            200, .object([
-                ("topology", .text(state.name)), ("epoch", .int(state.history.epoch)), ("nodes", .list(nodes)), ("edges", .list(edges)),
+            200,
+            .object([
+                ("topology", .text(state.name)), ("epoch", .int(state.history.epoch)),
+                ("nodes", .list(nodes)), ("edges", .list(edges)),
                 ("mermaid", .text(Explain.render(spec, format: .mermaid))),
             ]))
     }
 
     func getTasks(_ call: Call) throws(ApiError) -> ServedAnswer {
-        let state = try topology(call), metrics = watch[state.name]
+        let state = try topology(call)
+        let metrics = watch[state.name]
         var rows: [Json] = []
         for task in 0..<max(0, state.tasks) {
-            let acknowledged = state.acknowledgements["\(state.history.epoch)/\(task)"].flatMap { Json.members($0) }
-            let own = metrics?.partitions.values.filter { $0.partition == "\(task)" }.sorted { $0.source < $1.source } ?? []
+            let acknowledged = state.acknowledgements["\(state.history.epoch)/\(task)"].flatMap {
+                Json.members($0)
+            }
+            let own =
+                metrics?.partitions.values.filter { $0.partition == "\(task)" }.sorted {
+                    $0.source < $1.source
+                } ?? []
             let epoch: Json = state.history.epoch == 0 ? 0 : acknowledged?["epoch"] ?? .null
             func row(_ source: Json, _ lag: Json, _ seconds: Json, _ watermark: Json, _ holds: Bool) {
                 rows.append(
                     .object([
-                        ("task", .int(Int64(task))), ("source", source), ("epoch", epoch), ("worker", acknowledged?["worker"] ?? .null),
-                        ("first", acknowledged?["first"] ?? .null), ("lag_records", lag), ("lag_seconds", seconds), ("watermark", watermark),
+                        ("task", .int(Int64(task))), ("source", source), ("epoch", epoch),
+                        ("worker", acknowledged?["worker"] ?? .null),
+                        ("first", acknowledged?["first"] ?? .null), ("lag_records", lag),
+                        ("lag_seconds", seconds), ("watermark", watermark),
                         ("holds_back", .bool(holds)),
                     ]))
             }
             if own.isEmpty { row(.null, .null, .null, acknowledged?["watermark"] ?? .null, false) }
             for partition in own {
                 row(
-                    .text(partition.source), partition.lag.map { .int(Int64($0)) } ?? .null, .decimal(partition.seconds),
+                    .text(partition.source), partition.lag.map { .int(Int64($0)) } ?? .null,
+                    .decimal(partition.seconds),
                     .time(partition.watermark.map { Int64($0 * 1000) }), partition.holds)
             }
         }
         let workers = watch.workers.map { worker -> Json in
             .object([
-                ("address", .text(worker.address)), ("answering", .bool(worker.isAnswering)), ("ready", .bool(worker.isReady)),
-                ("unready_reason", .optional(worker.reason)), ("lanes", .int(Int64(worker.lanes))), ("state_bytes", .int(Int64(worker.stateBytes))),
+                ("address", .text(worker.address)), ("answering", .bool(worker.isAnswering)),
+                ("ready", .bool(worker.isReady)),
+                ("unready_reason", .optional(worker.reason)), ("lanes", .int(Int64(worker.lanes))),
+                ("state_bytes", .int(Int64(worker.stateBytes))),
                 ("resident_bytes", .int(Int64(worker.residentBytes))),
             ])
         }
         return ServedAnswer(
-            200, .object([
-                ("topology", .text(state.name)), ("tasks", .list(rows)), ("workers", .list(workers)), ("measured", .bool(metrics != nil)),
+            200,
+            .object([
+                ("topology", .text(state.name)), ("tasks", .list(rows)), ("workers", .list(workers)),
+                ("measured", .bool(metrics != nil)),
             ]))
     }
 
@@ -225,62 +309,94 @@ struct RulesApi: ApiPart {
     }
 
     func listLetters(_ call: Call) throws(ApiError) -> ServedAnswer {
-        let state = try topology(call), kind = call.request.parameter("kind").flatMap { $0.isEmpty ? nil : $0 } ?? "dead"
-        let topic = try letterTopic(state.name, kind), limit = try call.limit(), reasons = Set(call.list("reason"))
-        let found = try asked { () throws(Fault) in try KafkaTopicReader.last(options.kafka, topic: topic, count: Self.lettersRead) } ?? []
+        let state = try topology(call)
+        let kind = call.request.parameter("kind").flatMap { $0.isEmpty ? nil : $0 } ?? "dead"
+        let topic = try letterTopic(state.name, kind)
+        let limit = try call.limit()
+        let reasons = Set(call.list("reason"))
+        let found =
+            try asked { () throws(Fault) in
+                try KafkaTopicReader.last(options.kafka, topic: topic, count: Self.lettersRead)
+            } ?? []
         func reason(_ letter: KafkaStored) -> String { letter.header("__streams.errors.exception") ?? kind }
         var counts: [String: Int] = [:]
         for letter in found { counts[reason(letter), default: 0] += 1 }
         let shown = found.filter { reasons.isEmpty || reasons.contains(reason($0)) }
             .sorted { ($0.timestamp, $0.partition, $0.offset) > ($1.timestamp, $1.partition, $1.offset) }
-        guard let skipped = Int(call.request.parameter("cursor").flatMap { $0.isEmpty ? nil : $0 } ?? "0"), skipped >= 0 else {
+        guard let skipped = Int(call.request.parameter("cursor").flatMap { $0.isEmpty ? nil : $0 } ?? "0"),
+            skipped >= 0
+        else {
             throw .badRequest("this is the cursor of no page", field: "cursor")
         }
         let page = shown.dropFirst(skipped).prefix(limit)
         let rows = page.map { letter -> Json in
             guard case .object(let members) = AlertsApi.json(letter, topic: topic) else { return .null }
-            func number(_ name: String) -> Json { letter.header(name).flatMap { Int64($0) }.map { .int($0) } ?? .null }
+            func number(_ name: String) -> Json {
+                letter.header(name).flatMap { Int64($0) }.map { .int($0) } ?? .null
+            }
             let record = Dictionary(members.map { ($0.0, $0.1) }) { a, _ in a }
             return .object([
-                ("kind", .text(kind)), ("partition", .int(Int64(letter.partition))), ("offset", .int(letter.offset)), ("at", record["at"] ?? .null),
-                ("reason", .text(reason(letter))), ("message", .optional(letter.header("__streams.errors.message"))),
-                ("step", .optional(letter.header("millrace.errors.step"))), ("field", .optional(letter.header("millrace.errors.field"))),
-                ("topic", .optional(letter.header("__streams.errors.topic"))), ("source_partition", number("__streams.errors.partition")),
-                ("source_offset", number("__streams.errors.offset")), ("key", record["key"] ?? .null), ("value", record["value"] ?? .null),
+                ("kind", .text(kind)), ("partition", .int(Int64(letter.partition))),
+                ("offset", .int(letter.offset)), ("at", record["at"] ?? .null),
+                ("reason", .text(reason(letter))),
+                ("message", .optional(letter.header("__streams.errors.message"))),
+                ("step", .optional(letter.header("millrace.errors.step"))),
+                ("field", .optional(letter.header("millrace.errors.field"))),
+                ("topic", .optional(letter.header("__streams.errors.topic"))),
+                ("source_partition", number("__streams.errors.partition")),
+                ("source_offset", number("__streams.errors.offset")), ("key", record["key"] ?? .null),
+                ("value", record["value"] ?? .null),
                 ("bytes", record["bytes"] ?? 0), ("resent_at", .null),
             ])
         }
         return ServedAnswer(
-            200, .object([
-                ("letters", .list(rows)), ("next", skipped + page.count < shown.count ? .text("\(skipped + page.count)") : .null),
+            200,
+            .object([
+                ("letters", .list(rows)),
+                ("next", skipped + page.count < shown.count ? .text("\(skipped + page.count)") : .null),
                 (
                     "by_reason",
-                    .list(counts.sorted { $0.value > $1.value }.map { .object([("reason", .text($0.key)), ("count", .int(Int64($0.value)))]) })
+                    .list(
+                        counts.sorted { $0.value > $1.value }.map {
+                            .object([("reason", .text($0.key)), ("count", .int(Int64($0.value)))])
+                        })
                 ), ("total", .int(Int64(shown.count))),
             ]))
     }
 
     func resendLetters(_ call: Call) throws(ApiError) -> ServedAnswer {
-        let state = try topology(call), topic = try letterTopic(state.name, try call.optionalText("kind") ?? "dead")
+        let state = try topology(call)
+        let topic = try letterTopic(state.name, try call.optionalText("kind") ?? "dead")
         var wanted: [(partition: Int, offset: Int)] = []
-        if let member = call.body.last(where: { $0.name == "letters" }), case .list(let values) = member.value {
+        if let member = call.body.last(where: { $0.name == "letters" }), case .list(let values) = member.value
+        {
             for value in values {
                 guard let members = Json(value).members, case .written(let partition)? = members["partition"],
-                    case .written(let offset)? = members["offset"], let partition = Int(partition), let offset = Int(offset)
+                    case .written(let offset)? = members["offset"], let partition = Int(partition),
+                    let offset = Int(offset)
                 else { throw .badRequest("{\"partition\", \"offset\"} were expected", field: "letters") }
                 wanted.append((partition, offset))
             }
         }
-        guard !wanted.isEmpty, wanted.count <= 100 else { throw .badRequest("1 to 100 letters", field: "letters") }
-        var sent = 0, refused: [Json] = []
+        guard !wanted.isEmpty, wanted.count <= 100 else {
+            throw .badRequest("1 to 100 letters", field: "letters")
+        }
+        var sent = 0
+        var refused: [Json] = []
         let known = Set((state.spec?.sources ?? []).compactMap(\.kafkaTopic))
         let feeder = try asked { () throws(Fault) in try KafkaFeeder(options.kafka) }
         for (partition, offset) in wanted {
             func refuse(_ reason: String) {
-                refused.append(.object([("partition", .int(Int64(partition))), ("offset", .int(Int64(offset))), ("reason", .text(reason))]))
+                refused.append(
+                    .object([
+                        ("partition", .int(Int64(partition))), ("offset", .int(Int64(offset))),
+                        ("reason", .text(reason)),
+                    ]))
             }
             let letter = try asked { () throws(Fault) in
-                try KafkaTopicReader.record(options.kafka, topic: topic, partition: Int32(truncatingIfNeeded: partition), offset: Int64(offset))
+                try KafkaTopicReader.record(
+                    options.kafka, topic: topic, partition: Int32(truncatingIfNeeded: partition),
+                    offset: Int64(offset))
             }
             guard let letter else {
                 refuse("it is not there any more")
@@ -293,7 +409,9 @@ struct RulesApi: ApiPart {
             }
             do throws(Fault) {
                 let empty: [UInt8] = [0]
-                func with(_ bytes: [UInt8]?, _ body: (UnsafeBufferPointer<UInt8>?) -> Result<Void, Fault>) -> Result<Void, Fault> {
+                func with(_ bytes: [UInt8]?, _ body: (UnsafeBufferPointer<UInt8>?) -> Result<Void, Fault>)
+                    -> Result<Void, Fault>
+                {
                     guard let bytes else { return body(nil) }
                     return (bytes.isEmpty ? empty : bytes).withUnsafeBufferPointer {
                         body(UnsafeBufferPointer(start: $0.baseAddress, count: bytes.count))

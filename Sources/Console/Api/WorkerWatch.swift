@@ -23,16 +23,23 @@ package final class WorkerWatch: Sendable {
         package var stateKeys: Double = 0
         package var residentBytes: Double = 0
         /// By source and partition.
-        package var partitions: [String: (source: String, partition: String, lag: Double?, seconds: Double?, watermark: Double?, holds: Bool)] = [:]
+        package var partitions:
+            [String: (
+                source: String, partition: String, lag: Double?, seconds: Double?, watermark: Double?,
+                holds: Bool
+            )] = [:]
         package var steps: [String: (time: Double?, waiting: Double)] = [:]
 
         var json: Json {
             .object([
-                ("topology", .text(topology)), ("at", .time(at)), ("ready", .bool(isReady)), ("workers", .int(Int64(workers))),
+                ("topology", .text(topology)), ("at", .time(at)), ("ready", .bool(isReady)),
+                ("workers", .int(Int64(workers))),
                 ("answering", .int(Int64(answering))), ("records_per_second", .decimal(recordsPerSecond)),
                 ("alerts_per_minute", .decimal(alertsPerMinute)), ("lag_seconds", .decimal(lagSeconds)),
-                ("lag_records", .decimal(lagRecords)), ("latency_p50_ms", .decimal(p50)), ("latency_p99_ms", .decimal(p99)),
-                ("state_bytes", .int(Int64(stateBytes))), ("state_keys", .int(Int64(stateKeys))), ("resident_bytes", .int(Int64(residentBytes))),
+                ("lag_records", .decimal(lagRecords)), ("latency_p50_ms", .decimal(p50)),
+                ("latency_p99_ms", .decimal(p99)),
+                ("state_bytes", .int(Int64(stateBytes))), ("state_keys", .int(Int64(stateKeys))),
+                ("resident_bytes", .int(Int64(residentBytes))),
             ])
         }
     }
@@ -61,7 +68,8 @@ package final class WorkerWatch: Sendable {
     package var workers: [Worker] { state.withLock { $0.workers } }
     package subscript(topology: String) -> Metrics? { state.withLock { $0.newest[topology] } }
 
-    /// Asks each of them. `only`: the topology of a worker that does not say its name, as those do that run a single one.
+    /// Asks each of them. `only`: the topology of a worker that does not say its name, as those do that run a
+    /// single one.
     package func look(now: Int64, only: String) -> [Metrics] {
         if addresses.isEmpty { return [] }
         var found: [String: Metrics] = [:]
@@ -70,14 +78,18 @@ package final class WorkerWatch: Sendable {
         for address in addresses {
             var worker = Worker(address: address)
             defer { workers.append(worker) }
-            guard let client = try? HttpClient(timeoutMilliseconds: 900), let page = try? client.send(HttpRequest("GET", "\(address)/metrics")),
+            guard let client = try? HttpClient(timeoutMilliseconds: 900),
+                let page = try? client.send(HttpRequest("GET", "\(address)/metrics")),
                 page.status == 200
             else { continue }
             worker.isAnswering = true
-            for line in String(decoding: page.body, as: UTF8.self).split(separator: "\n") where !line.hasPrefix("#") {
+            for line in String(decoding: page.body, as: UTF8.self).split(separator: "\n")
+            where !line.hasPrefix("#") {
                 guard let sample = Self.sample(line) else { continue }
                 let topology = sample.labels["topology"] ?? only
-                Self.add(sample, to: &found[topology, default: Metrics()], &worker, &buckets[topology, default: [:]])
+                Self.add(
+                    sample, to: &found[topology, default: Metrics()], &worker,
+                    &buckets[topology, default: [:]])
             }
             for topology in found.keys { found[topology]?.answering += 1 }
         }
@@ -90,9 +102,12 @@ package final class WorkerWatch: Sendable {
         }
         state.withLock { state in
             for (topology, metrics) in found {
-                guard let before = state.newest[topology], now > before.at, metrics.records >= before.records else { continue }
-                found[topology]?.recordsPerSecond = (metrics.records - before.records) * 1000 / Double(now - before.at)
-                found[topology]?.alertsPerMinute = (metrics.alerts - before.alerts) * 60_000 / Double(now - before.at)
+                guard let before = state.newest[topology], now > before.at, metrics.records >= before.records
+                else { continue }
+                found[topology]?.recordsPerSecond =
+                    (metrics.records - before.records) * 1000 / Double(now - before.at)
+                found[topology]?.alertsPerMinute =
+                    (metrics.alerts - before.alerts) * 60_000 / Double(now - before.at)
             }
             state.newest = found
             state.workers = workers
@@ -101,13 +116,26 @@ package final class WorkerWatch: Sendable {
     }
 
     private static func add(
-        _ sample: (name: String, labels: [String: String], value: Double), to metrics: inout Metrics, _ worker: inout Worker,
+        _ sample: (name: String, labels: [String: String], value: Double), to metrics: inout Metrics,
+        _ worker: inout Worker,
         _ buckets: inout [Double: Double]
     ) {
         let value = sample.value
         let place = "\(sample.labels["source"] ?? "")/\(sample.labels["partition"] ?? "")"
-        func partition(_ body: (inout (source: String, partition: String, lag: Double?, seconds: Double?, watermark: Double?, holds: Bool)) -> Void) {
-            body(&metrics.partitions[place, default: (sample.labels["source"] ?? "", sample.labels["partition"] ?? "", nil, nil, nil, false)])
+        func partition(
+            _ body: (
+                inout (
+                    source: String, partition: String, lag: Double?, seconds: Double?, watermark: Double?,
+                    holds: Bool
+                )
+            ) -> Void
+        ) {
+            body(
+                &metrics.partitions[
+                    place,
+                    default: (
+                        sample.labels["source"] ?? "", sample.labels["partition"] ?? "", nil, nil, nil, false
+                    )])
         }
         switch sample.name {
         case "millrace_ready":
@@ -131,10 +159,14 @@ package final class WorkerWatch: Sendable {
             partition { $0.seconds = value }
         case "millrace_watermark_seconds": partition { $0.watermark = value }
         case "millrace_watermark_holder": partition { $0.holds = true }
-        case "millrace_step_event_time_seconds": metrics.steps[sample.labels["step"] ?? "", default: (nil, 0)].time = value
-        case "millrace_step_waiting_rows": metrics.steps[sample.labels["step"] ?? "", default: (nil, 0)].waiting += value
+        case "millrace_step_event_time_seconds":
+            metrics.steps[sample.labels["step"] ?? "", default: (nil, 0)].time = value
+        case "millrace_step_waiting_rows":
+            metrics.steps[sample.labels["step"] ?? "", default: (nil, 0)].waiting += value
         case "millrace_alert_latency_seconds_bucket":
-            let bound = sample.labels["le"] == "+Inf" ? Double.infinity : Double(sample.labels["le"] ?? "") ?? .infinity
+            let bound =
+                sample.labels["le"] == "+Inf"
+                ? Double.infinity : Double(sample.labels["le"] ?? "") ?? .infinity
             buckets[bound, default: 0] += value
         default: break
         }
@@ -144,19 +176,23 @@ package final class WorkerWatch: Sendable {
     private static func quantile(_ share: Double, _ buckets: [Double: Double]) -> Double? {
         let sorted = buckets.sorted { $0.key < $1.key }
         guard let total = sorted.last?.value, total > 0 else { return nil }
-        guard let bucket = sorted.first(where: { $0.value >= share * total }), bucket.key.isFinite else { return nil }
+        guard let bucket = sorted.first(where: { $0.value >= share * total }), bucket.key.isFinite else {
+            return nil
+        }
         return bucket.key * 1000
     }
 
     /// `name{label="value",…} 1.5`
     static func sample(_ line: Substring) -> (name: String, labels: [String: String], value: Double)? {
-        guard let blank = line.lastIndex(of: " "), let value = Double(line[line.index(after: blank)...]) else { return nil }
+        guard let blank = line.lastIndex(of: " "), let value = Double(line[line.index(after: blank)...])
+        else { return nil }
         let head = line[..<blank]
         guard let brace = head.firstIndex(of: "{") else { return (String(head), [:], value) }
         var labels: [String: String] = [:]
         for part in head[head.index(after: brace)...].dropLast().split(separator: ",") {
             guard let equals = part.firstIndex(of: "=") else { continue }
-            labels[String(part[..<equals])] = String(part[part.index(after: equals)...].dropFirst().dropLast())
+            labels[String(part[..<equals])] = String(
+                part[part.index(after: equals)...].dropFirst().dropLast())
         }
         return (String(head[..<brace]), labels, value)
     }

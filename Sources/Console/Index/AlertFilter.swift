@@ -18,7 +18,9 @@ package struct AlertFilter: Sendable, Equatable {
 
     package init() {}
 
-    static let names = ["topology", "rule", "risk", "severity", "status", "state", "owner", "customer", "from", "to", "q"]
+    static let names = [
+        "topology", "rule", "risk", "severity", "status", "state", "owner", "customer", "from", "to", "q",
+    ]
     static let statuses = ["open", "taken", "closed", "snoozed"]
     package static let outcomes = ["confirmed", "useful", "false-positive", "noise"]
 
@@ -29,11 +31,16 @@ package struct AlertFilter: Sendable, Equatable {
             guard list.count <= 200 else { throw .badRequest("at most 200 names", field: name) }
             func check(_ known: [String]) throws(ApiError) {
                 for item in list where !known.contains(item) {
-                    throw .badRequest("'\(item.prefix(100))' is no \(name); there is \(known.joined(separator: ", "))", field: name)
+                    throw .badRequest(
+                        "'\(item.prefix(100))' is no \(name); there is \(known.joined(separator: ", "))",
+                        field: name)
                 }
             }
             func hidden() throws(ApiError) {
-                if caller.seesMasked { throw ApiError(403, "forbidden", "who sees customers masked cannot look for them", field: name) }
+                if caller.seesMasked {
+                    throw ApiError(
+                        403, "forbidden", "who sees customers masked cannot look for them", field: name)
+                }
             }
             switch name {
             case "topology": topology = list
@@ -70,7 +77,8 @@ package struct AlertFilter: Sendable, Equatable {
 
     /// A condition of SQL and its values. `now`: when snoozed alerts are open again.
     func sql(now: Int64) -> (text: String, values: [SqlValue]) {
-        var parts: [String] = [], values: [SqlValue] = []
+        var parts: [String] = []
+        var values: [SqlValue] = []
         func any(_ column: String, _ list: [SqlValue]) {
             if list.isEmpty { return }
             parts.append("\(column) IN (\(list.map { _ in "?" }.joined(separator: ",")))")
@@ -79,7 +87,9 @@ package struct AlertFilter: Sendable, Equatable {
         any("topology", topology.map { .text($0) })
         any("rule", rule.map { .text($0) })
         any("risk", risk.map { .text($0) })
-        any("severity", severity.compactMap { AlertRow.severities.firstIndex(of: $0) }.map { .int(Int64($0)) })
+        any(
+            "severity", severity.compactMap { AlertRow.severities.firstIndex(of: $0) }.map { .int(Int64($0)) }
+        )
         if !status.isEmpty {
             var ways: [String] = []
             for name in status {
@@ -139,17 +149,21 @@ package struct AlertOrder: Sendable {
         isDescending = sort.hasPrefix("-")
         column = isDescending ? String(sort.dropFirst()) : sort
         guard ["time", "severity", "detected"].contains(column) else {
-            throw .badRequest("there is time, severity and detected, with - for the greatest first", field: "sort")
+            throw .badRequest(
+                "there is time, severity and detected, with - for the greatest first", field: "sort")
         }
         guard let cursor, !cursor.isEmpty else { return }
         let parts = cursor.split(separator: ".")
-        guard parts.count == 3, parts[0] == sort, let value = Int64(parts[1]), let number = Int64(parts[2]) else {
+        guard parts.count == 3, parts[0] == sort, let value = Int64(parts[1]), let number = Int64(parts[2])
+        else {
             throw .badRequest("this is the cursor of no page in this order", field: "cursor")
         }
         after = (value, number)
     }
 
-    func cursor(after row: AlertRow) -> String { "\(isDescending ? "-" : "")\(column).\(value(row)).\(row.number)" }
+    func cursor(after row: AlertRow) -> String {
+        "\(isDescending ? "-" : "")\(column).\(value(row)).\(row.number)"
+    }
 
     private func value(_ row: AlertRow) -> Int64 {
         switch column {

@@ -4,8 +4,8 @@ import Records
 import Security
 import Synchronization
 
-/// Alerts and what became of them, by which lists are filtered and searched: an index of topics in one file, which may be
-/// deleted and is built again from them. One thread writes; others read at the same time.
+/// Alerts and what became of them, by which lists are filtered and searched: an index of topics in one file,
+/// which may be deleted and is built again from them. One thread writes; others read at the same time.
 package final class AlertIndex: Sendable {
     /// Of the file: another is built anew.
     static let version = 1
@@ -31,7 +31,9 @@ package final class AlertIndex: Sendable {
         let path = folder + "/index.sqlite"
         func open() throws(Fault) -> (Sqlite, String)? {
             let database = try Sqlite(path)
-            try database.script("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -100000; PRAGMA temp_store = MEMORY")
+            try database.script(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -100000; PRAGMA temp_store = MEMORY"
+            )
             try database.script(Self.schema)
             var known: [String: String] = [:]
             try database.run("SELECT name, value FROM facts") { known[$0.text(0)] = $0.text(1) }
@@ -42,11 +44,14 @@ package final class AlertIndex: Sendable {
                 }
                 return (database, name)
             }
-            guard known["version"] == "\(Self.version)", known["cluster"] == cluster, let name = known["name"] else { return nil }
+            guard known["version"] == "\(Self.version)", known["cluster"] == cluster, let name = known["name"]
+            else { return nil }
             return (database, name)
         }
         var opened: (Sqlite, String)?
-        do throws(Fault) { opened = try open() } catch { Log.warning("\(path): \(error.detail); it is built again") }
+        do throws(Fault) { opened = try open() } catch {
+            Log.warning("\(path): \(error.detail); it is built again")
+        }
         if opened == nil {
             for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) }
             opened = try open()
@@ -54,9 +59,13 @@ package final class AlertIndex: Sendable {
         guard let (database, name) = opened else { throw Fault(.external, "\(path) cannot be made") }
         self.name = name
         var positions: [String: [Int32: Int64]] = [:]
-        try database.run("SELECT topic, partition, next FROM positions") { positions[$0.text(0), default: [:]][Int32($0.int(1))] = $0.int(2) }
+        try database.run("SELECT topic, partition, next FROM positions") {
+            positions[$0.text(0), default: [:]][Int32($0.int(1))] = $0.int(2)
+        }
         var last: Int64 = 0
-        try database.run("SELECT max(coalesce((SELECT max(sequence) FROM alerts), 0), coalesce((SELECT max(sequence) FROM dispositions), 0))") {
+        try database.run(
+            "SELECT max(coalesce((SELECT max(sequence) FROM alerts), 0), coalesce((SELECT max(sequence) FROM dispositions), 0))"
+        ) {
             last = $0.int(0)
         }
         sequence = Atomic(last)
@@ -101,7 +110,9 @@ package final class AlertIndex: Sendable {
     package var isBuilding: Bool { writer.withLock { $0.isBuilding } }
     /// Records that were no alerts.
     package var unreadable: Int { writer.withLock { $0.unreadable } }
-    package func positions(of topic: String) -> [Int32: Int64] { writer.withLock { $0.positions[topic] ?? [:] } }
+    package func positions(of topic: String) -> [Int32: Int64] {
+        writer.withLock { $0.positions[topic] ?? [:] }
+    }
     package var lastSequence: Int64 { sequence.load(ordering: .acquiring) }
 
     private func write(_ body: (inout Writer) throws(Fault) -> Void) throws(Fault) {
@@ -120,7 +131,9 @@ package final class AlertIndex: Sendable {
         package var kind: Kind
 
         package init(topic: String, partition: Int32, offset: Int64, value: [UInt8], kind: Kind) {
-            (self.topic, self.partition, self.offset, self.value, self.kind) = (topic, partition, offset, value, kind)
+            (self.topic, self.partition, self.offset, self.value, self.kind) = (
+                topic, partition, offset, value, kind
+            )
         }
     }
 
@@ -154,7 +167,8 @@ package final class AlertIndex: Sendable {
         WHERE id = json_extract(?1, '$.alert_id') AND EXISTS (SELECT 1 FROM dispositions WHERE alert_id = alerts.id)
         """
 
-    /// Of a try that the notifier has written down (`DeliveryRecord`), a row for each alert that it told of, as the API says it.
+    /// Of a try that the notifier has written down (`DeliveryRecord`), a row for each alert that it told of,
+    /// as the API says it.
     private static let insertDelivery = """
         INSERT INTO deliveries(id, topology, alert_id, at, state, channel, json)
         SELECT id, ?2, alert, milliseconds(at), state, channel, json_object('id', id, 'topology', ?2, 'alert_id', alert,
@@ -178,7 +192,8 @@ package final class AlertIndex: Sendable {
                 for topic in Set(entries.map(\.topic)) {
                     for (partition, next) in writer.positions[topic] ?? [:] {
                         try database.run(
-                            "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", [.text(topic), .int(Int64(partition)), .int(next)])
+                            "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
+                            [.text(topic), .int(Int64(partition)), .int(next)])
                     }
                 }
                 try database.script("COMMIT")
@@ -195,7 +210,9 @@ package final class AlertIndex: Sendable {
         let database = writer.database
         let number = sequence.wrappingAdd(1, ordering: .releasing).newValue
         do throws(Fault) {
-            let values: [SqlValue] = [.text(entry.topic), .int(Int64(entry.partition)), .int(entry.offset), .int(number)]
+            let values: [SqlValue] = [
+                .text(entry.topic), .int(Int64(entry.partition)), .int(entry.offset), .int(number),
+            ]
             try entry.value.withUnsafeBufferPointer { (bytes) throws(Fault) in
                 switch entry.kind {
                 case .alert:
@@ -205,7 +222,9 @@ package final class AlertIndex: Sendable {
                     _ = try database.run(Self.insertDisposition, bytes, [.int(number)])
                     _ = try database.run(Self.applyDisposition, bytes, [])
                 case .delivery:
-                    let topology = entry.topic.hasSuffix("-deliveries") ? String(entry.topic.dropLast("-deliveries".count)) : entry.topic
+                    let topology =
+                        entry.topic.hasSuffix("-deliveries")
+                        ? String(entry.topic.dropLast("-deliveries".count)) : entry.topic
                     _ = try database.run(Self.insertDelivery, bytes, [.text(topology)])
                 }
             }
@@ -213,7 +232,9 @@ package final class AlertIndex: Sendable {
             // What is no JSON, or has no id: the disk would say so at the commit.
             writer.unreadable += 1
             if writer.unreadable <= 10 {
-                Log.warning("topic '\(entry.topic)', partition \(entry.partition), offset \(entry.offset): no \(entry.kind): \(error.detail)")
+                Log.warning(
+                    "topic '\(entry.topic)', partition \(entry.partition), offset \(entry.offset): no \(entry.kind): \(error.detail)"
+                )
             }
         }
     }

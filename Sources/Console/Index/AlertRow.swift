@@ -47,7 +47,9 @@ package struct AlertRow: Sendable, Equatable {
         (epoch, score) = (row.optionalInt(14), row.optionalDouble(15))
         (topic, partition, offset) = (row.text(16), row.int(17), row.int(18))
         (status, owner, outcome) = (row.text(19), row.optionalText(20), row.optionalText(21))
-        (until, note, by, at) = (row.optionalInt(22), row.optionalText(23), row.optionalText(24), row.optionalInt(25))
+        (until, note, by, at) = (
+            row.optionalInt(22), row.optionalText(23), row.optionalText(24), row.optionalInt(25)
+        )
         disposition = row.int(26)
         if status == "snoozed", let until, until <= now { status = "open" }
     }
@@ -55,13 +57,19 @@ package struct AlertRow: Sendable, Equatable {
     func json(masked: Bool) -> Json {
         let severity = Self.severities[Int(max(0, min(3, self.severity)))]
         return .object([
-            ("id", .text(id)), ("topology", .text(topology)), ("rule", .text(rule)), ("risk", .text(risk)), ("severity", .text(severity)),
+            ("id", .text(id)), ("topology", .text(topology)), ("rule", .text(rule)), ("risk", .text(risk)),
+            ("severity", .text(severity)),
             ("state", isRaised ? "raised" : "cleared"), ("revision", .int(revision)),
-            ("customer", .text(masked ? Mask.text(customer) : customer)), ("time", .time(time)), ("detected_at", .time(detected)),
-            ("cleared_at", .time(cleared)), ("message", .text(masked ? Mask.message(message, hiding: customer) : message)),
-            ("measure", .text(measure)), ("epoch", epoch.map { .int($0) } ?? .null), ("score", .decimal(score)),
-            ("status", .text(status)), ("owner", .optional(owner)), ("outcome", .optional(outcome)), ("until", .time(until)),
-            ("note", masked ? .null : .optional(note)), ("by", .optional(by)), ("at", .time(at)), ("disposition", .int(disposition)),
+            ("customer", .text(masked ? Mask.text(customer) : customer)), ("time", .time(time)),
+            ("detected_at", .time(detected)),
+            ("cleared_at", .time(cleared)),
+            ("message", .text(masked ? Mask.message(message, hiding: customer) : message)),
+            ("measure", .text(measure)), ("epoch", epoch.map { .int($0) } ?? .null),
+            ("score", .decimal(score)),
+            ("status", .text(status)), ("owner", .optional(owner)), ("outcome", .optional(outcome)),
+            ("until", .time(until)),
+            ("note", masked ? .null : .optional(note)), ("by", .optional(by)), ("at", .time(at)),
+            ("disposition", .int(disposition)),
             ("masked", masked ? ["customer", "message", "note"] : []),
         ])
     }
@@ -78,7 +86,10 @@ package enum Mask {
     /// The customer's name, and every run of four digits or more that is no amount.
     package static func message(_ message: String, hiding customer: String) -> String {
         var text = message
-        if !customer.isEmpty { text = text.split(separator: customer, omittingEmptySubsequences: false).joined(separator: Self.text(customer)) }
+        if !customer.isEmpty {
+            text = text.split(separator: customer, omittingEmptySubsequences: false).joined(
+                separator: Self.text(customer))
+        }
         return text
     }
 }

@@ -5,8 +5,8 @@ import Glibc
 import Records
 import Synchronization
 
-/// Follows every topic that the console shows, on one thread: alerts, dispositions and deliveries into the index, the rest
-/// onto the board. What it cannot read it tries again; the pages go on with what there is.
+/// Follows every topic that the console shows, on one thread: alerts, dispositions and deliveries into the
+/// index, the rest onto the board. What it cannot read it tries again; the pages go on with what there is.
 package final class ConsoleFollower: Sendable {
     private let kafka: KafkaSettings
     private let board: TopologyBoard
@@ -17,17 +17,25 @@ package final class ConsoleFollower: Sendable {
     private let fault = Mutex<String?>(nil)
     private let counts = Mutex((done: Int64(0), total: Int64(0)))
 
-    package init(_ kafka: KafkaSettings, _ board: TopologyBoard, _ index: AlertIndex, _ hub: EventHub, stopping: StopSignal) {
+    package init(
+        _ kafka: KafkaSettings, _ board: TopologyBoard, _ index: AlertIndex, _ hub: EventHub,
+        stopping: StopSignal
+    ) {
         (self.kafka, self.board, self.index, self.hub, self.stopping) = (kafka, board, index, hub, stopping)
     }
 
     package var problem: String? { fault.withLock { $0 } }
     /// Records of the index that were read, of those that there were at the start.
-    package var progress: (done: Int64, total: Int64) { counts.withLock { ($0.done, max($0.done, $0.total)) } }
+    package var progress: (done: Int64, total: Int64) {
+        counts.withLock { ($0.done, max($0.done, $0.total)) }
+    }
 
     private enum Kind {
         case deployments
-        case ruleSets(String), acknowledgements(String), changes(String), audit(String)
+        case ruleSets(String)
+        case acknowledgements(String)
+        case changes(String)
+        case audit(String)
         case alerts, dispositions, deliveries
 
         var indexed: AlertIndex.Kind? {
@@ -58,7 +66,9 @@ package final class ConsoleFollower: Sendable {
         }
     }
 
-    private func follow(_ follower: KafkaTopicReader, _ positions: inout [String: [Int32: Int64]]) throws(Fault) {
+    private func follow(_ follower: KafkaTopicReader, _ positions: inout [String: [Int32: Int64]])
+        throws(Fault)
+    {
         var kinds: [String: Kind] = [:]
         var lookedAt: Int64 = 0
         var entries: [AlertIndex.Entry] = []
@@ -74,7 +84,8 @@ package final class ConsoleFollower: Sendable {
                 if let indexed = kind.indexed {
                     entries.append(
                         AlertIndex.Entry(
-                            topic: topic, partition: record.partition, offset: record.offset, value: record.value.map { Array($0) } ?? [],
+                            topic: topic, partition: record.partition, offset: record.offset,
+                            value: record.value.map { Array($0) } ?? [],
                             kind: indexed))
                 } else {
                     if let name = take(kind, record) { changed.insert(name) }
@@ -110,7 +121,10 @@ package final class ConsoleFollower: Sendable {
         func add(_ topic: String, _ kind: Kind) throws(Fault) {
             guard kinds[topic] == nil else { return }
             let isIndexed = kind.indexed != nil
-            guard let waiting = try follower.add(topic, from: isIndexed ? index.positions(of: topic) : positions[topic] ?? [:]) else { return }
+            guard
+                let waiting = try follower.add(
+                    topic, from: isIndexed ? index.positions(of: topic) : positions[topic] ?? [:])
+            else { return }
             kinds[topic] = kind
             if isIndexed { counts.withLock { $0.total += waiting } }
         }
@@ -120,7 +134,9 @@ package final class ConsoleFollower: Sendable {
             let name = state.name
             try add(RuleSetTopics.ruleSets(name), .ruleSets(name))
             try add(RuleSetTopics.acknowledgements(name), .acknowledgements(name))
-            if state.tasks == 0, let tasks = try admin.partitionCount(of: RuleSetTopics.acknowledgements(name)) {
+            if state.tasks == 0,
+                let tasks = try admin.partitionCount(of: RuleSetTopics.acknowledgements(name))
+            {
                 board.change(name) { $0.tasks = tasks }
             }
             try add(TopologyLedger.changes(name), .changes(name))
@@ -147,7 +163,9 @@ package final class ConsoleFollower: Sendable {
             return key
         case .ruleSets(let name):
             board.change(name) { state in
-                if case .void(let reason) = state.history.take(key: key, value: record.value) { Log.warning("rules of \(name): \(reason)") }
+                if case .void(let reason) = state.history.take(key: key, value: record.value) {
+                    Log.warning("rules of \(name): \(reason)")
+                }
             }
             if key.hasPrefix("activation/") { hub.tellActivation(name, board) }
             return name

@@ -19,8 +19,12 @@ final class Sqlite {
 
         func int(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
         func optionalInt(_ column: Int32) -> Int64? { isNull(column) ? nil : int(column) }
-        func optionalDouble(_ column: Int32) -> Double? { isNull(column) ? nil : sqlite3_column_double(statement, column) }
-        func text(_ column: Int32) -> String { sqlite3_column_text(statement, column).map { String(cString: $0) } ?? "" }
+        func optionalDouble(_ column: Int32) -> Double? {
+            isNull(column) ? nil : sqlite3_column_double(statement, column)
+        }
+        func text(_ column: Int32) -> String {
+            sqlite3_column_text(statement, column).map { String(cString: $0) } ?? ""
+        }
         func optionalText(_ column: Int32) -> String? { isNull(column) ? nil : text(column) }
         private func isNull(_ column: Int32) -> Bool { sqlite3_column_type(statement, column) == SQLITE_NULL }
     }
@@ -30,7 +34,8 @@ final class Sqlite {
 
     init(_ path: String) throws(Fault) {
         var handle: OpaquePointer?
-        let code = sqlite3_open_v2(path, &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nil)
+        let code = sqlite3_open_v2(
+            path, &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nil)
         guard code == SQLITE_OK, let handle else {
             let reason = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "no memory"
             sqlite3_close_v2(handle)
@@ -59,7 +64,8 @@ final class Sqlite {
 
     /// Runs a statement, which is kept for the next time; returns how many rows it changed.
     @discardableResult
-    func run(_ sql: String, _ values: [SqlValue] = [], _ body: (Row) -> Void = { _ in }) throws(Fault) -> Int {
+    func run(_ sql: String, _ values: [SqlValue] = [], _ body: (Row) -> Void = { _ in }) throws(Fault) -> Int
+    {
         let statement = try prepared(sql)
         defer {
             sqlite3_reset(statement)
@@ -112,7 +118,9 @@ final class Sqlite {
             statements = [:]
         }
         var statement: OpaquePointer?
-        guard sqlite3_prepare_v2(handle, sql, -1, &statement, nil) == SQLITE_OK, let statement else { throw fault() }
+        guard sqlite3_prepare_v2(handle, sql, -1, &statement, nil) == SQLITE_OK, let statement else {
+            throw fault()
+        }
         statements[sql] = statement
         return statement
     }

@@ -15,23 +15,30 @@ package struct AuditEvent: Sendable {
     package var reason: String?
 
     package init(
-        who: String, roles: [String], from: String, action: String, object: String, old: String? = nil, new: String? = nil,
+        who: String, roles: [String], from: String, action: String, object: String, old: String? = nil,
+        new: String? = nil,
         reason: String? = nil
     ) {
         (self.who, self.roles, self.from, self.action, self.object) = (who, roles, from, action, object)
         (self.old, self.new, self.reason) = (old, new, reason)
     }
 
-    init(_ caller: Caller, _ action: String, _ object: String, old: String? = nil, new: String? = nil, reason: String? = nil) {
+    init(
+        _ caller: Caller, _ action: String, _ object: String, old: String? = nil, new: String? = nil,
+        reason: String? = nil
+    ) {
         self.init(
-            who: caller.name, roles: caller.roles.map(\.rawValue).sorted(), from: caller.peer, action: action, object: object, old: old,
+            who: caller.name, roles: caller.roles.map(\.rawValue).sorted(), from: caller.peer, action: action,
+            object: object, old: old,
             new: new, reason: reason)
     }
 
     /// As `AuditRecord` keeps them.
     var details: [(name: String, value: String)] {
         var details = [("object", object), ("from", from), ("roles", roles.joined(separator: ", "))]
-        for (name, value) in [("old", old), ("new", new), ("reason", reason)] { if let value { details.append((name, value)) } }
+        for (name, value) in [("old", old), ("new", new), ("reason", reason)] {
+            if let value { details.append((name, value)) }
+        }
         return details.map { (name: $0.0, value: $0.1) }
     }
 }

@@ -27,7 +27,9 @@ package struct Disposition: Sendable, Equatable {
         status = try node["status"].text
         owner = try node.optional("owner")?.text
         outcome = try node.optional("outcome")?.text
-        until = try node.optional("until").flatMap { (node) throws(Fault) in CivilTime.parse(try node.text)?.milliseconds }
+        until = try node.optional("until").flatMap { (node) throws(Fault) in
+            CivilTime.parse(try node.text)?.milliseconds
+        }
         note = try node.optional("note")?.text
         by = try node["by"].text
         at = CivilTime.parse(try node["at"].text)?.milliseconds ?? 0
@@ -36,8 +38,10 @@ package struct Disposition: Sendable, Equatable {
 
     package var json: Json {
         .object([
-            ("alert_id", .text(alertId)), ("topology", .text(topology)), ("status", .text(status)), ("owner", .optional(owner)),
-            ("outcome", .optional(outcome)), ("until", .time(until)), ("note", .optional(note)), ("by", .text(by)), ("at", .time(at)),
+            ("alert_id", .text(alertId)), ("topology", .text(topology)), ("status", .text(status)),
+            ("owner", .optional(owner)),
+            ("outcome", .optional(outcome)), ("until", .time(until)), ("note", .optional(note)),
+            ("by", .text(by)), ("at", .time(at)),
             ("revision", .int(revision)),
         ])
     }
@@ -52,20 +56,28 @@ package struct Disposition: Sendable, Equatable {
 
     /// As it is after `action` of `name` at `now`.
     package func after(
-        _ action: Action, by name: String, outcome: String? = nil, until: Int64? = nil, note: String? = nil, at now: Int64
+        _ action: Action, by name: String, outcome: String? = nil, until: Int64? = nil, note: String? = nil,
+        at now: Int64
     ) throws(ApiError) -> Disposition {
         var next = self
-        if let note, note.utf8.count > Self.noteBytesMax { throw .badRequest("a note has at most \(Self.noteBytesMax) bytes", field: "note") }
+        if let note, note.utf8.count > Self.noteBytesMax {
+            throw .badRequest("a note has at most \(Self.noteBytesMax) bytes", field: "note")
+        }
         let note = note.flatMap { $0.isEmpty ? nil : $0 }
         if let note { next.note = note }
         switch action {
         case .take:
-            if status == "closed" { throw ApiError(409, "conflict", "it is closed; reopen it first", current: json) }
-            if status == "taken", owner == name { throw ApiError(409, "conflict", "it is yours already", current: json) }
+            if status == "closed" {
+                throw ApiError(409, "conflict", "it is closed; reopen it first", current: json)
+            }
+            if status == "taken", owner == name {
+                throw ApiError(409, "conflict", "it is yours already", current: json)
+            }
             (next.status, next.owner, next.outcome, next.until) = ("taken", name, nil, nil)
         case .close:
             guard let outcome, AlertFilter.outcomes.contains(outcome) else {
-                throw .badRequest("there is \(AlertFilter.outcomes.joined(separator: ", "))", field: "outcome")
+                throw .badRequest(
+                    "there is \(AlertFilter.outcomes.joined(separator: ", "))", field: "outcome")
             }
             if status == "closed" { throw ApiError(409, "conflict", "it is closed already", current: json) }
             (next.status, next.owner, next.outcome, next.until) = ("closed", owner ?? name, outcome, nil)

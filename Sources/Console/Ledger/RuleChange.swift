@@ -38,21 +38,30 @@ package struct RuleChange: Sendable, Equatable {
     package var outcome: String?
     package var text: RuleSetText
 
-    package init(id: String, topology: String, title: String, reason: String, baseEpoch: Int64, author: String, at: Int64, text: RuleSetText) {
+    package init(
+        id: String, topology: String, title: String, reason: String, baseEpoch: Int64, author: String,
+        at: Int64, text: RuleSetText
+    ) {
         (self.id, self.topology, self.title, self.reason) = (id, topology, title, reason)
-        (self.baseEpoch, self.author, self.createdAt, self.updatedAt, self.text) = (baseEpoch, author, at, at, text)
+        (self.baseEpoch, self.author, self.createdAt, self.updatedAt, self.text) = (
+            baseEpoch, author, at, at, text
+        )
     }
 
     init(_ value: UnsafeBufferPointer<UInt8>) throws(Fault) {
         let node = DocumentNode(try JsonDocument.read(Array(value)))
         func time(_ name: String) throws(Fault) -> Int64? {
-            try node.optional(name).flatMap { (node) throws(Fault) in CivilTime.parse(try node.text)?.milliseconds }
+            try node.optional(name).flatMap { (node) throws(Fault) in
+                CivilTime.parse(try node.text)?.milliseconds
+            }
         }
         id = try node["id"].text
         topology = try node["topology"].text
         title = try node["title"].text
         reason = try node["reason"].text
-        guard let state = State(rawValue: try node["state"].text) else { throw Fault(.user, "a state that is not known") }
+        guard let state = State(rawValue: try node["state"].text) else {
+            throw Fault(.user, "a state that is not known")
+        }
         self.state = state
         revision = Int64(try node["revision"].integer)
         baseEpoch = Int64(try node["base_epoch"].integer)
@@ -65,7 +74,8 @@ package struct RuleChange: Sendable, Equatable {
         for approval in try node["approvals"].list {
             approvals.append(
                 Approval(
-                    by: try approval["by"].text, at: CivilTime.parse(try approval["at"].text)?.milliseconds ?? 0,
+                    by: try approval["by"].text,
+                    at: CivilTime.parse(try approval["at"].text)?.milliseconds ?? 0,
                     comment: try approval["comment"].text, ruleset: try approval["ruleset"].text))
         }
         approvalsNeeded = Int64(try node.optional("approvals_needed")?.integer ?? 1)
@@ -74,7 +84,8 @@ package struct RuleChange: Sendable, Equatable {
         let text = try node["text"]
         var parameters: [String: String] = [:]
         for (name, node) in try text["parameters"].members { parameters[name] = try node.text }
-        self.text = RuleSetText(file: try text["file"].text, text: try text["text"].text, parameters: parameters)
+        self.text = RuleSetText(
+            file: try text["file"].text, text: try text["text"].text, parameters: parameters)
     }
 
     /// Without its text.
@@ -82,16 +93,23 @@ package struct RuleChange: Sendable, Equatable {
 
     private var members: [(String, Json)] {
         [
-            ("id", .text(id)), ("topology", .text(topology)), ("title", .text(title)), ("reason", .text(reason)),
+            ("id", .text(id)), ("topology", .text(topology)), ("title", .text(title)),
+            ("reason", .text(reason)),
             ("state", .text(state.rawValue)), ("revision", .int(revision)), ("base_epoch", .int(baseEpoch)),
-            ("ruleset", .optional(ruleset)), ("logic", .optional(logic)), ("author", .text(author)), ("created_at", .time(createdAt)),
+            ("ruleset", .optional(ruleset)), ("logic", .optional(logic)), ("author", .text(author)),
+            ("created_at", .time(createdAt)),
             ("updated_at", .time(updatedAt)), ("submitted_at", .time(submittedAt)),
-            ("approvals", .list(approvals.map { approval in
-                [
-                    "by": .text(approval.by), "at": .time(approval.at), "comment": .text(approval.comment),
-                    "ruleset": .text(approval.ruleset),
-                ]
-            })), ("approvals_needed", .int(approvalsNeeded)), ("backtest", .null),
+            (
+                "approvals",
+                .list(
+                    approvals.map { approval in
+                        [
+                            "by": .text(approval.by), "at": .time(approval.at),
+                            "comment": .text(approval.comment),
+                            "ruleset": .text(approval.ruleset),
+                        ]
+                    })
+            ), ("approvals_needed", .int(approvalsNeeded)), ("backtest", .null),
             ("epoch", epoch.map { .int($0) } ?? .null), ("outcome", .optional(outcome)),
         ]
     }
@@ -104,7 +122,10 @@ package struct RuleChange: Sendable, Equatable {
     package func check(_ step: Step, by name: String) throws(ApiError) {
         func only(_ states: State...) throws(ApiError) {
             guard states.contains(state) else {
-                throw ApiError(409, "conflict", "it is \(state.rawValue), and that is for what is \(states.map(\.rawValue).joined(separator: " or "))", current: row)
+                throw ApiError(
+                    409, "conflict",
+                    "it is \(state.rawValue), and that is for what is \(states.map(\.rawValue).joined(separator: " or "))",
+                    current: row)
             }
         }
         switch step {
@@ -120,19 +141,24 @@ package struct RuleChange: Sendable, Equatable {
         case .approve:
             try only(.submitted)
             if name == author { throw ApiError(403, "own-change", "nobody approves a change of their own") }
-            if agreed.contains(name) { throw ApiError(409, "conflict", "\(name) has approved it already", current: row) }
+            if agreed.contains(name) {
+                throw ApiError(409, "conflict", "\(name) has approved it already", current: row)
+            }
         case .return: try only(.submitted, .approved)
         case .activate:
             try only(.approved)
             if name == author { throw ApiError(403, "own-change", "somebody else activates it") }
             guard isApproved else {
                 throw ApiError(
-                    409, "conflict", "\(agreed.count) of \(approvalsNeeded) people have approved this text", current: row)
+                    409, "conflict", "\(agreed.count) of \(approvalsNeeded) people have approved this text",
+                    current: row)
             }
         }
     }
 
     /// Who has approved the text as it is.
-    private var agreed: Set<String> { Set(approvals.filter { $0.by != author && $0.ruleset == ruleset }.map(\.by)) }
+    private var agreed: Set<String> {
+        Set(approvals.filter { $0.by != author && $0.ruleset == ruleset }.map(\.by))
+    }
     package var isApproved: Bool { agreed.count >= approvalsNeeded }
 }

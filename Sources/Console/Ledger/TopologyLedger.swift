@@ -4,9 +4,9 @@ import Engine
 import Records
 import Synchronization
 
-/// What people write about one topology: dispositions of alerts, changes of rules, and the audit of both, each step in one
-/// transaction. Of two who write at once, whoever opened the publisher last is the only one who can, and has read what was
-/// written before; so a revision that was seen is compared with what is there.
+/// What people write about one topology: dispositions of alerts, changes of rules, and the audit of both,
+/// each step in one transaction. Of two who write at once, whoever opened the publisher last is the only one
+/// who can, and has read what was written before; so a revision that was seen is compared with what is there.
 package final class TopologyLedger: Sendable {
     package static func dispositions(_ topology: String) -> String { "\(topology)-dispositions" }
     package static func changes(_ topology: String) -> String { "\(topology)-changes" }
@@ -89,22 +89,31 @@ package final class TopologyLedger: Sendable {
                 let key = record.keyText
                 switch name {
                 case names[0]:
-                    if let disposition = try? Disposition(value), disposition.alertId == key { book.dispositions[disposition.alertId] = disposition }
-                case names[1]: if let change = try? RuleChange(value), change.id == key { book.changes[change.id] = change }
+                    if let disposition = try? Disposition(value), disposition.alertId == key {
+                        book.dispositions[disposition.alertId] = disposition
+                    }
+                case names[1]:
+                    if let change = try? RuleChange(value), change.id == key {
+                        book.changes[change.id] = change
+                    }
                 default:
                     let reason = book.chain.take(Array(value))
                     if broken == nil { broken = reason.map { "record at offset \(record.offset): \($0)" } }
                 }
             }
         }
-        if let broken { Log.error("audit of \(topology): \(broken); what follows is chained to its end as it is") }
+        if let broken {
+            Log.error("audit of \(topology): \(broken); what follows is chained to its end as it is")
+        }
         state.book = book
     }
 
     package static func plans(_ topology: String) -> [KafkaTopicPlan] {
         [
-            KafkaTopicPlan(name: dispositions(topology), partitions: 1, configuration: ["cleanup.policy": "compact"]),
-            KafkaTopicPlan(name: changes(topology), partitions: 1, configuration: ["cleanup.policy": "compact"]),
+            KafkaTopicPlan(
+                name: dispositions(topology), partitions: 1, configuration: ["cleanup.policy": "compact"]),
+            KafkaTopicPlan(
+                name: changes(topology), partitions: 1, configuration: ["cleanup.policy": "compact"]),
             RuleSetTopics.auditPlan(topology),
         ]
     }
@@ -114,16 +123,22 @@ package final class TopologyLedger: Sendable {
         for disposition in book.newDispositions {
             records.append(
                 KafkaPublisher.Record(
-                    topic: Self.dispositions(topology), partition: 0, key: disposition.alertId, value: disposition.json.string))
+                    topic: Self.dispositions(topology), partition: 0, key: disposition.alertId,
+                    value: disposition.json.string))
         }
         for change in book.newChanges {
-            records.append(KafkaPublisher.Record(topic: Self.changes(topology), partition: 0, key: change.id, value: change.record))
+            records.append(
+                KafkaPublisher.Record(
+                    topic: Self.changes(topology), partition: 0, key: change.id, value: change.record))
         }
         let at = now()
         for event in book.events {
-            let record = book.chain.next(by: event.who, action: event.action, details: event.details, at: CivilTime.string(at)).json
+            let record = book.chain.next(
+                by: event.who, action: event.action, details: event.details, at: CivilTime.string(at)
+            ).json
             _ = book.chain.take(Array(record.utf8))
-            records.append(KafkaPublisher.Record(topic: Self.audit(topology), partition: 0, key: nil, value: record))
+            records.append(
+                KafkaPublisher.Record(topic: Self.audit(topology), partition: 0, key: nil, value: record))
         }
         (book.newDispositions, book.newChanges, book.events) = ([], [], [])
         return records

@@ -17,7 +17,8 @@ package struct Caller: Sendable {
     package var expiresAt: Int64 = 0
 
     package init(
-        name: String, roles: Set<Role>, language: String, method: String, peer: String, session: String? = nil, token: String? = nil,
+        name: String, roles: Set<Role>, language: String, method: String, peer: String,
+        session: String? = nil, token: String? = nil,
         expiresAt: Int64 = 0
     ) {
         (self.name, self.roles, self.language, self.method, self.peer) = (name, roles, language, method, peer)
@@ -55,16 +56,22 @@ package final class Sessions: Sendable {
     package init(now: @escaping @Sendable () -> Int64) { self.now = now }
 
     /// A new session; returns its id, which is told to the browser and nowhere else.
-    package func begin(_ person: UsersFile.Person, method: String, peer: String, language: String) -> (id: String, caller: Caller) {
-        let id = Secret.text(32), time = now()
+    package func begin(_ person: UsersFile.Person, method: String, peer: String, language: String) -> (
+        id: String, caller: Caller
+    ) {
+        let id = Secret.text(32)
+        let time = now()
         let caller: Caller = state.withLock { state in
             state.sessions = state.sessions.filter { Self.isAlive($0.value, time) }
-            if state.sessions.count >= Self.sessionsMax, let oldest = state.sessions.min(by: { $0.value.lastSeen < $1.value.lastSeen }) {
+            if state.sessions.count >= Self.sessionsMax,
+                let oldest = state.sessions.min(by: { $0.value.lastSeen < $1.value.lastSeen })
+            {
                 state.sessions[oldest.key] = nil
             }
             state.number += 1
             let caller = Caller(
-                name: person.name, roles: person.roles, language: language, method: method, peer: peer, session: "s-\(state.number)",
+                name: person.name, roles: person.roles, language: language, method: method, peer: peer,
+                session: "s-\(state.number)",
                 token: Secret.text(16), expiresAt: time + Self.wholeMilliseconds)
             state.sessions[Sha256.hex(Array(id.utf8))] = Session(caller: caller, since: time, lastSeen: time)
             return caller
@@ -72,9 +79,11 @@ package final class Sessions: Sendable {
         return (id, caller)
     }
 
-    /// nil: there is no such session any more. `counts`: it is a person's doing, and the session goes on by it.
+    /// nil: there is no such session any more. `counts`: it is a person's doing, and the session goes on by
+    /// it.
     package func caller(_ id: String, counts: Bool = true) -> Caller? {
-        let key = Sha256.hex(Array(id.utf8)), time = now()
+        let key = Sha256.hex(Array(id.utf8))
+        let time = now()
         return state.withLock { state in
             guard let session = state.sessions[key] else { return nil }
             guard Self.isAlive(session, time) else {
@@ -93,19 +102,25 @@ package final class Sessions: Sendable {
     /// Whether a session by its public name goes on.
     package func isAlive(_ name: String) -> Bool {
         let time = now()
-        return state.withLock { $0.sessions.values.contains { $0.caller.session == name && Self.isAlive($0, time) } }
+        return state.withLock {
+            $0.sessions.values.contains { $0.caller.session == name && Self.isAlive($0, time) }
+        }
     }
 
     /// Ends a session by its public name; false: there is none.
     package func end(_ name: String) -> Bool {
         state.withLock { state in
-            guard let key = state.sessions.first(where: { $0.value.caller.session == name })?.key else { return false }
+            guard let key = state.sessions.first(where: { $0.value.caller.session == name })?.key else {
+                return false
+            }
             state.sessions[key] = nil
             return true
         }
     }
 
-    package func setLanguage(_ name: String, _ language: String) { change(name) { $0.caller.language = language } }
+    package func setLanguage(_ name: String, _ language: String) {
+        change(name) { $0.caller.language = language }
+    }
 
     /// Begins or ends a stream of a session; false: it has `max` already.
     package func addStream(_ name: String, _ count: Int, max: Int = 4) -> Bool {
@@ -120,7 +135,8 @@ package final class Sessions: Sendable {
 
     private func change(_ name: String, _ body: (inout Session) -> Void) {
         state.withLock { state in
-            guard let key = state.sessions.first(where: { $0.value.caller.session == name })?.key, var session = state.sessions[key]
+            guard let key = state.sessions.first(where: { $0.value.caller.session == name })?.key,
+                var session = state.sessions[key]
             else { return }
             body(&session)
             state.sessions[key] = session
@@ -129,7 +145,9 @@ package final class Sessions: Sendable {
 
     package var all: [Session] {
         let time = now()
-        return state.withLock { $0.sessions.values.filter { Self.isAlive($0, time) } }.sorted { $0.since < $1.since }
+        return state.withLock { $0.sessions.values.filter { Self.isAlive($0, time) } }.sorted {
+            $0.since < $1.since
+        }
     }
 }
 
@@ -157,11 +175,17 @@ package final class LoginLimiter: Sendable {
 
     package func fail(_ places: [String], at now: Int64) {
         failures.withLock { failures in
-            if failures.count > Self.placesMax { failures = failures.filter { now - ($0.value.last ?? 0) < Self.milliseconds } }
+            if failures.count > Self.placesMax {
+                failures = failures.filter { now - ($0.value.last ?? 0) < Self.milliseconds }
+            }
             if failures.count > Self.placesMax { failures = [:] }
-            for place in places { failures[place] = Array(((failures[place] ?? []) + [now]).suffix(Self.failuresMax)) }
+            for place in places {
+                failures[place] = Array(((failures[place] ?? []) + [now]).suffix(Self.failuresMax))
+            }
         }
     }
 
-    package func succeed(_ places: [String]) { failures.withLock { failures in for place in places { failures[place] = nil } } }
+    package func succeed(_ places: [String]) {
+        failures.withLock { failures in for place in places { failures[place] = nil } }
+    }
 }

@@ -20,7 +20,9 @@ package struct UsersFile: Sendable {
 
     package init() {}
 
-    package static func read(_ path: String) throws(Fault) -> UsersFile { try UsersFile(FileText.read(path), file: path) }
+    package static func read(_ path: String) throws(Fault) -> UsersFile {
+        try UsersFile(FileText.read(path), file: path)
+    }
 
     /// Throws with every mistake of the text, one a line.
     package init(_ text: String, file: String) throws(Fault) {
@@ -30,7 +32,11 @@ package struct UsersFile: Sendable {
             mistakes.append("\(Diagnostic(file: file, at: position, message))")
         }
         if let root, !root.isNull {
-            if root.mapping == nil { mistake(root.position, "people by name were expected, like lin: { password: …, roles: [analyst] }") }
+            if root.mapping == nil {
+                mistake(
+                    root.position, "people by name were expected, like lin: { password: …, roles: [analyst] }"
+                )
+            }
             for entry in root.mapping ?? [] {
                 if let person = Self.person(entry, mistake) { people[person.name] = person }
             }
@@ -40,12 +46,16 @@ package struct UsersFile: Sendable {
 
     package static func isName(_ name: String) -> Bool {
         !name.isEmpty && name.utf8.count <= 64
-            && name.unicodeScalars.allSatisfy { $0.properties.isAlphabetic || ("0"..."9").contains($0) || ".-_@".unicodeScalars.contains($0) }
+            && name.unicodeScalars.allSatisfy {
+                $0.properties.isAlphabetic || ("0"..."9").contains($0) || ".-_@".unicodeScalars.contains($0)
+            }
     }
 
     private static func person(_ entry: YamlEntry, _ mistake: (Position, String) -> Void) -> Person? {
         guard isName(entry.key) else {
-            mistake(entry.keyPosition, "'\(entry.key.prefix(64))' is no name: letters, digits and . - _ @, at most 64 bytes")
+            mistake(
+                entry.keyPosition,
+                "'\(entry.key.prefix(64))' is no name: letters, digits and . - _ @, at most 64 bytes")
             return nil
         }
         guard let members = entry.value.mapping else {
@@ -59,11 +69,17 @@ package struct UsersFile: Sendable {
             case "password":
                 person.password = text
                 if text?.hasPrefix("$") != true {
-                    mistake(member.value.position, "a password stands here as `millrace console user add` prints it, never itself")
+                    mistake(
+                        member.value.position,
+                        "a password stands here as `millrace console user add` prints it, never itself")
                 }
             case "key":
                 person.key = text.flatMap { $0.hasPrefix("sha256:") ? String($0.dropFirst(7)) : nil }
-                if person.key?.count != 64 { mistake(member.value.position, "sha256: and 64 digits, as `millrace console user add --api-key` prints it") }
+                if person.key?.count != 64 {
+                    mistake(
+                        member.value.position,
+                        "sha256: and 64 digits, as `millrace console user add --api-key` prints it")
+                }
             case "language":
                 person.language = text
                 if text != "en", text != "zh" { mistake(member.value.position, "there is en and zh") }
@@ -72,7 +88,10 @@ package struct UsersFile: Sendable {
                     let name = node.scalar?.text ?? ""
                     guard let role = Role(rawValue: name) else {
                         let known = Role.allCases.map(\.rawValue)
-                        mistake(node.position, "'\(name)' is no role\(NearestName.hint(name, among: known)); there is \(known.joined(separator: ", "))")
+                        mistake(
+                            node.position,
+                            "'\(name)' is no role\(NearestName.hint(name, among: known)); there is \(known.joined(separator: ", "))"
+                        )
                         continue
                     }
                     person.roles.insert(role)
@@ -80,7 +99,8 @@ package struct UsersFile: Sendable {
             default:
                 mistake(
                     member.keyPosition,
-                    "'\(member.key)' is unknown\(NearestName.hint(member.key, among: ["password", "key", "roles", "language"]))")
+                    "'\(member.key)' is unknown\(NearestName.hint(member.key, among: ["password", "key", "roles", "language"]))"
+                )
             }
         }
         if person.roles.isEmpty { mistake(entry.keyPosition, "\(entry.key) has no roles") }

@@ -3,7 +3,8 @@ import Models
 import Records
 import Topology
 
-/// A rule's condition, each of its parts with the value that it had for an alert, as far as the alert's values say.
+/// A rule's condition, each of its parts with the value that it had for an alert, as far as the alert's
+/// values say.
 struct ConditionTree {
     private let rule: RuleSpec
     private let values: [String: String]
@@ -29,7 +30,10 @@ struct ConditionTree {
         let text = expression.shown(rule.scope)
         func make(_ name: String, _ value: Bool?, _ children: [Json], _ more: [(String, Json)] = []) -> Json {
             .object(
-                [("text", .text(text)), ("operator", .text(name)), ("value", value.map { .text($0 ? "true" : "false") } ?? .null)] + more
+                [
+                    ("text", .text(text)), ("operator", .text(name)),
+                    ("value", value.map { .text($0 ? "true" : "false") } ?? .null),
+                ] + more
                     + [("children", .list(children))])
         }
         switch expression.node {
@@ -40,11 +44,16 @@ struct ConditionTree {
             case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual:
                 let (a, b) = (number(left), number(right))
                 func side(_ expression: Expression, _ value: Exact?) -> Json {
-                    .object([("text", .text(expression.shown(rule.scope))), ("value", .optional(value?.text ?? self.text(expression)))])
+                    .object([
+                        ("text", .text(expression.shown(rule.scope))),
+                        ("value", .optional(value?.text ?? self.text(expression))),
+                    ])
                 }
                 var margin: Json = .null
                 if let a, let b, let difference = a - b { margin = .text(difference.text) }
-                return make(kind.rawValue, truth(expression), [], [("left", side(left, a)), ("right", side(right, b)), ("margin", margin)])
+                return make(
+                    kind.rawValue, truth(expression), [],
+                    [("left", side(left, a)), ("right", side(right, b)), ("margin", margin)])
             default: return make(kind.rawValue, nil, [])
             }
         case .not(let inner): return make("not", truth(expression), [node(inner)])
@@ -53,7 +62,9 @@ struct ConditionTree {
     }
 
     private func parts(_ expression: Expression, _ kind: BinaryOperator) -> [Expression] {
-        if case .binary(kind, let left, let right) = expression.node { return parts(left, kind) + parts(right, kind) }
+        if case .binary(kind, let left, let right) = expression.node {
+            return parts(left, kind) + parts(right, kind)
+        }
         return [expression]
     }
 
@@ -93,7 +104,9 @@ struct ConditionTree {
 
     private func text(_ expression: Expression) -> String? {
         guard case .column(let index) = expression.node, rule.scope.fields.indices.contains(index) else {
-            if case .literal = expression.node { return expression.shown(rule.scope).split(separator: "\"").first.map(String.init) }
+            if case .literal = expression.node {
+                return expression.shown(rule.scope).split(separator: "\"").first.map(String.init)
+            }
             return nil
         }
         return values[rule.scope.fields[index].name]
@@ -108,7 +121,9 @@ struct ConditionTree {
 
         init?(_ text: String) {
             let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-            guard parts.count <= 2, let value = Int128(parts.joined()), text.utf8.count < 30 else { return nil }
+            guard parts.count <= 2, let value = Int128(parts.joined()), text.utf8.count < 30 else {
+                return nil
+            }
             (self.value, scale) = (value, parts.count == 2 ? parts[1].count : 0)
         }
 
@@ -129,7 +144,9 @@ struct ConditionTree {
             return result
         }
 
-        static func combine(_ a: Exact, _ b: Exact, _ body: (Int128, Int128) -> (partialValue: Int128, overflow: Bool)) -> Exact? {
+        static func combine(
+            _ a: Exact, _ b: Exact, _ body: (Int128, Int128) -> (partialValue: Int128, overflow: Bool)
+        ) -> Exact? {
             let scale = max(a.scale, b.scale)
             guard let x = a.scaled(scale), let y = b.scaled(scale) else { return nil }
             let (result, isOver) = body(x, y)
@@ -175,14 +192,18 @@ extension Expression {
         case .binary(let kind, let left, let right):
             let isWord = kind == .and || kind == .or
             func side(_ expression: Expression) -> String {
-                if case .binary(let own, _, _) = expression.node, isWord ? own == .and || (own != .or) : own == .multiply || own == .divide {
+                if case .binary(let own, _, _) = expression.node,
+                    isWord ? own == .and || (own != .or) : own == .multiply || own == .divide
+                {
                     return expression.shown(scope)
                 }
                 return inner(expression)
             }
             return "\(side(left)) \(kind.rawValue) \(side(right))"
-        case .inList(let operand, let values): return "\(inner(operand)) in [\(values.map(\.description).joined(separator: ", "))]"
-        case .inRange(let operand, let low, let high): return "\(inner(operand)) in \(low.shown(scope))..\(high.shown(scope))"
+        case .inList(let operand, let values):
+            return "\(inner(operand)) in [\(values.map(\.description).joined(separator: ", "))]"
+        case .inRange(let operand, let low, let high):
+            return "\(inner(operand)) in \(low.shown(scope))..\(high.shown(scope))"
         case .isNull(let operand): return "\(inner(operand)) is null"
         case .conditional(let condition, let yes, let no):
             return "if \(condition.shown(scope)) then \(yes.shown(scope)) else \(no.shown(scope))"

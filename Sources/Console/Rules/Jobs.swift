@@ -6,7 +6,8 @@ import Records
 import Synchronization
 import Topology
 
-/// What takes longer than a request: activations and backtests, each on a thread of its own and told about as it goes.
+/// What takes longer than a request: activations and backtests, each on a thread of its own and told about as
+/// it goes.
 package final class Jobs: Sendable {
     struct Activation: Sendable {
         var id: String
@@ -21,12 +22,16 @@ package final class Jobs: Sendable {
         var error: String?
         var startedAt: Int64
 
-        var head: Json { .object([("job", .text(id)), ("topology", .text(topology)), ("state", .text(state))]) }
+        var head: Json {
+            .object([("job", .text(id)), ("topology", .text(topology)), ("state", .text(state))])
+        }
 
         func json(_ activation: Json) -> Json {
             .object([
-                ("job", .text(id)), ("topology", .text(topology)), ("change", .optional(change)), ("state", .text(state)),
-                ("epoch", epoch.map { .int($0) } ?? .null), ("prepared", .int(Int64(prepared))), ("tasks", .int(Int64(tasks))),
+                ("job", .text(id)), ("topology", .text(topology)), ("change", .optional(change)),
+                ("state", .text(state)),
+                ("epoch", epoch.map { .int($0) } ?? .null), ("prepared", .int(Int64(prepared))),
+                ("tasks", .int(Int64(tasks))),
                 ("reasons", .texts(reasons)), ("error", .optional(error)), ("activation", activation),
             ])
         }
@@ -48,9 +53,15 @@ package final class Jobs: Sendable {
 
         func json(withReport: Bool) -> Json {
             .object([
-                ("id", .text(id)), ("topology", .text(topology)), ("change", .optional(change)), ("state", .text(state)), ("by", .text(by)),
-                ("at", .time(at)), ("progress", .object([("done", .int(done)), ("total", .int(total)), ("records", .int(records))])),
-                ("error", .optional(error)), ("report", withReport ? (report.map { .written($0) } ?? .null) : .null),
+                ("id", .text(id)), ("topology", .text(topology)), ("change", .optional(change)),
+                ("state", .text(state)), ("by", .text(by)),
+                ("at", .time(at)),
+                (
+                    "progress",
+                    .object([("done", .int(done)), ("total", .int(total)), ("records", .int(records))])
+                ),
+                ("error", .optional(error)),
+                ("report", withReport ? (report.map { .written($0) } ?? .null) : .null),
             ])
         }
     }
@@ -71,7 +82,10 @@ package final class Jobs: Sendable {
     private let policy: ApprovalPolicy?
     private let signer: (holder: String, keyFile: String)?
 
-    init(_ hub: EventHub, policy: ApprovalPolicy?, signer: (holder: String, keyFile: String)?, now: @escaping @Sendable () -> Int64) {
+    init(
+        _ hub: EventHub, policy: ApprovalPolicy?, signer: (holder: String, keyFile: String)?,
+        now: @escaping @Sendable () -> Int64
+    ) {
         (self.hub, self.policy, self.signer, self.now) = (hub, policy, signer, now)
     }
 
@@ -90,21 +104,29 @@ package final class Jobs: Sendable {
         if let job { hub.tell("job", job.json(.null), topology: job.topology) }
     }
 
-    /// Makes a text the next epoch, as `millrace deploy` does. `finished` is told the epoch, or why there is none.
+    /// Makes a text the next epoch, as `millrace deploy` does. `finished` is told the epoch, or why there is
+    /// none.
     func activate(
-        _ kafka: KafkaSettings, topology: String, change: String?, text: RuleSetText, spec: TopologySpec, author: String,
-        approvers: [String], reason: String, expected: Int64, consent: ChangePlan.Way, finished: @escaping @Sendable (Result<Int64, Fault>) -> Void
+        _ kafka: KafkaSettings, topology: String, change: String?, text: RuleSetText, spec: TopologySpec,
+        author: String,
+        approvers: [String], reason: String, expected: Int64, consent: ChangePlan.Way,
+        finished: @escaping @Sendable (Result<Int64, Fault>) -> Void
     ) throws(ApiError) -> Activation {
         let at = now()
         let started: Activation? = state.withLock { state in
             state.activations = state.activations.filter { at - $0.value.startedAt < 3_600_000 }
-            if state.activations.values.contains(where: { $0.topology == topology && $0.state == "preparing" }) { return nil }
+            if state.activations.values.contains(where: { $0.topology == topology && $0.state == "preparing" }
+            ) {
+                return nil
+            }
             state.number += 1
             let job = Activation(id: "j-\(state.number)", topology: topology, change: change, startedAt: at)
             state.activations[job.id] = job
             return job
         }
-        guard let started else { throw ApiError(409, "conflict", "an activation of \(topology) is under way") }
+        guard let started else {
+            throw ApiError(409, "conflict", "an activation of \(topology) is under way")
+        }
         let id = started.id
         _ = Background { [self] () throws(Fault) in
             do throws(Fault) {
@@ -123,17 +145,24 @@ package final class Jobs: Sendable {
     }
 
     private func run(
-        _ id: String, _ kafka: KafkaSettings, _ text: RuleSetText, _ spec: TopologySpec, _ author: String, _ approvers: [String],
+        _ id: String, _ kafka: KafkaSettings, _ text: RuleSetText, _ spec: TopologySpec, _ author: String,
+        _ approvers: [String],
         _ reason: String, _ expected: Int64, _ consent: ChangePlan.Way
     ) throws(Fault) -> Int64 {
-        let signer = try self.signer.map { (signer) throws(Fault) in try RuleSetSigner(holder: signer.holder, keyFile: signer.keyFile) }
+        let signer = try self.signer.map { (signer) throws(Fault) in
+            try RuleSetSigner(holder: signer.holder, keyFile: signer.keyFile)
+        }
         var deployment = try RuleSetDeployment(kafka, policy: policy)
         change(id) { $0.tasks = deployment.tasks }
         guard deployment.history.epoch == expected else {
-            throw Fault(.user, "the rules are at epoch \(deployment.history.epoch) by now, and the change was made for \(expected)")
+            throw Fault(
+                .user,
+                "the rules are at epoch \(deployment.history.epoch) by now, and the change was made for \(expected)"
+            )
         }
         var request = RuleSetDeployment.Request(
-            text, spec, author: author, reason: reason, consent: consent, signer: signer, milliseconds: 10_000)
+            text, spec, author: author, reason: reason, consent: consent, signer: signer, milliseconds: 10_000
+        )
         // The console vouches for those whom it has seen log in.
         request.approvers = approvers
         let outcome = try deployment.deploy(request, at: now) { answers in
@@ -146,25 +175,34 @@ package final class Jobs: Sendable {
         change(id) { ($0.state, $0.epoch) = ("activated", epoch) }
         let acknowledged = try deployment.wait(for: epoch, milliseconds: 60_000)
         if acknowledged.count < deployment.tasks {
-            change(id) { $0.error = "\(acknowledged.count) of \(deployment.tasks) tasks go on with epoch \(epoch) after 60 s" }
+            change(id) {
+                $0.error =
+                    "\(acknowledged.count) of \(deployment.tasks) tasks go on with epoch \(epoch) after 60 s"
+            }
         }
         return epoch
     }
 
     /// Why nothing was changed.
-    private static func fault(_ outcome: RuleSetDeployment.Outcome, _ deployment: RuleSetDeployment) -> Fault {
+    private static func fault(_ outcome: RuleSetDeployment.Outcome, _ deployment: RuleSetDeployment) -> Fault
+    {
         switch outcome {
         case .activated: Fault(.defect, "it was activated")
         case .otherPolicy(let worker, _):
-            Fault(.user, "\(worker) goes by another policy than the console, or by none: --policy FILE of both must be the same")
+            Fault(
+                .user,
+                "\(worker) goes by another policy than the console, or by none: --policy FILE of both must be the same"
+            )
         case .refused(let refused):
             Fault(
                 .user,
-                "\(refused.count) of \(deployment.tasks) tasks refuse it (\(refused.first?.reasons.first ?? "")); nothing was changed")
+                "\(refused.count) of \(deployment.tasks) tasks refuse it (\(refused.first?.reasons.first ?? "")); nothing was changed"
+            )
         case .unagreed(let way, _):
             Fault(
                 .user,
-                (way == .restart ? "every worker must begin anew (restart)" : "what is new begins empty (begin_empty)")
+                (way == .restart
+                    ? "every worker must begin anew (restart)" : "what is new begins empty (begin_empty)")
                     + ", which nobody has agreed to; nothing was changed")
         case .unanswered(let tasks):
             Fault(
@@ -190,19 +228,24 @@ package final class Jobs: Sendable {
     }
 
     private func tellBacktest(_ id: String) {
-        if let job = backtest(id) { hub.tell("backtest", job.json(withReport: false), topology: job.topology) }
+        if let job = backtest(id) {
+            hub.tell("backtest", job.json(withReport: false), topology: job.topology)
+        }
     }
 
     /// False: it is over already, or under way, which ends by itself.
     func stopBacktest(_ id: String) -> Bool {
         state.withLock { state in
-            guard let place = state.backtests.firstIndex(where: { $0.id == id && $0.state == "queued" }) else { return false }
+            guard let place = state.backtests.firstIndex(where: { $0.id == id && $0.state == "queued" })
+            else { return false }
             state.backtests[place].state = "stopped"
             return true
         }
     }
 
-    func start(_ backtest: Backtest, topology: String, change: String?, by: String) throws(ApiError) -> BacktestJob {
+    func start(_ backtest: Backtest, topology: String, change: String?, by: String) throws(ApiError)
+        -> BacktestJob
+    {
         let at = now()
         let job: BacktestJob? = state.withLock { state in
             guard state.backtests.filter({ $0.state == "queued" }).count < 10 else { return nil }
@@ -226,7 +269,9 @@ package final class Jobs: Sendable {
                         changeBacktest(id) { ($0.done, $0.total, $0.records) = (done, total, records) }
                         tellBacktest(id)
                     }
-                    changeBacktest(id) { ($0.state, $0.report, $0.records) = ("done", report.json, report.records) }
+                    changeBacktest(id) {
+                        ($0.state, $0.report, $0.records) = ("done", report.json, report.records)
+                    }
                 } catch { changeBacktest(id) { ($0.state, $0.error) = ("failed", error.detail) } }
                 tellBacktest(id)
             }

@@ -22,16 +22,26 @@ package struct ParameterList: Sendable {
             if Int64(value) != nil { return "integer" }
             if Double(value) != nil { return "decimal" }
             let digits = value.prefix { ("0"..."9").contains($0) }
-            if !digits.isEmpty, ["ms", "s", "m", "h", "d"].contains(String(value.dropFirst(digits.count))) { return "duration" }
+            if !digits.isEmpty, ["ms", "s", "m", "h", "d"].contains(String(value.dropFirst(digits.count))) {
+                return "duration"
+            }
             return "text"
         }
 
         var json: Json {
             .object([
-                ("name", .text(name)), ("type", .text(type)), ("value", .text(value)), ("default", .text(standard)),
-                ("description", .optional(description)), ("min", .optional(limits["min"])), ("max", .optional(limits["max"])),
-                ("step", .optional(limits["step"])), ("unit", .optional(limits["unit"])), ("label", labels.isEmpty ? .null : .object(labels.sorted { $0.key < $1.key }.map { ($0.key, .text($0.value)) })),
-                ("line", .int(Int64(position.line))), ("column", .int(Int64(position.column))), ("rules", .texts(rules)),
+                ("name", .text(name)), ("type", .text(type)), ("value", .text(value)),
+                ("default", .text(standard)),
+                ("description", .optional(description)), ("min", .optional(limits["min"])),
+                ("max", .optional(limits["max"])),
+                ("step", .optional(limits["step"])), ("unit", .optional(limits["unit"])),
+                (
+                    "label",
+                    labels.isEmpty
+                        ? .null : .object(labels.sorted { $0.key < $1.key }.map { ($0.key, .text($0.value)) })
+                ),
+                ("line", .int(Int64(position.line))), ("column", .int(Int64(position.column))),
+                ("rules", .texts(rules)),
                 ("hot", .bool(isHot)),
             ])
         }
@@ -43,14 +53,17 @@ package struct ParameterList: Sendable {
     package private(set) var stepLines: [String: Int] = [:]
 
     package init(_ text: RuleSetText) {
-        guard let root = YamlReader.read(text.text, file: text.file).root, let entries = root.mapping else { return }
+        guard let root = YamlReader.read(text.text, file: text.file).root, let entries = root.mapping else {
+            return
+        }
         func section(_ name: String) -> [YamlEntry] { entries.first { $0.key == name }?.value.mapping ?? [] }
         for entry in section("parameters") {
             let members = entry.value.mapping ?? []
             func member(_ name: String) -> String? { members.first { $0.key == name }?.value.scalar?.text }
             let standard = entry.value.scalar?.text ?? member("default") ?? ""
             var parameter = Parameter(
-                name: entry.key, value: text.parameters[entry.key] ?? standard, standard: standard, description: member("description"),
+                name: entry.key, value: text.parameters[entry.key] ?? standard, standard: standard,
+                description: member("description"),
                 position: entry.keyPosition)
             for name in ["min", "max", "step", "unit"] { parameter.limits[name] = member(name) }
             if let label = members.first(where: { $0.key == "label" })?.value {
@@ -59,7 +72,9 @@ package struct ParameterList: Sendable {
             }
             let use = "${\(entry.key)}"
             for rule in section("rules") where Self.uses(rule.value, use) { parameter.rules.append(rule.key) }
-            parameter.isHot = !entries.contains { !["rules", "parameters"].contains($0.key) && Self.uses($0.value, use) }
+            parameter.isHot = !entries.contains {
+                !["rules", "parameters"].contains($0.key) && Self.uses($0.value, use)
+            }
             parameters.append(parameter)
         }
         let lines = text.text.split(separator: "\n", omittingEmptySubsequences: false)

@@ -11,7 +11,9 @@ package final class TopologyBoard: Sendable {
     /// As the workers hold it: what does not count for them does not for the console.
     private let policy: ApprovalPolicy?
 
-    package init(only: Set<String> = [], policy: ApprovalPolicy? = nil) { (self.only, self.policy) = (only, policy) }
+    package init(only: Set<String> = [], policy: ApprovalPolicy? = nil) {
+        (self.only, self.policy) = (only, policy)
+    }
 
     package func wants(_ name: String) -> Bool { only.isEmpty || only.contains(name) }
 

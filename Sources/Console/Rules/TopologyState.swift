@@ -49,7 +49,9 @@ package struct TopologyState: Sendable {
 
     /// Topics of its alerts.
     package var alertTopics: Set<String> {
-        Set((spec?.sinks ?? []).compactMap { sink in if case .alerts = sink.input { sink.topic } else { nil } })
+        Set(
+            (spec?.sinks ?? []).compactMap { sink in if case .alerts = sink.input { sink.topic } else { nil }
+            })
     }
 
     package var acknowledged: Int {
@@ -63,17 +65,25 @@ package struct TopologyState: Sendable {
         func detail(_ name: String) -> String? { record.details.first { $0.name == name }?.value }
         let object = detail("object") ?? detail("ruleset") ?? detail("epoch") ?? name
         let known = ["object", "from", "roles", "old", "new", "reason"]
-        let rest = record.details.filter { !known.contains($0.name) }.map { "\($0.name) \($0.value)" }.joined(separator: ", ")
+        let rest = record.details.filter { !known.contains($0.name) }.map { "\($0.name) \($0.value)" }.joined(
+            separator: ", ")
         let json = Json.object([
             ("seq", .int(record.number)), ("at", .text(record.at)), ("who", .text(record.by)),
-            ("roles", .texts((detail("roles") ?? "").split(separator: ",").map { String($0.drop { $0 == " " }) })),
-            ("from", .optional(detail("from"))), ("action", .text(record.action)), ("topology", .text(name)), ("object", .text(object)),
-            ("old", .optional(detail("old"))), ("new", .optional(detail("new") ?? (rest.isEmpty ? nil : rest))),
-            ("reason", .optional(detail("reason"))), ("hash", .text("sha256:\(Sha256.hex(value))")), ("previous", .text("sha256:\(record.before)")),
+            (
+                "roles",
+                .texts((detail("roles") ?? "").split(separator: ",").map { String($0.drop { $0 == " " }) })
+            ),
+            ("from", .optional(detail("from"))), ("action", .text(record.action)), ("topology", .text(name)),
+            ("object", .text(object)),
+            ("old", .optional(detail("old"))),
+            ("new", .optional(detail("new") ?? (rest.isEmpty ? nil : rest))),
+            ("reason", .optional(detail("reason"))), ("hash", .text("sha256:\(Sha256.hex(value))")),
+            ("previous", .text("sha256:\(record.before)")),
         ])
         audit.append(
             Deed(
-                sequence: record.number, at: CivilTime.parse(record.at)?.milliseconds ?? 0, who: record.by, action: record.action, object: object,
+                sequence: record.number, at: CivilTime.parse(record.at)?.milliseconds ?? 0, who: record.by,
+                action: record.action, object: object,
                 json: json.string))
     }
 
@@ -84,14 +94,26 @@ package struct TopologyState: Sendable {
     func json(metrics: Json?) -> Json {
         let activation = history.activations.last
         var members: [(String, Json)] = [
-            ("name", .text(name)), ("file", .optional(text?.file)), ("zone", .text(zone ?? "UTC")), ("epoch", .int(history.epoch)),
-            ("ruleset", .optional(spec?.ruleset)), ("logic", .optional(spec?.logic)), ("author", .optional(activation?.author)),
-            ("since", .optional(activation?.at)), ("reason", .optional(activation?.reason)), ("tasks", .int(Int64(tasks))),
-            ("acknowledged", .int(Int64(history.epoch == 0 ? tasks : acknowledged))), ("pool", .optional(deployment?.pool)),
-            ("deployed", .bool(deployment?.isWanted ?? false)), ("latency_ms", spec.map { .int($0.latency) } ?? .null),
-            ("rules", .int(Int64(spec?.rules.count ?? 0))), ("sinks", .texts((spec?.sinks ?? []).compactMap(\.topic))),
+            ("name", .text(name)), ("file", .optional(text?.file)), ("zone", .text(zone ?? "UTC")),
+            ("epoch", .int(history.epoch)),
+            ("ruleset", .optional(spec?.ruleset)), ("logic", .optional(spec?.logic)),
+            ("author", .optional(activation?.author)),
+            ("since", .optional(activation?.at)), ("reason", .optional(activation?.reason)),
+            ("tasks", .int(Int64(tasks))),
+            ("acknowledged", .int(Int64(history.epoch == 0 ? tasks : acknowledged))),
+            ("pool", .optional(deployment?.pool)),
+            ("deployed", .bool(deployment?.isWanted ?? false)),
+            ("latency_ms", spec.map { .int($0.latency) } ?? .null),
+            ("rules", .int(Int64(spec?.rules.count ?? 0))),
+            ("sinks", .texts((spec?.sinks ?? []).compactMap(\.topic))),
             ("readable", .bool(spec != nil)),
-            ("error", .optional(spec == nil ? (diagnostics.first.map { "\($0)" } ?? "its text is not known: no epoch was deployed") : nil)),
+            (
+                "error",
+                .optional(
+                    spec == nil
+                        ? (diagnostics.first.map { "\($0)" } ?? "its text is not known: no epoch was deployed")
+                        : nil)
+            ),
         ]
         if let metrics { members.append(("metrics", metrics)) }
         return .object(members)
@@ -104,9 +126,12 @@ package struct TopologyState: Sendable {
             if let json = acknowledgements["\(history.epoch)/\(task)"] { rows.append(.written(json)) }
         }
         return .object([
-            ("topology", .text(name)), ("epoch", .int(history.epoch)), ("previous", activation.map { .int($0.previous) } ?? .null),
-            ("ruleset", .optional(activation?.ruleset ?? spec?.ruleset)), ("logic", .optional(activation?.logic ?? spec?.logic)),
-            ("author", .optional(activation?.author)), ("reason", .optional(activation?.reason)), ("at", .optional(activation?.at)),
+            ("topology", .text(name)), ("epoch", .int(history.epoch)),
+            ("previous", activation.map { .int($0.previous) } ?? .null),
+            ("ruleset", .optional(activation?.ruleset ?? spec?.ruleset)),
+            ("logic", .optional(activation?.logic ?? spec?.logic)),
+            ("author", .optional(activation?.author)), ("reason", .optional(activation?.reason)),
+            ("at", .optional(activation?.at)),
             ("tasks", .int(Int64(tasks))), ("acknowledged", .int(Int64(rows.count))),
             ("complete", .bool(history.epoch == 0 || rows.count == tasks)), ("acknowledgements", .list(rows)),
         ])

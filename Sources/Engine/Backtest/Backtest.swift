@@ -3,8 +3,9 @@ import Dataflow
 import Records
 import Topology
 
-/// Two sets of rules over the same records, in one pass: what each would have raised. The windows are computed once; a
-/// rule of either costs what one more rule costs. A parameter can be given many values in the same pass.
+/// Two sets of rules over the same records, in one pass: what each would have raised. The windows are
+/// computed once; a rule of either costs what one more rule costs. A parameter can be given many values in
+/// the same pass.
 package struct Backtest {
     package struct Options: Sendable {
         /// Event times whose alerts count, milliseconds; nil: all of them. What is before warms windows up.
@@ -25,22 +26,30 @@ package struct Backtest {
 
     /// Throws where the two do not have their steps in common, or what is named in the curve.
     package init(
-        _ old: RuleSetText, _ new: RuleSetText, inputs: [(source: String, paths: [String])], _ options: Options
+        _ old: RuleSetText, _ new: RuleSetText, inputs: [(source: String, paths: [String])],
+        _ options: Options
     ) throws(Fault) {
         self.options = options
         self.inputs = inputs
         let (a, b) = (try Self.read(old), try Self.read(new))
         ruleNames = (a.rules.map(\.name), b.rules.map(\.name))
         try Self.checkAlike(a, b, "the two files")
-        var variants = [TopologyReader.Variant(prefix: Self.second, text: new.text, parameters: new.parameters)]
+        var variants = [
+            TopologyReader.Variant(prefix: Self.second, text: new.text, parameters: new.parameters)
+        ]
         for (number, value) in (options.curve?.values ?? []).enumerated() {
             var parameters = new.parameters
             parameters[options.curve?.parameter ?? ""] = value
             let text = RuleSetText(file: new.file, text: new.text, parameters: parameters)
-            if number == 0 { try Self.checkAlike(a, Self.read(text), "--curve: other values of \(options.curve?.parameter ?? "")") }
-            variants.append(TopologyReader.Variant(prefix: Self.prefix(number), text: new.text, parameters: parameters))
+            if number == 0 {
+                try Self.checkAlike(
+                    a, Self.read(text), "--curve: other values of \(options.curve?.parameter ?? "")")
+            }
+            variants.append(
+                TopologyReader.Variant(prefix: Self.prefix(number), text: new.text, parameters: parameters))
         }
-        let (spec, diagnostics) = TopologyReader.read(old.text, file: old.file, parameters: old.parameters, variants: variants)
+        let (spec, diagnostics) = TopologyReader.read(
+            old.text, file: old.file, parameters: old.parameters, variants: variants)
         guard var spec else { throw Fault(.user, diagnostics.map { "\($0)" }.joined(separator: "\n")) }
         // One sink takes what every rule of every set says.
         spec.sinks = [
@@ -61,7 +70,8 @@ package struct Backtest {
 
     private static func checkAlike(_ a: TopologySpec, _ b: TopologySpec, _ what: String) throws(Fault) {
         let others = try ChangePlan(from: a, to: b).elements.filter { element in
-            !element.element.hasPrefix("rule ") && !element.element.hasPrefix("sink ") && element.changeClass >= .mixed
+            !element.element.hasPrefix("rule ") && !element.element.hasPrefix("sink ")
+                && element.changeClass >= .mixed
         }
         guard let first = others.first else { return }
         throw Fault(
@@ -83,8 +93,11 @@ package struct Backtest {
         }
     }
 
-    package func run(progress: (_ done: Int64, _ total: Int64, _ records: Int64) -> Void) throws(Fault) -> BacktestReport {
-        var replay = try Replay(spec, inputs: inputs, keepsResults: false, order: .byTime(bufferBytes: Limits.replayBufferBytes))
+    package func run(progress: (_ done: Int64, _ total: Int64, _ records: Int64) -> Void) throws(Fault)
+        -> BacktestReport
+    {
+        var replay = try Replay(
+            spec, inputs: inputs, keepsResults: false, order: .byTime(bufferBytes: Limits.replayBufferBytes))
         let lower = options.from ?? .min
         let box = TallyBox(BacktestTally(period: lower..<max(lower, options.to ?? .max)))
         let summary = try replay.run(
@@ -103,7 +116,8 @@ package struct Backtest {
             report.rules.append(
                 BacktestReport.Rule(
                     name, a: ruleNames.a.contains(name) ? byRule[name] ?? BacktestAlerts() : nil,
-                    b: ruleNames.b.contains(name) ? byRule[Self.second + name] ?? BacktestAlerts() : nil, labelled: options.labelled))
+                    b: ruleNames.b.contains(name) ? byRule[Self.second + name] ?? BacktestAlerts() : nil,
+                    labelled: options.labelled))
         }
         for (number, value) in (options.curve?.values ?? []).enumerated() {
             let all = ruleNames.b.compactMap { byRule[Self.prefix(number) + $0] }

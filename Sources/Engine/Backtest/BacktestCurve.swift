@@ -10,13 +10,17 @@ package struct BacktestCurve: Sendable {
     private static let valuesMax = 100
 
     package init(_ text: String) throws(Fault) {
-        let example = "--curve takes PARAMETER=FROM..TO, like limit=1000..3000, or limit=1000..3000/40 for so many values; not '\(text)'"
-        guard let equals = text.firstIndex(of: "="), let dots = text.firstRange(of: "..") else { throw Fault(.user, example) }
+        let example =
+            "--curve takes PARAMETER=FROM..TO, like limit=1000..3000, or limit=1000..3000/40 for so many values; not '\(text)'"
+        guard let equals = text.firstIndex(of: "="), let dots = text.firstRange(of: "..") else {
+            throw Fault(.user, example)
+        }
         parameter = String(text[..<equals])
         var rest = text[dots.upperBound...]
         var count = Self.valuesDefault
         if let slash = rest.firstIndex(of: "/") {
-            guard let number = Int(rest[rest.index(after: slash)...]), (2...Self.valuesMax).contains(number) else {
+            guard let number = Int(rest[rest.index(after: slash)...]), (2...Self.valuesMax).contains(number)
+            else {
                 throw Fault(.user, "--curve: from 2 to \(Self.valuesMax) values; \(example)")
             }
             count = number
@@ -27,7 +31,8 @@ package struct BacktestCurve: Sendable {
         let places = max(Self.places(from), Self.places(to))
         // One place more than they are written with, where whole steps would be uneven.
         let scale = min(9, places)
-        guard case .success(let low) = Decimal.parse(from, scale: scale), case .success(let high) = Decimal.parse(to, scale: scale),
+        guard case .success(let low) = Decimal.parse(from, scale: scale),
+            case .success(let high) = Decimal.parse(to, scale: scale),
             low < high
         else { throw Fault(.user, "--curve: \(from) and \(to) are to be numbers, the lesser one first") }
         let span = Int128(high) - Int128(low)

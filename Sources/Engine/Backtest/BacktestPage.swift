@@ -1,6 +1,7 @@
 import Records
 
-/// A backtest as one HTML file that needs nothing else: tables, and the curve as a drawing with its table beside it.
+/// A backtest as one HTML file that needs nothing else: tables, and the curve as a drawing with its table
+/// beside it.
 package enum BacktestPage {
     package static func html(_ report: BacktestReport, old: String, new: String) -> String {
         var page = """
@@ -21,12 +22,17 @@ package enum BacktestPage {
             """
         page += table(
             "Alerts by rule",
-            ["rule", "A", "B", "both", "only A", "only B", "retimed", "customers A", "customers B", "A a day", "B a day"],
+            [
+                "rule", "A", "B", "both", "only A", "only B", "retimed", "customers A", "customers B",
+                "A a day", "B a day",
+            ],
             report.rules.map { rule in
                 [
-                    rule.name, rule.a.map(String.init) ?? "–", rule.b.map(String.init) ?? "–", "\(rule.both)", "\(rule.onlyA)",
+                    rule.name, rule.a.map(String.init) ?? "–", rule.b.map(String.init) ?? "–", "\(rule.both)",
+                    "\(rule.onlyA)",
                     "\(rule.onlyB)", "\(rule.retimed)", "\(rule.customersA)", "\(rule.customersB)",
-                    BacktestReport.short(Double(rule.a ?? 0) / report.days), BacktestReport.short(Double(rule.b ?? 0) / report.days),
+                    BacktestReport.short(Double(rule.a ?? 0) / report.days),
+                    BacktestReport.short(Double(rule.b ?? 0) / report.days),
                 ]
             })
         page += bars(report)
@@ -35,11 +41,15 @@ package enum BacktestPage {
             page += table(
                 "Alerts over \(parameter)", [parameter, "alerts", "a day", "customers"],
                 report.curve.map {
-                    [$0.value, "\($0.alerts)", BacktestReport.short(Double($0.alerts) / report.days), "\($0.customers)"]
+                    [
+                        $0.value, "\($0.alerts)", BacktestReport.short(Double($0.alerts) / report.days),
+                        "\($0.customers)",
+                    ]
                 })
         }
         for rule in report.rules {
-            for (set, samples) in [("A", rule.samplesOnlyA), ("B", rule.samplesOnlyB)] where !samples.isEmpty {
+            for (set, samples) in [("A", rule.samplesOnlyA), ("B", rule.samplesOnlyB)] where !samples.isEmpty
+            {
                 page += "<h2>Only \(set): \(escaped(rule.name))</h2>\n<ul>\n"
                 for sample in samples { page += "<li>\(escaped(sample))</li>\n" }
                 page += "</ul>\n"
@@ -49,7 +59,8 @@ package enum BacktestPage {
     }
 
     private static func escaped(_ text: String) -> String {
-        text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;").replacing("\"", with: "&quot;")
+        text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
+            .replacing("\"", with: "&quot;")
     }
 
     private static func table(_ caption: String, _ heads: [String], _ rows: [[String]]) -> String {
@@ -64,14 +75,17 @@ package enum BacktestPage {
     private static func bars(_ report: BacktestReport) -> String {
         let most = max(1, report.rules.map { max($0.a ?? 0, $0.b ?? 0) }.max() ?? 1)
         let height = report.rules.count * 44 + 10
-        var text = "<svg viewBox=\"0 0 700 \(height)\" role=\"img\" aria-label=\"Alerts of A and B by rule\">\n"
+        var text =
+            "<svg viewBox=\"0 0 700 \(height)\" role=\"img\" aria-label=\"Alerts of A and B by rule\">\n"
         for (row, rule) in report.rules.enumerated() {
             let y = row * 44 + 10
             text += "<text x=\"0\" y=\"\(y + 18)\" font-size=\"13\">\(escaped(rule.name))</text>"
             for (offset, style, count) in [(0, "a", rule.a ?? 0), (15, "b", rule.b ?? 0)] {
                 let width = count * 460 / most
-                text += "<rect class=\"\(style)\" x=\"180\" y=\"\(y + offset)\" width=\"\(width)\" height=\"13\"/>"
-                text += "<text x=\"\(186 + width)\" y=\"\(y + offset + 11)\" font-size=\"11\">\(count)</text>\n"
+                text +=
+                    "<rect class=\"\(style)\" x=\"180\" y=\"\(y + offset)\" width=\"\(width)\" height=\"13\"/>"
+                text +=
+                    "<text x=\"\(186 + width)\" y=\"\(y + offset + 11)\" font-size=\"11\">\(count)</text>\n"
             }
         }
         return text + "</svg>\n"
@@ -81,15 +95,21 @@ package enum BacktestPage {
         let most = max(1, report.curve.map(\.alerts).max() ?? 1)
         func x(_ index: Int) -> Int { 60 + index * 600 / max(1, report.curve.count - 1) }
         func y(_ alerts: Int) -> Int { 250 - alerts * 220 / most }
-        let points = report.curve.enumerated().map { "\(x($0.offset)),\(y($0.element.alerts))" }.joined(separator: " ")
+        let points = report.curve.enumerated().map { "\(x($0.offset)),\(y($0.element.alerts))" }.joined(
+            separator: " ")
         var text = "<h2>Alerts a day over \(escaped(parameter))</h2>\n"
-        text += "<svg viewBox=\"0 0 700 290\" role=\"img\" aria-label=\"Alerts a day over \(escaped(parameter)); the table below has the numbers\">\n"
-        text += "<path d=\"M60 20V250H670\" fill=\"none\" stroke=\"#888\"/><polyline points=\"\(points)\" fill=\"none\" stroke=\"#b45309\" stroke-width=\"2\"/>\n"
-        text += "<text x=\"4\" y=\"34\" font-size=\"12\">\(BacktestReport.short(Double(most) / report.days))</text><text x=\"40\" y=\"254\" font-size=\"12\">0</text>\n"
+        text +=
+            "<svg viewBox=\"0 0 700 290\" role=\"img\" aria-label=\"Alerts a day over \(escaped(parameter)); the table below has the numbers\">\n"
+        text +=
+            "<path d=\"M60 20V250H670\" fill=\"none\" stroke=\"#888\"/><polyline points=\"\(points)\" fill=\"none\" stroke=\"#b45309\" stroke-width=\"2\"/>\n"
+        text +=
+            "<text x=\"4\" y=\"34\" font-size=\"12\">\(BacktestReport.short(Double(most) / report.days))</text><text x=\"40\" y=\"254\" font-size=\"12\">0</text>\n"
         for (index, point) in report.curve.enumerated() {
-            text += "<circle class=\"b\" cx=\"\(x(index))\" cy=\"\(y(point.alerts))\" r=\"3\"><title>\(escaped(point.value)): \(point.alerts)</title></circle>"
+            text +=
+                "<circle class=\"b\" cx=\"\(x(index))\" cy=\"\(y(point.alerts))\" r=\"3\"><title>\(escaped(point.value)): \(point.alerts)</title></circle>"
             if index == 0 || index == report.curve.count - 1 {
-                text += "<text x=\"\(x(index) - 20)\" y=\"272\" font-size=\"12\">\(escaped(point.value))</text>"
+                text +=
+                    "<text x=\"\(x(index) - 20)\" y=\"272\" font-size=\"12\">\(escaped(point.value))</text>"
             }
         }
         return text + "\n</svg>\n"

@@ -18,7 +18,8 @@ package struct BacktestReport: Sendable {
         /// Alerts of each day that has some, ascending by count.
         package var daysA: [Int] = []
         package var daysB: [Int] = []
-        /// Shares of alerted customers that were rightly alerted, and of those to be found that were; nil: not known.
+        /// Shares of alerted customers that were rightly alerted, and of those to be found that were; nil:
+        /// not known.
         package var precision: (a: Double, b: Double)?
         package var recall: (a: Double, b: Double)?
         package var samplesOnlyA: [String] = []
@@ -33,7 +34,8 @@ package struct BacktestReport: Sendable {
             let (first, second) = (a?.alerts ?? [], b?.alerts ?? [])
             let (idsA, idsB) = (Set(first.map(\.id)), Set(second.map(\.id)))
             both = idsA.intersection(idsB).count
-            let lost = first.filter { !idsB.contains($0.id) }, gained = second.filter { !idsA.contains($0.id) }
+            let lost = first.filter { !idsB.contains($0.id) }
+            let gained = second.filter { !idsA.contains($0.id) }
             (onlyA, onlyB) = (lost.count, gained.count)
             retimed = Self.retimed(lost, gained)
             (customersA, customersB) = (a?.customers.count ?? 0, b?.customers.count ?? 0)
@@ -45,7 +47,9 @@ package struct BacktestReport: Sendable {
             samplesOnlyB = gained.prefix(Self.samplesMax).map(sample)
             guard let labelled else { return }
             func share(_ part: Int, _ whole: Int) -> Double { whole == 0 ? 0 : Double(part) / Double(whole) }
-            let (rightA, rightB) = (a?.customers.intersection(labelled).count ?? 0, b?.customers.intersection(labelled).count ?? 0)
+            let (rightA, rightB) = (
+                a?.customers.intersection(labelled).count ?? 0, b?.customers.intersection(labelled).count ?? 0
+            )
             precision = (share(rightA, customersA), share(rightB, customersB))
             recall = (share(rightA, labelled.count), share(rightB, labelled.count))
         }
@@ -55,7 +59,11 @@ package struct BacktestReport: Sendable {
             var left = Dictionary(grouping: gained) { $0.customer }.mapValues { $0.map(\.time).sorted() }
             var pairs = 0
             for alert in lost.sorted(by: { $0.time < $1.time }) {
-                guard let place = left[alert.customer]?.firstIndex(where: { abs($0 - alert.time) <= retimedMilliseconds }) else { continue }
+                guard
+                    let place = left[alert.customer]?.firstIndex(where: {
+                        abs($0 - alert.time) <= retimedMilliseconds
+                    })
+                else { continue }
                 left[alert.customer]?.remove(at: place)
                 pairs += 1
             }
@@ -84,7 +92,8 @@ package struct BacktestReport: Sendable {
 
     package var days: Double { max(1.0 / 24, Double(to - from) / 86_400_000) }
     package var warmPercent: Int {
-        neededMilliseconds == 0 ? 100 : Int(min(100, Double(warmMilliseconds) * 100 / Double(neededMilliseconds)))
+        neededMilliseconds == 0
+            ? 100 : Int(min(100, Double(warmMilliseconds) * 100 / Double(neededMilliseconds)))
     }
 
     // MARK: For programs
@@ -136,14 +145,21 @@ package struct BacktestReport: Sendable {
             name + String(repeating: " ", count: width - name.count)
                 + cells.map { String(repeating: " ", count: max(1, 10 - $0.count)) + $0 }.joined()
         }
-        lines.append(row("rule", ["A", "B", "both", "only A", "only B", "retimed", "who A", "who B", "A/day", "B/day"]))
+        lines.append(
+            row(
+                "rule", ["A", "B", "both", "only A", "only B", "retimed", "who A", "who B", "A/day", "B/day"])
+        )
         for rule in rules {
             lines.append(
-                row(rule.name, [
-                    rule.a.map(String.init) ?? "-", rule.b.map(String.init) ?? "-", "\(rule.both)", "\(rule.onlyA)", "\(rule.onlyB)",
-                    "\(rule.retimed)", "\(rule.customersA)", "\(rule.customersB)", Self.short(Double(rule.a ?? 0) / days),
-                    Self.short(Double(rule.b ?? 0) / days),
-                ]))
+                row(
+                    rule.name,
+                    [
+                        rule.a.map(String.init) ?? "-", rule.b.map(String.init) ?? "-", "\(rule.both)",
+                        "\(rule.onlyA)", "\(rule.onlyB)",
+                        "\(rule.retimed)", "\(rule.customersA)", "\(rule.customersB)",
+                        Self.short(Double(rule.a ?? 0) / days),
+                        Self.short(Double(rule.b ?? 0) / days),
+                    ]))
             if let precision = rule.precision, let recall = rule.recall {
                 lines.append(
                     "  precision \(Self.short(precision.a * 100)) % and \(Self.short(precision.b * 100)) %, recall "
@@ -151,7 +167,8 @@ package struct BacktestReport: Sendable {
             }
         }
         for rule in rules {
-            for (set, samples) in [("A", rule.samplesOnlyA), ("B", rule.samplesOnlyB)] where !samples.isEmpty {
+            for (set, samples) in [("A", rule.samplesOnlyA), ("B", rule.samplesOnlyB)] where !samples.isEmpty
+            {
                 lines.append("only \(set), rule \(rule.name):")
                 lines += samples.map { "  \($0)" }
             }
@@ -163,7 +180,8 @@ package struct BacktestReport: Sendable {
             for point in curve {
                 let bar = String(repeating: "#", count: point.alerts * 40 / most)
                 lines.append(
-                    "  \(String(repeating: " ", count: wide - point.value.count))\(point.value)  \(Self.short(Double(point.alerts) / days))  \(bar)")
+                    "  \(String(repeating: " ", count: wide - point.value.count))\(point.value)  \(Self.short(Double(point.alerts) / days))  \(bar)"
+                )
             }
         }
         return lines
@@ -184,7 +202,8 @@ extension BacktestReport.Rule {
             if let count { json.number(Int128(count), scale: 0) } else { json.null() }
         }
         for (name, count) in [
-            ("both", both), ("only_a", onlyA), ("only_b", onlyB), ("retimed", retimed), ("customers_a", customersA),
+            ("both", both), ("only_a", onlyA), ("only_b", onlyB), ("retimed", retimed),
+            ("customers_a", customersA),
             ("customers_b", customersB),
         ] {
             json.member(name, Int64(count))
@@ -199,7 +218,8 @@ extension BacktestReport.Rule {
         }
         if let precision, let recall {
             for (name, value) in [
-                ("precision_a", precision.a), ("precision_b", precision.b), ("recall_a", recall.a), ("recall_b", recall.b),
+                ("precision_a", precision.a), ("precision_b", precision.b), ("recall_a", recall.a),
+                ("recall_b", recall.b),
             ] {
                 json.name(name)
                 json.decimal(value)

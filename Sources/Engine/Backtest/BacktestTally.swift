@@ -18,7 +18,9 @@ struct BacktestAlerts {
     var customers: Set<String> { Set(alerts.map(\.customer)) }
 
     /// Alerts of each day, by its number since 1970 UTC.
-    var days: [Int64: Int] { alerts.reduce(into: [:]) { $0[floorDivide($1.time, 86_400_000), default: 0] += 1 } }
+    var days: [Int64: Int] {
+        alerts.reduce(into: [:]) { $0[floorDivide($1.time, 86_400_000), default: 0] += 1 }
+    }
 }
 
 /// Takes the alerts of a run as they are published, by the rule's name in the run.
@@ -35,7 +37,9 @@ struct BacktestTally {
             let alert = DocumentNode(try JsonDocument.read(Array(value)))
             guard try alert["state"].text == "raised" else { continue }
             let time = try alert["event_time"].text
-            guard let time = CivilTime.parse(time)?.milliseconds else { throw alert.mistake("event_time: a time") }
+            guard let time = CivilTime.parse(time)?.milliseconds else {
+                throw alert.mistake("event_time: a time")
+            }
             guard period.contains(time) else { continue }
             byRule[try alert["rule"].text, default: BacktestAlerts()].alerts.append(
                 BacktestAlerts.Alert(

@@ -3,7 +3,8 @@ import Operators
 import Records
 import Topology
 
-/// What it takes to go from one topology to another: for each thing in either that is not the same in both, and as a whole.
+/// What it takes to go from one topology to another: for each thing in either that is not the same in both,
+/// and as a whole.
 package struct ChangePlan: Sendable {
     package struct Element: Equatable, Sendable {
         /// `rule spike`, `step turnover`.
@@ -53,7 +54,8 @@ package struct ChangePlan: Sendable {
 
     /// Compares two topologies as they run, with the repartition topics of a group.
     package init(from old: TopologySpec, to new: TopologySpec, group: String? = nil) throws(Fault) {
-        let before = try Side(old, group), after = try Side(new, group)
+        let before = try Side(old, group)
+        let after = try Side(new, group)
         compareTopologies(before, after)
         compareSources(before, after)
         compareSteps(before, after)
@@ -91,7 +93,9 @@ package struct ChangePlan: Sendable {
         _ element: String, _ changeClass: ChangeClass, _ reason: String, contradictsState: Bool = false
     ) {
         elements.append(
-            Element(element: element, changeClass: changeClass, reason: reason, contradictsState: contradictsState))
+            Element(
+                element: element, changeClass: changeClass, reason: reason, contradictsState: contradictsState
+            ))
     }
 
     // MARK: The topology as a whole
@@ -99,14 +103,24 @@ package struct ChangePlan: Sendable {
     private mutating func compareTopologies(_ before: Side, _ after: Side) {
         let (old, new) = (before.spec, after.spec)
         if old.name != new.name {
-            add("topology", .newGroup, "it is '\(old.name)' and would be '\(new.name)': a name is that of its group and topics")
+            add(
+                "topology", .newGroup,
+                "it is '\(old.name)' and would be '\(new.name)': a name is that of its group and topics")
         }
         if old.guarantee != new.guarantee {
-            add("guarantee", .restart, "\(old.guarantee.rawValue) becomes \(new.guarantee.rawValue): producers are opened for one of them")
+            add(
+                "guarantee", .restart,
+                "\(old.guarantee.rawValue) becomes \(new.guarantee.rawValue): producers are opened for one of them"
+            )
         }
-        if old.kafka != new.kafka { add("kafka", .restart, "clients take their settings when they are opened") }
+        if old.kafka != new.kafka {
+            add("kafka", .restart, "clients take their settings when they are opened")
+        }
         if old.latency != new.latency {
-            add("latency", .hot, "\(ValueText.duration(old.latency)) becomes \(ValueText.duration(new.latency)): `lint` proves it")
+            add(
+                "latency", .hot,
+                "\(ValueText.duration(old.latency)) becomes \(ValueText.duration(new.latency)): `lint` proves it"
+            )
         }
         if old.keys != new.keys { add("keys", .hot, "what the bounds of `lint` are computed for") }
     }
@@ -115,7 +129,9 @@ package struct ChangePlan: Sendable {
 
     private mutating func compareSources(_ before: Side, _ after: Side) {
         for source in before.sources where !after.sources.contains(where: { $0.name == source.name }) {
-            add("source \(source.name)", .restart, "it is read no more: a worker subscribes to its topics when it starts")
+            add(
+                "source \(source.name)", .restart,
+                "it is read no more: a worker subscribes to its topics when it starts")
         }
         for source in after.sources {
             let element = "\(source.table == nil ? "source" : "table") \(source.name)"
@@ -124,19 +140,29 @@ package struct ChangePlan: Sendable {
                 continue
             }
             if let what = Self.difference(old, source) {
-                add(element, .restart, "its \(what) changes, by which its records are read and put into order")
+                add(
+                    element, .restart, "its \(what) changes, by which its records are read and put into order"
+                )
             } else if let shared = Self.sharedDifference(old, source) {
                 add(element, .restart, shared)
             }
         }
         // By their places a lane knows its inputs.
-        let places = before.running.sources.enumerated().filter { $0.element.topic != nil }.map { "\($0.offset) \($0.element.name)" }
-        let now = after.running.sources.enumerated().filter { $0.element.topic != nil }.map { "\($0.offset) \($0.element.name)" }
+        let places = before.running.sources.enumerated().filter { $0.element.topic != nil }.map {
+            "\($0.offset) \($0.element.name)"
+        }
+        let now = after.running.sources.enumerated().filter { $0.element.topic != nil }.map {
+            "\($0.offset) \($0.element.name)"
+        }
         if places != now, !elements.contains(where: { $0.changeClass >= .restart }) {
-            add("sources", .restart, "streams or repartition topics begin or end, and lanes know their inputs by their places")
+            add(
+                "sources", .restart,
+                "streams or repartition topics begin or end, and lanes know their inputs by their places")
         }
         if before.pipeline.alignedInputs != after.pipeline.alignedInputs {
-            add("sources", .restart, "the inputs that are taken in event-time order change, and so how they are read")
+            add(
+                "sources", .restart,
+                "the inputs that are taken in event-time order change, and so how they are read")
         }
     }
 
@@ -162,7 +188,9 @@ package struct ChangePlan: Sendable {
             return "table"
         }
         for field in old.declared {
-            guard let other = new.declared.first(where: { $0.field.name == field.field.name }) else { continue }
+            guard let other = new.declared.first(where: { $0.field.name == field.field.name }) else {
+                continue
+            }
             if other != field { return "field \(field.field.name)" }
         }
         return nil
@@ -170,7 +198,9 @@ package struct ChangePlan: Sendable {
 
     /// A table that every lane has all of is not read again.
     private static func sharedDifference(_ old: SourceSpec, _ new: SourceSpec) -> String? {
-        guard let table = new.table, table.isBroadcast, old.schema.fields != new.schema.fields else { return nil }
+        guard let table = new.table, table.isBroadcast, old.schema.fields != new.schema.fields else {
+            return nil
+        }
         return "other fields of it are used, and every lane has read it already"
     }
 
@@ -178,7 +208,9 @@ package struct ChangePlan: Sendable {
         func topics(_ side: Side) -> [String: String] {
             var topics: [String: String] = [:]
             for repartition in side.running.repartitions {
-                let fields = side.running.sources[repartition.source].schema.fields.map { "\($0.name): \($0.type)" }
+                let fields = side.running.sources[repartition.source].schema.fields.map {
+                    "\($0.name): \($0.type)"
+                }
                 topics[repartition.topic] = fields.joined(separator: ", ")
             }
             return topics
@@ -186,11 +218,15 @@ package struct ChangePlan: Sendable {
         let (old, new) = (topics(before), topics(after))
         for (topic, fields) in new.sorted(by: { $0.key < $1.key }) {
             guard let former = old[topic] else {
-                add("topic \(topic)", .restart, "records must go through it to another partition, and a worker subscribes when it starts")
+                add(
+                    "topic \(topic)", .restart,
+                    "records must go through it to another partition, and a worker subscribes when it starts")
                 continue
             }
             if former != fields {
-                add("topic \(topic)", .restart, "its records have (\(former)) and would have (\(fields)): readers and writers must agree")
+                add(
+                    "topic \(topic)", .restart,
+                    "its records have (\(former)) and would have (\(fields)): readers and writers must agree")
             }
         }
         for topic in old.keys.sorted() where new[topic] == nil {
@@ -204,18 +240,26 @@ package struct ChangePlan: Sendable {
         for (name, kept) in after.kept.sorted(by: { $0.key < $1.key }) {
             let element = after.step(name) == nil ? "table \(name)" : "step \(name)"
             guard let old = before.kept[name] else {
-                if after.step(name) != nil { add(element, .warmStart, "it is new, and knows nothing of what was before it") }
+                if after.step(name) != nil {
+                    add(element, .warmStart, "it is new, and knows nothing of what was before it")
+                }
                 continue
             }
             if old.definition != kept.definition {
                 let definitions = "it holds \(old.definition) and would hold \(kept.definition)"
                 if after.step(name) == nil {
-                    add(element, .newGroup, "\(definitions): what was kept as one cannot be read as the other")
+                    add(
+                        element, .newGroup, "\(definitions): what was kept as one cannot be read as the other"
+                    )
                 } else {
-                    add(element, .warmStart, "\(definitions): give it another name, under which it begins", contradictsState: true)
+                    add(
+                        element, .warmStart, "\(definitions): give it another name, under which it begins",
+                        contradictsState: true)
                 }
             } else if old.intake != kept.intake {
-                add(element, .mixed, "it takes in \(kept.intake); what it holds was taken in as \(old.intake)")
+                add(
+                    element, .mixed, "it takes in \(kept.intake); what it holds was taken in as \(old.intake)"
+                )
             }
         }
         for name in before.kept.keys.sorted() where after.kept[name] == nil {
@@ -229,8 +273,11 @@ package struct ChangePlan: Sendable {
             return texts
         }
         let (old, new) = (others(before), others(after))
-        for (name, text) in new.sorted(by: { $0.key < $1.key }) where old[name] != text && before.kept[name] == nil {
-            add("step \(name)", .hot, old[name] == nil ? "it is new, and remembers nothing" : "it remembers nothing")
+        for (name, text) in new.sorted(by: { $0.key < $1.key })
+        where old[name] != text && before.kept[name] == nil {
+            add(
+                "step \(name)", .hot,
+                old[name] == nil ? "it is new, and remembers nothing" : "it remembers nothing")
         }
         for name in old.keys.sorted() where new[name] == nil && after.kept[name] == nil {
             add("step \(name)", .hot, "it goes; it remembers nothing")
@@ -252,10 +299,16 @@ package struct ChangePlan: Sendable {
             let (key, own) = (Self.key(former, before.spec), Self.key(rule, after.spec))
             if key != own {
                 add("rule \(name)", .hot, "its key (\(key)) becomes (\(own)): raised alerts are cleared")
-            } else if former.on.map({ before.spec.steps[$0].name }) != rule.on.map({ after.spec.steps[$0].name }) {
-                add("rule \(name)", .hot, "it looks at other steps: raised alerts of other windows are cleared")
+            } else if former.on.map({ before.spec.steps[$0].name })
+                != rule.on.map({ after.spec.steps[$0].name })
+            {
+                add(
+                    "rule \(name)", .hot,
+                    "it looks at other steps: raised alerts of other windows are cleared")
             } else {
-                add("rule \(name)", .hot, "every key with a live window is judged once; raised alerts follow its clear")
+                add(
+                    "rule \(name)", .hot,
+                    "every key with a live window is judged once; raised alerts follow its clear")
             }
         }
         let gone = old.keys.filter { new[$0] == nil }.sorted()
@@ -295,14 +348,18 @@ package struct ChangePlan: Sendable {
                 let isTopic = !old.target.isOpenedByWorker && !sink.target.isOpenedByWorker
                 add(
                     element, isTopic ? .hot : .restart,
-                    isTopic ? "its topic changes" : "what it writes to changes, and is opened when a worker starts")
+                    isTopic
+                        ? "its topic changes"
+                        : "what it writes to changes, and is opened when a worker starts")
             } else if inputs(old, before.spec) != inputs(sink, after.spec) {
                 add(element, .hot, "what it takes changes")
             }
         }
         for sink in before.spec.sinks where !after.spec.sinks.contains(where: { $0.name == sink.name }) {
             let isTopic = !sink.target.isOpenedByWorker
-            add("sink \(sink.name)", isTopic ? .hot : .restart, isTopic ? "it goes" : "it goes, and is closed when a worker ends")
+            add(
+                "sink \(sink.name)", isTopic ? .hot : .restart,
+                isTopic ? "it goes" : "it goes, and is closed when a worker ends")
         }
     }
 }

@@ -2,8 +2,8 @@ import Base
 import Security
 import Topology
 
-/// Who may change the rules of a topology, and how many others must have agreed. Every worker holds it and goes by
-/// nothing else: what a topic says is only believed as far as signatures of the policy's keys reach.
+/// Who may change the rules of a topology, and how many others must have agreed. Every worker holds it and
+/// goes by nothing else: what a topic says is only believed as far as signatures of the policy's keys reach.
 package struct ApprovalPolicy: Sendable {
     package enum Duty: String, CaseIterable, Sendable {
         /// Proposes texts.
@@ -32,8 +32,8 @@ package struct ApprovalPolicy: Sendable {
     /// `sha256:…` of its file.
     package var hash: String
 
-    /// What every machine comes to, whatever secrets it has: of the text as it stands. One whose parameters cannot be read
-    /// needs as many as any.
+    /// What every machine comes to, whatever secrets it has: of the text as it stands. One whose parameters
+    /// cannot be read needs as many as any.
     package func approvals(for text: RuleSetText) -> Int {
         let parameters = TopologyReader.parameters(of: text.text, given: text.parameters)
         let isUsual = parameters?.allSatisfy { !$0.isOutsideSoft } ?? false
@@ -50,7 +50,8 @@ package struct ApprovalPolicy: Sendable {
         guard signature.holder == person || holder.speaksForOthers else {
             return "\(signature.holder) does not speak for \(person)"
         }
-        return key.verifies(signature.bytes, of: statement) ? nil : "the signature by \(signature.holder) is wrong"
+        return key.verifies(signature.bytes, of: statement)
+            ? nil : "the signature by \(signature.holder) is wrong"
     }
 
     /// Why what `signer` signs for `person` would not be believed; nil: it would.
@@ -64,7 +65,9 @@ package struct ApprovalPolicy: Sendable {
         of activation: RuleSetActivation, group: String, after history: RuleSetHistory
     ) -> String? {
         if activation.epoch <= since { return nil }
-        if let mistake = mistake(activation.signature, by: activation.author, over: activation.statement(group: group)) {
+        if let mistake = mistake(
+            activation.signature, by: activation.author, over: activation.statement(group: group))
+        {
             return mistake
         }
         let duties = people[activation.author]?.duties ?? []
@@ -77,9 +80,12 @@ package struct ApprovalPolicy: Sendable {
         var agreed: Set<String> = []
         for approval in activation.approvals {
             if approval.by == activation.author { return "\(approval.by) has approved the own text" }
-            guard people[approval.by]?.duties.contains(.approver) == true else { return "\(approval.by) is no approver" }
+            guard people[approval.by]?.duties.contains(.approver) == true else {
+                return "\(approval.by) is no approver"
+            }
             let statement = RuleSetApproval.statement(
-                group: group, previous: activation.previous, ruleset: activation.ruleset, author: activation.author, by: approval.by,
+                group: group, previous: activation.previous, ruleset: activation.ruleset,
+                author: activation.author, by: approval.by,
                 at: approval.at)
             if let mistake = mistake(approval.signature, by: approval.by, over: statement) {
                 return "approval by \(approval.by): \(mistake)"

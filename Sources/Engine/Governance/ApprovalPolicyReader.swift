@@ -8,7 +8,9 @@ extension ApprovalPolicy {
         try read(FileText.read(path), file: path, environment: .system)
     }
 
-    package static func read(_ text: String, file: String, environment: Environment) throws(Fault) -> ApprovalPolicy {
+    package static func read(_ text: String, file: String, environment: Environment) throws(Fault)
+        -> ApprovalPolicy
+    {
         let yaml = YamlReader.read(text, file: file)
         let context = ReadingContext(file: file, catalogue: Catalogue(), environment: environment)
         // Secrets by reference, as everywhere; it has no parameters.
@@ -30,33 +32,43 @@ private struct ApprovalPolicyReader {
         let start = Position(line: 1, column: 1)
         guard
             let mapping = MappingReader(
-                root, "the policy", keys: ["approvals", "approvals_outside_soft", "since", "people"], at: start, context,
+                root, "the policy", keys: ["approvals", "approvals_outside_soft", "since", "people"],
+                at: start, context,
                 example: Self.example)
         else { return nil }
-        let approvals = mapping["approvals"].map { context.integer($0, "approvals", 0...10, example: "approvals: 1") } ?? 1
+        let approvals =
+            mapping["approvals"].map { context.integer($0, "approvals", 0...10, example: "approvals: 1") }
+            ?? 1
         let outside = mapping["approvals_outside_soft"].map {
             context.integer($0, "approvals_outside_soft", 0...10, example: "approvals_outside_soft: 2")
         }
-        let since = mapping["since"].map { context.integer($0, "since", 0...Int.max, example: "since: 12") } ?? 0
+        let since =
+            mapping["since"].map { context.integer($0, "since", 0...Int.max, example: "since: 12") } ?? 0
         var people: [String: ApprovalPolicy.Person] = [:]
         guard let node = mapping.required("people", example: Self.example) else { return nil }
-        for entry in context.named(node, "people", example: Self.example) where context.checkName(entry, "person") {
+        for entry in context.named(node, "people", example: Self.example)
+        where context.checkName(entry, "person") {
             people[entry.key] = person(entry)
         }
         guard let approvals, let since, !context.hasErrors else { return nil }
         let count = people.values.count { $0.duties.contains(.approver) }
         if count < max(approvals, (outside ?? nil) ?? 0) {
-            context.error(node.position, "\(max(approvals, (outside ?? nil) ?? 0)) approvals are asked for, and \(count) people may approve")
+            context.error(
+                node.position,
+                "\(max(approvals, (outside ?? nil) ?? 0)) approvals are asked for, and \(count) people may approve"
+            )
         }
         return ApprovalPolicy(
-            approvals: approvals, approvalsOutsideSoft: (outside ?? nil) ?? approvals, since: Int64(since), people: people,
+            approvals: approvals, approvalsOutsideSoft: (outside ?? nil) ?? approvals, since: Int64(since),
+            people: people,
             hash: "sha256:\(Sha256.hex(Array(text.utf8)))")
     }
 
     private func person(_ entry: YamlEntry) -> ApprovalPolicy.Person? {
         guard
             let mapping = MappingReader(
-                entry.value, entry.key, keys: ["key", "duties", "speaks_for_others"], at: entry.keyPosition, context,
+                entry.value, entry.key, keys: ["key", "duties", "speaks_for_others"], at: entry.keyPosition,
+                context,
                 example: "\(entry.key): { key: \(entry.key).pub, duties: [author] }")
         else { return nil }
         var duties: Set<ApprovalPolicy.Duty> = []
@@ -65,7 +77,8 @@ private struct ApprovalPolicyReader {
                 guard let duty = ApprovalPolicy.Duty(rawValue: text.text) else {
                     context.error(
                         text.position,
-                        "a duty is \(ReadingContext.list(ApprovalPolicy.Duty.allCases.map(\.rawValue), "or")), not '\(text.shown)'")
+                        "a duty is \(ReadingContext.list(ApprovalPolicy.Duty.allCases.map(\.rawValue), "or")), not '\(text.shown)'"
+                    )
                     continue
                 }
                 duties.insert(duty)

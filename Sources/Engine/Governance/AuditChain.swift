@@ -2,8 +2,8 @@ import Base
 import Models
 import Records
 
-/// A record of what somebody did to the rules of a topology, each with the hash of the one before, so that none can be
-/// changed or taken out without being noticed by who checks the chain.
+/// A record of what somebody did to the rules of a topology, each with the hash of the one before, so that
+/// none can be changed or taken out without being noticed by who checks the chain.
 package struct AuditRecord: Equatable, Sendable {
     /// From 1, without gaps.
     package var number: Int64
@@ -18,9 +18,12 @@ package struct AuditRecord: Equatable, Sendable {
     package var before: String
 
     package init(
-        number: Int64, at: String, by: String, action: String, details: [(name: String, value: String)], before: String
+        number: Int64, at: String, by: String, action: String, details: [(name: String, value: String)],
+        before: String
     ) {
-        (self.number, self.at, self.by, self.action, self.details, self.before) = (number, at, by, action, details, before)
+        (self.number, self.at, self.by, self.action, self.details, self.before) = (
+            number, at, by, action, details, before
+        )
     }
 
     package static func == (a: AuditRecord, b: AuditRecord) -> Bool { a.json == b.json }
@@ -57,7 +60,8 @@ package struct AuditRecord: Equatable, Sendable {
 package struct AuditChain: Sendable {
     package static let beginning = String(repeating: "0", count: 64)
     package private(set) var count: Int64 = 0
-    /// SHA-256 of the newest record. Who has noted it elsewhere notices also that the newest records are gone.
+    /// SHA-256 of the newest record. Who has noted it elsewhere notices also that the newest records are
+    /// gone.
     package private(set) var head = beginning
 
     package init() {}
@@ -75,11 +79,14 @@ package struct AuditChain: Sendable {
         defer { count = record.number }
         if record.number > count + 1 {
             let last = record.number - 1
-            return last == count + 1 ? "record \(last) is missing" : "records \(count + 1) to \(last) are missing"
+            return last == count + 1
+                ? "record \(last) is missing" : "records \(count + 1) to \(last) are missing"
         }
         if record.number <= count { return "record \(record.number) comes again behind \(count)" }
         if record.before != head {
-            return count == 0 ? "record 1 was changed" : "record \(count) or what record \(record.number) says of it was changed"
+            return count == 0
+                ? "record 1 was changed"
+                : "record \(count) or what record \(record.number) says of it was changed"
         }
         return nil
     }

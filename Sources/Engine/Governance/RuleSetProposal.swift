@@ -2,8 +2,8 @@ import Base
 import Models
 import Records
 
-/// That an author would make a text the epoch behind `previous`, and who agrees. In the topic of rule sets: compacted by
-/// keys of its own, open as long as `previous` is the newest epoch.
+/// That an author would make a text the epoch behind `previous`, and who agrees. In the topic of rule sets:
+/// compacted by keys of its own, open as long as `previous` is the newest epoch.
 package struct RuleSetProposal: Equatable, Sendable {
     package var previous: Int64
     package var ruleset: String
@@ -14,7 +14,9 @@ package struct RuleSetProposal: Equatable, Sendable {
     package var approvals: [RuleSetApproval] = []
 
     package init(previous: Int64, ruleset: String, author: String, reason: String, at: String) {
-        (self.previous, self.ruleset, self.author, self.reason, self.at) = (previous, ruleset, author, reason, at)
+        (self.previous, self.ruleset, self.author, self.reason, self.at) = (
+            previous, ruleset, author, reason, at
+        )
     }
 
     package var key: String { "proposal/\(previous)/\(Self.hash(ruleset))" }
@@ -63,7 +65,8 @@ package struct RuleSetProposal: Equatable, Sendable {
     ) throws(Fault) -> (previous: Int64, ruleset: String, approval: RuleSetApproval) {
         let node = DocumentNode(try JsonDocument.read(Array(value)))
         return (
-            Int64(try node["previous"].integer), try node["ruleset"].text, try RuleSetApproval(node["approval"])
+            Int64(try node["previous"].integer), try node["ruleset"].text,
+            try RuleSetApproval(node["approval"])
         )
     }
 }

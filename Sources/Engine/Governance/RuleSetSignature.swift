@@ -81,7 +81,9 @@ package struct RuleSetApproval: Equatable, Sendable {
         json.endObject()
     }
 
-    init(by: String, at: String, signature: RuleSetSignature?) { (self.by, self.at, self.signature) = (by, at, signature) }
+    init(by: String, at: String, signature: RuleSetSignature?) {
+        (self.by, self.at, self.signature) = (by, at, signature)
+    }
 
     init(_ node: DocumentNode) throws(Fault) {
         by = try node["by"].text
@@ -93,7 +95,8 @@ package struct RuleSetApproval: Equatable, Sendable {
 enum Hexadecimal {
     static func text(_ bytes: [UInt8]) -> String {
         let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        return String(
+            decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
 
     static func bytes(_ text: String) -> [UInt8]? {

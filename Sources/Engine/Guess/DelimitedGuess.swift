@@ -1,5 +1,5 @@
-/// How the fields of a text lie side by side: what separates them, what stands before and behind the records, and what the
-/// columns are called.
+/// How the fields of a text lie side by side: what separates them, what stands before and behind the records,
+/// and what the columns are called.
 struct DelimitedGuess {
     var options: [String] = []
     var doubts: [String] = []
@@ -16,9 +16,15 @@ struct DelimitedGuess {
             var widths: [Int: Int] = [:]
             for line in sample { widths[Self.fields(line, delimiter).count, default: 0] += 1 }
             // The width that most lines have, among those of more than one field.
-            guard let (width, number) = widths.filter({ $0.key > 1 }).max(by: { ($0.value, $0.key) < ($1.value, $1.key) }) else { continue }
+            guard
+                let (width, number) = widths.filter({ $0.key > 1 }).max(by: {
+                    ($0.value, $0.key) < ($1.value, $1.key)
+                })
+            else { continue }
             let share = Double(number) / Double(sample.count)
-            if share > best.share + 0.05 || (share > best.share - 0.05 && width > best.width) { best = (delimiter, width, share) }
+            if share > best.share + 0.05 || (share > best.share - 0.05 && width > best.width) {
+                best = (delimiter, width, share)
+            }
         }
         let delimiter = best.delimiter
         let parsed = lines.map { Self.fields($0, delimiter) }
@@ -29,7 +35,9 @@ struct DelimitedGuess {
         let first = parsed.firstIndex { $0.count == best.width && filled($0) >= least } ?? 0
         var end = parsed.count
         if isWhole { while end > first + 1, parsed[end - 1].count != best.width { end -= 1 } }
-        if delimiter != "," { options.append(delimiter == "\t" ? "delimiter: tab" : "delimiter: \"\(delimiter)\"") }
+        if delimiter != "," {
+            options.append(delimiter == "\t" ? "delimiter: tab" : "delimiter: \"\(delimiter)\"")
+        }
         let isTrimmed = parsed[first..<end].prefix(200).contains { row in
             row.contains { $0.first == " " || $0.first == "\t" || $0.last == " " || $0.last == "\t" }
         }
@@ -52,7 +60,10 @@ struct DelimitedGuess {
             let skipped = hasHeader ? first + 1 : first
             if skipped > 0 { options.append("skip: \(skipped)") }
             options.append("columns: [\(names.map(GuessedColumn.quoted).joined(separator: ", "))]")
-            doubts.append(hasHeader ? "the header has a name twice; the second is called NAME_2" : "there is no header; the columns are named by their places")
+            doubts.append(
+                hasHeader
+                    ? "the header has a name twice; the second is called NAME_2"
+                    : "there is no header; the columns are named by their places")
         }
         let body = parsed[(hasHeader ? first + 1 : first)..<end].map(trimmed)
         if end < parsed.count, let start = lines[end].first(where: { !$0.isWhitespace }) {
@@ -135,7 +146,9 @@ struct DelimitedGuess {
     private static func isHeader(_ head: [String], _ next: [String]) -> Bool {
         func isValue(_ text: String) -> Bool {
             guard let first = text.first else { return false }
-            return first.isNumber || ((first == "-" || first == "+" || first == ".") && text.dropFirst().first?.isNumber == true)
+            return first.isNumber
+                || ((first == "-" || first == "+" || first == ".")
+                    && text.dropFirst().first?.isNumber == true)
         }
         if head.contains(where: isValue) { return false }
         return next.isEmpty || next.contains(where: isValue) || head != next

@@ -47,9 +47,17 @@ struct GuessedColumn {
     static func quoted(_ name: String) -> String { quoted(name, always: false) }
 
     static func quoted(_ name: String, always: Bool) -> String {
-        let isPlain = !name.isEmpty && name.utf8.allSatisfy { ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || ($0 >= 0x30 && $0 <= 0x39) || $0 == 0x5F }
+        let isPlain =
+            !name.isEmpty
+            && name.utf8.allSatisfy {
+                ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || ($0 >= 0x30 && $0 <= 0x39) || $0 == 0x5F
+            }
         let words: Set<String> = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
-        if isPlain, !always, name.utf8.first.map({ $0 < 0x30 || $0 > 0x39 }) == true, !words.contains(name.lowercased()) { return name }
+        if isPlain, !always, name.utf8.first.map({ $0 < 0x30 || $0 > 0x39 }) == true,
+            !words.contains(name.lowercased())
+        {
+            return name
+        }
         var json = JsonWriter()
         json.text(name)
         return json.string
@@ -65,15 +73,22 @@ struct GuessedColumn {
 
     // MARK: What it is
 
-    private static let nulls: Set<String> = ["null", "nan", "n/a", "na", "none", "-", "--", "\\n", "#n/a", "(null)", "?"]
-    private static let idWords = ["id", "no", "nr", "code", "account", "card", "phone", "mobile", "zip", "postcode", "number", "编号", "订单号", "单号", "账号", "卡号", "号"]
+    private static let nulls: Set<String> = [
+        "null", "nan", "n/a", "na", "none", "-", "--", "\\n", "#n/a", "(null)", "?",
+    ]
+    private static let idWords = [
+        "id", "no", "nr", "code", "account", "card", "phone", "mobile", "zip", "postcode", "number", "编号",
+        "订单号", "单号", "账号", "卡号", "号",
+    ]
 
     /// True for a name by which people are told apart and nothing is added up.
     var isId: Bool {
         let name = (path.last ?? "").lowercased()
         return Self.idWords.contains { word in
-            name == word || name.hasSuffix("_\(word)") || name.hasSuffix(" \(word)") || name.hasSuffix(".\(word)")
-                || (word.utf8.count > 2 && name.hasSuffix(word)) || (word == "id" && (path.last ?? "").hasSuffix("Id"))
+            name == word || name.hasSuffix("_\(word)") || name.hasSuffix(" \(word)")
+                || name.hasSuffix(".\(word)")
+                || (word.utf8.count > 2 && name.hasSuffix(word))
+                || (word == "id" && (path.last ?? "").hasSuffix("Id"))
         } || (path.last ?? "").hasSuffix("ID")
     }
 
@@ -87,14 +102,18 @@ struct GuessedColumn {
             guess.doubts.append("no value was seen")
             return guess
         }
-        let isTyped = readTimes(kept, &guess) || readTruth(kept, &guess, isJson) || readNumbers(kept, &guess, isJson)
+        let isTyped =
+            readTimes(kept, &guess) || readTruth(kept, &guess, isJson) || readNumbers(kept, &guess, isJson)
         if isTyped, !nulls.isEmpty {
-            guess.options.append("null: [\(nulls.map { Self.quoted($0, always: true) }.joined(separator: ", "))]")
+            guess.options.append(
+                "null: [\(nulls.map { Self.quoted($0, always: true) }.joined(separator: ", "))]")
         }
         if !isTyped {
             // What means nothing among numbers may be a text like others.
             guess.isOptional = missing > 0
-            if isJson, bare > 0, !guess.options.contains("numbers: true") { guess.options.append("numbers: true") }
+            if isJson, bare > 0, !guess.options.contains("numbers: true") {
+                guess.options.append("numbers: true")
+            }
         }
         return guess
     }
@@ -105,7 +124,8 @@ struct GuessedColumn {
             guess.type = "bool"
             return true
         }
-        for (yes, no) in [("Y", "N"), ("y", "n"), ("yes", "no"), ("Yes", "No"), ("是", "否"), ("T", "F")] where Set(kept) == [yes, no] {
+        for (yes, no) in [("Y", "N"), ("y", "n"), ("yes", "no"), ("Yes", "No"), ("是", "否"), ("T", "F")]
+        where Set(kept) == [yes, no] {
             guess.type = "bool"
             guess.options += ["\"true\": [\"\(yes)\"]", "\"false\": [\"\(no)\"]"]
             return true
@@ -115,7 +135,9 @@ struct GuessedColumn {
 
     private func readNumbers(_ kept: [String], _ guess: inout Guess, _ isJson: Bool) -> Bool {
         let isPlain = kept.allSatisfy { Self.places(of: $0) != nil }
-        let isCode = kept.contains { $0.count > 1 && $0.hasPrefix("0") && !$0.hasPrefix("0.") || ($0.count > 18 && !$0.contains(".")) }
+        let isCode = kept.contains {
+            $0.count > 1 && $0.hasPrefix("0") && !$0.hasPrefix("0.") || ($0.count > 18 && !$0.contains("."))
+        }
         if isPlain {
             let places = kept.reduce(0) { max($0, Self.places(of: $1) ?? 0) }
             if isCode || (places == 0 && isId) {
@@ -124,7 +146,8 @@ struct GuessedColumn {
             guess.type = places == 0 ? "int" : "decimal(\(min(max(places, 2), Limits.decimalScaleMax)))"
             if places > Limits.decimalScaleMax {
                 guess.options.append("round: true")
-                guess.doubts.append("up to \(places) places were seen; they are rounded to \(Limits.decimalScaleMax)")
+                guess.doubts.append(
+                    "up to \(places) places were seen; they are rounded to \(Limits.decimalScaleMax)")
             }
             return true
         }
@@ -132,9 +155,12 @@ struct GuessedColumn {
         let options = NumeralGuess.options(of: kept).filter { $0.numerals.strips.allSatisfy(Self.isCurrency) }
         guard let (option, numerals) = options.first else { return false }
         guard !isId else { return false }
-        let scale = (0...Limits.decimalScaleMax).first { scale in
-            kept.allSatisfy { if case .success = numerals.parse($0, scale: scale) { true } else { false } }
-        } ?? Limits.decimalScaleMax
+        let scale =
+            (0...Limits.decimalScaleMax).first { scale in
+                kept.allSatisfy {
+                    if case .success = numerals.parse($0, scale: scale) { true } else { false }
+                }
+            } ?? Limits.decimalScaleMax
         // `60.00` is money, whatever it is worth.
         let mark = Character(UnicodeScalar(numerals.decimalMark))
         let isWhole = scale == 0 && !kept.contains { $0.contains(mark) }
@@ -146,9 +172,13 @@ struct GuessedColumn {
 
     /// Digits behind the point; nil: no number of JSON.
     private static func isCurrency(_ text: String) -> Bool {
-        let signs: Set<String> = ["¥", "￥", "$", "€", "£", "₹", "₽", "₩", "฿", "₫", "₺", "元", "円", "US$", "HK$", "NT$", "R$", "RMB", "kr", "zł", "Kč"]
+        let signs: Set<String> = [
+            "¥", "￥", "$", "€", "£", "₹", "₽", "₩", "฿", "₫", "₺", "元", "円", "US$", "HK$", "NT$", "R$", "RMB",
+            "kr", "zł", "Kč",
+        ]
         let codes: Set<String> = [
-            "CNY", "USD", "EUR", "GBP", "JPY", "HKD", "TWD", "KRW", "INR", "RUB", "CHF", "AUD", "CAD", "SGD", "SEK", "NOK", "DKK", "PLN", "CZK", "BRL", "MXN", "THB", "VND", "TRY", "ZAR", "AED",
+            "CNY", "USD", "EUR", "GBP", "JPY", "HKD", "TWD", "KRW", "INR", "RUB", "CHF", "AUD", "CAD", "SGD",
+            "SEK", "NOK", "DKK", "PLN", "CZK", "BRL", "MXN", "THB", "VND", "TRY", "ZAR", "AED",
         ]
         return signs.contains(text) || codes.contains(text)
     }
@@ -165,8 +195,11 @@ struct GuessedColumn {
     var isTimeName: Bool {
         let name = (path.last ?? "").lowercased()
         let words = name.split { !($0.isLetter || $0.isNumber) }
-        return ["time", "date", "datum", "zeit", "tag", "fecha", "created", "updated", "时间", "日期"].contains { name.contains($0) }
-            || words.contains { ["ts", "t", "at", "day", "on", "when"].contains($0) } || (path.last ?? "").hasSuffix("At")
+        return ["time", "date", "datum", "zeit", "tag", "fecha", "created", "updated", "时间", "日期"].contains {
+            name.contains($0)
+        }
+            || words.contains { ["ts", "t", "at", "day", "on", "when"].contains($0) }
+            || (path.last ?? "").hasSuffix("At")
     }
 
     private func readTimes(_ kept: [String], _ guess: inout Guess) -> Bool {
@@ -182,7 +215,10 @@ struct GuessedColumn {
         let patterns = TimeGuess.patterns(of: kept)
         guard let pattern = patterns.first else { return false }
         take(pattern, kept, &guess)
-        if patterns.count > 1 { guess.doubts.append("it could be \"\(patterns[1].text)\" as well: no value tells day and month apart") }
+        if patterns.count > 1 {
+            guess.doubts.append(
+                "it could be \"\(patterns[1].text)\" as well: no value tells day and month apart")
+        }
         return true
     }
 
@@ -203,7 +239,9 @@ struct GuessedColumn {
                 let parsed = bytes.withUnsafeBufferPointer { buffer in
                     buffer.baseAddress.map { EpochTime.parse($0, buffer.count, unit: unit) }
                 }
-                guard case .success(let time) = parsed, EpochTime.plausible.contains(time), time < 2_524_608_000_000 else { return nil }
+                guard case .success(let time) = parsed, EpochTime.plausible.contains(time),
+                    time < 2_524_608_000_000
+                else { return nil }
                 return time
             }
             return found.count == kept.count ? found : nil

@@ -65,13 +65,19 @@ struct GuessedRecords {
     }
 
     private mutating func readMembers(
-        _ scan: JsonScan, _ at: Int, _ path: [String], _ places: inout [String: Int], _ arrays: inout [String: Int]
+        _ scan: JsonScan, _ at: Int, _ path: [String], _ places: inout [String: Int],
+        _ arrays: inout [String: Int]
     ) {
         guard path.count < 8 else { return }
         var objects: [(at: Int, path: [String])] = []
         var found: [(path: [String], range: Range<Int>)] = []
         _ = scan.forEachMember(at) { name, value in
-            let path = path + [String(decoding: UnsafeBufferPointer(start: scan.bytes + name.lowerBound, count: name.count), as: UTF8.self)]
+            let path =
+                path + [
+                    String(
+                        decoding: UnsafeBufferPointer(start: scan.bytes + name.lowerBound, count: name.count),
+                        as: UTF8.self)
+                ]
             switch scan.bytes[value.lowerBound] {
             case 0x7B: objects.append((value.lowerBound, path))
             case 0x5B: arrays[path.joined(separator: "."), default: 0] += 1
@@ -87,13 +93,19 @@ struct GuessedRecords {
                 columns.append(GuessedColumn(path))
                 columns[index].missing = 0
             }
-            let text = String(decoding: UnsafeBufferPointer(start: scan.bytes + range.lowerBound, count: range.count), as: UTF8.self)
+            let text = String(
+                decoding: UnsafeBufferPointer(start: scan.bytes + range.lowerBound, count: range.count),
+                as: UTF8.self)
             if text == "null" {
                 columns[index].addMissing()
             } else if text.hasPrefix("\"") {
                 let plain = Arena(capacity: range.count)
                 let isGood = scan.unescape(range.lowerBound + 1..<range.upperBound - 1, into: plain)
-                columns[index].add(isGood ? String(decoding: UnsafeBufferPointer(start: plain.base, count: plain.count), as: UTF8.self) : text)
+                columns[index].add(
+                    isGood
+                        ? String(
+                            decoding: UnsafeBufferPointer(start: plain.base, count: plain.count),
+                            as: UTF8.self) : text)
             } else {
                 columns[index].add(text, isBare: true)
             }

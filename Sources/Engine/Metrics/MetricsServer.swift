@@ -40,13 +40,16 @@ package final class MetricsServer {
         var (status, text): (Int, String)
         switch (request.method, request.path) {
         case ("GET", "/metrics"), ("HEAD", "/metrics"): (status, text) = (200, pages.metrics())
-        case ("GET", "/health"), ("HEAD", "/health"): (status, text) = pages.isHealthy() ? (200, "healthy\n") : (503, "not healthy\n")
+        case ("GET", "/health"), ("HEAD", "/health"):
+            (status, text) = pages.isHealthy() ? (200, "healthy\n") : (503, "not healthy\n")
         case ("GET", "/ready"), ("HEAD", "/ready"):
             let reason = pages.unreadiness()
             (status, text) = reason.map { (503, "not ready: \($0)\n") } ?? (200, "ready\n")
         case ("GET", _), ("HEAD", _): (status, text) = (404, "there is /metrics, /health and /ready\n")
         default: (status, text) = (405, "only GET\n")
         }
-        return ServedAnswer(status, headers: [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")], body: Array(text.utf8))
+        return ServedAnswer(
+            status, headers: [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")],
+            body: Array(text.utf8))
     }
 }

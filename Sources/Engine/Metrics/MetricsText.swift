@@ -16,7 +16,9 @@ struct MetricsText {
         now: Int64
     ) -> String {
         var metrics = MetricsText()
-        metrics.head("millrace_ready", "gauge", "1 while every lane has its partitions and processes them, as /ready says.")
+        metrics.head(
+            "millrace_ready", "gauge",
+            "1 while every lane has its partitions and processes them, as /ready says.")
         metrics.line("millrace_ready", isReady ? 1 : 0)
         metrics.counters(lanes, sinks)
         metrics.partitions(spec, lanes, now)
@@ -27,7 +29,9 @@ struct MetricsText {
             alerts.add(lane.alertSeconds)
             commits.add(lane.commitSeconds)
         }
-        metrics.histogram("millrace_alert_latency_seconds", "From the append of a record to the acknowledgement of its alert.", alerts)
+        metrics.histogram(
+            "millrace_alert_latency_seconds",
+            "From the append of a record to the acknowledgement of its alert.", alerts)
         metrics.histogram("millrace_commit_latency_seconds", "Time of a commit cycle.", commits)
         metrics.sinks(sinks.map { ($0.sink, $0.report.figures) })
         metrics.head("millrace_state_bytes", "gauge", "Memory of keys and windows.")
@@ -42,11 +46,16 @@ struct MetricsText {
     private mutating func counters(_ lanes: [LaneStatus], _ sinks: [(sink: String, report: SinkReport)]) {
         func sum(_ value: (LaneStatus) -> Int64) -> Int64 { lanes.reduce(0) { $0 + value($1) } }
         counter("millrace_records_in_total", "Records read.", sum(\.records))
-        counter("millrace_records_out_total", "Records published: alerts, results, dead letters and late records.", sum(\.outputs))
+        counter(
+            "millrace_records_out_total",
+            "Records published: alerts, results, dead letters and late records.", sum(\.outputs))
         counter("millrace_alerts_total", "Alerts raised and cleared.", sum(\.alerts))
         counter("millrace_results_total", "Results of steps published.", sum(\.results))
-        counter("millrace_late_records_total", "Records that came after their windows had closed.", sum(\.late))
-        counter("millrace_tombstones_total", "Records without a value that their source says to pass over.", sum(\.tombstones))
+        counter(
+            "millrace_late_records_total", "Records that came after their windows had closed.", sum(\.late))
+        counter(
+            "millrace_tombstones_total", "Records without a value that their source says to pass over.",
+            sum(\.tombstones))
         counter("millrace_commits_total", "Commit cycles that moved a position.", sum(\.commits))
         head("millrace_dead_letters_total", "counter", "Records refused, by reason.")
         var dead: [String: Int64] = [:]
@@ -58,7 +67,9 @@ struct MetricsText {
         var unmatched: [String: Int64] = [:]
         for lane in lanes { unmatched.merge(lane.unmatched, uniquingKeysWith: +) }
         if !unmatched.isEmpty {
-            head("millrace_rows_without_partner_total", "counter", "Rows that an inner join with a table dropped, by step.")
+            head(
+                "millrace_rows_without_partner_total", "counter",
+                "Rows that an inner join with a table dropped, by step.")
         }
         for (step, count) in unmatched.sorted(by: { $0.key < $1.key }) {
             line("millrace_rows_without_partner_total{step=\"\(step)\"}", count)
@@ -66,16 +77,26 @@ struct MetricsText {
         var overflows: [String: Int64] = [:]
         for lane in lanes { overflows.merge(lane.overflows, uniquingKeysWith: +) }
         if !overflows.isEmpty {
-            head("millrace_overflows_total", "counter", "Results and conditions with a number that does not fit in 64 bits, by step or rule.")
+            head(
+                "millrace_overflows_total", "counter",
+                "Results and conditions with a number that does not fit in 64 bits, by step or rule.")
         }
-        for (label, count) in overflows.sorted(by: { $0.key < $1.key }) { line("millrace_overflows_total{\(label)}", count) }
+        for (label, count) in overflows.sorted(by: { $0.key < $1.key }) {
+            line("millrace_overflows_total{\(label)}", count)
+        }
         var lookups: [String: (asked: Int64, unanswered: Int64)] = [:]
-        for lane in lanes { lookups.merge(lane.lookups) { ($0.asked + $1.asked, $0.unanswered + $1.unanswered) } }
-        if !lookups.isEmpty { head("millrace_table_lookups_total", "counter", "Keys that Redis was asked for, by table.") }
+        for lane in lanes {
+            lookups.merge(lane.lookups) { ($0.asked + $1.asked, $0.unanswered + $1.unanswered) }
+        }
+        if !lookups.isEmpty {
+            head("millrace_table_lookups_total", "counter", "Keys that Redis was asked for, by table.")
+        }
         for (table, counts) in lookups.sorted(by: { $0.key < $1.key }) {
             line("millrace_table_lookups_total{table=\"\(table)\"}", counts.asked)
         }
-        if !lookups.isEmpty { head("millrace_table_lookups_unanswered_total", "counter", "Those that got no answer in time.") }
+        if !lookups.isEmpty {
+            head("millrace_table_lookups_unanswered_total", "counter", "Those that got no answer in time.")
+        }
         for (table, counts) in lookups.sorted(by: { $0.key < $1.key }) {
             line("millrace_table_lookups_unanswered_total{table=\"\(table)\"}", counts.unanswered)
         }
@@ -104,21 +125,39 @@ struct MetricsText {
         func labels(_ partition: LaneStatus.Partition) -> String {
             "{source=\"\(spec.sources[partition.source].name)\",partition=\"\(partition.partition)\"}"
         }
-        head("millrace_consumer_lag_records", "gauge", "Records of the partition that were not processed: not read yet, or read and waiting for another input or for event time.")
-        for entry in all { if let lag = entry.lagRecords { line("millrace_consumer_lag_records\(labels(entry))", lag) } }
-        head("millrace_consumer_lag_seconds", "gauge", "How far the event time of what was processed lies behind the clock; 0 once a partition is read to its end and nothing of it waits.")
+        head(
+            "millrace_consumer_lag_records", "gauge",
+            "Records of the partition that were not processed: not read yet, or read and waiting for another input or for event time."
+        )
+        for entry in all {
+            if let lag = entry.lagRecords { line("millrace_consumer_lag_records\(labels(entry))", lag) }
+        }
+        head(
+            "millrace_consumer_lag_seconds", "gauge",
+            "How far the event time of what was processed lies behind the clock; 0 once a partition is read to its end and nothing of it waits."
+        )
         for entry in all {
             guard let watermark = entry.watermark else { continue }
             let isDone = entry.isCaughtUp && entry.waiting == 0
             let behind = isDone ? 0 : max(0, now - (entry.reached ?? watermark))
             line("millrace_consumer_lag_seconds\(labels(entry))", seconds(behind))
         }
-        head("millrace_watermark_seconds", "gauge", "Event time reached by each partition, seconds since 1970.")
-        for entry in all { if let watermark = entry.watermark { line("millrace_watermark_seconds\(labels(entry))", seconds(watermark)) } }
-        head("millrace_watermark_holder", "gauge", "1 for the partition that holds event time back, of each source.")
+        head(
+            "millrace_watermark_seconds", "gauge", "Event time reached by each partition, seconds since 1970."
+        )
+        for entry in all {
+            if let watermark = entry.watermark {
+                line("millrace_watermark_seconds\(labels(entry))", seconds(watermark))
+            }
+        }
+        head(
+            "millrace_watermark_holder", "gauge",
+            "1 for the partition that holds event time back, of each source.")
         for source in spec.sources.indices {
             let candidates = all.filter { $0.source == source && $0.watermark != nil }
-            guard let holder = candidates.min(by: { ($0.watermark ?? 0) < ($1.watermark ?? 0) }) else { continue }
+            guard let holder = candidates.min(by: { ($0.watermark ?? 0) < ($1.watermark ?? 0) }) else {
+                continue
+            }
             line("millrace_watermark_holder\(labels(holder))", 1)
         }
     }
@@ -127,9 +166,11 @@ struct MetricsText {
         let steps = Dictionary(grouping: all, by: \.name).sorted { $0.key < $1.key }
         head(
             "millrace_step_event_time_seconds", "gauge",
-            "Event time reached by each step, seconds since 1970: the least of its tasks that have something to do, or else the greatest.")
+            "Event time reached by each step, seconds since 1970: the least of its tasks that have something to do, or else the greatest."
+        )
         for (name, tasks) in steps {
-            let time = tasks.filter(\.isBusy).compactMap(\.eventTime).min() ?? tasks.compactMap(\.eventTime).max()
+            let time =
+                tasks.filter(\.isBusy).compactMap(\.eventTime).min() ?? tasks.compactMap(\.eventTime).max()
             if let time { line("millrace_step_event_time_seconds{step=\"\(name)\"}", seconds(time)) }
         }
         head(
@@ -146,7 +187,9 @@ struct MetricsText {
         for figure in sinks.flatMap(\.figures) where told.insert(figure.name).inserted {
             head(figure.name, figure.type, figure.help)
             for (sink, figures) in sinks {
-                for same in figures where same.name == figure.name { line("\(same.name){sink=\"\(sink)\"}", same.value) }
+                for same in figures where same.name == figure.name {
+                    line("\(same.name){sink=\"\(sink)\"}", same.value)
+                }
             }
         }
     }
@@ -160,7 +203,9 @@ struct MetricsText {
         text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
     }
 
-    private mutating func line(_ series: String, _ value: some CustomStringConvertible) { text += "\(series) \(value)\n" }
+    private mutating func line(_ series: String, _ value: some CustomStringConvertible) {
+        text += "\(series) \(value)\n"
+    }
 
     private mutating func counter(_ name: String, _ help: String, _ value: Int64) {
         head(name, "counter", help)
@@ -169,7 +214,9 @@ struct MetricsText {
 
     private mutating func histogram(_ name: String, _ help: String, _ histogram: Histogram) {
         head(name, "histogram", help)
-        for bound in Histogram.bounds { line("\(name)_bucket{le=\"\(bound)\"}", histogram.count(upTo: bound)) }
+        for bound in Histogram.bounds {
+            line("\(name)_bucket{le=\"\(bound)\"}", histogram.count(upTo: bound))
+        }
         line("\(name)_bucket{le=\"+Inf\"}", histogram.count)
         line("\(name)_sum", histogram.sum)
         line("\(name)_count", histogram.count)

@@ -51,7 +51,8 @@ package struct Planner {
             }
             let rows: any RecordDecoder =
                 if let table = source.table {
-                    TableDecoder(columns, key: table.key, deleted: table.deleted, capacity: rowsMax, inner: decoder)
+                    TableDecoder(
+                        columns, key: table.key, deleted: table.deleted, capacity: rowsMax, inner: decoder)
                 } else {
                     decoder(columns)
                 }
@@ -69,9 +70,12 @@ package struct Planner {
         }
         var found: [Int: (lookup: any TableLookup, decoder: TextsDecoder)] = [:]
         for (source, lookup) in lookups {
-            found[source] = (lookup, TextsDecoder(wireColumns(of: spec.sources[source]), capacity: options.rowsMax))
+            found[source] = (
+                lookup, TextsDecoder(wireColumns(of: spec.sources[source]), capacity: options.rowsMax)
+            )
         }
-        let pipeline = Pipeline(spec, decoders: decoders, zones: ZoneTables(zones), options: options, lookups: found)
+        let pipeline = Pipeline(
+            spec, decoders: decoders, zones: ZoneTables(zones), options: options, lookups: found)
         return (pipeline, decoders)
     }
 }

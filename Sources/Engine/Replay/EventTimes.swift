@@ -6,8 +6,8 @@ import Operators
 import Records
 import Topology
 
-/// The event times of an input's records, by a decoder that reads no other field, and how far the input is from being
-/// in their order.
+/// The event times of an input's records, by a decoder that reads no other field, and how far the input is
+/// from being in their order.
 final class EventTimes {
     /// Records that have an earlier time than one before them, and by how much at most, milliseconds.
     struct Disorder: Equatable, Sendable {
@@ -37,9 +37,9 @@ final class EventTimes {
 
     func setHeader(_ header: FileSource.Header) { decoder.setHeader(header.names) }
 
-    /// The time of each record, milliseconds. A record without one that can be read has that of the record before it, so
-    /// that it keeps its place behind it; at the beginning of the input it has `.min`. So have all records of a table
-    /// that knows no time.
+    /// The time of each record, milliseconds. A record without one that can be read has that of the record
+    /// before it, so that it keeps its place behind it; at the beginning of the input it has `.min`. So have
+    /// all records of a table that knows no time.
     func read(_ records: RawRecords) -> [Int64] {
         var times = pipeline.eventTimes(of: records, source: 0)
         for row in times.indices {

@@ -5,7 +5,8 @@ import Models
 import Records
 import Topology
 
-/// `replay --features STEP`: the rows that a step makes as a CSV, to train on: the very rows that a model gets when it serves.
+/// `replay --features STEP`: the rows that a step makes as a CSV, to train on: the very rows that a model
+/// gets when it serves.
 package final class FeatureExport {
     package let step: Int
     private let fields: [Field]
@@ -18,32 +19,48 @@ package final class FeatureExport {
     private var count = 0
     private let labelsPath: String
 
-    /// `folder`: the file is `<step>.csv` in it, beside `<step>.json`, which says what it holds; nil: standard output.
-    package init(_ spec: TopologySpec, step name: String, labels path: String?, folder: String?) throws(Fault) {
+    /// `folder`: the file is `<step>.csv` in it, beside `<step>.json`, which says what it holds; nil:
+    /// standard output.
+    package init(_ spec: TopologySpec, step name: String, labels path: String?, folder: String?) throws(Fault)
+    {
         let names = spec.steps.map(\.name)
         guard let step = spec.steps.lastIndex(where: { $0.name == name }) else {
-            throw Fault(.user, "--features \(name): no such step\(NearestName.hint(name, among: Array(Set(names)).sorted()))")
+            throw Fault(
+                .user,
+                "--features \(name): no such step\(NearestName.hint(name, among: Array(Set(names)).sorted()))"
+            )
         }
         let own = spec.steps[step]
-        guard own.window == nil, case .source(let source) = own.input, spec.sources[source].origin.isStream else {
-            throw Fault(.user, "--features \(name): a step with features, score, sequence_of or another operator is expected; its rows are told")
+        guard own.window == nil, case .source(let source) = own.input, spec.sources[source].origin.isStream
+        else {
+            throw Fault(
+                .user,
+                "--features \(name): a step with features, score, sequence_of or another operator is expected; its rows are told"
+            )
         }
         self.step = step
         fields = own.schema.fields
         key = own.key
         let timeName = spec.sources[source].schema.fields[spec.sources[source].timeField].name
         guard let time = own.schema.index(of: timeName) else {
-            throw Fault(.user, "--features \(name): the step leaves its event time out, '\(timeName)'; name it in only")
+            throw Fault(
+                .user,
+                "--features \(name): the step leaves its event time out, '\(timeName)'; name it in only")
         }
         self.time = time
         labelsPath = path ?? ""
         if let path {
-            guard !key.isEmpty else { throw Fault(.user, "--at: step \(name) has no key, by which labels would find its rows") }
+            guard !key.isEmpty else {
+                throw Fault(.user, "--at: step \(name) has no key, by which labels would find its rows")
+            }
             let (fields, keys) = (own.schema.fields, own.key)
             labels = try FeatureLabels(path, key: keys.map { fields[$0].name })
-            let others = Set(fields.indices.filter { !keys.contains($0) && $0 != time }.map { fields[$0].name })
+            let others = Set(
+                fields.indices.filter { !keys.contains($0) && $0 != time }.map { fields[$0].name })
             if let twice = labels?.rows.names.first(where: { others.contains($0) }) {
-                throw Fault(.user, "\(path):1: the column '\(twice)' is a field of \(name) as well; give it another name")
+                throw Fault(
+                    .user,
+                    "\(path):1: the column '\(twice)' is a field of \(name) as well; give it another name")
             }
         }
         if let folder {
@@ -68,7 +85,8 @@ package final class FeatureExport {
 
     /// A row of the step as its sink has it.
     package func write(_ record: UnsafeBufferPointer<UInt8>) throws(Fault) {
-        guard case .object(let members) = try JsonDocument.read(Array(record)), members.count == fields.count else {
+        guard case .object(let members) = try JsonDocument.read(Array(record)), members.count == fields.count
+        else {
             throw Fault(.defect, "a row of a step that is no object of its fields")
         }
         let values = members.map(\.value)
@@ -93,9 +111,12 @@ package final class FeatureExport {
                 writeFields(others.map { found?.values[$0] ?? .null } + [found?.values[time] ?? .null])
                 try flush()
             }
-            lines.append("\(labels.rows.rows.count) rows of \(labelsPath), found among \(count) rows of features")
+            lines.append(
+                "\(labels.rows.rows.count) rows of \(labelsPath), found among \(count) rows of features")
             if labels.missing > 0 {
-                lines.append("\(labels.missing) rows of \(labelsPath) have no features: no row of their keys came before their times")
+                lines.append(
+                    "\(labels.missing) rows of \(labelsPath) have no features: no row of their keys came before their times"
+                )
             }
         } else {
             lines.append("\(count) rows of features")
@@ -120,8 +141,11 @@ package final class FeatureExport {
         for (index, value) in values.enumerated() {
             if index > 0 { text.appendByte(0x2C) }
             let field = Self.text(value)
-            // Nothing is null; a text of nothing stands in quotes, and so does what has a comma, a quote or a line end.
-            guard case .text = value, field.isEmpty || field.utf8.contains(where: { [0x22, 0x2C, 0x0A, 0x0D].contains($0) }) else {
+            // Nothing is null; a text of nothing stands in quotes, and so does what has a comma, a quote or a
+            // line end.
+            guard case .text = value,
+                field.isEmpty || field.utf8.contains(where: { [0x22, 0x2C, 0x0A, 0x0D].contains($0) })
+            else {
                 text.appendText(field)
                 continue
             }

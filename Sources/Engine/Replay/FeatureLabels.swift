@@ -2,8 +2,8 @@ import Base
 import Models
 import Records
 
-/// `--at labels.csv`: keys and times, each with what is to be learned of it. Each row gets what was known of its key then: the
-/// last row of features whose event time is not after it.
+/// `--at labels.csv`: keys and times, each with what is to be learned of it. Each row gets what was known of
+/// its key then: the last row of features whose event time is not after it.
 struct FeatureLabels {
     /// The file's columns and rows.
     let rows: FeatureRows
@@ -23,12 +23,15 @@ struct FeatureLabels {
             for (number, row) in rows.rows.enumerated() {
                 guard let text = row[places[key.count]], let time = Self.milliseconds(text) else {
                     throw Fault(
-                        .user, "\(rows.lines[number]): \(Self.time) is \(row[places[key.count]].map { "'\($0)'" } ?? "missing"); a time with its zone "
+                        .user,
+                        "\(rows.lines[number]): \(Self.time) is \(row[places[key.count]].map { "'\($0)'" } ?? "missing"); a time with its zone "
                             + "(2024-03-01T00:00:00Z), or milliseconds since 1970, was expected")
                 }
                 var values: [String] = []
                 for place in places.dropLast() {
-                    guard let text = row[place] else { throw Fault(.user, "\(rows.lines[number]): \(rows.names[place]) is missing") }
+                    guard let text = row[place] else {
+                        throw Fault(.user, "\(rows.lines[number]): \(rows.names[place]) is missing")
+                    }
                     values.append(text)
                 }
                 ofKey[values, default: []].append((time, number))

@@ -3,11 +3,13 @@ import Connectors
 import Formats
 import Records
 
-/// The records of one input as `replay` takes them: in the order of their event times, or as they are written.
+/// The records of one input as `replay` takes them: in the order of their event times, or as they are
+/// written.
 ///
-/// To be put into order, an input is read once before anything is computed of it. Up to `bytesMax` bytes are kept in
-/// memory and sorted there. A longer one that proves to be in order already is read again, unless it is a pipe; any
-/// other is cut into sorted runs in a temporary file, which are merged. The order does not depend on which it was.
+/// To be put into order, an input is read once before anything is computed of it. Up to `bytesMax` bytes are
+/// kept in memory and sorted there. A longer one that proves to be in order already is read again, unless it
+/// is a pipe; any other is cut into sorted runs in a temporary file, which are merged. The order does not
+/// depend on which it was.
 final class OrderedInput {
     struct Block {
         var records: RawRecords
@@ -78,7 +80,9 @@ final class OrderedInput {
     // MARK: The order
 
     /// Puts the input into the order of event time.
-    func sort(bytesMax: Int, _ progress: (_ read: Int64, _ total: Int64, _ records: Int64) -> Void) throws(Fault) {
+    func sort(bytesMax: Int, _ progress: (_ read: Int64, _ total: Int64, _ records: Int64) -> Void)
+        throws(Fault)
+    {
         guard case .file(let file, _) = origin else { return }
         let isDone = try sort(file, bytesMax, mayReadAgain: file.canBeReadAgain, progress)
         // It was in order for longer than memory lasts, and then no more.
@@ -166,7 +170,8 @@ final class OrderedInput {
         guard left > 0, let block = try read(file) else {
             if isSorted, left > 0 {
                 let path = files.last?.path ?? "the input"
-                throw Fault(.external, "\(path): it has fewer records than a moment ago; somebody writes to it")
+                throw Fault(
+                    .external, "\(path): it has fewer records than a moment ago; somebody writes to it")
             }
             return nil
         }
@@ -183,7 +188,9 @@ final class OrderedInput {
         let header = buffer.entries[first].header
         var times: [Int64] = []
         var count = 0
-        while count < rowsMax, first + count < buffer.entries.count, buffer.entries[first + count].header == header {
+        while count < rowsMax, first + count < buffer.entries.count,
+            buffer.entries[first + count].header == header
+        {
             let entry = buffer.entries[first + count]
             put(entry, entry.bytes, at: count)
             if needsTimes { times.append(entry.time) }
@@ -206,7 +213,9 @@ final class OrderedInput {
             try merge.advance()
         }
         copies.reserve(RecordBuffer.padding)
-        for (row, place) in places.enumerated() where place >= 0 { storage.values[row] = UnsafePointer(copies.base + place) }
+        for (row, place) in places.enumerated() where place >= 0 {
+            storage.values[row] = UnsafePointer(copies.base + place)
+        }
         return finish(places.count, times, header)
     }
 

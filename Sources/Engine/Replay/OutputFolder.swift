@@ -2,8 +2,8 @@ import Base
 import Connectors
 import Glibc
 
-/// The folder that a replay writes to. What lies in it afterwards is of that run alone, as far as a replay has written
-/// it: each leaves a list of the files that it may write, and the next one removes those.
+/// The folder that a replay writes to. What lies in it afterwards is of that run alone, as far as a replay
+/// has written it: each leaves a list of the files that it may write, and the next one removes those.
 struct OutputFolder {
     /// Hidden, so that a folder that is read as an input leaves it out.
     static let listName = ".millrace-output"
@@ -20,7 +20,10 @@ struct OutputFolder {
         // An input that an earlier run wrote stays, and one that this run would write is no folder for it.
         for file in files {
             if let identity = Self.identity("\(path)/\(file)"), kept.contains(identity) {
-                throw Fault(.user, "\(path)/\(file) is read by this run and would be written over; name another --output folder")
+                throw Fault(
+                    .user,
+                    "\(path)/\(file) is read by this run and would be written over; name another --output folder"
+                )
             }
         }
         for file in Set(files + listed()) {

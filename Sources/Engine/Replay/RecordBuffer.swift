@@ -15,7 +15,9 @@ final class RecordBuffer {
         /// Index of its header among those of the input, -1: none.
         var header: Int32
 
-        static func isBefore(_ a: Entry, _ b: Entry) -> Bool { a.time != b.time ? a.time < b.time : a.number < b.number }
+        static func isBefore(_ a: Entry, _ b: Entry) -> Bool {
+            a.time != b.time ? a.time < b.time : a.number < b.number
+        }
 
         /// Of a record of so many bytes.
         static func kept(_ count: Int32) -> Int32 {
@@ -41,7 +43,8 @@ final class RecordBuffer {
             let kept = Entry.kept(max(0, count))
             entries.append(
                 Entry(
-                    time: times[row], number: records.offsets[row], bytes: records.values[row].map { keep($0, Int(kept)) },
+                    time: times[row], number: records.offsets[row],
+                    bytes: records.values[row].map { keep($0, Int(kept)) },
                     keptCount: kept, count: count, header: Int32(header)))
         }
     }

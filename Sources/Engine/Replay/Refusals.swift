@@ -19,7 +19,8 @@ struct RefusalTally {
     private(set) var refusals: [Refusal] = []
     private var places: [UInt64: Int] = [:]
 
-    /// Counts one; returns the place of its reason in `refusals` and the number that the record has in its source.
+    /// Counts one; returns the place of its reason in `refusals` and the number that the record has in its
+    /// source.
     mutating func add(_ record: Outbox.Record, of outbox: borrowing Outbox) -> (place: Int, number: Int64) {
         var step = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
         var (message, origin, number) = (step, step, step)

@@ -7,11 +7,11 @@ import Records
 import Topology
 
 /// Runs a topology over files, bounded, in event time: the very operators that `run` runs. The same input
-/// gives the same bytes, whatever the batch size, the memory and the day: there is no clock, so no event time is too
-/// far in the future.
+/// gives the same bytes, whatever the batch size, the memory and the day: there is no clock, so no event time
+/// is too far in the future.
 ///
-/// Inputs are merged by event time. Where times are equal, tables come first, and each input in the order in which the
-/// topology names it.
+/// Inputs are merged by event time. Where times are equal, tables come first, and each input in the order in
+/// which the topology names it.
 package struct Replay {
     package struct Summary: Sendable {
         package var records: Int64 = 0
@@ -41,11 +41,12 @@ package struct Replay {
     package enum Order: Sendable {
         /// As the files have them, so that a record may come late.
         case asWritten
-        /// The same, tables too: as all of it became known, where the files have it in the order in which it came. A version of a
-        /// table with an old event time is not known before the versions that stand before it.
+        /// The same, tables too: as all of it became known, where the files have it in the order in which it
+        /// came. A version of a table with an old event time is not known before the versions that stand
+        /// before it.
         case asKnown
-        /// By event time; those of one time as they are written. `bufferBytes`: what all inputs together may keep in
-        /// memory for that; the rest goes to a temporary file.
+        /// By event time; those of one time as they are written. `bufferBytes`: what all inputs together may
+        /// keep in memory for that; the rest goes to a temporary file.
         case byTime(bufferBytes: Int)
     }
 
@@ -130,7 +131,8 @@ package struct Replay {
             throw Fault(.user, "--input NAME=PATH is missing; sources: \(names)")
         }
         for (name, paths) in inputs {
-            guard let index = spec.sources.firstIndex(where: { $0.name == name && !$0.origin.isStream }) else {
+            guard let index = spec.sources.firstIndex(where: { $0.name == name && !$0.origin.isStream })
+            else {
                 let names = spec.sources.filter { !$0.origin.isStream }.map(\.name).joined(separator: ", ")
                 throw Fault(.user, "--input \(name)=…: the topology has no source '\(name)'; it has \(names)")
             }
@@ -154,13 +156,18 @@ package struct Replay {
     package var inputPaths: [String] { inputs.flatMap(\.file.paths) }
 
     /// True for sinks that take alerts.
-    package func takesAlerts(_ sink: Int) -> Bool { if case .alerts = spec.sinks[sink].input { true } else { false } }
+    package func takesAlerts(_ sink: Int) -> Bool {
+        if case .alerts = spec.sinks[sink].input { true } else { false }
+    }
 
-    /// Runs to the end. `output` gets the records in order; `ordering` is told how far an input was read to be put into
-    /// order, in bytes and records, `progress` how far the run is, in the unit of the total (0: not known).
+    /// Runs to the end. `output` gets the records in order; `ordering` is told how far an input was read to
+    /// be put into order, in bytes and records, `progress` how far the run is, in the unit of the total (0:
+    /// not known).
     package mutating func run(
         output: @escaping (borrowing Outbox) throws(Fault) -> Void,
-        ordering: (_ source: String, _ read: Int64, _ total: Int64, _ records: Int64) -> Void = { _, _, _, _ in },
+        ordering: (_ source: String, _ read: Int64, _ total: Int64, _ records: Int64) -> Void = {
+            _, _, _, _ in
+        },
         progress: (_ done: Int64, _ total: Int64, _ records: Int64) -> Void
     ) throws(Fault) -> Summary {
         for input in inputs {
@@ -241,7 +248,8 @@ package struct Replay {
             return progress(pipeline.counters.records, totals.reduce(0, +), pipeline.counters.records)
         }
         let bytes = inputs.map(\.file.bytes)
-        progress(bytes.reduce(0) { $0 + $1.read }, bytes.reduce(0) { $0 + $1.total }, pipeline.counters.records)
+        progress(
+            bytes.reduce(0) { $0 + $1.read }, bytes.reduce(0) { $0 + $1.total }, pipeline.counters.records)
     }
 
     private mutating func hand(_ output: (borrowing Outbox) throws(Fault) -> Void) throws(Fault) {
@@ -268,7 +276,10 @@ package struct Replay {
         }
         // Of equal times the first one is found.
         let open = inputs.filter { !$0.isAtEnd }
-        guard let place = open.indices.min(by: { open[$0].times[open[$0].position] < open[$1].times[open[$1].position] })
+        guard
+            let place = open.indices.min(by: {
+                open[$0].times[open[$0].position] < open[$1].times[open[$1].position]
+            })
         else { return nil }
         let first = open[place]
         var bound = Int64.max

@@ -3,8 +3,8 @@ import Connectors
 import Dataflow
 import Records
 
-/// Writes the outputs of a replay: `DIR/<sink>.jsonl`, `DIR/dead-letter.jsonl` and `DIR/late.jsonl`, or, without
-/// a folder, alerts to standard output.
+/// Writes the outputs of a replay: `DIR/<sink>.jsonl`, `DIR/dead-letter.jsonl` and `DIR/late.jsonl`, or,
+/// without a folder, alerts to standard output.
 package final class ReplayOutput {
     private let folder: String?
     private let names: [String]
@@ -19,15 +19,20 @@ package final class ReplayOutput {
     private lazy var standardOutput = FileWriter.standardOutput()
     private var json = JsonWriter()
 
-    /// Files of an earlier run, of this topology or another, are taken out of the folder. `inputs`: paths that the run
-    /// reads, none of which may be written over.
-    package init(folder: String?, names: [String], takesAlerts: [Bool], inputs: [String] = [], features: FeatureExport? = nil) throws(Fault) {
+    /// Files of an earlier run, of this topology or another, are taken out of the folder. `inputs`: paths
+    /// that the run reads, none of which may be written over.
+    package init(
+        folder: String?, names: [String], takesAlerts: [Bool], inputs: [String] = [],
+        features: FeatureExport? = nil
+    ) throws(Fault) {
         self.features = features
         self.folder = folder
         self.names = names
         self.takesAlerts = takesAlerts
         sinks = names.map { _ in nil }
-        if let folder { try OutputFolder(folder).prepare(for: names + ["dead-letter", "late"], keeping: inputs) }
+        if let folder {
+            try OutputFolder(folder).prepare(for: names + ["dead-letter", "late"], keeping: inputs)
+        }
     }
 
     package func write(_ outbox: borrowing Outbox) throws(Fault) {
@@ -37,7 +42,9 @@ package final class ReplayOutput {
                 if let value = outbox.value(of: record) { try features?.write(value) }
             case .sink(let sink):
                 // Rows of features have standard output for themselves.
-                guard folder != nil || takesAlerts[sink] && features == nil, let value = outbox.value(of: record) else { continue }
+                guard folder != nil || takesAlerts[sink] && features == nil,
+                    let value = outbox.value(of: record)
+                else { continue }
                 try writeLine(value, &sinks[sink], name: names[sink])
             case .deadLetter:
                 if folder != nil { try writeLine(refused(record, outbox), &deadLetters, name: "dead-letter") }
@@ -56,7 +63,8 @@ package final class ReplayOutput {
         _ line: UnsafeBufferPointer<UInt8>, _ writer: inout FileWriter?, name: String
     ) throws(Fault) {
         if let writer { return try writer.writeLine(line) }
-        let first = try folder.map { folder throws(Fault) in try FileWriter(path: "\(folder)/\(name).jsonl") }
+        let first =
+            try folder.map { folder throws(Fault) in try FileWriter(path: "\(folder)/\(name).jsonl") }
             ?? standardOutput
         try first.writeLine(line)
         writer = first

@@ -56,7 +56,8 @@ extension Replay.Summary {
         }
         let rest = refusals.dropFirst(Self.refusalsShown)
         if !rest.isEmpty {
-            lines.append("\(Self.records(rest.reduce(0) { $0 + $1.count })) refused for \(rest.count) other reasons")
+            lines.append(
+                "\(Self.records(rest.reduce(0) { $0 + $1.count })) refused for \(rest.count) other reasons")
         }
         return lines
     }
@@ -67,8 +68,8 @@ extension Replay.Summary {
         return refusal.count == 1 ? place : "the first: \(place)"
     }
 
-    /// Files of which nothing, or less than one record in a hundred, could be read, and inputs without a record. Whoever
-    /// has such a line cannot rely on the results.
+    /// Files of which nothing, or less than one record in a hundred, could be read, and inputs without a
+    /// record. Whoever has such a line cannot rely on the results.
     package var unreadable: [String] {
         inputs.flatMap { input -> [String] in
             if input.records == 0 {
@@ -78,7 +79,8 @@ extension Replay.Summary {
             let reason = refusals.first { $0.step == input.source }?.message ?? ""
             return input.files.filter { $0.records > 0 && $0.unread * 100 > $0.records * 99 }.map { file in
                 let good = file.records - file.unread
-                let share = good == 0
+                let share =
+                    good == 0
                     ? file.records == 1 ? "the one record" : "none of \(Self.records(file.records))"
                     : "only \(good) of \(Self.records(file.records))"
                 let verb = good == 0 && file.records == 1 ? "could not be read" : "could be read"
@@ -92,12 +94,16 @@ extension Replay.Summary {
         inputs.flatMap { input -> [String] in
             var lines: [String] = []
             if input.records > 0 {
-                lines += input.files.filter { $0.records == 0 }.map { "\(input.source): no record in \($0.path)" }
+                lines += input.files.filter { $0.records == 0 }.map {
+                    "\(input.source): no record in \($0.path)"
+                }
             }
             guard input.outOfOrder > 0 else { return lines }
-            let what = "\(Self.records(input.outOfOrder)) of \(input.records) stood behind later ones, by up to "
+            let what =
+                "\(Self.records(input.outOfOrder)) of \(input.records) stood behind later ones, by up to "
                 + ValueText.duration(input.behindMost)
-            lines.append("\(input.source): \(what); \(input.isSorted ? "sorted by event time" : "taken as written")")
+            lines.append(
+                "\(input.source): \(what); \(input.isSorted ? "sorted by event time" : "taken as written")")
             return lines
         }
     }

@@ -3,7 +3,8 @@ import Connectors
 import Glibc
 import Records
 
-/// Sorted runs of records in a temporary file that has no name, so that nothing is left of it, however the process ends.
+/// Sorted runs of records in a temporary file that has no name, so that nothing is left of it, however the
+/// process ends.
 final class RunFile {
     /// Of a record in the file; its bytes follow.
     struct Head {
@@ -56,14 +57,18 @@ final class RunFile {
     }
 
     /// Reads up to `count` bytes from `offset`; all of them, since they were written.
-    fileprivate func read(into bytes: UnsafeMutablePointer<UInt8>, _ count: Int, at offset: Int64) throws(Fault) {
+    fileprivate func read(into bytes: UnsafeMutablePointer<UInt8>, _ count: Int, at offset: Int64)
+        throws(Fault)
+    {
         var done = 0
         while done < count {
             let got = pread(descriptor, bytes + done, count - done, off_t(offset) + off_t(done))
             if got > 0 { done += got }
             if got < 0, errno == EINTR { continue }
             if got <= 0 {
-                throw Fault(.external, "\(place): \(got == 0 ? "it is shorter than it was" : String(cString: strerror(errno)))")
+                throw Fault(
+                    .external,
+                    "\(place): \(got == 0 ? "it is shorter than it was" : String(cString: strerror(errno)))")
             }
         }
     }
@@ -76,7 +81,8 @@ final class RunCursor {
     private let buffer: Arena
     private var next = 0
     /// The record that it stands at; its bytes are there until `advance`.
-    private(set) var entry = RecordBuffer.Entry(time: 0, number: 0, bytes: nil, keptCount: 0, count: 0, header: -1)
+    private(set) var entry = RecordBuffer.Entry(
+        time: 0, number: 0, bytes: nil, keptCount: 0, count: 0, header: -1)
 
     init(_ file: RunFile, run: Int, bufferBytes: Int) {
         self.file = file
@@ -96,7 +102,8 @@ final class RunCursor {
         let needed = headBytes + Int(head.keptCount)
         if buffer.count - next < needed { _ = try fill(needed) }
         entry = RecordBuffer.Entry(
-            time: head.time, number: head.number, bytes: isNothing ? nil : UnsafePointer(buffer.base + next + headBytes),
+            time: head.time, number: head.number,
+            bytes: isNothing ? nil : UnsafePointer(buffer.base + next + headBytes),
             keptCount: head.keptCount, count: head.count, header: head.header)
         next += needed
         return true

@@ -50,7 +50,8 @@ package final class RuleSetBoard: Sendable {
         self.epoch.load(ordering: .acquiring) > epoch ? current : nil
     }
 
-    /// Whether a rule, by name, is another one in epoch `next` than in `former`; where that is not known any more, each is.
+    /// Whether a rule, by name, is another one in epoch `next` than in `former`; where that is not known any
+    /// more, each is.
     package func changed(from former: Int64, to next: Int64) -> @Sendable (String) -> Bool {
         guard let before = set(former), let now = set(next) else { return { _ in true } }
         let texts = Dictionary(before.rules.map { ($0.name, before.logic(of: $0)) }) { a, _ in a }

@@ -18,7 +18,8 @@ extension RuleSetDeployment {
         package var milliseconds: Int64
 
         package init(
-            _ text: RuleSetText, _ spec: TopologySpec, author: String, reason: String, consent: ChangePlan.Way, signer: RuleSetSigner?,
+            _ text: RuleSetText, _ spec: TopologySpec, author: String, reason: String,
+            consent: ChangePlan.Way, signer: RuleSetSigner?,
             milliseconds: Int64
         ) {
             (self.text, self.spec, self.author, self.reason) = (text, spec, author, reason)
@@ -41,8 +42,8 @@ extension RuleSetDeployment {
         case unapproved(missing: Int)
     }
 
-    /// Proposes a text, and makes it the next epoch if every task is prepared, somebody has agreed to how it goes on, and
-    /// the policy is met. Throws if somebody else was first.
+    /// Proposes a text, and makes it the next epoch if every task is prepared, somebody has agreed to how it
+    /// goes on, and the policy is met. Throws if somebody else was first.
     ///
     /// - Parameter prepared: told what the tasks say.
     package mutating func deploy(
@@ -59,7 +60,8 @@ extension RuleSetDeployment {
         let way = answers.map(\.way).max() ?? .hot
         if way > request.consent { return .unagreed(way, reasons: Set(answers.flatMap(\.reasons)).sorted()) }
         if answers.count < tasks {
-            return .unanswered(tasks: (0..<Int32(tasks)).filter { task in !answers.contains { $0.task == task } })
+            return .unanswered(
+                tasks: (0..<Int32(tasks)).filter { task in !answers.contains { $0.task == task } })
         }
         let former = Set(answers.map(\.former))
         if previous == 0, former.count > 1 { return .differentFiles(former.sorted()) }
@@ -77,7 +79,8 @@ extension RuleSetDeployment {
             return .unapproved(missing: missing)
         }
         let epoch = try activate(
-            ruleset, logic: request.spec.logic, after: previous, former: former.first, author: author, reason: request.reason, at: clock(),
+            ruleset, logic: request.spec.logic, after: previous, former: former.first, author: author,
+            reason: request.reason, at: clock(),
             signer: request.signer)
         return .activated(epoch: epoch, way: way)
     }

@@ -4,8 +4,8 @@ import Glibc
 import Models
 import Records
 
-/// Changes the rules of a topology that runs, from outside of its workers: proposes a text, waits for what every task says
-/// of it, activates it, and waits until every task goes on with it.
+/// Changes the rules of a topology that runs, from outside of its workers: proposes a text, waits for what
+/// every task says of it, activates it, and waits until every task goes on with it.
 package struct RuleSetDeployment {
     /// What a task says of a proposal.
     package struct Answer: Sendable {
@@ -52,7 +52,8 @@ package struct RuleSetDeployment {
         let admin = try KafkaAdmin(kafka)
         try admin.checkReachable()
         let topic = RuleSetTopics.acknowledgements(kafka.group)
-        guard let tasks = try admin.partitionCount(of: topic), try admin.partitionCount(of: RuleSetTopics.ruleSets(kafka.group)) != nil
+        guard let tasks = try admin.partitionCount(of: topic),
+            try admin.partitionCount(of: RuleSetTopics.ruleSets(kafka.group)) != nil
         else {
             throw Fault(
                 .user,
@@ -76,7 +77,8 @@ package struct RuleSetDeployment {
 
     private mutating func takeAcknowledgements() throws(Fault) {
         var found: [(String, String?)] = []
-        try reader.readToEnd { record in if let key = record.keyText { found.append((key, record.valueText)) } }
+        try reader.readToEnd { record in if let key = record.keyText { found.append((key, record.valueText)) }
+        }
         for (key, value) in found { acknowledgements[key] = value }
     }
 
@@ -114,9 +116,12 @@ package struct RuleSetDeployment {
                 answers.append(
                     Answer(
                         task: task, isPrepared: try node["state"].text == "prepared",
-                        way: try node.optional("way").flatMap { (way) throws(Fault) in ChangePlan.Way(rawValue: try way.text) } ?? .none,
+                        way: try node.optional("way").flatMap { (way) throws(Fault) in
+                            ChangePlan.Way(rawValue: try way.text)
+                        } ?? .none,
                         worker: try node["worker"].text,
-                        former: try node["former"].text, policy: try node.optional("policy")?.text, reasons: try node.optional("reasons")?.texts ?? []))
+                        former: try node["former"].text, policy: try node.optional("policy")?.text,
+                        reasons: try node.optional("reasons")?.texts ?? []))
             }
             if answers.count == tasks || monotonicNanoseconds() > deadline { return answers }
             usleep(20_000)
@@ -125,10 +130,12 @@ package struct RuleSetDeployment {
 
     // MARK: Activating
 
-    /// Makes a text the next epoch, if the newest one still is `previous`, with the approvals that it has. `former`: the
-    /// rules of epoch 0, if that is it. `signer`: whose key vouches for `author`, where there is a policy.
+    /// Makes a text the next epoch, if the newest one still is `previous`, with the approvals that it has.
+    /// `former`: the rules of epoch 0, if that is it. `signer`: whose key vouches for `author`, where there
+    /// is a policy.
     package mutating func activate(
-        _ ruleset: String, logic: String, after previous: Int64, former: String?, author: String, reason: String, at: Int64,
+        _ ruleset: String, logic: String, after previous: Int64, former: String?, author: String,
+        reason: String, at: Int64,
         signer: RuleSetSigner? = nil
     ) throws(Fault) -> Int64 {
         // Who opens the publisher last is the only one who can write, and reads what was written before.
@@ -142,7 +149,8 @@ package struct RuleSetDeployment {
                     + "it, and deploy again")
         }
         var activation = RuleSetActivation(
-            epoch: previous + 1, previous: previous, ruleset: ruleset, logic: logic, former: previous == 0 ? former : nil,
+            epoch: previous + 1, previous: previous, ruleset: ruleset, logic: logic,
+            former: previous == 0 ? former : nil,
             author: author, reason: reason, at: CivilTime.string(at))
         let isBack = history.wasActive(ruleset)
         if let signer {
@@ -156,11 +164,13 @@ package struct RuleSetDeployment {
         let agreed = activation.approvals.map(\.by).joined(separator: ", ")
         try publisher.publish([
             KafkaPublisher.Record(
-                topic: RuleSetTopics.ruleSets(kafka.group), partition: 0, key: activation.key, value: activation.json),
+                topic: RuleSetTopics.ruleSets(kafka.group), partition: 0, key: activation.key,
+                value: activation.json),
             audit.next(
                 by: author, isBack ? "roll-back" : "activate",
                 [
-                    ("epoch", "\(activation.epoch)"), ("ruleset", ruleset), ("logic", logic), ("approvers", agreed), ("reason", reason),
+                    ("epoch", "\(activation.epoch)"), ("ruleset", ruleset), ("logic", logic),
+                    ("approvers", agreed), ("reason", reason),
                 ], at: at),
         ])
         return activation.epoch
@@ -184,27 +194,35 @@ package struct RuleSetDeployment {
     /// Asks others to agree to a text, which was written (`prepare`).
     mutating func ask(_ ruleset: String, author: String, reason: String, at: Int64) throws(Fault) {
         let proposal = RuleSetProposal(
-            previous: history.epoch, ruleset: ruleset, author: author, reason: reason, at: CivilTime.string(at))
+            previous: history.epoch, ruleset: ruleset, author: author, reason: reason,
+            at: CivilTime.string(at))
         try publish(
             proposal.key, proposal.json, by: author, "propose",
             [("after", "\(proposal.previous)"), ("ruleset", ruleset), ("reason", reason)], at)
     }
 
     /// Agrees to a proposal that is open. Throws if the policy does not let `person`.
-    package mutating func approve(_ ruleset: String, by person: String, signer: RuleSetSigner, at: Int64) throws(Fault) {
+    package mutating func approve(_ ruleset: String, by person: String, signer: RuleSetSigner, at: Int64)
+        throws(Fault)
+    {
         guard let proposal = history.proposals.first(where: { $0.ruleset == ruleset }) else {
             throw Fault(.user, "\(ruleset) is not proposed as the epoch behind \(history.epoch)")
         }
-        if proposal.author == person { throw Fault(.user, "\(person) has written it; somebody else must approve it") }
+        if proposal.author == person {
+            throw Fault(.user, "\(person) has written it; somebody else must approve it")
+        }
         let time = CivilTime.string(at)
         let statement = RuleSetApproval.statement(
-            group: kafka.group, previous: proposal.previous, ruleset: ruleset, author: proposal.author, by: person, at: time)
+            group: kafka.group, previous: proposal.previous, ruleset: ruleset, author: proposal.author,
+            by: person, at: time)
         let approval = RuleSetApproval(by: person, at: time, signature: try signer.sign(statement))
         if let policy {
             guard policy.people[person]?.duties.contains(.approver) == true else {
                 throw Fault(.user, "\(person) is no approver of the policy")
             }
-            if let mistake = policy.mistake(approval.signature, by: person, over: statement) { throw Fault(.user, mistake) }
+            if let mistake = policy.mistake(approval.signature, by: person, over: statement) {
+                throw Fault(.user, mistake)
+            }
         }
         try publish(
             RuleSetProposal.approvalKey(previous: proposal.previous, ruleset: ruleset, by: person),
@@ -214,12 +232,16 @@ package struct RuleSetDeployment {
 
     /// Writes a record beside the audit's, and takes it.
     private mutating func publish(
-        _ key: String, _ value: String, by person: String, _ action: String, _ details: [(name: String, value: String)], _ at: Int64
+        _ key: String, _ value: String, by person: String, _ action: String,
+        _ details: [(name: String, value: String)], _ at: Int64
     ) throws(Fault) {
         var audit = try AuditLog(kafka)
         try audit.append(
             by: person, action: action, details: details, at: at,
-            with: [KafkaPublisher.Record(topic: RuleSetTopics.ruleSets(kafka.group), partition: 0, key: key, value: value)])
+            with: [
+                KafkaPublisher.Record(
+                    topic: RuleSetTopics.ruleSets(kafka.group), partition: 0, key: key, value: value)
+            ])
         try refresh()
     }
 
@@ -230,11 +252,14 @@ package struct RuleSetDeployment {
             guard let json = acknowledgements["\(epoch)/\(task)"] else { continue }
             let node = DocumentNode(try JsonDocument.read(Array(json.utf8)))
             var first: [(topic: String, offset: Int64)] = []
-            for (topic, offset) in try node["first"].members { first.append((topic, Int64(try offset.integer))) }
+            for (topic, offset) in try node["first"].members {
+                first.append((topic, Int64(try offset.integer)))
+            }
             found.append(
                 Acknowledgement(
                     task: task, epoch: epoch, first: first, watermark: try node.optional("watermark")?.text,
-                    raised: try node["raised"].integer, cleared: try node["cleared"].integer, ruleset: try node["ruleset"].text,
+                    raised: try node["raised"].integer, cleared: try node["cleared"].integer,
+                    ruleset: try node["ruleset"].text,
                     worker: try node["worker"].text))
         }
         return found

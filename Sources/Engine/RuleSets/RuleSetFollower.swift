@@ -6,8 +6,8 @@ import Records
 import Synchronization
 import Topology
 
-/// Follows a group's topic of rule sets for one worker: answers each text that is proposed, for every task that the worker
-/// has, and hands on to the lanes what was activated.
+/// Follows a group's topic of rule sets for one worker: answers each text that is proposed, for every task
+/// that the worker has, and hands on to the lanes what was activated.
 final class RuleSetFollower: Sendable {
     let board: RuleSetBoard
     private let kafka: KafkaSettings
@@ -50,12 +50,13 @@ final class RuleSetFollower: Sendable {
 
     private static let proposalsMax = 8
 
-    /// Reads the topic to its end. `own`: the file that the worker was started with, whose rules count where nothing was
-    /// activated.
+    /// Reads the topic to its end. `own`: the file that the worker was started with, whose rules count where
+    /// nothing was activated.
     ///
     /// - Returns: the follower, and the topology as it is to run, before it is partitioned.
     static func open(
-        _ kafka: KafkaSettings, own: RuleSetText, policy: ApprovalPolicy?, spec: TopologySpec, partitions: Int, worker: String, stopping: StopSignal,
+        _ kafka: KafkaSettings, own: RuleSetText, policy: ApprovalPolicy?, spec: TopologySpec,
+        partitions: Int, worker: String, stopping: StopSignal,
         statuses: @escaping @Sendable () -> [LaneStatus], onFault: @escaping @Sendable (Fault) -> Void
     ) throws(Fault) -> (follower: RuleSetFollower, spec: TopologySpec) {
         let reader = try KafkaReader(kafka, topic: RuleSetTopics.ruleSets(kafka.group))
@@ -78,10 +79,12 @@ final class RuleSetFollower: Sendable {
             if current.ruleset != spec.ruleset {
                 Log.warning(
                     "the rules are those of epoch \(history.epoch) (\(current.ruleset)), which were deployed, and not those of "
-                        + "\(own.file) (\(spec.ruleset)); `millrace deploy \(own.file)` makes them the next epoch")
+                        + "\(own.file) (\(spec.ruleset)); `millrace deploy \(own.file)` makes them the next epoch"
+                )
             }
         }
-        let board = RuleSetBoard(RuleSet(epoch: history.epoch, spec: running(current, partitions, kafka.group)))
+        let board = RuleSetBoard(
+            RuleSet(epoch: history.epoch, spec: running(current, partitions, kafka.group)))
         // Tasks that others have had may be at an epoch before.
         for activation in history.activations.suffix(Limits.ruleSetsRemembered).dropLast() {
             guard let past = try? read(history, activation.epoch) else { continue }
@@ -100,11 +103,14 @@ final class RuleSetFollower: Sendable {
     }
 
     private init(
-        _ board: RuleSetBoard, _ kafka: KafkaSettings, _ partitions: Int, _ worker: String, _ stopping: StopSignal,
+        _ board: RuleSetBoard, _ kafka: KafkaSettings, _ partitions: Int, _ worker: String,
+        _ stopping: StopSignal,
         _ statuses: @escaping @Sendable () -> [LaneStatus], _ onFault: @escaping @Sendable (Fault) -> Void,
         _ state: consuming sending State
     ) {
-        (self.board, self.kafka, self.partitions, self.worker, self.stopping) = (board, kafka, partitions, worker, stopping)
+        (self.board, self.kafka, self.partitions, self.worker, self.stopping) = (
+            board, kafka, partitions, worker, stopping
+        )
         (self.statuses, self.onFault) = (statuses, onFault)
         self.state = Mutex(state)
     }
@@ -152,11 +158,14 @@ final class RuleSetFollower: Sendable {
             try text.checkSize(of: text.json)
             let feeder = try KafkaFeeder(kafka)
             try feeder.send(
-                to: feeder.topic(RuleSetTopics.ruleSets(kafka.group)), key: RuleSetText.key(state.current.ruleset), value: text.json)
+                to: feeder.topic(RuleSetTopics.ruleSets(kafka.group)),
+                key: RuleSetText.key(state.current.ruleset), value: text.json)
             try feeder.flush()
         } catch {
             if error == .stopped { return }
-            Log.warning("rules: the text of \(text.file) cannot be noted, so no rollback leads back to it: \(error.detail)")
+            Log.warning(
+                "rules: the text of \(text.file) cannot be noted, so no rollback leads back to it: \(error.detail)"
+            )
         }
     }
 
@@ -174,7 +183,9 @@ final class RuleSetFollower: Sendable {
             case .text(let ruleset):
                 state.proposals.removeAll { $0.ruleset == ruleset }
                 if state.proposals.count == Self.proposalsMax {
-                    Log.warning("rules: more than \(Self.proposalsMax) texts are proposed; \(state.proposals[0].ruleset) gets no more answers")
+                    Log.warning(
+                        "rules: more than \(Self.proposalsMax) texts are proposed; \(state.proposals[0].ruleset) gets no more answers"
+                    )
                     state.proposals.removeFirst()
                 }
                 let answer = self.answer(to: ruleset, offset, state)
@@ -226,10 +237,14 @@ final class RuleSetFollower: Sendable {
     }
 
     private func check(_ ruleset: String, _ state: borrowing State) throws(Fault) -> ChangePlan {
-        guard let text = state.history.texts[ruleset] else { throw Fault(.defect, "a text that is not known") }
+        guard let text = state.history.texts[ruleset] else {
+            throw Fault(.defect, "a text that is not known")
+        }
         let (spec, diagnostics) = text.read()
         guard let spec else { throw Fault(.user, diagnostics.map { "\($0)" }.joined(separator: "\n")) }
-        if spec.ruleset != ruleset { throw Fault(.user, "the text is \(spec.ruleset), and its record says \(ruleset)") }
+        if spec.ruleset != ruleset {
+            throw Fault(.user, "the text is \(spec.ruleset), and its record says \(ruleset)")
+        }
         if let refusal = Worker.refusals(of: spec).first {
             throw Fault(.user, "\(Diagnostic(file: text.file, at: refusal.position, refusal.message))")
         }
@@ -257,7 +272,8 @@ final class RuleSetFollower: Sendable {
                 if state.answers == nil { state.answers = try openAnswers() }
                 guard let answers = state.answers else { continue }
                 try answers.feeder.send(
-                    to: answers.topic, key: RuleSetText.preparedKey(proposal.ruleset, task), value: proposal.answer, partition: task)
+                    to: answers.topic, key: RuleSetText.preparedKey(proposal.ruleset, task),
+                    value: proposal.answer, partition: task)
             }
             state.proposals[place].told.formUnion(tasks)
         }

@@ -1,9 +1,10 @@
 import Base
 
-/// What the records of a topic of rule sets say, taken in their order: the texts, and the activations that count.
+/// What the records of a topic of rule sets say, taken in their order: the texts, and the activations that
+/// count.
 ///
-/// An activation names the epoch that its author saw. If that is not the epoch before it in the log, it is void for
-/// everyone, so of two who change the rules at once one wins.
+/// An activation names the epoch that its author saw. If that is not the epoch before it in the log, it is
+/// void for everyone, so of two who change the rules at once one wins.
 package struct RuleSetHistory: Sendable {
     package enum Event: Equatable, Sendable {
         case text(ruleset: String)
@@ -25,7 +26,9 @@ package struct RuleSetHistory: Sendable {
     private let group: String
 
     /// `policy`: by which activations are judged; nil: all that follow on count.
-    package init(_ policy: ApprovalPolicy? = nil, group: String = "") { (self.policy, self.group) = (policy, group) }
+    package init(_ policy: ApprovalPolicy? = nil, group: String = "") {
+        (self.policy, self.group) = (policy, group)
+    }
 
     /// 0: the rules are those of the file that the workers were started with.
     package var epoch: Int64 { activations.last?.epoch ?? 0 }
@@ -55,9 +58,12 @@ package struct RuleSetHistory: Sendable {
         }
     }
 
-    private mutating func takeText(_ key: String, _ value: UnsafeBufferPointer<UInt8>?) throws(Fault) -> Event {
+    private mutating func takeText(_ key: String, _ value: UnsafeBufferPointer<UInt8>?) throws(Fault) -> Event
+    {
         guard let value else { return .void("\(key): texts are not taken back") }
-        if value.count > Limits.ruleSetBytesMax { return .void("\(key): more than \(Limits.ruleSetBytesMax) bytes") }
+        if value.count > Limits.ruleSetBytesMax {
+            return .void("\(key): more than \(Limits.ruleSetBytesMax) bytes")
+        }
         let ruleset = "sha256:\(key.dropFirst("text/".count))"
         let text = try RuleSetText(value)
         // Who could change a text could change what an approved one says.
@@ -68,9 +74,13 @@ package struct RuleSetHistory: Sendable {
         return .text(ruleset: ruleset)
     }
 
-    private mutating func takeActivation(_ key: String, _ value: UnsafeBufferPointer<UInt8>?) throws(Fault) -> Event {
+    private mutating func takeActivation(_ key: String, _ value: UnsafeBufferPointer<UInt8>?) throws(Fault)
+        -> Event
+    {
         guard let value else { return .void("\(key): activations are not taken back") }
-        if value.count > Limits.ruleSetBytesMax { return .void("\(key): more than \(Limits.ruleSetBytesMax) bytes") }
+        if value.count > Limits.ruleSetBytesMax {
+            return .void("\(key): more than \(Limits.ruleSetBytesMax) bytes")
+        }
         let activation = try RuleSetActivation(value)
         guard activation.key == key else { return .void("\(key): the record says epoch \(activation.epoch)") }
         guard activation.previous == epoch, activation.epoch == epoch + 1 else {
@@ -78,7 +88,9 @@ package struct RuleSetHistory: Sendable {
                 "\(key) by \(activation.author) follows on epoch \(activation.previous), and the rules are at epoch \(epoch): "
                     + "somebody else was first")
         }
-        guard texts[activation.ruleset] != nil else { return .void("\(key): \(activation.ruleset) is not known") }
+        guard texts[activation.ruleset] != nil else {
+            return .void("\(key): \(activation.ruleset) is not known")
+        }
         if let refusal = policy?.refusal(of: activation, group: group, after: self) {
             return .void("\(key) by \(activation.author) does not count: \(refusal)")
         }
@@ -87,12 +99,16 @@ package struct RuleSetHistory: Sendable {
         return .activation(activation)
     }
 
-    private mutating func takeProposal(_ key: String, _ value: UnsafeBufferPointer<UInt8>?) throws(Fault) -> Event {
+    private mutating func takeProposal(_ key: String, _ value: UnsafeBufferPointer<UInt8>?) throws(Fault)
+        -> Event
+    {
         guard let value, value.count <= Limits.ruleSetBytesMax else { return .void("\(key): no proposal") }
         let proposal = try RuleSetProposal(value)
         guard proposal.key == key else { return .void("\(key): the record says \(proposal.key)") }
         // Those for other epochs are history, or wait for a rollback that is none.
-        guard proposal.previous == epoch, texts[proposal.ruleset] != nil else { return .proposal(ruleset: proposal.ruleset) }
+        guard proposal.previous == epoch, texts[proposal.ruleset] != nil else {
+            return .proposal(ruleset: proposal.ruleset)
+        }
         proposals.removeAll { $0.ruleset == proposal.ruleset }
         guard proposals.count < Limits.ruleSetsRemembered else {
             return .void("\(key): \(Limits.ruleSetsRemembered) proposals are open already")
@@ -101,7 +117,9 @@ package struct RuleSetHistory: Sendable {
         return .proposal(ruleset: proposal.ruleset)
     }
 
-    private mutating func takeApproval(_ key: String, _ value: UnsafeBufferPointer<UInt8>?) throws(Fault) -> Event {
+    private mutating func takeApproval(_ key: String, _ value: UnsafeBufferPointer<UInt8>?) throws(Fault)
+        -> Event
+    {
         guard let value, value.count <= Limits.ruleSetBytesMax else { return .void("\(key): no approval") }
         let (previous, ruleset, approval) = try RuleSetProposal.readApproval(value)
         guard RuleSetProposal.approvalKey(previous: previous, ruleset: ruleset, by: approval.by) == key else {

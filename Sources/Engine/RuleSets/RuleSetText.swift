@@ -3,7 +3,8 @@ import Models
 import Records
 import Topology
 
-/// A topology file as it was deployed, with the parameters that were given beside it: all that its rules come from.
+/// A topology file as it was deployed, with the parameters that were given beside it: all that its rules come
+/// from.
 package struct RuleSetText: Equatable, Sendable {
     /// What mistakes call it.
     package var file: String
@@ -21,7 +22,9 @@ package struct RuleSetText: Equatable, Sendable {
 
     package static func key(_ ruleset: String) -> String { "text/\(hash(ruleset))" }
     /// Of what a task says of it before it is activated.
-    static func preparedKey(_ ruleset: String, _ task: Int32) -> String { "prepared/\(hash(ruleset))/\(task)" }
+    static func preparedKey(_ ruleset: String, _ task: Int32) -> String {
+        "prepared/\(hash(ruleset))/\(task)"
+    }
 
     /// Without `sha256:`.
     private static func hash(_ ruleset: String) -> Substring { ruleset.split(separator: ":").last ?? "" }
@@ -75,10 +78,13 @@ package struct RuleSetActivation: Equatable, Sendable {
     package var signature: RuleSetSignature?
 
     package init(
-        epoch: Int64, previous: Int64, ruleset: String, logic: String, former: String? = nil, author: String, reason: String,
+        epoch: Int64, previous: Int64, ruleset: String, logic: String, former: String? = nil, author: String,
+        reason: String,
         at: String
     ) {
-        (self.epoch, self.previous, self.ruleset, self.logic, self.former) = (epoch, previous, ruleset, logic, former)
+        (self.epoch, self.previous, self.ruleset, self.logic, self.former) = (
+            epoch, previous, ruleset, logic, former
+        )
         (self.author, self.reason, self.at) = (author, reason, at)
     }
 

@@ -1,7 +1,8 @@
 import Connectors
 import Topology
 
-/// The topics by which the rules of a topology are changed while it runs; they belong to a group, as its state does.
+/// The topics by which the rules of a topology are changed while it runs; they belong to a group, as its
+/// state does.
 package enum RuleSetTopics {
     /// Texts and activations; one partition, compacted.
     package static func ruleSets(_ group: String) -> String { "\(group)-rulesets" }
@@ -25,6 +26,7 @@ package enum RuleSetTopics {
 
     package static func auditPlan(_ group: String) -> KafkaTopicPlan {
         KafkaTopicPlan(
-            name: audit(group), partitions: 1, configuration: ["cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"])
+            name: audit(group), partitions: 1,
+            configuration: ["cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"])
     }
 }

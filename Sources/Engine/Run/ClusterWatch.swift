@@ -5,8 +5,8 @@ import Glibc
 import Operators
 import Synchronization
 
-/// Looks every few seconds whether the cluster still is what the worker was planned for: the partitions of its topics, the
-/// logs that it reads, and who else is in its group. Has a thread of its own.
+/// Looks every few seconds whether the cluster still is what the worker was planned for: the partitions of
+/// its topics, the logs that it reads, and who else is in its group. Has a thread of its own.
 final class ClusterWatch: Sendable {
     struct Topic: Sendable {
         var name: String
@@ -31,8 +31,10 @@ final class ClusterWatch: Sendable {
 
     /// `onFault`: the worker must not go on.
     init(
-        _ kafka: KafkaSettings, topics: [Topic], tag: MemberTag, formerLayout: String, instanceId: String?, everyMilliseconds: Int64,
-        stopping: StopSignal, statuses: @escaping @Sendable () -> [LaneStatus], onFault: @escaping @Sendable (Fault) -> Void
+        _ kafka: KafkaSettings, topics: [Topic], tag: MemberTag, formerLayout: String, instanceId: String?,
+        everyMilliseconds: Int64,
+        stopping: StopSignal, statuses: @escaping @Sendable () -> [LaneStatus],
+        onFault: @escaping @Sendable (Fault) -> Void
     ) {
         self.kafka = kafka
         self.topics = topics
@@ -59,7 +61,9 @@ final class ClusterWatch: Sendable {
         let begin = monotonicNanoseconds()
         while let view = view(watch), let stranger = view.strangers.first ?? view.unknown.first {
             if stopping.isSet { throw .stopped }
-            guard (monotonicNanoseconds() - begin) / 1_000_000 < Self.sessionMilliseconds else { throw refusal(stranger) }
+            guard (monotonicNanoseconds() - begin) / 1_000_000 < Self.sessionMilliseconds else {
+                throw refusal(stranger)
+            }
             usleep(200_000)
         }
     }
@@ -77,7 +81,8 @@ final class ClusterWatch: Sendable {
                 .user,
                 "group '\(kafka.group)' has a member of an older build, whose state has format \(StateFormat.former): "
                     + "\(GroupView.name(stranger)). It cannot read format \(StateFormat.written), in which this build goes on with that state. "
-                    + "Stop all workers of the older build, then start this one: it takes over what they kept")
+                    + "Stop all workers of the older build, then start this one: it takes over what they kept"
+            )
         }
         return Fault(
             .user,
@@ -137,8 +142,8 @@ final class ClusterWatch: Sendable {
         }
     }
 
-    /// Returns what is missing. Throws if there are other partitions than before, at the second look: a broker that is behind
-    /// may still tell of fewer.
+    /// Returns what is missing. Throws if there are other partitions than before, at the second look: a
+    /// broker that is behind may still tell of fewer.
     private func compareTopics(_ watch: KafkaWatch, _ memory: inout Memory) throws(Fault) -> String? {
         var missing: String?
         for topic in topics {
@@ -149,25 +154,28 @@ final class ClusterWatch: Sendable {
             let before = memory.odd.removeValue(forKey: topic.name)
             if count == topic.partitions { continue }
             memory.odd[topic.name] = count
-            missing = "topic '\(topic.name)' has \(count) partitions, and the worker was planned for \(topic.partitions)"
+            missing =
+                "topic '\(topic.name)' has \(count) partitions, and the worker was planned for \(topic.partitions)"
             if before == count { throw Self.grown(topic, count) }
         }
         return missing
     }
 
     static func grown(_ topic: Topic, _ count: Int) -> Fault {
-        let what = "topic '\(topic.name)' has \(count) partitions now, and had \(topic.partitions) when the worker started: "
+        let what =
+            "topic '\(topic.name)' has \(count) partitions now, and had \(topic.partitions) when the worker started: "
         guard !topic.mayGrow else {
             return Fault(.external, what + "a restart reads them all", retry: .withBackoff)
         }
         return Fault(
             .user,
-            what + "keys have moved between partitions, and their windows cannot follow. Begin anew under another --group"
+            what
+                + "keys have moved between partitions, and their windows cannot follow. Begin anew under another --group"
                 + (topic.source == nil ? "" : ", or make the topic anew with \(topic.partitions) partitions"))
     }
 
-    /// A topic that is deleted and made anew goes unnoticed where the new one has the position that the reader is at, so a
-    /// record that was read by the last round is looked at again.
+    /// A topic that is deleted and made anew goes unnoticed where the new one has the position that the
+    /// reader is at, so a record that was read by the last round is looked at again.
     private func compareLogs(_ watch: KafkaWatch, _ memory: inout Memory) throws(Fault) {
         let statuses = statuses()
         // A lane that begins again compares by itself.
@@ -186,7 +194,9 @@ final class ClusterWatch: Sendable {
                         + "in the new topic")
             }
             let known = partitions.filter { $0.source == source && $0.mark != nil }
-            if let any = known.randomElement(), let mark = any.mark { memory.anchors[topic.name] = (any.partition, mark) }
+            if let any = known.randomElement(), let mark = any.mark {
+                memory.anchors[topic.name] = (any.partition, mark)
+            }
         }
     }
 
@@ -206,15 +216,21 @@ final class ClusterWatch: Sendable {
             let theirs = MemberTag(clientId: stranger.clientId)?.layout ?? ""
             if memory.stranger == stranger, tag.layout > theirs { throw refusal(stranger) }
             memory.stranger = stranger
-            tell("group '\(kafka.group)': \(GroupView.name(stranger)) runs another topology, or another layout of its state; stop it")
-        } else { memory.stranger = nil }
+            tell(
+                "group '\(kafka.group)': \(GroupView.name(stranger)) runs another topology, or another layout of its state; stop it"
+            )
+        } else {
+            memory.stranger = nil
+        }
         if let other = view.others.first {
             tell(
                 "group '\(kafka.group)': \(GroupView.name(other)) runs another version than this worker (logic \(tag.logic)): until all "
                     + "run one, each partition's results are those of the worker that has it")
         }
         if let unknown = view.unknown.first {
-            tell("group '\(kafka.group)': \(GroupView.name(unknown)) does not say what it runs, and takes partitions; stop it")
+            tell(
+                "group '\(kafka.group)': \(GroupView.name(unknown)) does not say what it runs, and takes partitions; stop it"
+            )
         }
     }
 }

@@ -35,7 +35,8 @@ package struct LaneFactory {
     var ruleSets: RuleSetBoard?
 
     package init(
-        spec: TopologySpec, kafka: KafkaSettings, topics: [KafkaSourceTopic], partitionCount: Int, keepsState: Bool
+        spec: TopologySpec, kafka: KafkaSettings, topics: [KafkaSourceTopic], partitionCount: Int,
+        keepsState: Bool
     ) {
         self.spec = spec
         self.kafka = kafka
@@ -55,8 +56,10 @@ package struct LaneFactory {
         let pipeline = try makePipeline(spec)
         let settings = settings(number, MemberTag(pipeline, spec))
         let isAligned = !pipeline.alignedInputs.isEmpty
-        let group = topics.isEmpty
-            ? nil : try KafkaSource(isAligned ? split(settings) : settings, topics: topics, isSplit: isAligned)
+        let group =
+            topics.isEmpty
+            ? nil
+            : try KafkaSource(isAligned ? split(settings) : settings, topics: topics, isSplit: isAligned)
         // The sink reports latencies to the lane that is made after it.
         let latencies = LatencyRelay()
         let kafkaSink = try KafkaSink(
@@ -72,14 +75,18 @@ package struct LaneFactory {
             clock: SystemClock(),
             onDelivery: { latencies.lane?.recordAlertLatency(milliseconds: $0) }
         )
-        let sink: any LaneSink = sinks.records.isEmpty ? kafkaSink : FollowedSink(kafkaSink, followers: sinks.records)
+        let sink: any LaneSink =
+            sinks.records.isEmpty ? kafkaSink : FollowedSink(kafkaSink, followers: sinks.records)
         let source: any LaneSource
         if let group { source = group } else { source = try generated() }
         let changes = ruleSets.map { board in
-            PipelineGraph.RuleChanges(board: board, topic: RuleSetTopics.ruleSets(kafka.group), worker: settings.clientId) { (spec) throws(Fault) in try makePipeline(spec) }
+            PipelineGraph.RuleChanges(
+                board: board, topic: RuleSetTopics.ruleSets(kafka.group), worker: settings.clientId
+            ) { (spec) throws(Fault) in try makePipeline(spec) }
         }
         let graph = PipelineGraph(
-            spec, pipeline: pipeline, metricsMilliseconds: metricsMilliseconds, metrics: sinks.metrics, changes: changes,
+            spec, pipeline: pipeline, metricsMilliseconds: metricsMilliseconds, metrics: sinks.metrics,
+            changes: changes,
             onChanges: onChanges)
         let lane = Lane(
             source: source,
@@ -97,20 +104,26 @@ package struct LaneFactory {
 
     private func makePipeline(_ spec: TopologySpec) throws(Fault) -> Pipeline {
         let options = Pipeline.Options(
-            clock: SystemClock(), requiresKeys: partitionCount > 1, tracksChanges: keepsState, partitions: partitionCount)
+            clock: SystemClock(), requiresKeys: partitionCount > 1, tracksChanges: keepsState,
+            partitions: partitionCount)
         return try Planner(spec).pipeline(options, lookups: lookups(of: spec)).pipeline
     }
 
     /// A lane over connectors that are given, by a clock that is given; nothing goes to caches.
     package static func lane(
-        _ spec: TopologySpec, _ pipeline: Pipeline, source: any LaneSource, sink: any LaneSink, storage: Lane.Storage?,
+        _ spec: TopologySpec, _ pipeline: Pipeline, source: any LaneSource, sink: any LaneSink,
+        storage: Lane.Storage?,
         broadcasts: [Lane.Broadcast], ruleSets: RuleSetBoard? = nil,
-        makePipeline: @escaping (TopologySpec) throws(Fault) -> Pipeline, options: Lane.Options, now: @escaping () -> Int64
+        makePipeline: @escaping (TopologySpec) throws(Fault) -> Pipeline, options: Lane.Options,
+        now: @escaping () -> Int64
     ) -> Lane {
-        let changes = ruleSets.map { PipelineGraph.RuleChanges(board: $0, topic: "", worker: "", makePipeline: makePipeline) }
+        let changes = ruleSets.map {
+            PipelineGraph.RuleChanges(board: $0, topic: "", worker: "", makePipeline: makePipeline)
+        }
         return Lane(
             source: source, sink: sink,
-            graph: PipelineGraph(spec, pipeline: pipeline, metricsMilliseconds: .max, metrics: [:], changes: changes),
+            graph: PipelineGraph(
+                spec, pipeline: pipeline, metricsMilliseconds: .max, metrics: [:], changes: changes),
             storage: storage, broadcasts: broadcasts, options: options, now: now, publish: { _ in })
     }
 
@@ -121,7 +134,8 @@ package struct LaneFactory {
         let name = instanceId.map { "\($0)-\(number)" }
         let mark = Self.mark(of: topics, tag.layout)
         settings.instanceId = name.map { "\($0)-\(mark)" }
-        settings.laneInstanceIds = instanceId.map { worker in (0..<laneCount).map { "\(worker)-\($0)-\(mark)" } } ?? []
+        settings.laneInstanceIds =
+            instanceId.map { worker in (0..<laneCount).map { "\(worker)-\($0)-\(mark)" } } ?? []
         settings.prefetchBytes = kafka.prefetchBytes / laneCount
         if isTransactional {
             // Without a stable name a transaction that was left open ends by its timeout.
@@ -130,8 +144,9 @@ package struct LaneFactory {
         return settings
     }
 
-    /// A member that comes back under its name gets its former partitions without a look at what it subscribes to now, and
-    /// the broker goes on to tell its former client id, so the topics and the layout are part of the name.
+    /// A member that comes back under its name gets its former partitions without a look at what it
+    /// subscribes to now, and the broker goes on to tell its former client id, so the topics and the layout
+    /// are part of the name.
     private static func mark(of topics: [KafkaSourceTopic], _ layout: String) -> String {
         var text = (topics.map(\.topic).sorted() + [layout]).joined(separator: "\n")
         let hash = text.withUTF8 { bytes in bytes.baseAddress.map { hashBytes($0, bytes.count) } ?? 0 }
@@ -151,7 +166,9 @@ package struct LaneFactory {
     private func generated() throws(Fault) -> any LaneSource {
         for (index, source) in spec.sources.enumerated() {
             guard case .generate(let generate) = source.origin else { continue }
-            guard let generator else { throw Fault(.user, "source '\(source.name)' generates, which `millrace run` does") }
+            guard let generator else {
+                throw Fault(.user, "source '\(source.name)' generates, which `millrace run` does")
+            }
             return try generator(index, generate)
         }
         throw Fault(.defect, "a lane without a source")
@@ -162,7 +179,8 @@ package struct LaneFactory {
         for (index, source) in spec.sources.enumerated() {
             guard let table = source.redisTable else { continue }
             guard let address = try RedisAddress.of(table.server) ?? redis else {
-                throw Fault(.user, "table '\(source.name)': no Redis was named (redis: { url: … } or --redis)")
+                throw Fault(
+                    .user, "table '\(source.name)': no Redis was named (redis: { url: … } or --redis)")
             }
             lookups[index] = RedisLookup(
                 address, fields: source.hashFields.map { source.wire[$0].path.joined(separator: ".") },
@@ -182,10 +200,14 @@ package struct LaneFactory {
         return broadcasts
     }
 
-    private func storage(_ settings: KafkaSettings, _ number: Int, _ phase: LanePhase) throws(Fault) -> Lane.Storage {
+    private func storage(_ settings: KafkaSettings, _ number: Int, _ phase: LanePhase) throws(Fault)
+        -> Lane.Storage
+    {
         let progress = RestoreProgress(lane: number, phase: phase)
         return Lane.Storage(
-            changelog: try KafkaChangelog(settings, topic: Self.changelogTopic(group: kafka.group)) { progress.show($0, of: $1) },
+            changelog: try KafkaChangelog(settings, topic: Self.changelogTopic(group: kafka.group)) {
+                progress.show($0, of: $1)
+            },
             snapshots: snapshots,
             isAtomic: isTransactional)
     }

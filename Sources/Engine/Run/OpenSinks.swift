@@ -28,7 +28,8 @@ package struct OpenSinks {
 
     /// In the order of the sinks.
     var all: [(sink: Int, running: any CommittedSink)] {
-        let all = records.map { (sink: $0, running: $1 as any CommittedSink) }
+        let all =
+            records.map { (sink: $0, running: $1 as any CommittedSink) }
             + metrics.map { (sink: $0, running: $1 as any CommittedSink) }
         return all.sorted { $0.sink < $1.sink }
     }

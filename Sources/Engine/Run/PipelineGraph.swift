@@ -66,7 +66,9 @@ final class PipelineGraph: LaneGraph {
     }
 
     func look(at raw: RawRecords, of partition: SourcePartition) -> InputRows {
-        guard let task = tasks[partition.partition] else { return InputRows(times: Array(repeating: .min, count: raw.count)) }
+        guard let task = tasks[partition.partition] else {
+            return InputRows(times: Array(repeating: .min, count: raw.count))
+        }
         return pipeline.look(at: raw, source: partition.source, task: task)
     }
 
@@ -96,7 +98,8 @@ final class PipelineGraph: LaneGraph {
 
     func idleMilliseconds(of partition: SourcePartition) -> Int64 { spec.sources[partition.source].idle }
 
-    func carryWatermarks(quiet: Set<SourcePartition>, atEnd: Set<SourcePartition>, into outbox: inout Outbox) {
+    func carryWatermarks(quiet: Set<SourcePartition>, atEnd: Set<SourcePartition>, into outbox: inout Outbox)
+    {
         guard !spec.repartitions.isEmpty else { return }
         for (number, task) in tasks {
             pipeline.carryWatermarks(
@@ -119,7 +122,9 @@ final class PipelineGraph: LaneGraph {
         return switched.remove(number) != nil
     }
 
-    func collectChanges(task: Int32, positions: [Int: Int64], written: [Int: [Int64]], into changes: inout Outbox) {
+    func collectChanges(
+        task: Int32, positions: [Int: Int64], written: [Int: [Int64]], into changes: inout Outbox
+    ) {
         guard let task = tasks[task] else { return }
         pipeline.collectChanges(task, positions: positions, written: written, into: &changes)
     }
@@ -178,7 +183,9 @@ final class PipelineGraph: LaneGraph {
 
     func sequence(task: Int32) -> UInt64 { tasks[task]?.sequence ?? 0 }
 
-    func mark(of partition: SourcePartition) -> LogMark? { tasks[partition.partition]?.marks[partition.source] }
+    func mark(of partition: SourcePartition) -> LogMark? {
+        tasks[partition.partition]?.marks[partition.source]
+    }
 
     func formerTopic(of partition: SourcePartition) -> String? {
         tasks[partition.partition].flatMap { pipeline.formerTopics($0)[partition.source] }
@@ -208,13 +215,17 @@ final class PipelineGraph: LaneGraph {
 
     // MARK: Rules that change
 
-    /// A task that comes under other rules says so, and what they make of what it holds, before it takes another record.
+    /// A task that comes under other rules says so, and what they make of what it holds, before it takes
+    /// another record.
     private func activate(_ task: TaskState, judges: Bool = true) {
         guard let changes, let epoch = spec.epoch, epoch != task.epoch else { return }
         var outbox = Outbox()
         let isChanged = judges ? changes.board.changed(from: task.epoch, to: epoch) : { _ in false }
-        guard let activation = RuleSwitch(pipeline).activate(task, rules: isChanged, into: &outbox) else { return }
-        RuleSetAcknowledgement(activation, task: task.partition, spec, worker: changes.worker).add(to: &outbox)
+        guard let activation = RuleSwitch(pipeline).activate(task, rules: isChanged, into: &outbox) else {
+            return
+        }
+        RuleSetAcknowledgement(activation, task: task.partition, spec, worker: changes.worker).add(
+            to: &outbox)
         switches[task.partition] = outbox
         switched.insert(task.partition)
     }
@@ -226,7 +237,9 @@ final class PipelineGraph: LaneGraph {
 
     func change() throws(Fault) -> [SinkRoute]? {
         // What was restored in advance is not whole yet.
-        guard restoring.isEmpty, let changes, let next = changes.board.newest(after: spec.epoch ?? 0) else { return nil }
+        guard restoring.isEmpty, let changes, let next = changes.board.newest(after: spec.epoch ?? 0) else {
+            return nil
+        }
         let start = monotonicNanoseconds()
         let made = try changes.makePipeline(next.spec)
         let rules = RuleSwitch(made)
@@ -279,12 +292,16 @@ final class PipelineGraph: LaneGraph {
     private func countOwn(into status: inout LaneStatus) {
         let counters = pipeline.counters
         status.records = counters.records
-        for (source, reads) in zip(spec.sources, counters.reads) where reads.records > 0 { status.reads[source.name] = reads }
+        for (source, reads) in zip(spec.sources, counters.reads) where reads.records > 0 {
+            status.reads[source.name] = reads
+        }
         status.alerts = counters.alerts
         status.results = counters.results
         status.late = counters.late
         status.tombstones = counters.tombstones
-        for (step, count) in zip(spec.steps, counters.unmatched) where count > 0 { status.unmatched[step.name] = count }
+        for (step, count) in zip(spec.steps, counters.unmatched) where count > 0 {
+            status.unmatched[step.name] = count
+        }
         for (step, count) in zip(spec.steps, counters.resultOverflows) where count > 0 {
             status.overflows["step=\"\(step.name)\"", default: 0] += count
         }
@@ -310,12 +327,16 @@ final class PipelineGraph: LaneGraph {
             let watermark = tasks[entry.partition]?.watermarks[entry.source] ?? .min
             status.partitions[index].watermark = watermark == .min ? nil : watermark
             if entry.waiting > 0 {
-                for step in pipeline.firstSteps(of: entry.source) { held[entry.partition, default: [:]][step, default: 0] += entry.waiting }
+                for step in pipeline.firstSteps(of: entry.source) {
+                    held[entry.partition, default: [:]][step, default: 0] += entry.waiting
+                }
             }
             if let buffered = waiting[entry.partition]?[entry.source] {
                 status.partitions[index].waiting += buffered.rows
                 status.partitions[index].lagRecords? += buffered.rows
-                if buffered.reached != .min { status.partitions[index].reached = min(watermark, buffered.reached) }
+                if buffered.reached != .min {
+                    status.partitions[index].reached = min(watermark, buffered.reached)
+                }
             }
             if !entry.isCaughtUp || status.partitions[index].waiting > 0 { busy.insert(entry.partition) }
         }
@@ -325,7 +346,8 @@ final class PipelineGraph: LaneGraph {
                 step.isBusy = busy.contains(number)
                 if let records = held[number]?[step.name], let blocker = blockers[number] {
                     step.waiting += records
-                    step.awaited = pipeline.name(ofInput: blocker.source, writer: blocker.writer < 0 ? nil : blocker.writer, task)
+                    step.awaited = pipeline.name(
+                        ofInput: blocker.source, writer: blocker.writer < 0 ? nil : blocker.writer, task)
                 }
                 return step
             }

@@ -29,6 +29,8 @@ final class RestoreProgress {
         let left = rate > 0 ? Int64((Double(max(0, total - records)) / rate).rounded(.up)) : 0
         // Offsets count the ends of transactions and what was compacted away, so the share is an estimate.
         let share = total > 0 ? min(100, records * 100 / total) : 100
-        Log.info("lane \(lane): restore: \(records) of about \(total) changes (\(share) %), \(Int64(rate))/s, \(left) s left")
+        Log.info(
+            "lane \(lane): restore: \(records) of about \(total) changes (\(share) %), \(Int64(rate))/s, \(left) s left"
+        )
     }
 }

@@ -20,8 +20,8 @@ struct StandingSteps {
     private let patience: Int64
     private var standing: [Place: Standing] = [:]
 
-    /// A step is told of once it stands still for `everyMilliseconds`, and again as often. `idleMilliseconds`: so long after
-    /// the last record, at the latest, event time goes on by itself.
+    /// A step is told of once it stands still for `everyMilliseconds`, and again as often.
+    /// `idleMilliseconds`: so long after the last record, at the latest, event time goes on by itself.
     init(everyMilliseconds: Int64, idleMilliseconds: Int64) {
         self.everyMilliseconds = everyMilliseconds
         patience = everyMilliseconds + idleMilliseconds
@@ -35,10 +35,13 @@ struct StandingSteps {
             for step in status.steps where step.waiting > 0 {
                 let place = Place(lane: lane, partition: step.partition, step: step.name)
                 var entry = standing[place] ?? Standing(eventTime: step.eventTime, since: now)
-                if entry.eventTime != step.eventTime { entry = Standing(eventTime: step.eventTime, since: now) }
+                if entry.eventTime != step.eventTime {
+                    entry = Standing(eventTime: step.eventTime, since: now)
+                }
                 if now - entry.since >= patience, now - (entry.toldAt ?? entry.since) >= everyMilliseconds {
                     entry.toldAt = now
-                    let time = step.eventTime.map { "at \(CivilTime.string($0))" } ?? "before its first record"
+                    let time =
+                        step.eventTime.map { "at \(CivilTime.string($0))" } ?? "before its first record"
                     let awaited = step.awaited.map { " for \($0)" } ?? ""
                     lines.append(
                         "lane \(lane): step '\(step.name)' of partition \(step.partition) stands still \(time) for "

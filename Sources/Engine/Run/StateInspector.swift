@@ -7,8 +7,8 @@ import Records
 import State
 import Topology
 
-/// Looks at the state of a topology's tasks without taking part: from the changelog, as of the last commits, or from
-/// the snapshots of a machine. Workers may run meanwhile.
+/// Looks at the state of a topology's tasks without taking part: from the changelog, as of the last commits,
+/// or from the snapshots of a machine. Workers may run meanwhile.
 package struct StateInspector {
     package struct Entry: Sendable {
         package var task: Int32
@@ -28,7 +28,10 @@ package struct StateInspector {
         let topic = LaneFactory.changelogTopic(group: settings.group)
         let admin = try KafkaAdmin(settings)
         guard let partitions = try admin.partitionCount(of: topic) else {
-            throw Fault(.user, "topic '\(topic)' does not exist on \(settings.bootstrapServers): the topology has not run there")
+            throw Fault(
+                .user,
+                "topic '\(topic)' does not exist on \(settings.bootstrapServers): the topology has not run there"
+            )
         }
         pipeline = try Self.pipeline(spec, partitions, settings.group)
         var states: [Int32: TaskState] = [:]
@@ -44,38 +47,49 @@ package struct StateInspector {
         }
     }
 
-    /// The state as snapshot files hold it: one file, or every one in a folder and those below; of several of one
-    /// task the newest. Of a state folder, which has a folder for each group, only the group's.
+    /// The state as snapshot files hold it: one file, or every one in a folder and those below; of several of
+    /// one task the newest. Of a state folder, which has a folder for each group, only the group's.
     package init(_ spec: TopologySpec, snapshots path: String, group: String? = nil) throws(Fault) {
         let group = group ?? spec.name
         var newest: [Int32: SnapshotFiles.Snapshot] = [:]
         let own = "\(path)/\(group)"
         for file in try Self.files(access(own, R_OK) == 0 ? own : path) {
             let snapshot = try SnapshotFiles.read(file)
-            if snapshot.changelogEnd >= newest[snapshot.task]?.changelogEnd ?? .min { newest[snapshot.task] = snapshot }
+            if snapshot.changelogEnd >= newest[snapshot.task]?.changelogEnd ?? .min {
+                newest[snapshot.task] = snapshot
+            }
         }
         guard let first = newest.values.first else { throw Fault(.user, "\(path): no snapshot is there") }
-        let partitions = Pipeline.partitionCount(of: UnsafeBufferPointer(start: first.bytes.base, count: first.bytes.count))
+        let partitions = Pipeline.partitionCount(
+            of: UnsafeBufferPointer(start: first.bytes.base, count: first.bytes.count))
         pipeline = try Self.pipeline(spec, partitions ?? 1, group)
         for (task, snapshot) in newest.sorted(by: { $0.key < $1.key }) {
             let state = pipeline.makeTask(partition: task)
             let bytes = UnsafeBufferPointer(start: snapshot.bytes.base, count: snapshot.bytes.count)
             guard pipeline.readSnapshot(bytes, task: state) else {
-                throw Fault(.user, "\(path): the snapshot of task \(task) was written by another topology, or by other definitions of its steps")
+                throw Fault(
+                    .user,
+                    "\(path): the snapshot of task \(task) was written by another topology, or by other definitions of its steps"
+                )
             }
             try pipeline.finishRestore(state, place: path)
             tasks.append((task, state))
         }
     }
 
-    private static func pipeline(_ spec: TopologySpec, _ partitions: Int, _ group: String) throws(Fault) -> Pipeline {
+    private static func pipeline(_ spec: TopologySpec, _ partitions: Int, _ group: String) throws(Fault)
+        -> Pipeline
+    {
         let options = Pipeline.Options(clock: SystemClock(), tracksChanges: true, partitions: partitions)
-        return try Planner(partitions > 1 ? spec.repartitioned(prefix: group) : spec).pipeline(options).pipeline
+        return try Planner(partitions > 1 ? spec.repartitioned(prefix: group) : spec).pipeline(options)
+            .pipeline
     }
 
     private static func files(_ path: String, depth: Int = 0) throws(Fault) -> [String] {
         guard let folder = opendir(path) else {
-            guard access(path, R_OK) == 0 else { throw Fault(.user, "\(path): \(String(cString: strerror(errno)))") }
+            guard access(path, R_OK) == 0 else {
+                throw Fault(.user, "\(path): \(String(cString: strerror(errno)))")
+            }
             return [path]
         }
         defer { closedir(folder) }
@@ -118,8 +132,12 @@ package struct StateInspector {
         var (left, right) = (0, 0)
         func order(_ entry: StateEntry) -> (String, String) { (entry.store, entry.key) }
         while left < mine.count || right < theirs.count {
-            let isLeft = right == theirs.count || left < mine.count && order(mine[left].state) < order(theirs[right].state)
-            let isRight = left == mine.count || right < theirs.count && order(theirs[right].state) < order(mine[left].state)
+            let isLeft =
+                right == theirs.count
+                || left < mine.count && order(mine[left].state) < order(theirs[right].state)
+            let isRight =
+                left == mine.count
+                || right < theirs.count && order(theirs[right].state) < order(mine[left].state)
             if isLeft || isRight {
                 lines.append(isLeft ? "- \(mine[left].state.json)" : "+ \(theirs[right].state.json)")
                 left += isLeft ? 1 : 0

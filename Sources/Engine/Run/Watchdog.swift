@@ -3,7 +3,8 @@ import Dataflow
 import Glibc
 import Synchronization
 
-/// Says what a lane is waiting for when it stands still, once every `everyMilliseconds` for as long as it does.
+/// Says what a lane is waiting for when it stands still, once every `everyMilliseconds` for as long as it
+/// does.
 final class Watchdog: Sendable {
     private let everyMilliseconds: Int64
     /// Event time goes on by itself after so long without records, at the latest.
@@ -50,7 +51,9 @@ final class Watchdog: Sendable {
                     entry.records = records
                     entry.at = now
                 }
-                if let text = complaint(phase, status, stillFor: now - entry.at), now - entry.toldAt >= everyMilliseconds {
+                if let text = complaint(phase, status, stillFor: now - entry.at),
+                    now - entry.toldAt >= everyMilliseconds
+                {
                     entry.toldAt = now
                     Log.warning("lane \(lane): \(text)")
                 }
@@ -69,7 +72,8 @@ final class Watchdog: Sendable {
             // Behind the last record of a transaction stand marks that nobody reads.
             let behind = status.partitions.first(where: { !$0.isCaughtUp && ($0.lagRecords ?? 0) > 0 })
         else { return nil }
-        return "no record for \(still / 1000) s, and partition \(behind.partition) has \(behind.lagRecords ?? 0) to read; "
+        return
+            "no record for \(still / 1000) s, and partition \(behind.partition) has \(behind.lagRecords ?? 0) to read; "
             + "it waits for the broker to answer fetches"
     }
 }

@@ -21,8 +21,8 @@ extension Worker {
         for thread in threads { _ = thread.join() }
     }
 
-    /// Runs one lane after the other under the same name. A fault that a fresh start may mend loses nothing: the next
-    /// lane restores the tasks as of the last commit.
+    /// Runs one lane after the other under the same name. A fault that a fresh start may mend loses nothing:
+    /// the next lane restores the tasks as of the last commit.
     private func runLane(_ number: Int, _ topics: [KafkaSourceTopic]) throws(Fault) {
         var backoff: Int64 = 100
         var failingSince: Int64?
@@ -42,7 +42,8 @@ extension Worker {
                 let since = failingSince ?? now
                 failingSince = since
                 board.lose(lane: number)
-                guard error != .stopped, keepsState, error.retry == .withBackoff || error.retry == .withoutRival && isAlone(error)
+                guard error != .stopped, keepsState,
+                    error.retry == .withBackoff || error.retry == .withoutRival && isAlone(error)
                 else { throw error }
                 guard !stopping.isSet, now - since < options.recoveryMilliseconds else {
                     // A restart may mend what could be mended until now.
@@ -61,8 +62,9 @@ extension Worker {
         }
     }
 
-    /// A request to join that came to the broker twice, since its first answer was late, takes the place of the member that made
-    /// it: nobody is behind it, and it is gone after its session. Whoever else has the name stays.
+    /// A request to join that came to the broker twice, since its first answer was late, takes the place of
+    /// the member that made it: nobody is behind it, and it is gone after its session. Whoever else has the
+    /// name stays.
     private func isAlone(_ fault: Fault) -> Bool {
         guard let watch = try? KafkaWatch(options.kafka) else { return false }
         Log.warning("\(fault.detail); this one looks whether that is so")
@@ -73,7 +75,10 @@ extension Worker {
             guard let members = try? watch.members(deadlineMilliseconds: 5000) else { continue }
             // Its other lanes are members too, and go on.
             let others = members.filter { member in
-                name.map { member.instanceId?.hasPrefix("\($0)-") == true && fault.detail.contains("'\(member.instanceId ?? "")'") } ?? true
+                name.map {
+                    member.instanceId?.hasPrefix("\($0)-") == true
+                        && fault.detail.contains("'\(member.instanceId ?? "")'")
+                } ?? true
             }
             if others.isEmpty { return true }
         }
@@ -86,9 +91,12 @@ extension Worker {
 
     private func commits(of lane: Int) -> Int64 { board.lane(lane)?.commits ?? 0 }
 
-    private func makeLane(_ number: Int, _ topics: [KafkaSourceTopic], _ phase: LanePhase) throws(Fault) -> Lane {
+    private func makeLane(_ number: Int, _ topics: [KafkaSourceTopic], _ phase: LanePhase) throws(Fault)
+        -> Lane
+    {
         var factory = LaneFactory(
-            spec: follower?.board.current.spec ?? spec, kafka: options.kafka, topics: topics, partitionCount: partitionCount, keepsState: keepsState)
+            spec: follower?.board.current.spec ?? spec, kafka: options.kafka, topics: topics,
+            partitionCount: partitionCount, keepsState: keepsState)
         factory.laneCount = laneCount
         factory.ruleSets = follower?.board
         factory.instanceId = folder?.instanceId ?? options.kafka.instanceId

@@ -45,14 +45,15 @@ extension Worker {
         return MetricsText.render(
             spec,
             lanes: board.lanes,
-            sinks: sinks.all.map { (spec.sinks[$0.sink].name, $0.running.report) } + outlets.map { ($0.sink, $0.running.report) },
+            sinks: sinks.all.map { (spec.sinks[$0.sink].name, $0.running.report) }
+                + outlets.map { ($0.sink, $0.running.report) },
             isReady: isReady,
             now: SystemClock().nowMilliseconds
         )
     }
 
-    /// Every lane turns, or waits for somebody else: what a restart does not mend is no reason for one, and all workers at
-    /// once would be restarted while a broker is away.
+    /// Every lane turns, or waits for somebody else: what a restart does not mend is no reason for one, and
+    /// all workers at once would be restarted while a broker is away.
     private var isHealthy: Bool {
         guard faults.withLock({ $0.isEmpty }) else { return false }
         return phases.withLock { phases in

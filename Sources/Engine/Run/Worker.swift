@@ -31,14 +31,15 @@ package final class Worker: Sendable {
         package var isMock = false
         /// How long a lane may fail to commit anything before the worker gives up.
         package var recoveryMilliseconds: Int64 = 300_000
-        /// Names of sources that may read another log than the one that the state was made from: it is begun where they say.
+        /// Names of sources that may read another log than the one that the state was made from: it is begun
+        /// where they say.
         package var newTopics: Set<String> = []
         /// A lane that stands still for this long is reported.
         package var watchdogMilliseconds: Int64 = 10_000
         /// Between two looks at the cluster: partitions, logs, members of the group.
         package var watchMilliseconds: Int64 = 5000
-        /// A lane that does not turn for so long, though it waits for nobody, makes `/health` fail; one that waits is not
-        /// ready after `readyMilliseconds`.
+        /// A lane that does not turn for so long, though it waits for nobody, makes `/health` fail; one that
+        /// waits is not ready after `readyMilliseconds`.
         package var stallMilliseconds: Int64 = 30_000
         package var readyMilliseconds: Int64 = 10_000
         /// How long it may take to drain, commit and leave after it was asked to stop; then it ends as it is.
@@ -59,7 +60,8 @@ package final class Worker: Sendable {
     let board = StatusBoard()
     let stopping = StopSignal()
     let faults = Mutex<[Fault]>([])
-    /// What follows is put together before this is set, and the lanes start; locks of their own guard what is inside.
+    /// What follows is put together before this is set, and the lanes start; locks of their own guard what is
+    /// inside.
     let isPlanned = Atomic<Bool>(false)
     nonisolated(unsafe) var sinks = OpenSinks()
     /// What follows the topics of sinks, with the sinks' names.
@@ -84,15 +86,17 @@ package final class Worker: Sendable {
         self.options = options
     }
 
-    /// What a worker cannot do of a topology that has no mistakes, since only `replay` can: each with the place in its file
-    /// that says so.
+    /// What a worker cannot do of a topology that has no mistakes, since only `replay` can: each with the
+    /// place in its file that says so.
     package static func refusals(of spec: TopologySpec) -> [(position: Position, message: String)] {
         var refusals: [(position: Position, message: String)] = []
         for source in spec.sources {
             guard case .file = source.origin else { continue }
-            refusals.append((
-                source.position,
-                "source \(source.name) is a file, which only `millrace replay` reads; give it kafka: { topic: … }"))
+            refusals.append(
+                (
+                    source.position,
+                    "source \(source.name) is a file, which only `millrace replay` reads; give it kafka: { topic: … }"
+                ))
         }
         for sink in spec.sinks {
             guard case .bounded(let refusal) = sink.target.delivery else { continue }
@@ -113,9 +117,12 @@ package final class Worker: Sendable {
         names += ["\(spec.name)-dead-letter", "\(spec.name)-late"]
         let repartitions = spec.repartitioned(prefix: group).repartitions.map { repartition in
             // What lies in between is read at once; a week is for a worker that was away.
-            KafkaTopicPlan(name: repartition.topic, partitions: partitions, configuration: ["retention.ms": "604800000"])
+            KafkaTopicPlan(
+                name: repartition.topic, partitions: partitions, configuration: ["retention.ms": "604800000"])
         }
-        return names.map { KafkaTopicPlan(name: $0, partitions: partitions, configuration: configurations[$0] ?? [:]) }
+        return names.map {
+            KafkaTopicPlan(name: $0, partitions: partitions, configuration: configurations[$0] ?? [:])
+        }
             + (partitions > 1 ? repartitions : []) + [changelog(group: group, partitions: partitions)]
     }
 
@@ -125,10 +132,14 @@ package final class Worker: Sendable {
         let plans = Self.topics(of: spec, group: group, partitions: partitions)
         if partitions > 1 {
             for source in spec.sources.indices {
-                if let mistake = spec.keyMistake(of: source) { throw Fault(.user, "source '\(spec.sources[source].name)' \(mistake)") }
+                if let mistake = spec.keyMistake(of: source) {
+                    throw Fault(.user, "source '\(spec.sources[source].name)' \(mistake)")
+                }
             }
             for step in spec.steps.indices {
-                if let mistake = spec.joinMistake(of: step) { throw Fault(.user, "step '\(spec.steps[step].name)' \(mistake)") }
+                if let mistake = spec.joinMistake(of: step) {
+                    throw Fault(.user, "step '\(spec.steps[step].name)' \(mistake)")
+                }
             }
             spec = spec.repartitioned(prefix: group)
         }
@@ -139,15 +150,17 @@ package final class Worker: Sendable {
     private static func changelog(group: String, partitions: Int) -> KafkaTopicPlan {
         KafkaTopicPlan(
             name: LaneFactory.changelogTopic(group: group), partitions: partitions,
-            // Tombstones are kept a day (Kafka's default, relied on: see SnapshotFiles), segments are made small enough
-            // that compaction keeps a restore short.
+            // Tombstones are kept a day (Kafka's default, relied on: see SnapshotFiles), segments are made
+            // small enough that compaction keeps a restore short.
             configuration: [
-                "cleanup.policy": "compact", "delete.retention.ms": "86400000", "segment.bytes": "\(64 << 20)",
+                "cleanup.policy": "compact", "delete.retention.ms": "86400000",
+                "segment.bytes": "\(64 << 20)",
                 "min.cleanable.dirty.ratio": "0.3",
             ])
     }
 
-    /// True if tasks outlive the process. A generated source cannot be read again, and the mock cluster forgets.
+    /// True if tasks outlive the process. A generated source cannot be read again, and the mock cluster
+    /// forgets.
     var keepsState: Bool {
         if options.isMock { return false }
         return spec.sources.allSatisfy { if case .generate = $0.origin { false } else { true } }
@@ -159,7 +172,8 @@ package final class Worker: Sendable {
 
     package var statuses: [LaneStatus] { board.lanes }
 
-    /// Topics of which nothing, or less than one record in a hundred, could be read since the worker began, a line each.
+    /// Topics of which nothing, or less than one record in a hundred, could be read since the worker began, a
+    /// line each.
     package var unreadable: [String] {
         spec.sources.compactMap { source in
             guard case .kafka(let topic, _) = source.origin else { return nil }
@@ -183,7 +197,9 @@ package final class Worker: Sendable {
         while !work.isFinished {
             usleep(20_000)
             guard stopping.milliseconds <= options.graceMilliseconds else {
-                let waits = lanePhases.enumerated().map { "lane \($0.offset) waits for \($0.element.phase.reason)" }
+                let waits = lanePhases.enumerated().map {
+                    "lane \($0.offset) waits for \($0.element.phase.reason)"
+                }
                 let text =
                     "not drained within \(options.graceMilliseconds / 1000) s: \(waits.joined(separator: ", ")). What was not "
                     + "committed is read again by the next start"
@@ -207,7 +223,8 @@ package final class Worker: Sendable {
         var counts: [(topic: String, count: Int)] = []
         for topic in topics {
             guard let count = try admin.partitionCount(of: topic.topic) else {
-                throw Fault(.user, "topic '\(topic.topic)' does not exist on \(options.kafka.bootstrapServers)")
+                throw Fault(
+                    .user, "topic '\(topic.topic)' does not exist on \(options.kafka.bootstrapServers)")
             }
             partitions = max(partitions, count)
             counts.append((topic.topic, count))
@@ -219,7 +236,9 @@ package final class Worker: Sendable {
             }
             broadcastPartitions[topic] = count
         }
-        if let other = counts.first(where: { $0.count != partitions }), let most = counts.first(where: { $0.count == partitions }) {
+        if let other = counts.first(where: { $0.count != partitions }),
+            let most = counts.first(where: { $0.count == partitions })
+        {
             throw Fault(
                 .user,
                 "topics '\(most.topic)' and '\(other.topic)' have \(most.count) and \(other.count) partitions: partition p of every "
@@ -243,7 +262,11 @@ package final class Worker: Sendable {
         defer { sinks.close() }
         let outletsStop = StopSignal()
         outlets = try openOutlets(outletsStop)
-        laneCount = topics.isEmpty ? 1 : options.lanes > 0 ? options.lanes : max(1, min(partitions, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        laneCount =
+            topics.isEmpty
+            ? 1
+            : options.lanes > 0
+                ? options.lanes : max(1, min(partitions, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         if !options.isMock, !topics.isEmpty {
             watch = try clusterWatch(topics)
             try watch?.admit()
@@ -251,7 +274,8 @@ package final class Worker: Sendable {
         isPlanned.store(true, ordering: .releasing)
         Log.info("\(spec.name): \(laneCount) lanes, \(partitions) partitions, group \(options.kafka.group)")
         let watchdog = Watchdog(
-            everyMilliseconds: options.watchdogMilliseconds, idleMilliseconds: spec.sources.map(\.idle).max() ?? 0,
+            everyMilliseconds: options.watchdogMilliseconds,
+            idleMilliseconds: spec.sources.map(\.idle).max() ?? 0,
             phases: { [self] in phases.withLock { $0 } }, statuses: { [board] in board.lanes })
         let watching = [
             Background { () throws(Fault) in watchdog.run() },
@@ -272,7 +296,8 @@ package final class Worker: Sendable {
         var outlets: [(sink: String, running: any Outlet)] = []
         for sink in spec.sinks {
             guard let target = sink.target as? any OutletSink else { continue }
-            let context = OutletContext(sink: sink.name, topology: spec.name, kafka: options.kafka, stop: stop)
+            let context = OutletContext(
+                sink: sink.name, topology: spec.name, kafka: options.kafka, stop: stop)
             outlets.append((sink.name, try target.outlet(context)))
         }
         return outlets
@@ -282,7 +307,8 @@ package final class Worker: Sendable {
     private func followRules() throws(Fault) {
         guard changesRules, let text = options.text else { return }
         let opened = try RuleSetFollower.open(
-            options.kafka, own: text, policy: options.policy, spec: spec, partitions: partitionCount, worker: name, stopping: stopping,
+            options.kafka, own: text, policy: options.policy, spec: spec, partitions: partitionCount,
+            worker: name, stopping: stopping,
             statuses: { [board] in board.lanes },
             onFault: { [self] fault in
                 faults.withLock { $0.append(fault) }
@@ -299,7 +325,8 @@ package final class Worker: Sendable {
         var host = [CChar](repeating: 0, count: 256)
         gethostname(&host, host.count - 1)
         let id = options.kafka.instanceId ?? "\(getpid())"
-        return "\(String(decoding: host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))/\(id)"
+        return
+            "\(String(decoding: host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))/\(id)"
     }
 
     private func clusterWatch(_ topics: [KafkaSourceTopic]) throws(Fault) -> ClusterWatch {
@@ -316,8 +343,10 @@ package final class Worker: Sendable {
         let (pipeline, _) = try Planner(spec).pipeline(
             Pipeline.Options(clock: SystemClock(), tracksChanges: keepsState, partitions: partitionCount))
         return ClusterWatch(
-            options.kafka, topics: watched, tag: MemberTag(pipeline, spec), formerLayout: MemberTag.formerLayout(pipeline),
-            instanceId: folder?.instanceId ?? options.kafka.instanceId, everyMilliseconds: options.watchMilliseconds,
+            options.kafka, topics: watched, tag: MemberTag(pipeline, spec),
+            formerLayout: MemberTag.formerLayout(pipeline),
+            instanceId: folder?.instanceId ?? options.kafka.instanceId,
+            everyMilliseconds: options.watchMilliseconds,
             stopping: stopping, statuses: { [board] in board.lanes },
             onFault: { [self] fault in
                 faults.withLock { $0.append(fault) }
@@ -336,9 +365,12 @@ package final class Worker: Sendable {
             case .repartition(let topic):
                 topics.append(KafkaSourceTopic(topic: topic, source: index, start: .earliest))
             case .stream, .redis, .file: break
-            case .generate where spec.sources.count(where: { !$0.origin.isStream && !$0.isBroadcast && $0.redisTable == nil }) == 1:
+            case .generate
+            where spec.sources.count(where: { !$0.origin.isStream && !$0.isBroadcast && $0.redisTable == nil }
+            ) == 1:
                 break
-            case .generate: throw Fault(.user, "source '\(source.name)' generates; it must be the only source")
+            case .generate:
+                throw Fault(.user, "source '\(source.name)' generates; it must be the only source")
             }
         }
         return topics

@@ -37,7 +37,9 @@ final class ChildProcess: Sendable {
         _ = close(ends[1])
         guard code == 0 else {
             _ = close(ends[0])
-            throw Fault(.external, "millrace \(words.first ?? "") cannot be started: \(String(cString: strerror(code)))")
+            throw Fault(
+                .external,
+                "millrace \(words.first ?? "") cannot be started: \(String(cString: strerror(code)))")
         }
         process = id
         let port = Port()

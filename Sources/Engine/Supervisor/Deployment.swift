@@ -70,7 +70,9 @@ package struct Deployment: Equatable, Sendable {
         }
         do throws(Fault) {
             let deployment = try Deployment(value)
-            guard deployment.topology == key else { throw Fault(.user, "the record says '\(deployment.topology)'") }
+            guard deployment.topology == key else {
+                throw Fault(.user, "the record says '\(deployment.topology)'")
+            }
             found[key] = deployment
         } catch {
             Log.warning("topic '\(topic)', key '\(key.prefix(100))': \(error.detail)")

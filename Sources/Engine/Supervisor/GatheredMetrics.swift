@@ -1,4 +1,5 @@
-/// Metrics of several processes as one page: each sample has its topology as a label, and each family its head once.
+/// Metrics of several processes as one page: each sample has its topology as a label, and each family its
+/// head once.
 package struct GatheredMetrics {
     package init() {}
 
@@ -19,7 +20,9 @@ package struct GatheredMetrics {
                 guard words.count > 2 else { continue }
                 family = words[2]
                 if families[family] == nil { order.append(family) }
-                let isKnown = families[family]?.head.contains { $0.split(separator: " ", maxSplits: 2)[1] == words[1] } ?? false
+                let isKnown =
+                    families[family]?.head.contains { $0.split(separator: " ", maxSplits: 2)[1] == words[1] }
+                    ?? false
                 if !isKnown { families[family, default: Family()].head.append(line) }
                 continue
             }

@@ -4,8 +4,8 @@ import Glibc
 import Http
 import Synchronization
 
-/// Runs the topologies that are deployed to a pool, each as a process of its own: one that fails is started again and
-/// harms no other.
+/// Runs the topologies that are deployed to a pool, each as a process of its own: one that fails is started
+/// again and harms no other.
 package final class Supervisor: Sendable {
     package struct Options: Sendable {
         package var kafka: KafkaSettings
@@ -117,12 +117,16 @@ package final class Supervisor: Sendable {
         if let process = child.process, let code = process.poll() {
             process.drain()
             child.process = nil
-            child.trouble = code == 0 ? "it has ended" : code > 128 ? "it was ended by signal \(code - 128)" : "it has ended with exit code \(code)"
+            child.trouble =
+                code == 0
+                ? "it has ended"
+                : code > 128 ? "it was ended by signal \(code - 128)" : "it has ended with exit code \(code)"
             if Self.now - child.startedAt >= Self.goodMilliseconds { child.backoff = Self.backoffLeast }
             // What somebody must decide on does not mend itself.
             if code == 2 { child.backoff = Self.backoffMost }
             child.startsAt = Self.now + child.backoff
-            Log.warning("\(name): \(child.trouble ?? ""); it starts again in \(Double(child.backoff) / 1000) s")
+            Log.warning(
+                "\(name): \(child.trouble ?? ""); it starts again in \(Double(child.backoff) / 1000) s")
             child.backoff = min(child.backoff * 2, Self.backoffMost)
         }
         guard child.process == nil, Self.now >= child.startsAt else { return child }
@@ -149,11 +153,17 @@ package final class Supervisor: Sendable {
         }
         let file = "\(folder)/topology.yaml"
         let writer = try FileWriter(path: file)
-        try Array(deployment.text.text.utf8).withUnsafeBufferPointer { bytes throws(Fault) in try writer.write(bytes) }
+        try Array(deployment.text.text.utf8).withUnsafeBufferPointer { bytes throws(Fault) in
+            try writer.write(bytes)
+        }
         try writer.close()
-        var words = ["run", file, "--bootstrap-server", options.kafka.bootstrapServers, "--state", "\(folder)/state"]
+        var words = [
+            "run", file, "--bootstrap-server", options.kafka.bootstrapServers, "--state", "\(folder)/state",
+        ]
         words += ["--metrics-port", "0"] + options.words
-        for (parameter, value) in deployment.text.parameters.sorted(by: { $0.key < $1.key }) { words += ["--set", "\(parameter)=\(value)"] }
+        for (parameter, value) in deployment.text.parameters.sorted(by: { $0.key < $1.key }) {
+            words += ["--set", "\(parameter)=\(value)"]
+        }
         Log.info("\(name): starts")
         return try ChildProcess(words) { Log.relay("\(name): \($0)") }
     }
@@ -174,7 +184,8 @@ package final class Supervisor: Sendable {
             for (name, child) in children {
                 guard let process = child.process else { continue }
                 if !Self.wait(process, max(0, deadline - Self.now)) {
-                    Log.warning("\(name): not drained within \(options.graceMilliseconds / 1000) s, and is killed")
+                    Log.warning(
+                        "\(name): not drained within \(options.graceMilliseconds / 1000) s, and is killed")
                     process.send(SIGKILL)
                 }
                 process.drain()
@@ -190,26 +201,33 @@ package final class Supervisor: Sendable {
         let server = try MetricsServer(
             address: options.metricsAddress, port: port,
             pages: MetricsServer.Pages(
-                metrics: { [self] in metrics() }, isHealthy: { true }, unreadiness: { [self] in unreadiness }))
+                metrics: { [self] in metrics() }, isHealthy: { true }, unreadiness: { [self] in unreadiness })
+        )
         Log.info("metrics on http://\(options.metricsAddress):\(server.port)/metrics")
         return server
     }
 
     private var states: [(name: String, port: UInt16?, trouble: String?, starts: Int)] {
         children.withLock { children in
-            children.sorted { $0.key < $1.key }.map { ($0.key, $0.value.process?.metricsPort, $0.value.trouble, $0.value.starts) }
+            children.sorted { $0.key < $1.key }.map {
+                ($0.key, $0.value.process?.metricsPort, $0.value.trouble, $0.value.starts)
+            }
         }
     }
 
     private func metrics() -> String {
         var gathered = GatheredMetrics()
-        var own = "# HELP millrace_topology_running 1 while the process of a deployed topology runs.\n# TYPE millrace_topology_running gauge\n"
-        var starts = "# HELP millrace_topology_starts_total Starts of the process of a deployed topology.\n"
+        var own =
+            "# HELP millrace_topology_running 1 while the process of a deployed topology runs.\n# TYPE millrace_topology_running gauge\n"
+        var starts =
+            "# HELP millrace_topology_starts_total Starts of the process of a deployed topology.\n"
             + "# TYPE millrace_topology_starts_total counter\n"
         for state in states {
             own += "millrace_topology_running{topology=\"\(state.name)\"} \(state.port == nil ? 0 : 1)\n"
             starts += "millrace_topology_starts_total{topology=\"\(state.name)\"} \(state.starts)\n"
-            guard let port = state.port, let page = Self.page(port, "/metrics"), page.status == 200 else { continue }
+            guard let port = state.port, let page = Self.page(port, "/metrics"), page.status == 200 else {
+                continue
+            }
             gathered.add(page.body, topology: state.name)
         }
         return own + starts + gathered.text
@@ -218,7 +236,9 @@ package final class Supervisor: Sendable {
     /// What a child of this process answers; nil: nothing within two seconds.
     private static func page(_ port: UInt16, _ path: String) -> (status: Int, body: String)? {
         let client = try? HttpClient(timeoutMilliseconds: 2000, responseBytesMax: 16 << 20)
-        guard let answer = try? client?.send(HttpRequest("GET", "http://127.0.0.1:\(port)\(path)")) else { return nil }
+        guard let answer = try? client?.send(HttpRequest("GET", "http://127.0.0.1:\(port)\(path)")) else {
+            return nil
+        }
         return (answer.status, String(decoding: answer.body, as: UTF8.self))
     }
 
@@ -226,7 +246,9 @@ package final class Supervisor: Sendable {
     private var unreadiness: String? {
         for state in states {
             if let trouble = state.trouble { return "\(state.name): \(trouble)" }
-            guard let port = state.port, let page = Self.page(port, "/ready") else { return "\(state.name): it starts" }
+            guard let port = state.port, let page = Self.page(port, "/ready") else {
+                return "\(state.name): it starts"
+            }
             if page.status != 200 { return "\(state.name): \(page.body.split(separator: "\n").first ?? "")" }
         }
         return nil

@@ -5,10 +5,11 @@ import Topology
 enum GivenTime {
     typealias Mistake = (position: Position, message: String)
 
-    /// Why the event times of `count` records, `every` milliseconds apart, cannot be made; nil: they can. `position`: of
-    /// the record.
+    /// Why the event times of `count` records, `every` milliseconds apart, cannot be made; nil: they can.
+    /// `position`: of the record.
     static func mistake(
-        _ members: [(path: String, value: YamlNode)], _ source: SourceSpec, _ count: Int, _ every: Int64, _ position: Position
+        _ members: [(path: String, value: YamlNode)], _ source: SourceSpec, _ count: Int, _ every: Int64,
+        _ position: Position
     ) -> Mistake? {
         guard source.timeField >= 0, source.timeField < source.wire.count else {
             return (
@@ -19,9 +20,13 @@ enum GivenTime {
         let field = source.wire[source.timeField]
         let path = field.path.joined(separator: ".")
         guard let member = members.first(where: { $0.path == path }) else {
-            return (position, "every moves the event time '\(path)', which the record does not have; write \(path): TIME")
+            return (
+                position,
+                "every moves the event time '\(path)', which the record does not have; write \(path): TIME"
+            )
         }
-        // Numbers may come of {n}, so the last one is not always the latest; all of a long series differ by few digits.
+        // Numbers may come of {n}, so the last one is not always the latest; all of a long series differ by
+        // few digits.
         for number in Set([min(1, count - 1), count - 1]).sorted() where number > 0 {
             let json = member.value.json(replacing: number)
             let (moved, overflow) = Int64(number).multipliedReportingOverflow(by: every)

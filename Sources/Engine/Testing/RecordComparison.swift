@@ -22,9 +22,9 @@ struct TestOutput {
 
 /// Compares what a sink was given with what is expected of it.
 ///
-/// `null` is null and nothing else; what stands in quotes is a text, and so is the text "null". A number is compared
-/// digit by digit with a number, or with a decimal, which is a number in quotes in JSON; with a text only if that is
-/// in quotes too.
+/// `null` is null and nothing else; what stands in quotes is a text, and so is the text "null". A number is
+/// compared digit by digit with a number, or with a decimal, which is a number in quotes in JSON; with a text
+/// only if that is in quotes too.
 struct RecordComparison {
     /// Paths of members that are texts, whatever they look like.
     private var texts: Set<String> = []
@@ -37,7 +37,9 @@ struct RecordComparison {
             for rule in rules.map({ spec.rules[$0] }) {
                 for field in rule.scope.fields { add("values.\(field.name)", field.type == .text) }
                 let step = spec.steps[rule.on[0]]
-                for key in step.key { add("key.\(step.schema.fields[key].name)", step.schema.fields[key].type == .text) }
+                for key in step.key {
+                    add("key.\(step.schema.fields[key].name)", step.schema.fields[key].type == .text)
+                }
             }
         case .steps(let steps):
             for step in steps.map({ spec.steps[$0] }) {
@@ -45,7 +47,9 @@ struct RecordComparison {
                     for field in step.schema.fields { add(field.name, field.type == .text) }
                     continue
                 }
-                for key in step.key { add("key.\(step.schema.fields[key].name)", step.schema.fields[key].type == .text) }
+                for key in step.key {
+                    add("key.\(step.schema.fields[key].name)", step.schema.fields[key].type == .text)
+                }
                 for output in step.outputs { add("values.\(output.name)", output.expression.type == .text) }
             }
         }
@@ -91,7 +95,9 @@ struct RecordComparison {
         if wanted != found { return ["\(path): expected \(wanted), found \(found)"] }
         let hint =
             actual.isNull || expected.isNull
-            ? "" : actual.scalar?.isQuoted == true ? ", a text: put it in quotes" : ", which is no text: take the quotes away"
+            ? ""
+            : actual.scalar?.isQuoted == true
+                ? ", a text: put it in quotes" : ", which is no text: take the quotes away"
         return ["\(path): expected \(Self.shown(expected)), found \(Self.shown(actual))\(hint)"]
     }
 
@@ -100,11 +106,14 @@ struct RecordComparison {
         if expected.isNull || actual.isNull { return expected.isNull && actual.isNull }
         guard wanted.text == found.text else { return false }
         if wanted.isQuoted { return found.isQuoted }
-        // A number or truth as JSON has it is written without quotes, and a text that looks like one with them.
+        // A number or truth as JSON has it is written without quotes, and a text that looks like one with
+        // them.
         return !found.isQuoted || !texts.contains(path) || Self.shown(expected).hasPrefix("\"")
     }
 
-    private static func plain(_ node: YamlNode) -> String { node.isNull ? "null" : node.scalar?.text ?? shown(node) }
+    private static func plain(_ node: YamlNode) -> String {
+        node.isNull ? "null" : node.scalar?.text ?? shown(node)
+    }
 
     /// As JSON: texts in quotes.
     private static func shown(_ node: YamlNode) -> String { node.json(replacing: 0) }

@@ -32,7 +32,9 @@ package struct TestRunner {
             let (spec, diagnostics) = TopologyReader.read(text, file: file, parameters: test.parameters)
             guard let spec else {
                 outcomes.append(
-                    Outcome(name: test.name, position: test.position, differences: diagnostics.map(\.description)))
+                    Outcome(
+                        name: test.name, position: test.position, differences: diagnostics.map(\.description))
+                )
                 continue
             }
             var run = try CaseRun(spec)
@@ -72,7 +74,8 @@ private struct CaseRun {
         ]
         for sink in records {
             spec.sinks.append(
-                SinkSpec(name: sink.name, target: CapturedRecords(), input: sink.input, position: sink.position))
+                SinkSpec(
+                    name: sink.name, target: CapturedRecords(), input: sink.input, position: sink.position))
         }
         // Records are made in UTF-8 here.
         for index in spec.sources.indices { spec.sources[index].isConverted = true }
@@ -94,11 +97,14 @@ private struct CaseRun {
                     pipeline.advance(source: source, to: time, task: task, outbox: &outbox)
                 }
             case .record(let source, let members, let count, let every, let position):
-                guard let index = spec.sources.firstIndex(where: { $0.name == source && !$0.origin.isStream }) else {
+                guard let index = spec.sources.firstIndex(where: { $0.name == source && !$0.origin.isStream })
+                else {
                     report(position, "the topology has no source '\(source)'")
                     continue
                 }
-                if every != 0, let mistake = GivenTime.mistake(members, spec.sources[index], count, every, position) {
+                if every != 0,
+                    let mistake = GivenTime.mistake(members, spec.sources[index], count, every, position)
+                {
                     report(mistake.position, mistake.message)
                     continue
                 }
@@ -120,7 +126,8 @@ private struct CaseRun {
             storage.valueCounts[0] = Int32(buffer.count - 64)
             storage.keyCounts[0] = -1
             storage.offsets[0] = offset
-            pipeline.process(RawRecords(at: storage, from: 0, count: 1), source: source, task: task, outbox: &outbox)
+            pipeline.process(
+                RawRecords(at: storage, from: 0, count: 1), source: source, task: task, outbox: &outbox)
         }
         offset += 1
     }
@@ -147,12 +154,15 @@ private struct CaseRun {
         number: Int,
         moved: Int64
     ) -> String {
-        let time = source.timeField >= 0 && source.timeField < source.wire.count ? source.wire[source.timeField] : nil
+        let time =
+            source.timeField >= 0 && source.timeField < source.wire.count
+            ? source.wire[source.timeField] : nil
         let values = members.map { member in
             let json = member.value.json(replacing: number)
             let isMoved = moved != 0 && member.path == time?.name
             return GivenValue(
-                path: member.path, json: isMoved ? CaseRun.moved(json, by: moved, time?.reading ?? FieldReading()) : json)
+                path: member.path,
+                json: isMoved ? CaseRun.moved(json, by: moved, time?.reading ?? FieldReading()) : json)
         }
         return source.publishedFormat.record(values, of: RecordShape(of: source))
     }
@@ -175,7 +185,8 @@ private struct CaseRun {
     // MARK: Comparison
 
     private func compare(_ test: TestCaseSpec) -> [String] {
-        var differences = test.expected.map { RecordComparison(spec, sink: 0).compare($0, outputs[0], "") } ?? []
+        var differences =
+            test.expected.map { RecordComparison(spec, sink: 0).compare($0, outputs[0], "") } ?? []
         for expected in test.records {
             guard let sink = spec.sinks.firstIndex(where: { $0.name == expected.sink }) else {
                 let names = spec.sinks.dropFirst().map(\.name)
@@ -185,10 +196,15 @@ private struct CaseRun {
                         + "records of steps\(others)")
                 continue
             }
-            differences += RecordComparison(spec, sink: sink).compare(expected.records, outputs[sink], "\(expected.sink): ")
+            differences += RecordComparison(spec, sink: sink).compare(
+                expected.records, outputs[sink], "\(expected.sink): ")
         }
-        if let expected = test.dead, expected != dead { differences.append("dead letters: expected \(expected), found \(dead)") }
-        if let expected = test.late, expected != late { differences.append("late records: expected \(expected), found \(late)") }
+        if let expected = test.dead, expected != dead {
+            differences.append("dead letters: expected \(expected), found \(dead)")
+        }
+        if let expected = test.late, expected != late {
+            differences.append("late records: expected \(expected), found \(late)")
+        }
         return differences
     }
 }

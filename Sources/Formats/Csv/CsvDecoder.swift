@@ -9,7 +9,8 @@ package final class CsvDecoder: RecordDecoder {
     private var records: DelimitedRecords<CsvFields>
 
     /// - Parameters:
-    ///   - header: the names of all fields in the order of the record, wanted or not; nil: the wanted columns.
+    ///   - header: the names of all fields in the order of the record, wanted or not; nil: the wanted
+    ///     columns.
     ///   - optionalColumn: a field that may stand behind those of `header`, or be missing with its delimiter.
     ///   - encoding: of which the records were made UTF-8, for dead letters.
     package init(

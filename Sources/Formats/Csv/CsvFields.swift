@@ -41,8 +41,8 @@ struct CsvFields: FieldCutter {
 
     func free() { stops.deallocate() }
 
-    /// The field at `at`, which then stands at the delimiter behind it or at the end. Quotes within quotes are
-    /// taken out in `scratch`, which has room. A field without quotes that is empty is null.
+    /// The field at `at`, which then stands at the delimiter behind it or at the end. Quotes within quotes
+    /// are taken out in `scratch`, which has room. A field without quotes that is empty is null.
     @inline(__always)
     func next(
         _ bytes: UnsafePointer<UInt8>, _ count: Int, _ at: inout Int, _ scratch: Arena,

@@ -30,10 +30,12 @@ package struct CsvFormat: DecodableFormat, Hashable {
     package func fileLayout(of records: RecordShape) -> FileLayout {
         FileLayout(
             format: Self.key,
-            fields: columns.apply(to: FileLayout.Fields(
-                delimiter: delimiter, quote: quote, escape: quote == nil ? nil : escape, isTrimmed: isTrimmed,
-                skippedLines: columns.skippedLines,
-                columns: columns.layout(of: records) { CsvHeader.names($0, self) })))
+            fields: columns.apply(
+                to: FileLayout.Fields(
+                    delimiter: delimiter, quote: quote, escape: quote == nil ? nil : escape,
+                    isTrimmed: isTrimmed,
+                    skippedLines: columns.skippedLines,
+                    columns: columns.layout(of: records) { CsvHeader.names($0, self) })))
     }
 
     package func record(_ values: [GivenValue], of records: RecordShape) -> String {

@@ -31,11 +31,19 @@ package struct ColumnOptions: Hashable, Sendable {
             hasHeader = text != "false"
             if hasHeader, text != "true" { headerText = text }
         }
-        if let node = options["names"] { isLoose = context.choice(node, "names", ["loose", "exact"]) == "loose" }
-        if let node = options["short"] { takesShort = context.choice(node, "short", ["fill", "refuse"]) == "fill" }
-        if let node = options["long"] { takesLong = context.choice(node, "long", ["cut", "refuse"]) == "cut" }
+        if let node = options["names"] {
+            isLoose = context.choice(node, "names", ["loose", "exact"]) == "loose"
+        }
+        if let node = options["short"] {
+            takesShort = context.choice(node, "short", ["fill", "refuse"]) == "fill"
+        }
+        if let node = options["long"] {
+            takesLong = context.choice(node, "long", ["cut", "refuse"]) == "cut"
+        }
         if let node = options["footer"] {
-            footers = (node.sequence ?? [node]).compactMap { context.scalar($0, "footer", example: "footer: Total")?.text }
+            footers = (node.sequence ?? [node]).compactMap {
+                context.scalar($0, "footer", example: "footer: Total")?.text
+            }
         }
         if let node = options["skip"] {
             skippedLines = context.integer(node, "skip", 0...1000, example: "skip: 3") ?? 0

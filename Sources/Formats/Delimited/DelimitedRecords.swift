@@ -4,8 +4,8 @@ import Dataflow
 import Records
 
 /// Records of fields side by side to columns, whatever cuts them into fields. A record is one row of a file
-/// without its line end. A decoder has one as its only property and hands everything on: that is compiled for its
-/// cutter, which a generic class behind `any RecordDecoder` would not be.
+/// without its line end. A decoder has one as its only property and hands everything on: that is compiled for
+/// its cutter, which a generic class behind `any RecordDecoder` would not be.
 struct DelimitedRecords<Cutter: FieldCutter>: ~Copyable {
     private let readers: [ColumnReader]
     /// By wanted column: a text of no bytes is null.
@@ -25,7 +25,8 @@ struct DelimitedRecords<Cutter: FieldCutter>: ~Copyable {
     private let scratch = Arena(capacity: 1 << 16)
 
     /// - Parameters:
-    ///   - header: the names of all fields in the order of the record, wanted or not; nil: the wanted columns.
+    ///   - header: the names of all fields in the order of the record, wanted or not; nil: the wanted
+    ///     columns.
     ///   - optionalColumn: a field that may stand behind those of `header`, or be missing with its delimiter.
     ///   - encoding: of which the records were made UTF-8, for dead letters.
     init(
@@ -100,11 +101,14 @@ struct DelimitedRecords<Cutter: FieldCutter>: ~Copyable {
                     let target = targets[field]
                     guard target >= 0 else { return }
                     tokens[target] = token
-                    if token.count == 0, isEmptyNull[target] { tokens[target].kind = Token.Kind.null.rawValue }
+                    if token.count == 0, isEmptyNull[target] {
+                        tokens[target].kind = Token.Kind.null.rawValue
+                    }
                 }
             }
         }
-        let isWide = (fieldCount <= targets.count || takesLong) && (fieldCount >= targets.count - spare || takesShort)
+        let isWide =
+            (fieldCount <= targets.count || takesLong) && (fieldCount >= targets.count - spare || takesShort)
         guard mistake == nil, isWide else { return .malformed }
         return isText(bytes, count) ? .good : .malformed
     }
@@ -128,8 +132,8 @@ struct DelimitedRecords<Cutter: FieldCutter>: ~Copyable {
         }
     }
 
-    /// Where a record begins and ends, without a byte order mark before it and a line end behind it, which some
-    /// who publish lines leave there.
+    /// Where a record begins and ends, without a byte order mark before it and a line end behind it, which
+    /// some who publish lines leave there.
     @inline(__always)
     private static func trimmed(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> (begin: Int, end: Int) {
         let begin = count >= 3 && bytes[0] == 0xEF && bytes[1] == 0xBB && bytes[2] == 0xBF ? 3 : 0
@@ -180,7 +184,9 @@ struct DelimitedRecords<Cutter: FieldCutter>: ~Copyable {
         } else {
             text.appendText("; it has \(count)")
             if count > targets.count { text.appendText("; long: cut passes over what is too much") }
-            if count < targets.count, count > 1 { text.appendText("; short: fill takes what is missing as null") }
+            if count < targets.count, count > 1 {
+                text.appendText("; short: fill takes what is missing as null")
+            }
         }
     }
 

@@ -44,11 +44,14 @@ extension Envelope {
         let word = ["\"d\"": "delete", "\"u\"": "update", "\"r\"": "bootstrap-insert"][op] ?? "insert"
         switch Self.kind {
         case .debezium: return "{\"op\":\(op),\"\(op == "\"d\"" ? "before" : "after")\":\(row)\(time)}"
-        case .canal: return "{\"type\":\"\(word)\",\"data\":[\(row)]\(value("_ts").map { ",\"es\":\($0)" } ?? "")}"
+        case .canal:
+            return "{\"type\":\"\(word)\",\"data\":[\(row)]\(value("_ts").map { ",\"es\":\($0)" } ?? "")}"
         case .maxwell: return "{\"type\":\"\(word)\",\"data\":\(row)}"
         case .connect: return row
         case .cloudevents:
-            let parts = ["id", "source", "type", "time", "subject"].compactMap { name in value("_\(name)").map { ",\"\(name)\":\($0)" } }
+            let parts = ["id", "source", "type", "time", "subject"].compactMap { name in
+                value("_\(name)").map { ",\"\(name)\":\($0)" }
+            }
             return "{\"specversion\":\"1.0\"\(parts.joined()),\"data\":\(row)}"
         }
     }

@@ -2,8 +2,8 @@ import Base
 import Dataflow
 import Records
 
-/// The rows that an envelope holds, each with what the envelope says of it under names that begin with `_`. A record that is
-/// no such envelope becomes one that is refused.
+/// The rows that an envelope holds, each with what the envelope says of it under names that begin with `_`. A
+/// record that is no such envelope becomes one that is refused.
 final class EnvelopeShaper: RecordShaper {
     private let kind: EnvelopeKind
     /// Rows of other tables are passed over; empty: none are.
@@ -40,16 +40,21 @@ final class EnvelopeShaper: RecordShaper {
         // With its schema the change is in `payload`.
         let start = scan.start
         let at = member("payload", of: start, scan)?.lowerBound ?? start
-        guard isObject(at, scan), let operation = member("op", of: at, scan), let op = letter(operation, scan) else { return false }
+        guard isObject(at, scan), let operation = member("op", of: at, scan), let op = letter(operation, scan)
+        else { return false }
         let source = member("source", of: at, scan)
-        let table = source.flatMap { isObject($0.lowerBound, scan) ? member("table", of: $0.lowerBound, scan) : nil }
+        let table = source.flatMap {
+            isObject($0.lowerBound, scan) ? member("table", of: $0.lowerBound, scan) : nil
+        }
         guard isWanted(table, scan) else { return true }
         let (before, after) = (member("before", of: at, scan), member("after", of: at, scan))
         let isDeleted = op == UInt8(ascii: "d")
         // What empties a table and what a connector tells of itself are no rows.
         if op == UInt8(ascii: "t") || op == UInt8(ascii: "m") { return true }
         guard let row = isDeleted ? before : after, isObject(row.lowerBound, scan) else { return false }
-        let time = source.flatMap { isObject($0.lowerBound, scan) ? member("ts_ms", of: $0.lowerBound, scan) : nil }
+        let time = source.flatMap {
+            isObject($0.lowerBound, scan) ? member("ts_ms", of: $0.lowerBound, scan) : nil
+        }
         let own = member("ts_ms", of: at, scan)
         let isSnapshotTime = time.map { $0.count == 1 && scan.bytes[$0.lowerBound] == 0x30 } ?? true
         put(row, op, isDeleted, isSnapshotTime ? own : time, "", table, before, scan, rows)
@@ -79,7 +84,9 @@ final class EnvelopeShaper: RecordShaper {
         let isWhole = scan.forEachElement(data.lowerBound) { row in
             isGood = isObject(row.lowerBound, scan)
             guard isGood else { return false }
-            put(row, op, op == UInt8(ascii: "d"), time, "", table, index < old.count ? old[index] : nil, scan, rows)
+            put(
+                row, op, op == UInt8(ascii: "d"), time, "", table, index < old.count ? old[index] : nil, scan,
+                rows)
             index += 1
             isGood = rows.bytesOfRecord <= Limits.explodedBytesMax
             return isGood
@@ -94,18 +101,22 @@ final class EnvelopeShaper: RecordShaper {
         guard isWanted(table, scan) else { return true }
         guard let op = operation(type, scan) else {
             // Begin and end of a snapshot, and changes of the table itself.
-            return member("data", of: start, scan).map { scan.bytes[$0.lowerBound] == 0x7B && $0.count <= 2 } ?? true
+            return member("data", of: start, scan).map { scan.bytes[$0.lowerBound] == 0x7B && $0.count <= 2 }
+                ?? true
         }
         guard let row = member("data", of: start, scan), isObject(row.lowerBound, scan) else { return false }
         // Its times are seconds.
-        put(row, op, op == UInt8(ascii: "d"), member("ts", of: start, scan), "000", table, member("old", of: start, scan), scan, rows)
+        put(
+            row, op, op == UInt8(ascii: "d"), member("ts", of: start, scan), "000", table,
+            member("old", of: start, scan), scan, rows)
         return true
     }
 
     private func connect(_ scan: JsonScan, _ rows: ShapedRows) -> Bool {
         let start = scan.start
         guard isObject(start, scan) else { return false }
-        guard let payload = member("payload", of: start, scan), member("schema", of: start, scan) != nil else {
+        guard let payload = member("payload", of: start, scan), member("schema", of: start, scan) != nil
+        else {
             add(start..<scan.count, [], scan, rows)
             return true
         }
@@ -116,7 +127,8 @@ final class EnvelopeShaper: RecordShaper {
 
     private func cloudEvent(_ scan: JsonScan, _ rows: ShapedRows) -> Bool {
         let start = scan.start
-        guard isObject(start, scan), member("specversion", of: start, scan) != nil, let data = member("data", of: start, scan),
+        guard isObject(start, scan), member("specversion", of: start, scan) != nil,
+            let data = member("data", of: start, scan),
             isObject(data.lowerBound, scan)
         else { return false }
         let parts = ["id", "source", "type", "time", "subject"].compactMap { name in
@@ -136,7 +148,8 @@ final class EnvelopeShaper: RecordShaper {
     }
 
     private func put(
-        _ row: Range<Int>, _ op: UInt8, _ isDeleted: Bool, _ time: Range<Int>?, _ timeSuffix: String, _ table: Range<Int>?,
+        _ row: Range<Int>, _ op: UInt8, _ isDeleted: Bool, _ time: Range<Int>?, _ timeSuffix: String,
+        _ table: Range<Int>?,
         _ before: Range<Int>?, _ scan: JsonScan, _ rows: ShapedRows
     ) {
         var parts = [Part(name: "_op", text: "\"\(Character(UnicodeScalar(op)))\"")]
@@ -195,7 +208,9 @@ final class EnvelopeShaper: RecordShaper {
 
     /// `INSERT`, `bootstrap-insert` and so on as Debezium's letters.
     private func operation(_ value: Range<Int>, _ scan: JsonScan) -> UInt8? {
-        let word = String(decoding: UnsafeBufferPointer(start: scan.bytes + value.lowerBound, count: value.count), as: UTF8.self)
+        let word = String(
+            decoding: UnsafeBufferPointer(start: scan.bytes + value.lowerBound, count: value.count),
+            as: UTF8.self)
         return switch word.lowercased() {
         case "\"insert\"": UInt8(ascii: "c")
         case "\"update\"": UInt8(ascii: "u")

@@ -82,8 +82,13 @@ package final class JsonDecoder: RecordDecoder {
     private static func appendWhy(_ record: UnsafeBufferPointer<UInt8>, to text: Arena) {
         let letters = record.prefix(64).filter { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
         switch letters.first {
-        case 0x5B: text.appendText("; a record is one object on one line, not an array of them; a file that is one is read with format: { type: json, layout: documents }")
-        case 0x7B where letters.count == 1: text.appendText("; a record is one object on one line; layout: documents reads files of several lines")
+        case 0x5B:
+            text.appendText(
+                "; a record is one object on one line, not an array of them; a file that is one is read with format: { type: json, layout: documents }"
+            )
+        case 0x7B where letters.count == 1:
+            text.appendText(
+                "; a record is one object on one line; layout: documents reads files of several lines")
         case 0 where record.count > 5 && record[5] == 0x7B:
             text.appendText("; it begins with the five bytes of a schema registry, which are not read")
         default: break

@@ -37,19 +37,26 @@ package struct JsonFormat: DecodableFormat {
         if let node = options["layout"] {
             format.hasDocuments = context.choice(node, "layout", ["lines", "documents"]) == "documents"
         }
-        if options[FormatOption.encoding] != nil, let key = ["explode", "parse"].first(where: { options[$0] != nil }) {
-            context.error(options.keyPosition(key), "\(key) reads records in UTF-8 only; take encoding out, or \(key)")
+        if options[FormatOption.encoding] != nil,
+            let key = ["explode", "parse"].first(where: { options[$0] != nil })
+        {
+            context.error(
+                options.keyPosition(key), "\(key) reads records in UTF-8 only; take encoding out, or \(key)")
         }
         return format
     }
 
     /// A path or a list of them.
-    private static func paths(_ options: MappingReader, _ key: String, _ context: ReadingContext) -> [[String]] {
+    private static func paths(_ options: MappingReader, _ key: String, _ context: ReadingContext)
+        -> [[String]]
+    {
         guard let node = options[key] else { return [] }
         let names = context.names(node, key, example: "\(key): line_items") ?? []
         return names.map { name in
             let path = name.text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-            if path.contains("") { context.error(name.position, "'\(name.shown)' is no path; write \(key): order.line_items") }
+            if path.contains("") {
+                context.error(name.position, "'\(name.shown)' is no path; write \(key): order.line_items")
+            }
             return path
         }
     }
@@ -64,7 +71,7 @@ package struct JsonFormat: DecodableFormat {
         JsonDecoder(columns, encoding: records.encoding, capacity: records.capacity)
     }
 
-    package func fileLayout(of records: RecordShape) -> FileLayout { 
+    package func fileLayout(of records: RecordShape) -> FileLayout {
         FileLayout(format: Self.key, hasDocuments: hasDocuments)
     }
 

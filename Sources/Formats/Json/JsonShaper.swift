@@ -2,8 +2,8 @@ import Base
 import Dataflow
 import Records
 
-/// Rows of a JSON record: texts that are JSON are put in as such, then each array of `explode` makes a row for each of its
-/// elements, in which the element stands in the array's place.
+/// Rows of a JSON record: texts that are JSON are put in as such, then each array of `explode` makes a row
+/// for each of its elements, in which the element stands in the array's place.
 final class JsonShaper: RecordShaper {
     private let texts: [[[UInt8]]]
     private let arrays: [[[UInt8]]]
@@ -43,7 +43,9 @@ final class JsonShaper: RecordShaper {
         _ bytes: UnsafePointer<UInt8>, _ count: Int, _ path: [[UInt8]], _ stage: Arena
     ) -> (bytes: UnsafePointer<UInt8>, count: Int)? {
         let scan = JsonScan(bytes, count)
-        guard let value = scan.value(at: path, from: scan.start), bytes[value.lowerBound] == 0x22 else { return nil }
+        guard let value = scan.value(at: path, from: scan.start), bytes[value.lowerBound] == 0x22 else {
+            return nil
+        }
         stage.removeAll()
         _ = stage.append(bytes, value.lowerBound)
         let content = stage.count
@@ -57,7 +59,9 @@ final class JsonShaper: RecordShaper {
     }
 
     /// False: the record is cut off. A record without the array is one row.
-    private func explode(_ bytes: UnsafePointer<UInt8>, _ count: Int, _ level: Int, _ rows: ShapedRows) -> Bool {
+    private func explode(_ bytes: UnsafePointer<UInt8>, _ count: Int, _ level: Int, _ rows: ShapedRows)
+        -> Bool
+    {
         guard level < arrays.count else {
             append(bytes, count, rows)
             return true

@@ -2,8 +2,8 @@ import Base
 import Glibc
 import Records
 
-/// Finds where values of a JSON text begin and end. It checks no more than it needs for that: what it finds is read, and
-/// refused where it is wrong, by a parser.
+/// Finds where values of a JSON text begin and end. It checks no more than it needs for that: what it finds
+/// is read, and refused where it is wrong, by a parser.
 package struct JsonScan {
     package let bytes: UnsafePointer<UInt8>
     let count: Int
@@ -17,7 +17,9 @@ package struct JsonScan {
     @inline(__always)
     package func skipBlanks(_ at: Int) -> Int {
         var at = at
-        while at < count, bytes[at] == 0x20 || bytes[at] == 0x09 || bytes[at] == 0x0A || bytes[at] == 0x0D { at &+= 1 }
+        while at < count, bytes[at] == 0x20 || bytes[at] == 0x09 || bytes[at] == 0x0A || bytes[at] == 0x0D {
+            at &+= 1
+        }
         return at
     }
 
@@ -69,11 +71,12 @@ package struct JsonScan {
     }
 
     private func isEnd(_ byte: UInt8) -> Bool {
-        byte == 0x2C || byte == 0x7D || byte == 0x5D || byte == 0x3A || byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D
+        byte == 0x2C || byte == 0x7D || byte == 0x5D || byte == 0x3A || byte == 0x20 || byte == 0x09
+            || byte == 0x0A || byte == 0x0D
     }
 
-    /// Calls `body` for each member of the object at `at`, with its name without quotes and its value. False: it is no
-    /// object, or it is cut off.
+    /// Calls `body` for each member of the object at `at`, with its name without quotes and its value. False:
+    /// it is no object, or it is cut off.
     @inline(__always)
     package func forEachMember(_ at: Int, _ body: (_ name: Range<Int>, _ value: Range<Int>) -> Void) -> Bool {
         guard at < count, bytes[at] == 0x7B else { return false }
@@ -96,7 +99,8 @@ package struct JsonScan {
         return false
     }
 
-    /// Calls `body` for each element of the array at `at`, until it returns false; false: it is no array, or it is cut off.
+    /// Calls `body` for each element of the array at `at`, until it returns false; false: it is no array, or
+    /// it is cut off.
     @inline(__always)
     package func forEachElement(_ at: Int, _ body: (Range<Int>) -> Bool) -> Bool {
         guard at < count, bytes[at] == 0x5B else { return false }
@@ -118,9 +122,12 @@ package struct JsonScan {
     @inline(__always)
     func isName(_ range: Range<Int>, _ name: [UInt8]) -> Bool {
         if range.count == name.count { return memcmp(bytes + range.lowerBound, name, name.count) == 0 }
-        guard range.count > name.count, memchr(bytes + range.lowerBound, 0x5C, range.count) != nil else { return false }
+        guard range.count > name.count, memchr(bytes + range.lowerBound, 0x5C, range.count) != nil else {
+            return false
+        }
         let text = Arena(capacity: range.count)
-        return unescape(range, into: text) && UnsafeBufferPointer(start: text.base, count: text.count).elementsEqual(name)
+        return unescape(range, into: text)
+            && UnsafeBufferPointer(start: text.base, count: text.count).elementsEqual(name)
     }
 
     /// The value at a path from the object at `at`; of members of one name the last. nil: it is not there.
@@ -178,7 +185,8 @@ package struct JsonScan {
         guard let first = unit(at, end) else { return nil }
         at += 4
         guard first >= 0xD800, first < 0xDC00 else { return UnicodeScalar(first) }
-        guard at + 6 <= end, bytes[at] == 0x5C, bytes[at + 1] == 0x75, let second = unit(at + 2, end), second >= 0xDC00, second < 0xE000
+        guard at + 6 <= end, bytes[at] == 0x5C, bytes[at + 1] == 0x75, let second = unit(at + 2, end),
+            second >= 0xDC00, second < 0xE000
         else { return nil }
         at += 6
         return UnicodeScalar(0x10000 + (first - 0xD800) << 10 + (second - 0xDC00))
@@ -186,6 +194,7 @@ package struct JsonScan {
 
     private func unit(_ at: Int, _ end: Int) -> UInt32? {
         guard at + 4 <= end else { return nil }
-        return UInt32(String(decoding: UnsafeBufferPointer(start: bytes + at, count: 4), as: UTF8.self), radix: 16)
+        return UInt32(
+            String(decoding: UnsafeBufferPointer(start: bytes + at, count: 4), as: UTF8.self), radix: 16)
     }
 }

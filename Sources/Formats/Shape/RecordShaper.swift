@@ -2,7 +2,8 @@ import Base
 import Dataflow
 import Records
 
-/// Makes the rows of a record that are not the record itself: one for each element of an array, or what an envelope holds.
+/// Makes the rows of a record that are not the record itself: one for each element of an array, or what an
+/// envelope holds.
 package protocol RecordShaper: AnyObject {
     /// Appends the rows of a record, each a JSON object.
     func shape(_ record: UnsafeBufferPointer<UInt8>, into rows: ShapedRows)
@@ -15,7 +16,8 @@ package protocol RecordShaper: AnyObject {
 /// The rows of the records of a batch, side by side.
 package final class ShapedRows {
     package let bytes = Arena(capacity: 1 << 16)
-    /// By row: where it begins in `bytes` (-1: it is the record as it stands), its bytes, and which record it is of.
+    /// By row: where it begins in `bytes` (-1: it is the record as it stands), its bytes, and which record it
+    /// is of.
     fileprivate(set) var rows: [(offset: Int, count: Int, record: Int)] = []
     fileprivate var record = 0
     private var firstRow = 0
@@ -105,12 +107,15 @@ package final class RecordShaping {
             } else {
                 shaper.shape(UnsafeBufferPointer(start: value, count: count), into: shaped)
             }
-            if shaped.rows.count >= rowsMax || shaped.bytes.count >= Limits.shapedBytesAtOnce { flush(raw, body) }
+            if shaped.rows.count >= rowsMax || shaped.bytes.count >= Limits.shapedBytesAtOnce {
+                flush(raw, body)
+            }
         }
         flush(raw, body)
     }
 
-    /// The time of each record, which is that of its first row that has one, by those of rows; `.min`: none has.
+    /// The time of each record, which is that of its first row that has one, by those of rows; `.min`: none
+    /// has.
     package func times(_ raw: RawRecords, _ timesOfRows: (RawRecords) -> [Int64]) -> [Int64] {
         var times = [Int64](repeating: .min, count: raw.count)
         forEach(raw) { rows in
@@ -170,5 +175,7 @@ package final class ShapedDecoder: RecordDecoder {
 
     package func setHeader(_ names: [String]) { inner.setHeader(names) }
     package func decode(_ raw: RawRecords, into batch: Batch) { inner.decode(raw, into: batch) }
-    package func explain(_ row: Int, of batch: Batch, into text: Arena) { inner.explain(row, of: batch, into: text) }
+    package func explain(_ row: Int, of batch: Batch, into text: Arena) {
+        inner.explain(row, of: batch, into: text)
+    }
 }

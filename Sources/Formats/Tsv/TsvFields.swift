@@ -105,8 +105,8 @@ struct TsvFields: FieldCutter {
         }
     }
 
-    /// The names in the line that names a file's columns; one that cannot be read is taken as it stands. nil: the
-    /// line is not UTF-8.
+    /// The names in the line that names a file's columns; one that cannot be read is taken as it stands. nil:
+    /// the line is not UTF-8.
     static func names(_ bytes: UnsafeBufferPointer<UInt8>, hasEscapes: Bool) -> [String]? {
         guard let start = bytes.baseAddress else { return [""] }
         let fields = TsvFields(hasEscapes: hasEscapes)

@@ -50,18 +50,21 @@ package struct TsvFormat: DecodableFormat, Hashable {
     package func fileLayout(of records: RecordShape) -> FileLayout {
         FileLayout(
             format: Self.key,
-            fields: columns.apply(to: FileLayout.Fields(
-                delimiter: TsvFields.tab, escape: hasEscapes ? TsvFields.backslash : nil,
-                skippedLines: columns.skippedLines,
-                columns: columns.layout(of: records) { TsvFields.names($0, hasEscapes: hasEscapes) })))
+            fields: columns.apply(
+                to: FileLayout.Fields(
+                    delimiter: TsvFields.tab, escape: hasEscapes ? TsvFields.backslash : nil,
+                    skippedLines: columns.skippedLines,
+                    columns: columns.layout(of: records) { TsvFields.names($0, hasEscapes: hasEscapes) })))
     }
 
     package func record(_ values: [GivenValue], of records: RecordShape) -> String {
         columns.texts(values, of: records).map { text in
             guard hasEscapes else { return text ?? "" }
             guard let text else { return "\\N" }
-            return text.replacing("\\", with: "\\\\").replacing("\t", with: "\\t").replacing("\n", with: "\\n")
-                .replacing("\r", with: "\\r")
+            return text.replacing("\\", with: "\\\\").replacing("\t", with: "\\t").replacing(
+                "\n", with: "\\n"
+            )
+            .replacing("\r", with: "\\r")
         }.joined(separator: "\t")
     }
 }

@@ -29,10 +29,14 @@ struct LibraryCredit {
         plant.firstBuyer..<plant.firstBuyer + 10 + plant.firstBuyer / 200 % 3
     }
 
-    private mutating func below(_ bound: Int64) -> Int64 { Int64(Marketplace.below(UInt64(bound), random.next())) }
+    private mutating func below(_ bound: Int64) -> Int64 {
+        Int64(Marketplace.below(UInt64(bound), random.next()))
+    }
 
     /// A buyer has one platform that it buys with.
-    private func platform(_ buyer: UInt64) -> Int { Int(hashWord(buyer, seed: 3) % UInt64(Self.platforms.count)) }
+    private func platform(_ buyer: UInt64) -> Int {
+        Int(hashWord(buyer, seed: 3) % UInt64(Self.platforms.count))
+    }
 
     private mutating func finance(_ order: LibraryOrder) {
         let taken = order.paid + 1000 + below(60_000)
@@ -44,8 +48,8 @@ struct LibraryCredit {
         }
     }
 
-    /// Over 4,000 owed to 3 platforms is too much for a buyer. Planted is 6,000 and more on 3 or 4; near misses owe
-    /// as much to one platform, or repay each debt before the next.
+    /// Over 4,000 owed to 3 platforms is too much for a buyer. Planted is 6,000 and more on 3 or 4; near
+    /// misses owe as much to one platform, or repay each debt before the next.
     private mutating func stack(_ plant: LibraryPlant) {
         let from = options.midnight(plant.firstDay) + 8 * Marketplace.hour
         let isOnOnePlatform = plant.isNearMiss && plant.number % 2 == 0

@@ -45,12 +45,15 @@ struct LibraryFeeds {
         random = options.random(.feeds)
         plan()
         for minute in 0..<options.days * 24 * 60 {
-            for feed in LibraryFeed.allCases { observe(feed, LibraryOptions.start + Int64(minute) * Self.minute) }
+            for feed in LibraryFeed.allCases {
+                observe(feed, LibraryOptions.start + Int64(minute) * Self.minute)
+            }
         }
     }
 
     private mutating func draw(_ range: ClosedRange<Int64>) -> Int64 {
-        range.lowerBound + Int64(Marketplace.below(UInt64(range.upperBound - range.lowerBound + 1), random.next()))
+        range.lowerBound
+            + Int64(Marketplace.below(UInt64(range.upperBound - range.lowerBound + 1), random.next()))
     }
 
     /// A day for each case: 3 and 2 of each rule, whatever the number of shops.

@@ -27,7 +27,8 @@ struct LibraryFolder {
         var order = times.indices.map { index in
             let word = hashWord(UInt64(index), seed: words)
             let isLate = !isTable && word & 15 == 0
-            let lateness = isLate ? Marketplace.below(UInt64(LibraryOptions.outOfOrderMilliseconds) + 1, word) : 0
+            let lateness =
+                isLate ? Marketplace.below(UInt64(LibraryOptions.outOfOrderMilliseconds) + 1, word) : 0
             return Arrival(time: times[index] + Int64(lateness), index: index)
         }
         order.sort()
@@ -76,7 +77,9 @@ struct LineWriter {
     }
 
     /// A letter and a number with so many digits: `M000007`.
-    mutating func id(_ name: StaticString, _ letter: StaticString, _ number: some BinaryInteger, digits: Int = 6) {
+    mutating func id(
+        _ name: StaticString, _ letter: StaticString, _ number: some BinaryInteger, digits: Int = 6
+    ) {
         member(name)
         out.append(byte: 0x22)
         out.append(letter)

@@ -38,7 +38,8 @@ package struct LibraryLabel: Equatable, Sendable {
             case .addressMismatch, .signoffReturns, .declaredValue, .missingCustoms, .missingLogistics,
                 .valueMismatch, .taxGap, .negativeIndustry, .platformViolations, .tooYoung:
                 "before-the-loan"
-            case .volumeSpike, .returnsRunning, .oddHours, .fewBuyers, .youngBuyers, .priceJump, .categoryJump,
+            case .volumeSpike, .returnsRunning, .oddHours, .fewBuyers, .youngBuyers, .priceJump,
+                .categoryJump,
                 .policyChange, .stackedDebt:
                 "during-the-loan"
             case .divertedShare, .unrelatedTransfer, .roundTrip, .cashOut:
@@ -48,7 +49,9 @@ package struct LibraryLabel: Equatable, Sendable {
             }
         }
 
-        static let ofMerchants = allCases.filter { ["before-the-loan", "during-the-loan"].contains($0.topology) }
+        static let ofMerchants = allCases.filter {
+            ["before-the-loan", "during-the-loan"].contains($0.topology)
+        }
         static let ofLoans = allCases.filter { $0.topology == "fund-flow" }
         static let ofFeeds = allCases.filter { $0.topology == "data-sources" }
     }

@@ -29,7 +29,9 @@ extension LibraryMoney {
     }
 
     /// Spends what the case needs; what is left of the loan.
-    private mutating func plant(_ rule: LibraryLabel.Rule, _ number: Int, _ loan: Int, _ isNearMiss: Bool) -> Int64 {
+    private mutating func plant(_ rule: LibraryLabel.Rule, _ number: Int, _ loan: Int, _ isNearMiss: Bool)
+        -> Int64
+    {
         switch rule {
         case .divertedShare: divert(loan, number, isNearMiss)
         case .unrelatedTransfer: payUnrelated(loan, number, isNearMiss)
@@ -38,8 +40,9 @@ extension LibraryMoney {
         }
     }
 
-    /// Share of a loan that goes from companies to persons and brokers: too much is 30 %. Planted are 55 to 70 %
-    /// over 1 to 3 hops in pieces below 40,000; near misses 6 to 8 % in small payments, or 12 % to the owner.
+    /// Share of a loan that goes from companies to persons and brokers: too much is 30 %. Planted are 55 to
+    /// 70 % over 1 to 3 hops in pieces below 40,000; near misses 6 to 8 % in small payments, or 12 % to the
+    /// owner.
     private mutating func divert(_ loan: Int, _ number: Int, _ isNearMiss: Bool) -> Int64 {
         let amount = loans[loan].amount
         var time = loans[loan].time + draw(10...120) * Self.minute
@@ -56,21 +59,25 @@ extension LibraryMoney {
         let moved = amount * draw(550...700) / 1000
         var source = loans[loan].account
         for company in 0..<number % 3 { hand(moved, &source, to: company, of: loan, &time) }
-        let nominees = [ownerAccounts[loan], open("nominee \(loan + 1)", .personal, since: time - Marketplace.day)]
+        let nominees = [
+            ownerAccounts[loan], open("nominee \(loan + 1)", .personal, since: time - Marketplace.day),
+        ]
         let pieces = moved / 35_000_00 + 1
         for piece in 0..<pieces {
             let target = number % 3 == 0 ? nominees[Int(piece) % 2] : nominees[1]
             send(time, source, target, moved / pieces)
             // The last hop of the longest: on to a broker, a part at a time.
-            if number % 3 == 2 { send(time + 5 * Self.minute, target, anyone(in: brokers), moved / pieces - 50_00) }
+            if number % 3 == 2 {
+                send(time + 5 * Self.minute, target, anyone(in: brokers), moved / pieces - 50_00)
+            }
             time += draw(20...90) * Self.minute
         }
         return amount - moved
     }
 
-    /// One transfer to a person or broker who is not the borrower's: too much is 50,000. Planted are 60,000 to
-    /// 75,000; near misses 38,000 to 42,000, or 90,000 to a supplier. The loans are large, so that the share says
-    /// nothing.
+    /// One transfer to a person or broker who is not the borrower's: too much is 50,000. Planted are 60,000
+    /// to 75,000; near misses 38,000 to 42,000, or 90,000 to a supplier. The loans are large, so that the
+    /// share says nothing.
     private mutating func payUnrelated(_ loan: Int, _ number: Int, _ isNearMiss: Bool) -> Int64 {
         setAmount(loan, draw(450...550) * 1000_00)
         let time = loans[loan].time + draw(5...180) * Self.minute
@@ -88,8 +95,9 @@ extension LibraryMoney {
         return loans[loan].amount - amount
     }
 
-    /// Share of a loan that comes back to its borrower by way of others: too much is 20 %. Planted are 55 to 70 % over
-    /// 1 to 3 companies within days; near misses a supplier's refund of 8 %, or the same way to somebody else.
+    /// Share of a loan that comes back to its borrower by way of others: too much is 20 %. Planted are 55 to
+    /// 70 % over 1 to 3 companies within days; near misses a supplier's refund of 8 %, or the same way to
+    /// somebody else.
     private mutating func circle(_ loan: Int, _ number: Int, _ isNearMiss: Bool) -> Int64 {
         let amount = loans[loan].amount
         var time = loans[loan].time + draw(30...300) * Self.minute
@@ -109,8 +117,8 @@ extension LibraryMoney {
         return amount - moved
     }
 
-    /// Share of a loan that is taken as cash: too much is 20 %. Planted are 45 to 60 % in pieces, one by way of
-    /// another company; near misses 3 % of petty cash, or 8 %.
+    /// Share of a loan that is taken as cash: too much is 20 %. Planted are 45 to 60 % in pieces, one by way
+    /// of another company; near misses 3 % of petty cash, or 8 %.
     private mutating func cashOut(_ loan: Int, _ number: Int, _ isNearMiss: Bool) -> Int64 {
         let amount = loans[loan].amount
         var time = loans[loan].time + draw(20...200) * Self.minute

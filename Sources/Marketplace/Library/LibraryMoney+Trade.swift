@@ -1,6 +1,7 @@
 import Base
 
-/// Money that moves without a loan: settlements, suppliers, salaries, persons; and what no reader should stumble on.
+/// Money that moves without a loan: settlements, suppliers, salaries, persons; and what no reader should
+/// stumble on.
 extension LibraryMoney {
     /// Days of ordinary business, by the balances that they leave.
     mutating func trade(_ sales: [[Int64]]) {
@@ -31,7 +32,8 @@ extension LibraryMoney {
     }
 
     /// A platform pays for yesterday's orders in two parts, less its fee.
-    private mutating func settle(_ merchant: Int, _ sold: Int64, _ morning: Int64, _ balances: inout [Int64]) {
+    private mutating func settle(_ merchant: Int, _ sold: Int64, _ morning: Int64, _ balances: inout [Int64])
+    {
         let account = Self.operatingAccount(of: merchant)
         let income = sold * 97 / 100
         send(morning + below(Marketplace.hour), Self.settlement, account, income * 6 / 10)
@@ -78,8 +80,8 @@ extension LibraryMoney {
         }
     }
 
-    /// Transfers that no case needs and every reader must bear: to the same account, in and out at one millisecond,
-    /// from and to accounts that nobody knows, more than there is.
+    /// Transfers that no case needs and every reader must bear: to the same account, in and out at one
+    /// millisecond, from and to accounts that nobody knows, more than there is.
     mutating func addOddities() {
         let borrowers = Set(loans.map(\.merchant))
         let others = cast.shops.indices.filter { !borrowers.contains($0) }

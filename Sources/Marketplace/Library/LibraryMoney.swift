@@ -1,8 +1,8 @@
 import Base
 
-/// Loans, the accounts that money moves between, and the transfers. Business as usual flows one way: the platforms
-/// settle with merchants, who pay suppliers, who pay makers; salaries go to persons, who pay each other. Money of a
-/// loan comes back to its borrower only where that is planted.
+/// Loans, the accounts that money moves between, and the transfers. Business as usual flows one way: the
+/// platforms settle with merchants, who pay suppliers, who pay makers; salaries go to persons, who pay each
+/// other. Money of a loan comes back to its borrower only where that is planted.
 struct LibraryMoney {
     enum AccountKind: String { case operating, personal, broker, cash }
     enum Channel: String { case bank, cash, card }
@@ -77,7 +77,8 @@ struct LibraryMoney {
     /// Opens an account; its index.
     mutating func open(_ owner: String, _ kind: AccountKind, related: Int = -1, since: Int64? = nil) -> Int {
         let age = Marketplace.hour + below(20 * Marketplace.day)
-        accounts.append(Account(owner: owner, kind: kind, related: related, since: since ?? LibraryOptions.start - age))
+        accounts.append(
+            Account(owner: owner, kind: kind, related: related, since: since ?? LibraryOptions.start - age))
         return accounts.count - 1
     }
 
@@ -109,7 +110,9 @@ struct LibraryMoney {
         borrowers.removeLast(max(borrowers.count - count, 0))
         var times = borrowers.map { _ in
             // Office hours, from when a case has its days to when its days still fit.
-            let day = LibraryOptions.firstPlantDay + Int(below(Int64(options.days - LibraryOptions.firstPlantDay - 9)))
+            let day =
+                LibraryOptions.firstPlantDay
+                + Int(below(Int64(options.days - LibraryOptions.firstPlantDay - 9)))
             return options.midnight(day) + 10 * Marketplace.hour + below(6 * Marketplace.hour)
         }
         times.sort()
@@ -148,7 +151,11 @@ struct LibraryMoney {
             line.id("account", "A", index + 1)
             line.text("owner", account.owner)
             line.text("kind", account.kind.rawValue)
-            if account.related >= 0 { line.merchant("related", account.related) } else { line.null("related") }
+            if account.related >= 0 {
+                line.merchant("related", account.related)
+            } else {
+                line.null("related")
+            }
             line.time("since", account.since)
         }
         let order = transfers.indices.sorted {

@@ -1,7 +1,7 @@
 import Base
 
-/// The generated month of the rule library: a file of JSON lines for each stream, and labels.jsonl with what was
-/// planted for every rule. Integers and tables only: the same options give the same bytes everywhere.
+/// The generated month of the rule library: a file of JSON lines for each stream, and labels.jsonl with what
+/// was planted for every rule. Integers and tables only: the same options give the same bytes everywhere.
 package enum LibraryMonth {
     package struct Summary: Sendable {
         package var records: Int

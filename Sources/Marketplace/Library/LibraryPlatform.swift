@@ -24,10 +24,12 @@ struct LibraryPlatform {
         random = options.random(.platform)
     }
 
-    private mutating func below(_ bound: Int64) -> Int64 { Int64(Marketplace.below(UInt64(bound), random.next())) }
+    private mutating func below(_ bound: Int64) -> Int64 {
+        Int64(Marketplace.below(UInt64(bound), random.next()))
+    }
 
-    /// Writes violations.jsonl. Points within 90 days: too many are 24. Planted are 30 to 36, near misses have 18,
-    /// every third shop has up to 6.
+    /// Writes violations.jsonl. Points within 90 days: too many are 24. Planted are 30 to 36, near misses
+    /// have 18, every third shop has up to 6.
     mutating func writeViolations(to folder: inout LibraryFolder) throws(Fault) {
         var violations: [(merchant: Int, points: Int64)] = []
         var times: [Int64] = []
@@ -46,7 +48,9 @@ struct LibraryPlatform {
             } else if below(3) == 0 {
                 for _ in 0...below(2) {
                     violations.append((merchant, 1 + below(3)))
-                    times.append(options.midnight(shop.firstDay) + below(options.end - options.midnight(shop.firstDay)))
+                    times.append(
+                        options.midnight(shop.firstDay) + below(options.end - options.midnight(shop.firstDay))
+                    )
                 }
             }
         }
@@ -74,8 +78,9 @@ struct LibraryPlatform {
         }
     }
 
-    /// Writes policies.jsonl: a policy touches every merchant with its platform and category, and nobody else. One
-    /// is for all of a small platform, one touches nobody. Near misses share the platform or the category only.
+    /// Writes policies.jsonl: a policy touches every merchant with its platform and category, and nobody
+    /// else. One is for all of a small platform, one touches nobody. Near misses share the platform or the
+    /// category only.
     mutating func writePolicies(to folder: inout LibraryFolder) throws(Fault) {
         var pairs: [(platform: Int, category: Int)] = []
         for platform in 0..<LibraryCast.cornerPlatform {

@@ -47,7 +47,8 @@ struct LibraryCast {
     static let categories = ["apparel", "beauty", "electronics", "food", "home", "sports", "tools", "toys"]
     static let countries = ["CN", "US", "DE", "GB", "JP", "SG"]
     static let cities = [
-        "Hangzhou", "Shenzhen", "Guangzhou", "Yiwu", "Ningbo", "Suzhou", "Xiamen", "Qingdao", "Chengdu", "Wuhan",
+        "Hangzhou", "Shenzhen", "Guangzhou", "Yiwu", "Ningbo", "Suzhou", "Xiamen", "Qingdao", "Chengdu",
+        "Wuhan",
     ]
     static let cornerPlatform = 4
 
@@ -64,7 +65,9 @@ struct LibraryCast {
             for number in 0..<options.planted + options.nearMisses {
                 guard let merchant = free.popLast() else { continue }
                 let isNearMiss = number >= options.planted
-                cast(rule, isNearMiss ? number - options.planted : number, merchant, isNearMiss, options, &random)
+                cast(
+                    rule, isNearMiss ? number - options.planted : number, merchant, isNearMiss, options,
+                    &random)
             }
         }
         share(options.ordersPerDay, among: free, &random)
@@ -111,8 +114,8 @@ struct LibraryCast {
         case .declaredValue, .missingCustoms, .valueMismatch:
             shops[merchant].country = 1 + Int(random.next() % UInt64(Self.countries.count - 1))
         case .tooYoung:
-            // Planted: over 180 orders a week within the first year, too many are 100. Near misses: 30 to 40 a week,
-            // or as many in the second year.
+            // Planted: over 180 orders a week within the first year, too many are 100. Near misses: 30 to 40
+            // a week, or as many in the second year.
             let isSmall = isNearMiss && number % 2 == 0
             shops[merchant].years = isNearMiss && !isSmall ? 1 : 0
             shops[merchant].dailyThousandths = isSmall ? 5000 : 27_000 + Int64(random.next() % 3000)
@@ -136,9 +139,12 @@ struct LibraryCast {
         let total = weights.reduce(0, +)
         let rest = max(Int64(ordersPerDay) * 1000 - taken, 0)
         for (index, merchant) in free.enumerated() {
-            shops[merchant].dailyThousandths = max(Int64(Int128(rest) * Int128(weights[index]) / Int128(total)), 6000)
+            shops[merchant].dailyThousandths = max(
+                Int64(Int128(rest) * Int128(weights[index]) / Int128(total)), 6000)
         }
-        for merchant in shops.indices { shops[merchant].buyers = UInt64(shops[merchant].dailyThousandths / 50) }
+        for merchant in shops.indices {
+            shops[merchant].buyers = UInt64(shops[merchant].dailyThousandths / 50)
+        }
     }
 }
 

@@ -52,12 +52,15 @@ struct LibraryTrade {
     func sales() -> [[Int64]] {
         var sales = Array(repeating: Array(repeating: Int64(0), count: options.days), count: cast.shops.count)
         for order in orders {
-            sales[Int(order.merchant)][Int((order.paid - LibraryOptions.start) / Marketplace.day)] += order.amount
+            sales[Int(order.merchant)][Int((order.paid - LibraryOptions.start) / Marketplace.day)] +=
+                order.amount
         }
         return sales
     }
 
-    private mutating func below(_ bound: Int64) -> Int64 { Int64(Marketplace.below(UInt64(bound), random.next())) }
+    private mutating func below(_ bound: Int64) -> Int64 {
+        Int64(Marketplace.below(UInt64(bound), random.next()))
+    }
     private mutating func happens(_ perMille: Int64) -> Bool { below(1000) < perMille }
     private mutating func draw(_ range: ClosedRange<Int64>) -> Int64 {
         range.lowerBound + below(range.upperBound - range.lowerBound + 1)
@@ -74,7 +77,8 @@ struct LibraryTrade {
             let hour = Int64(hours.draw(random.next()))
             let time = options.midnight(day) + hour * Marketplace.hour + below(Marketplace.hour)
             if hour >= 6, habits.kept < 1000, !happens(habits.kept) { continue }
-            let buyer = hashWord(UInt64(merchant) << 32 | UInt64(below(Int64(shop.buyers))), seed: options.seed)
+            let buyer = hashWord(
+                UInt64(merchant) << 32 | UInt64(below(Int64(shop.buyers))), seed: options.seed)
             let isFinanced = happens(50) && habits.price <= 2000
             add(merchant, time, habits, buyer: buyer % 89_999_999 + 1, isFinanced: isFinanced)
         }
@@ -90,7 +94,8 @@ struct LibraryTrade {
 
     /// Accounts are 30 to 1030 days old when the month begins.
     static func opened(_ buyer: UInt64) -> Int64 {
-        LibraryOptions.start - 30 * Marketplace.day - Int64(hashWord(buyer, seed: 1) % UInt64(1000 * Marketplace.day))
+        LibraryOptions.start - 30 * Marketplace.day
+            - Int64(hashWord(buyer, seed: 1) % UInt64(1000 * Marketplace.day))
     }
 
     private mutating func add(
@@ -104,7 +109,8 @@ struct LibraryTrade {
         let shop = cast.shops[merchant]
         let spread = min(max(IntegerTables.logNormal(&random, sigmaThousandths: 300), 1 << 15), 2 << 16)
         let amount = max(((shop.medianAmount * spread) >> 16) * habits.price / 1000, 1_00)
-        let other = happens(habits.otherCategory) ? 1 + Int(below(Int64(LibraryCast.categories.count - 1))) : 0
+        let other =
+            happens(habits.otherCategory) ? 1 + Int(below(Int64(LibraryCast.categories.count - 1))) : 0
         let away = happens(habits.otherCity) ? 1 + Int(below(Int64(LibraryCast.cities.count - 1))) : 0
         var order = LibraryOrder(
             merchant: Int32(merchant),
@@ -117,7 +123,9 @@ struct LibraryTrade {
             paid: time,
             shipped: time + draw(4 * Marketplace.hour...30 * Marketplace.hour)
         )
-        if happens(habits.refunded) { order.refunded = time + draw(36 * Marketplace.hour...84 * Marketplace.hour) }
+        if happens(habits.refunded) {
+            order.refunded = time + draw(36 * Marketplace.hour...84 * Marketplace.hour)
+        }
         TradeDocuments.declare(&order, shop, habits, &random)
         orders.append(order)
     }
@@ -142,15 +150,15 @@ struct LibraryTrade {
                 burst(plant, orders: orders, from...from + 6 * Marketplace.hour - 1)
             }
         case .fewBuyers:
-            // Orders of an hour: too many are 30, and 6 for each of their buyers. Cheap, so that the day's turnover
-            // says nothing.
+            // Orders of an hour: too many are 30, and 6 for each of their buyers. Cheap, so that the day's
+            // turnover says nothing.
             let orders: Int64 = isNearMiss ? (plant.number % 2 == 0 ? 14 : 50) : 80
             let buyers: UInt64 = isNearMiss ? (plant.number % 2 == 0 ? 1 : 30) : 2
             let from = workday + below(10) * Marketplace.hour
             burst(plant, orders: orders, from...from + 40 * 60_000, buyers: buyers, price: 300)
         case .youngBuyers:
-            // Accounts below 3 days old, over 24 hours and 20 of their orders: too many are 40 %. The near misses: few
-            // of them; and many that are some weeks old and were not opened together.
+            // Accounts below 3 days old, over 24 hours and 20 of their orders: too many are 40 %. The near
+            // misses: few of them; and many that are some weeks old and were not opened together.
             let isFew = isNearMiss && plant.number % 2 == 0
             let together = midnight - Marketplace.day...midnight - 22 * Marketplace.hour
             let apart = midnight - 60 * Marketplace.day...midnight - 15 * Marketplace.day
@@ -186,8 +194,8 @@ struct LibraryTrade {
         labels.append(plant.label(from: midnight, to: to))
     }
 
-    /// Orders on top of the ordinary ones, within `time`. They are never refunded or bought on credit, so that one
-    /// plant does not look like another. `buyers`: so many invented ones; 0: the shop's own.
+    /// Orders on top of the ordinary ones, within `time`. They are never refunded or bought on credit, so
+    /// that one plant does not look like another. `buyers`: so many invented ones; 0: the shop's own.
     private mutating func burst(
         _ plant: LibraryPlant,
         orders: Int64,
@@ -201,7 +209,8 @@ struct LibraryTrade {
         habits.refunded = 0
         habits.price = price
         for number in 0..<orders {
-            let own = hashWord(UInt64(plant.merchant) << 32 | UInt64(below(Int64(shop.buyers))), seed: options.seed)
+            let own = hashWord(
+                UInt64(plant.merchant) << 32 | UInt64(below(Int64(shop.buyers))), seed: options.seed)
             let buyer = buyers == 0 ? own % 89_999_999 + 1 : plant.firstBuyer + UInt64(number) % buyers
             // A buyer has one account, whenever it buys.
             let created = opened.map {
@@ -211,8 +220,8 @@ struct LibraryTrade {
         }
     }
 
-    /// Refunds of 30 % of a day's orders on 3 days in a row, from 10 orders a day on, are too many. Planted are 4
-    /// days with at least 50 %, by count and amount; near misses 2 such days, or 4 days with 15 %.
+    /// Refunds of 30 % of a day's orders on 3 days in a row, from 10 orders a day on, are too many. Planted
+    /// are 4 days with at least 50 %, by count and amount; near misses 2 such days, or 4 days with 15 %.
     private mutating func runReturns() {
         for plant in cast.plants where plant.rule == .returnsRunning {
             let isShort = plant.isNearMiss && plant.number % 2 == 0
@@ -226,11 +235,14 @@ struct LibraryTrade {
                 let back = own.filter { today.contains(orders[$0].refunded) }
                 var backCount = Int64(back.count)
                 var backAmount = back.reduce(0) { $0 + orders[$1].amount }
-                let recent = today.lowerBound - 72 * Marketplace.hour..<today.lowerBound - 12 * Marketplace.hour
+                let recent =
+                    today.lowerBound - 72 * Marketplace.hour..<today.lowerBound - 12 * Marketplace.hour
                 for index in own where recent.contains(orders[index].paid) && orders[index].refunded == 0 {
-                    let isEnough = backCount * 100 >= share * Int64(sold.count) && backAmount * 100 >= share * amount
+                    let isEnough =
+                        backCount * 100 >= share * Int64(sold.count) && backAmount * 100 >= share * amount
                     if isEnough { break }
-                    orders[index].refunded = today.lowerBound + draw(8 * Marketplace.hour...22 * Marketplace.hour)
+                    orders[index].refunded =
+                        today.lowerBound + draw(8 * Marketplace.hour...22 * Marketplace.hour)
                     backCount += 1
                     backAmount += orders[index].amount
                 }

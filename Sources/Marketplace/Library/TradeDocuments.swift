@@ -5,7 +5,8 @@ struct TradeDocuments {
     static let ordinaryIndustries = 10
     /// Ordinary ones first; then those that banks do not lend to, and one of a similar name.
     static let industries = [
-        "clothing", "cosmetics", "electronics", "furniture", "groceries", "household goods", "shoes", "sporting goods",
+        "clothing", "cosmetics", "electronics", "furniture", "groceries", "household goods", "shoes",
+        "sporting goods",
         "stationery", "toys", "gambling", "tobacco", "fireworks", "e-cigarettes", "game consoles",
     ]
     private static let gambling = 10
@@ -31,7 +32,8 @@ struct TradeDocuments {
     private mutating func draw(_ range: ClosedRange<Int64>) -> Int64 { Self.draw(range, &random) }
 
     private static func draw(_ range: ClosedRange<Int64>, _ random: inout SplitMix64) -> Int64 {
-        range.lowerBound + Int64(Marketplace.below(UInt64(range.upperBound - range.lowerBound + 1), random.next()))
+        range.lowerBound
+            + Int64(Marketplace.below(UInt64(range.upperBound - range.lowerBound + 1), random.next()))
     }
 
     /// Adds what customs and the carrier record of an order.
@@ -117,9 +119,9 @@ struct TradeDocuments {
         "\(LibraryCast.cities[shop.city]) \(LibraryCast.categories[shop.category]) trading \(merchant + 1)"
     }
 
-    /// A shop in a listed industry is too much, at its next order. Planted: two that the list comes to, and one that
-    /// turns to what is listed. Near misses: an industry of similar name; and one that is given up before it is
-    /// listed.
+    /// A shop in a listed industry is too much, at its next order. Planted: two that the list comes to, and
+    /// one that turns to what is listed. Near misses: an industry of similar name; and one that is given up
+    /// before it is listed.
     static func industry(of plant: LibraryPlant) -> Int {
         if plant.isNearMiss { return plant.number % 2 == 0 ? gameConsoles : eCigarettes }
         return plant.number % 3 == 2 ? 0 : eCigarettes

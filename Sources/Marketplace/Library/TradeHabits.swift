@@ -1,5 +1,5 @@
-/// How a shop's orders are: the defaults are ordinary trade, a case changes some of it. Shares in thousandths,
-/// times in milliseconds.
+/// How a shop's orders are: the defaults are ordinary trade, a case changes some of it. Shares in
+/// thousandths, times in milliseconds.
 struct TradeHabits {
     /// Of the orders after six in the morning.
     var kept: Int64 = 1000
@@ -28,8 +28,8 @@ struct TradeHabits {
         case (.addressMismatch, false): otherCity = 800
         case (.addressMismatch, true): otherCity = 220
 
-        // Signed for over 3 days and 20 parcels: too few are 60 % while refunds, below 10 % of the orders, do not
-        // say where the others went. The near miss has a slow carrier and a bad batch that comes back.
+        // Signed for over 3 days and 20 parcels: too few are 60 % while refunds, below 10 % of the orders, do
+        // not say where the others went. The near miss has a slow carrier and a bad batch that comes back.
         case (.signoffReturns, false): signed = 350
         case (.signoffReturns, true): (signed, refunded) = (800, 150)
 
@@ -59,8 +59,8 @@ struct TradeHabits {
         case (.categoryJump, false): otherCategory = 800
         case (.categoryJump, true): otherCategory = 120
 
-        // Orders between midnight and six, over 24 hours and 15 of them: too many are half. What comes by night is
-        // in `LibraryTrade.plant`.
+        // Orders between midnight and six, over 24 hours and 15 of them: too many are half. What comes by
+        // night is in `LibraryTrade.plant`.
         case (.oddHours, false): kept = 250
         default: break
         }

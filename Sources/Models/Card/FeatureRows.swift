@@ -1,7 +1,8 @@
 import Base
 import Glibc
 
-/// Rows of features as a CSV with a header has them (RFC 4180), by column; texts, so that nothing is rounded twice.
+/// Rows of features as a CSV with a header has them (RFC 4180), by column; texts, so that nothing is rounded
+/// twice.
 package struct FeatureRows {
     package var names: [String]
     /// Of each row, as many as there are names; nil: missing.
@@ -13,10 +14,15 @@ package struct FeatureRows {
     static let missing: Set<String> = ["", "NA", "NaN", "nan", "null", "NULL", "None"]
 
     package init(_ bytes: [UInt8]) throws(Fault) {
-        var reader = Reader(bytes: bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes)
-        guard let header = try reader.next() else { throw Fault(.user, "an empty file; a header was expected") }
+        var reader = Reader(
+            bytes: bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes)
+        guard let header = try reader.next() else {
+            throw Fault(.user, "an empty file; a header was expected")
+        }
         names = header.fields.map { $0 ?? "" }
-        if let twice = Dictionary(grouping: names, by: { $0 }).first(where: { $0.value.count > 1 && $0.key != "" }) {
+        if let twice = Dictionary(grouping: names, by: { $0 }).first(where: {
+            $0.value.count > 1 && $0.key != ""
+        }) {
             throw Fault(.user, "1: two columns are named '\(twice.key)'")
         }
         rows = []
@@ -35,7 +41,9 @@ package struct FeatureRows {
         var places: [Int] = []
         for name in wanted {
             guard let place = names.firstIndex(of: name) else {
-                throw Fault(.user, "1: no column '\(name)'; there is \(names.filter { $0 != "" }.joined(separator: ", "))")
+                throw Fault(
+                    .user,
+                    "1: no column '\(name)'; there is \(names.filter { $0 != "" }.joined(separator: ", "))")
             }
             places.append(place)
         }
@@ -89,7 +97,9 @@ package struct FeatureRows {
                     at += 1
                 }
             }
-            guard let text = String(validating: value, as: UTF8.self) else { throw Fault(.user, "\(line): text that is not UTF-8") }
+            guard let text = String(validating: value, as: UTF8.self) else {
+                throw Fault(.user, "\(line): text that is not UTF-8")
+            }
             return FeatureRows.missing.contains(text) ? nil : text
         }
     }
@@ -111,7 +121,10 @@ extension Model.Feature {
         var end: UnsafeMutablePointer<CChar>?
         let value = strtod(text, &end)
         guard let end, end.pointee == 0, value.isFinite else {
-            throw Fault(.user, "'\(name ?? "a feature")' is \"\(text)\"; \(isCategorical ? "a category's code" : "a number") was expected")
+            throw Fault(
+                .user,
+                "'\(name ?? "a feature")' is \"\(text)\"; \(isCategorical ? "a category's code" : "a number") was expected"
+            )
         }
         return value
     }

@@ -6,10 +6,12 @@ extension ModelCard {
     /// Bins of a feature's histogram, where its values are that many.
     private static let bins = 10
 
-    /// The card of a model that was trained elsewhere. `rows` have the features by name, and may have what the trainer's
-    /// library predicts in `margin` (`margin.0` … of several outputs), which is then met or the model is refused.
+    /// The card of a model that was trained elsewhere. `rows` have the features by name, and may have what
+    /// the trainer's library predicts in `margin` (`margin.0` … of several outputs), which is then met or the
+    /// model is refused.
     package static func draft(
-        file: String, _ bytes: [UInt8], rows: FeatureRows, name: String, version: String, iterations: Int?, from draft: ModelCard?
+        file: String, _ bytes: [UInt8], rows: FeatureRows, name: String, version: String, iterations: Int?,
+        from draft: ModelCard?
     ) throws(Fault) -> ModelCard {
         guard !rows.rows.isEmpty else { throw Fault(.user, "the rows are none") }
         var card: ModelCard
@@ -17,13 +19,16 @@ extension ModelCard {
             card = draft
         } else {
             card = ModelCard(
-                name: name, version: version, format: try ModelFile.format(of: bytes), file: file, sha256: "", features: [])
+                name: name, version: version, format: try ModelFile.format(of: bytes), file: file, sha256: "",
+                features: [])
         }
         (card.name, card.version, card.file, card.iterations) = (name, version, file, iterations)
         card.sha256 = Sha256.hex(bytes)
         let stated = rows.names.filter { $0 == "margin" || $0.hasPrefix("margin.") }
         if card.format == .lstm {
-            guard card.network != nil else { throw Fault(.user, "safetensors: --card says how the tensors are put together (network)") }
+            guard card.network != nil else {
+                throw Fault(.user, "safetensors: --card says how the tensors are put together (network)")
+            }
         } else {
             let (model, format) = try ModelFile.read(bytes, iterations: iterations)
             card.format = format
@@ -35,14 +40,18 @@ extension ModelCard {
         let places = try rows.places(of: unchecked.columnNames)
         let scoring = ModelScoring(unchecked)
         let outputs = unchecked.outputs
-        let wanted = stated.isEmpty ? [] : try rows.places(of: outputs == 1 ? ["margin"] : (0..<outputs).map { "margin.\($0)" })
+        let wanted =
+            stated.isEmpty
+            ? [] : try rows.places(of: outputs == 1 ? ["margin"] : (0..<outputs).map { "margin.\($0)" })
         for (index, row) in rows.rows.prefix(samplesMax).enumerated() {
             let texts = places.map { row[$0] }
             var margins = try scoring.margins(texts)
             if !wanted.isEmpty {
                 margins = []
                 for place in wanted {
-                    guard let text = row[place], let margin = Double(text) else { throw Fault(.user, "\(rows.lines[index]): margin is no number") }
+                    guard let text = row[place], let margin = Double(text) else {
+                        throw Fault(.user, "\(rows.lines[index]): margin is no number")
+                    }
                     margins.append(margin)
                 }
             }
@@ -53,18 +62,25 @@ extension ModelCard {
         if outputs == 1 {
             var scores: [Double] = []
             // As a stream has them, so that one that is on an edge stays on its side.
-            try RowScoring(checked).score(rows) { scores.append(($2[0] * 1e6).rounded(.toNearestOrEven) / 1e6) }
+            try RowScoring(checked).score(rows) {
+                scores.append(($2[0] * 1e6).rounded(.toNearestOrEven) / 1e6)
+            }
             card.scores = Histogram(scores, bins: bins)
         }
         return card
     }
 
-    private static func features(_ model: Model, _ rows: FeatureRows, _ stated: [String], units: [Feature]) throws(Fault) -> [Feature] {
+    private static func features(_ model: Model, _ rows: FeatureRows, _ stated: [String], units: [Feature])
+        throws(Fault) -> [Feature]
+    {
         // A file without names takes its features in the columns' order.
         let columns = rows.names.filter { !stated.contains($0) }
         let isNamed = model.features.allSatisfy { $0.name != nil }
         if !isNamed, columns.count != model.features.count {
-            throw Fault(.user, "the file names no features, so that the rows' columns must be its \(model.features.count) in their order; there are \(columns.count)")
+            throw Fault(
+                .user,
+                "the file names no features, so that the rows' columns must be its \(model.features.count) in their order; there are \(columns.count)"
+            )
         }
         let names = isNamed ? model.features.map { $0.name ?? "" } : columns
         let places = try rows.places(of: names)
@@ -82,7 +98,10 @@ extension ModelCard {
             }
             let known = values.filter { !$0.isNaN }
             (feature.least, feature.greatest) = (known.min(), known.max())
-            if !known.isEmpty { feature.histogram = feature.isCategory ? Histogram(codes: values) : Histogram(values, bins: bins) }
+            if !known.isEmpty {
+                feature.histogram =
+                    feature.isCategory ? Histogram(codes: values) : Histogram(values, bins: bins)
+            }
             features.append(feature)
         }
         return features
@@ -99,8 +118,8 @@ extension ModelCard.Histogram {
         for code in known { counts[edges.firstIndex { code < $0 } ?? edges.count] += 1 }
     }
 
-    /// Bins that hold as many values each, as far as equal values allow: a value that fills a bin alone has one of its own.
-    /// NaN is missing.
+    /// Bins that hold as many values each, as far as equal values allow: a value that fills a bin alone has
+    /// one of its own. NaN is missing.
     package init(_ values: [Double], bins: Int) {
         let sorted = values.filter { !$0.isNaN }.sorted()
         var edges: [Double] = []
@@ -134,7 +153,9 @@ extension LoadedModel {
         switch body {
         case .trees: card.features.map(\.name)
         case .network(let network):
-            (0..<network.architecture.steps).flatMap { step in (card.network?.channels ?? []).map { "\($0.name).\(step)" } }
+            (0..<network.architecture.steps).flatMap { step in
+                (card.network?.channels ?? []).map { "\($0.name).\(step)" }
+            }
         }
     }
 }
@@ -147,10 +168,14 @@ package struct RowScoring {
     package init(_ model: LoadedModel) { scoring = ModelScoring(model) }
 
     package static func header(outputs: Int) -> String {
-        outputs == 1 ? "row,margin,score" : "row," + (0..<outputs).map { "margin.\($0),score.\($0)" }.joined(separator: ",")
+        outputs == 1
+            ? "row,margin,score"
+            : "row," + (0..<outputs).map { "margin.\($0),score.\($0)" }.joined(separator: ",")
     }
 
-    package func score(_ rows: FeatureRows, _ body: (_ row: Int, _ margins: [Double], _ scores: [Double]) -> Void) throws(Fault) {
+    package func score(
+        _ rows: FeatureRows, _ body: (_ row: Int, _ margins: [Double], _ scores: [Double]) -> Void
+    ) throws(Fault) {
         let model = scoring.model
         let places = try rows.places(of: model.columnNames)
         var features: [Model.Feature] = []
@@ -173,7 +198,8 @@ package struct RowScoring {
             for row in 0..<count {
                 for (index, place) in places.enumerated() {
                     do throws(Fault) {
-                        room[index * Self.batch + row] = try features[index].value(rows.rows[first + row][place])
+                        room[index * Self.batch + row] = try features[index].value(
+                            rows.rows[first + row][place])
                     } catch {
                         throw Fault(.user, "\(rows.lines[first + row]): \(error.detail)")
                     }
@@ -184,7 +210,8 @@ package struct RowScoring {
                 scoring.score(columns, count: count, into: margins)
             }
             for row in 0..<count {
-                let rowMargins = Array(UnsafeBufferPointer(start: margins + row * model.outputs, count: model.outputs))
+                let rowMargins = Array(
+                    UnsafeBufferPointer(start: margins + row * model.outputs, count: model.outputs))
                 body(first + row, rowMargins, model.scores(rowMargins))
             }
             first += count

@@ -18,14 +18,19 @@ extension ModelCard {
         case .isotonic(let margins, let scores):
             member("calibration", "{\"kind\": \"isotonic\", \"margins\": \(margins), \"scores\": \(scores)}")
         }
-        if !bands.isEmpty { member("bands", Self.list(bands.map { "{\"name\": \(Self.quoted($0.name)), \"from\": \($0.from)}" })) }
+        if !bands.isEmpty {
+            member(
+                "bands", Self.list(bands.map { "{\"name\": \(Self.quoted($0.name)), \"from\": \($0.from)}" }))
+        }
         if let scores { member("scores", scores.json) }
         if let network { member("network", network.json) }
         member("samples", Self.list(samples.map(\.json)))
         return "{\n" + lines.joined(separator: ",\n") + "\n}\n"
     }
 
-    private static func list(_ items: [String]) -> String { "[\n    " + items.joined(separator: ",\n    ") + "\n  ]" }
+    private static func list(_ items: [String]) -> String {
+        "[\n    " + items.joined(separator: ",\n    ") + "\n  ]"
+    }
 
     static func quoted(_ text: String) -> String {
         var quoted = "\""
@@ -45,7 +50,9 @@ extension ModelCard {
 
 extension ModelCard.Feature {
     fileprivate var json: String {
-        var parts = ["\"name\": \(ModelCard.quoted(name))", "\"type\": \"\(isCategory ? "category" : "number")\""]
+        var parts = [
+            "\"name\": \(ModelCard.quoted(name))", "\"type\": \"\(isCategory ? "category" : "number")\"",
+        ]
         if let unit { parts.append("\"unit\": \(ModelCard.quoted(unit))") }
         if let least { parts.append("\"min\": \(least)") }
         if let greatest { parts.append("\"max\": \(greatest)") }
@@ -60,9 +67,14 @@ extension ModelCard.Histogram {
 
 extension ModelCard.Network {
     fileprivate var json: String {
-        let channels = channels.map { "{\"name\": \(ModelCard.quoted($0.name)), \"mean\": \($0.mean), \"sd\": \($0.deviation)}" }
-        let layers = architecture.layers.map { "{\"name\": \(ModelCard.quoted($0.name)), \"units\": \($0.units)}" }
-        let head = "{\"name\": \(ModelCard.quoted(architecture.head.name)), \"units\": \(architecture.head.units), "
+        let channels = channels.map {
+            "{\"name\": \(ModelCard.quoted($0.name)), \"mean\": \($0.mean), \"sd\": \($0.deviation)}"
+        }
+        let layers = architecture.layers.map {
+            "{\"name\": \(ModelCard.quoted($0.name)), \"units\": \($0.units)}"
+        }
+        let head =
+            "{\"name\": \(ModelCard.quoted(architecture.head.name)), \"units\": \(architecture.head.units), "
             + "\"kind\": \"\(isProbability ? "sigmoid" : "forecast")\"}"
         return "{\"steps\": \(architecture.steps), \"channels\": [\(channels.joined(separator: ", "))], "
             + "\"layers\": [\(layers.joined(separator: ", "))], \"head\": \(head)}"

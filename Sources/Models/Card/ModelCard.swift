@@ -1,7 +1,7 @@
 import Base
 
-/// What a model's folder says about its file (`card.json`): what the model takes, how its sum is read, what it was
-/// trained on, and rows with the outputs that it must reproduce.
+/// What a model's folder says about its file (`card.json`): what the model takes, how its sum is read, what
+/// it was trained on, and rows with the outputs that it must reproduce.
 package struct ModelCard: Sendable, Equatable {
     package enum Format: String, Sendable, CaseIterable {
         case xgboostJson = "xgboost-json"
@@ -42,7 +42,9 @@ package struct ModelCard: Sendable, Equatable {
         package var mean: Double
         package var deviation: Double
 
-        package init(name: String, mean: Double, deviation: Double) { (self.name, self.mean, self.deviation) = (name, mean, deviation) }
+        package init(name: String, mean: Double, deviation: Double) {
+            (self.name, self.mean, self.deviation) = (name, mean, deviation)
+        }
     }
 
     package struct Network: Sendable, Equatable {
@@ -75,8 +77,10 @@ package struct ModelCard: Sendable, Equatable {
     package var samples: [Sample] = []
 
     package static func == (a: Self, b: Self) -> Bool {
-        a.name == b.name && a.version == b.version && a.format == b.format && a.file == b.file && a.sha256 == b.sha256
+        a.name == b.name && a.version == b.version && a.format == b.format && a.file == b.file
+            && a.sha256 == b.sha256
             && a.features == b.features && a.iterations == b.iterations && a.calibration == b.calibration
-            && a.bands.elementsEqual(b.bands, by: ==) && a.scores == b.scores && a.network == b.network && a.samples == b.samples
+            && a.bands.elementsEqual(b.bands, by: ==) && a.scores == b.scores && a.network == b.network
+            && a.samples == b.samples
     }
 }

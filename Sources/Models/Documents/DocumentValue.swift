@@ -124,7 +124,9 @@ package enum DocumentNumbers {
     }
 
     /// A numeral is followed by another character, at which the C functions stop.
-    private static func read<T>(_ bytes: [UInt8], _ spans: [Range<Int32>], _ body: (UnsafePointer<CChar>) -> T) -> [T] {
+    private static func read<T>(
+        _ bytes: [UInt8], _ spans: [Range<Int32>], _ body: (UnsafePointer<CChar>) -> T
+    ) -> [T] {
         bytes.withUnsafeBytes { raw in
             spans.map { span in
                 guard let start = raw.baseAddress else { unreachable("a numeral in an empty file") }
@@ -147,14 +149,18 @@ package struct DocumentNode {
 
     /// A member; nil: there is none, or it is null.
     package func optional(_ name: String) -> DocumentNode? {
-        guard case .object(let members) = value, let member = members.last(where: { $0.name == name }) else { return nil }
+        guard case .object(let members) = value, let member = members.last(where: { $0.name == name }) else {
+            return nil
+        }
         if case .null = member.value { return nil }
         return DocumentNode(member.value, path: path.isEmpty ? name : "\(path).\(name)")
     }
 
     package subscript(name: String) -> DocumentNode {
         get throws(Fault) {
-            guard let node = optional(name) else { throw Fault(.user, "\(path.isEmpty ? "" : "\(path): ")no member '\(name)'") }
+            guard let node = optional(name) else {
+                throw Fault(.user, "\(path.isEmpty ? "" : "\(path): ")no member '\(name)'")
+            }
             return node
         }
     }
@@ -162,7 +168,9 @@ package struct DocumentNode {
     package var members: [(name: String, node: DocumentNode)] {
         get throws(Fault) {
             guard case .object(let members) = value else { throw mistake("an object") }
-            return members.map { ($0.name, DocumentNode($0.value, path: path.isEmpty ? $0.name : "\(path).\($0.name)")) }
+            return members.map {
+                ($0.name, DocumentNode($0.value, path: path.isEmpty ? $0.name : "\(path).\($0.name)"))
+            }
         }
     }
 
@@ -172,7 +180,9 @@ package struct DocumentNode {
             case .list(let values):
                 return values.enumerated().map { DocumentNode($1, path: "\(path)[\($0)]") }
             case .numbers(let numbers):
-                return numbers.doubles.enumerated().map { DocumentNode(.number(.double($1)), path: "\(path)[\($0)]") }
+                return numbers.doubles.enumerated().map {
+                    DocumentNode(.number(.double($1)), path: "\(path)[\($0)]")
+                }
             default: throw mistake("a list")
             }
         }

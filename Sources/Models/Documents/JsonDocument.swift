@@ -1,6 +1,7 @@
 import Base
 
-/// JSON (RFC 8259) as a `DocumentValue`; `NaN`, `Infinity` and `-Infinity`, which trainers write, are numbers.
+/// JSON (RFC 8259) as a `DocumentValue`; `NaN`, `Infinity` and `-Infinity`, which trainers write, are
+/// numbers.
 package struct JsonDocument {
     private let bytes: [UInt8]
     private var at = 0
@@ -69,7 +70,8 @@ package struct JsonDocument {
     }
 
     private static func isToken(_ byte: UInt8) -> Bool {
-        byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z") || byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
+        byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z")
+            || byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
             || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
     }
 
@@ -90,7 +92,9 @@ package struct JsonDocument {
         }
         if let exponent = rest.first, exponent | 0x20 == UInt8(ascii: "e") {
             rest = rest.dropFirst()
-            if let sign = rest.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") { rest = rest.dropFirst() }
+            if let sign = rest.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") {
+                rest = rest.dropFirst()
+            }
             guard digits() else { return false }
         }
         return rest.isEmpty
@@ -102,7 +106,9 @@ package struct JsonDocument {
         if take(UInt8(ascii: "}")) { return .object(members) }
         repeat {
             skipBlanks()
-            guard at < end, bytes[at] == UInt8(ascii: "\"") else { throw mistake("a member's name was expected") }
+            guard at < end, bytes[at] == UInt8(ascii: "\"") else {
+                throw mistake("a member's name was expected")
+            }
             let name = try text()
             guard take(UInt8(ascii: ":")) else { throw mistake("':' was expected") }
             members.append(DocumentValue.Member(name: name, value: try value()))
@@ -150,7 +156,9 @@ package struct JsonDocument {
             at += 1
             switch byte {
             case UInt8(ascii: "\""):
-                guard let valid = String(validating: text, as: UTF8.self) else { throw mistake("a text that is not UTF-8") }
+                guard let valid = String(validating: text, as: UTF8.self) else {
+                    throw mistake("a text that is not UTF-8")
+                }
                 return valid
             case UInt8(ascii: "\\"): try escape(into: &text)
             case 0..<0x20: throw mistake("a control character in a text")
@@ -172,7 +180,9 @@ package struct JsonDocument {
         case UInt8(ascii: "t"): text.append(0x09)
         case UInt8(ascii: "u"):
             var unit = try hexadecimal()
-            if unit & 0xFC00 == 0xD800, at + 1 < end, bytes[at] == UInt8(ascii: "\\"), bytes[at + 1] == UInt8(ascii: "u") {
+            if unit & 0xFC00 == 0xD800, at + 1 < end, bytes[at] == UInt8(ascii: "\\"),
+                bytes[at + 1] == UInt8(ascii: "u")
+            {
                 at += 2
                 let low = try hexadecimal()
                 guard low & 0xFC00 == 0xDC00 else { throw mistake("half of a surrogate pair") }
@@ -185,7 +195,8 @@ package struct JsonDocument {
     }
 
     private mutating func hexadecimal() throws(Fault) -> UInt32 {
-        guard at + 4 <= end, let unit = UInt32(String(decoding: bytes[at..<at + 4], as: UTF8.self), radix: 16) else {
+        guard at + 4 <= end, let unit = UInt32(String(decoding: bytes[at..<at + 4], as: UTF8.self), radix: 16)
+        else {
             throw mistake("four hexadecimal digits were expected")
         }
         at += 4

@@ -56,7 +56,9 @@ package struct UbjDocument {
     }
 
     private mutating func count() throws(Fault) -> Int {
-        guard let count = try integer(of: try type()), count >= 0 else { throw mistake("a length was expected") }
+        guard let count = try integer(of: try type()), count >= 0 else {
+            throw mistake("a length was expected")
+        }
         return Int(count)
     }
 
@@ -64,7 +66,9 @@ package struct UbjDocument {
         let count = try count()
         guard count <= bytes.count - at else { throw mistake("the file ends in the middle") }
         defer { at += count }
-        guard let text = String(validating: bytes[at..<at + count], as: UTF8.self) else { throw mistake("a text that is not UTF-8") }
+        guard let text = String(validating: bytes[at..<at + count], as: UTF8.self) else {
+            throw mistake("a text that is not UTF-8")
+        }
         return text
     }
 
@@ -110,7 +114,8 @@ package struct UbjDocument {
     private mutating func object() throws(Fault) -> DocumentValue {
         let header = try header()
         var members: [DocumentValue.Member] = []
-        while header.count.map({ members.count < $0 }) ?? (at < bytes.count && bytes[at] != UInt8(ascii: "}")) {
+        while header.count.map({ members.count < $0 }) ?? (at < bytes.count && bytes[at] != UInt8(ascii: "}"))
+        {
             let name = try text()
             members.append(DocumentValue.Member(name: name, value: try value(of: try type(header.type))))
         }
@@ -120,9 +125,12 @@ package struct UbjDocument {
 
     private mutating func list() throws(Fault) -> DocumentValue {
         let header = try header()
-        if let type = header.type, let count = header.count, let numbers = try numbers(of: type, count) { return numbers }
+        if let type = header.type, let count = header.count, let numbers = try numbers(of: type, count) {
+            return numbers
+        }
         var values: [DocumentValue] = []
-        while header.count.map({ values.count < $0 }) ?? (at < bytes.count && bytes[at] != UInt8(ascii: "]")) {
+        while header.count.map({ values.count < $0 }) ?? (at < bytes.count && bytes[at] != UInt8(ascii: "]"))
+        {
             values.append(try value(of: try type(header.type)))
             // Values without bytes of their own could be as many as the header says.
             if values.count > bytes.count { throw mistake("a list longer than the file") }

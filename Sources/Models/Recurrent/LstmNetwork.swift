@@ -1,12 +1,12 @@
 import Base
 import CKernels
 
-/// Layers of LSTM and a dense one behind the last step, with weights as PyTorch names them: `<layer>.weight_ih_l0`
-/// (4 x units, inputs), `.weight_hh_l0`, `.bias_ih_l0`, `.bias_hh_l0`, gates in the order i, f, g, o; `<head>.weight`,
-/// `.bias`.
+/// Layers of LSTM and a dense one behind the last step, with weights as PyTorch names them:
+/// `<layer>.weight_ih_l0` (4 x units, inputs), `.weight_hh_l0`, `.bias_ih_l0`, `.bias_hh_l0`, gates in the
+/// order i, f, g, o; `<head>.weight`, `.bias`.
 ///
-/// Sixteen sequences are worked on side by side; each neuron's sum goes over its inputs in order, so the bytes are the
-/// same for every batch, kernel and machine.
+/// Sixteen sequences are worked on side by side; each neuron's sum goes over its inputs in order, so the
+/// bytes are the same for every batch, kernel and machine.
 package final class LstmNetwork: Sendable {
     package struct Architecture: Sendable, Equatable {
         package var steps: Int
@@ -15,7 +15,9 @@ package final class LstmNetwork: Sendable {
         package var layers: [(name: String, units: Int)]
         package var head: (name: String, units: Int)
 
-        package init(steps: Int, channels: Int, layers: [(name: String, units: Int)], head: (name: String, units: Int)) {
+        package init(
+            steps: Int, channels: Int, layers: [(name: String, units: Int)], head: (name: String, units: Int)
+        ) {
             self.steps = steps
             self.channels = channels
             self.layers = layers
@@ -48,7 +50,9 @@ package final class LstmNetwork: Sendable {
         var layers: [Layer] = []
         var inputs = architecture.channels
         for (name, units) in architecture.layers {
-            guard units > 0, units <= Limits.modelUnitsMax else { throw Fault(.user, "layer '\(name)': \(units) units") }
+            guard units > 0, units <= Limits.modelUnitsMax else {
+                throw Fault(.user, "layer '\(name)': \(units) units")
+            }
             let input = try file.tensor("\(name).weight_ih_l0", shape: [4 * units, inputs])
             let recurrent = try file.tensor("\(name).weight_hh_l0", shape: [4 * units, units])
             let first = try file.tensor("\(name).bias_ih_l0", shape: [4 * units])
@@ -56,8 +60,12 @@ package final class LstmNetwork: Sendable {
             var (weights, bias): ([Float], [Float]) = ([], [])
             for unit in 0..<units {
                 for gate in 0..<4 { bias.append(first[gate * units + unit] + second[gate * units + unit]) }
-                for k in 0..<inputs { for gate in 0..<4 { weights.append(input[(gate * units + unit) * inputs + k]) } }
-                for k in 0..<units { for gate in 0..<4 { weights.append(recurrent[(gate * units + unit) * units + k]) } }
+                for k in 0..<inputs {
+                    for gate in 0..<4 { weights.append(input[(gate * units + unit) * inputs + k]) }
+                }
+                for k in 0..<units {
+                    for gate in 0..<4 { weights.append(recurrent[(gate * units + unit) * units + k]) }
+                }
             }
             layers.append(Layer(inputs: inputs, units: units, weights: weights, bias: bias))
             inputs = units
@@ -72,10 +80,13 @@ package final class LstmNetwork: Sendable {
 
     package var outputs: Int { head.units }
     package var parameterCount: Int {
-        (layers + [head]).reduce(0) { $0 + $1.weights.count } + layers.reduce(0) { $0 + $1.bias.count } + head.bias.count
+        (layers + [head]).reduce(0) { $0 + $1.weights.count } + layers.reduce(0) { $0 + $1.bias.count }
+            + head.bias.count
     }
     /// Multiplications and additions of one sequence.
-    package var operations: Int { layers.reduce(0) { $0 + 2 * $1.weights.count } * architecture.steps + 2 * head.weights.count }
+    package var operations: Int {
+        layers.reduce(0) { $0 + 2 * $1.weights.count } * architecture.steps + 2 * head.weights.count
+    }
 }
 
 /// Scores sequences with one network: scratch of one thread.
@@ -109,8 +120,9 @@ package final class LstmScoring {
         result.deallocate()
     }
 
-    /// `columns[step * channels + channel][sequence]`, which are scaled here: (value - mean) / deviation, in 64 bits and
-    /// then rounded; a missing value counts as the mean. Writes `margins[sequence * outputs + output]`.
+    /// `columns[step * channels + channel][sequence]`, which are scaled here: (value - mean) / deviation, in
+    /// 64 bits and then rounded; a missing value counts as the mean. Writes `margins[sequence * outputs +
+    /// output]`.
     package func score(
         _ columns: UnsafePointer<UnsafePointer<Double>>, channels: [ModelCard.Channel], count: Int,
         into margins: UnsafeMutablePointer<Double>
@@ -129,7 +141,10 @@ package final class LstmScoring {
             }
             run()
             for output in 0..<network.outputs {
-                for row in 0..<rows { margins[(first + row) * network.outputs + output] = Double(result[output * Self.lanes + row]) }
+                for row in 0..<rows {
+                    margins[(first + row) * network.outputs + output] = Double(
+                        result[output * Self.lanes + row])
+                }
             }
             first += rows
         }
@@ -142,7 +157,8 @@ package final class LstmScoring {
             layer.weights.withUnsafeBufferPointer { weights in
                 layer.bias.withUnsafeBufferPointer { bias in
                     ckernels_lstm(
-                        weights.baseAddress, bias.baseAddress, layer.inputs, layer.units, steps, from, outputs[index], state)
+                        weights.baseAddress, bias.baseAddress, layer.inputs, layer.units, steps, from,
+                        outputs[index], state)
                 }
             }
             from = outputs[index]
@@ -150,7 +166,9 @@ package final class LstmScoring {
         let last = from + (steps - 1) * network.head.inputs * Self.lanes
         network.head.weights.withUnsafeBufferPointer { weights in
             network.head.bias.withUnsafeBufferPointer { bias in
-                ckernels_dense(weights.baseAddress, bias.baseAddress, network.head.inputs, network.head.units, last, result)
+                ckernels_dense(
+                    weights.baseAddress, bias.baseAddress, network.head.inputs, network.head.units, last,
+                    result)
             }
         }
     }

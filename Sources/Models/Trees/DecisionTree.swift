@@ -1,6 +1,7 @@
 import Base
 
-/// Decision trees as model files have them: numbered nodes, each a test or a leaf. What scores is `TreeEnsemble`.
+/// Decision trees as model files have them: numbered nodes, each a test or a leaf. What scores is
+/// `TreeEnsemble`.
 package struct DecisionTree<Input: TreeScalar, Sum: TreeScalar>: Sendable {
     package struct Node: Sendable {
         /// Nil: a leaf.
@@ -24,7 +25,10 @@ package struct DecisionTree<Input: TreeScalar, Sum: TreeScalar>: Sendable {
         package var left: Int
         package var right: Int
 
-        package init(feature: Int, split: Input, categories: CategoryTest? = nil, missingGoesLeft: Bool, left: Int, right: Int) {
+        package init(
+            feature: Int, split: Input, categories: CategoryTest? = nil, missingGoesLeft: Bool, left: Int,
+            right: Int
+        ) {
             (self.feature, self.split, self.categories) = (feature, split, categories)
             (self.missingGoesLeft, self.left, self.right) = (missingGoesLeft, left, right)
         }
@@ -64,7 +68,9 @@ package struct CategoryTest: Sendable {
         // Codes are float32 in the trainers: whole up to 2^24.
         guard value >= 0, value < 16_777_216 else { return othersGoLeft }
         let code = Int(value)
-        guard code >> 5 < bits.count, bits[code >> 5] >> UInt32(code & 31) & 1 != 0 else { return !membersGoLeft }
+        guard code >> 5 < bits.count, bits[code >> 5] >> UInt32(code & 31) & 1 != 0 else {
+            return !membersGoLeft
+        }
         return membersGoLeft
     }
 

@@ -1,10 +1,12 @@
 import Base
 
-/// Trees laid out for scoring: sixteen rows go down a tree side by side, so that the loads of one wait for no other.
+/// Trees laid out for scoring: sixteen rows go down a tree side by side, so that the loads of one wait for no
+/// other.
 ///
-/// A node is a split and a word: the first child (the second lies behind it), the feature, and where a missing value
-/// goes. A leaf leads to itself, so that all rows of a block take as many steps as the tree is deep. Sums are made in
-/// the trainer's own order and type, from the base on, tree by tree: scores equal the trainer's in every bit.
+/// A node is a split and a word: the first child (the second lies behind it), the feature, and where a
+/// missing value goes. A leaf leads to itself, so that all rows of a block take as many steps as the tree is
+/// deep. Sums are made in the trainer's own order and type, from the base on, tree by tree: scores equal the
+/// trainer's in every bit.
 package final class TreeEnsemble<Input: TreeScalar, Sum: TreeScalar>: Sendable {
     struct Node {
         var split: Input
@@ -60,7 +62,8 @@ package final class TreeEnsemble<Input: TreeScalar, Sum: TreeScalar>: Sendable {
             let layout = try Layout(tree, number: index, features: featureCount, width: width)
             trees.append(
                 Tree(
-                    start: nodes.count, depth: layout.depth, output: tree.output, hasCategories: !layout.categories.isEmpty))
+                    start: nodes.count, depth: layout.depth, output: tree.output,
+                    hasCategories: !layout.categories.isEmpty))
             for (node, test) in layout.categories { categories[nodes.count + node] = test }
             nodes += layout.nodes
             values += layout.values
@@ -95,7 +98,10 @@ package final class TreeEnsemble<Input: TreeScalar, Sum: TreeScalar>: Sendable {
         init(_ tree: DecisionTree<Input, Sum>, number: Int, features: Int, width: Int) throws(Fault) {
             guard !tree.nodes.isEmpty else { throw Fault(.user, "tree \(number): no nodes") }
             guard tree.nodes.count < Limits.modelTreeNodesMax else {
-                throw Fault(.user, "tree \(number): \(tree.nodes.count) nodes; fewer than \(Limits.modelTreeNodesMax) are read")
+                throw Fault(
+                    .user,
+                    "tree \(number): \(tree.nodes.count) nodes; fewer than \(Limits.modelTreeNodesMax) are read"
+                )
             }
             var order = [0]
             var depths = [0]
@@ -106,7 +112,9 @@ package final class TreeEnsemble<Input: TreeScalar, Sum: TreeScalar>: Sendable {
                 let node = tree.nodes[order[at]]
                 depth = max(depth, depths[at])
                 guard let test = node.test else {
-                    guard node.values.count == width else { throw Fault(.user, "tree \(number): a leaf of \(node.values.count) values") }
+                    guard node.values.count == width else {
+                        throw Fault(.user, "tree \(number): a leaf of \(node.values.count) values")
+                    }
                     // Whatever comes, it stays: less than infinity, or missing.
                     nodes.append(Node(split: .infinity, link: UInt32(at) | 1 << 31))
                     values += node.values
@@ -114,15 +122,20 @@ package final class TreeEnsemble<Input: TreeScalar, Sum: TreeScalar>: Sendable {
                     continue
                 }
                 guard test.feature >= 0, test.feature < features else {
-                    throw Fault(.user, "tree \(number): node \(order[at]) tests feature \(test.feature) of \(features)")
+                    throw Fault(
+                        .user,
+                        "tree \(number): node \(order[at]) tests feature \(test.feature) of \(features)")
                 }
                 for child in [test.left, test.right] {
                     guard seen.indices.contains(child), !seen[child] else {
-                        throw Fault(.user, "tree \(number): node \(order[at]) leads to \(child), which is no node, or twice")
+                        throw Fault(
+                            .user,
+                            "tree \(number): node \(order[at]) leads to \(child), which is no node, or twice")
                     }
                     seen[child] = true
                 }
-                let link = UInt32(order.count) | UInt32(test.feature) << 20 | (test.missingGoesLeft ? 1 << 31 : 0)
+                let link =
+                    UInt32(order.count) | UInt32(test.feature) << 20 | (test.missingGoesLeft ? 1 << 31 : 0)
                 nodes.append(Node(split: test.split, link: link))
                 values += Array(repeating: 0, count: width)
                 if let category = test.categories { categories[at] = category }
@@ -161,9 +174,11 @@ package final class TreeScoring<Input: TreeScalar, Sum: TreeScalar> {
         sums.deallocate()
     }
 
-    /// Writes `margins[row * outputs + output]`. `columns`: one for each feature, NaN where a value is missing.
+    /// Writes `margins[row * outputs + output]`. `columns`: one for each feature, NaN where a value is
+    /// missing.
     package func score(
-        _ columns: UnsafePointer<UnsafePointer<Double>>, count: Int, into margins: UnsafeMutablePointer<Double>
+        _ columns: UnsafePointer<UnsafePointer<Double>>, count: Int,
+        into margins: UnsafeMutablePointer<Double>
     ) {
         var first = 0
         while first < count {
@@ -200,11 +215,19 @@ package final class TreeScoring<Input: TreeScalar, Sum: TreeScalar> {
     private func add() {
         let (lanes, width) = (Self.lanes, ensemble.width)
         let (block, places, sums) = (block, places, sums)
-        for output in 0..<ensemble.outputs { (sums + output * lanes).update(repeating: ensemble.base[output], count: lanes) }
-        guard let allNodes = ensemble.nodes.baseAddress, let allValues = ensemble.values.baseAddress else { return }
+        for output in 0..<ensemble.outputs {
+            (sums + output * lanes).update(repeating: ensemble.base[output], count: lanes)
+        }
+        guard let allNodes = ensemble.nodes.baseAddress, let allValues = ensemble.values.baseAddress else {
+            return
+        }
         for tree in ensemble.trees {
             let nodes = allNodes + tree.start
-            if tree.hasCategories { descendOneByOne(tree, nodes) } else { Self.descend(nodes, tree.depth, block, places) }
+            if tree.hasCategories {
+                descendOneByOne(tree, nodes)
+            } else {
+                Self.descend(nodes, tree.depth, block, places)
+            }
             let values = allValues + tree.start * width
             if width == 1 {
                 let sum = sums + tree.output * lanes
@@ -241,7 +264,9 @@ package final class TreeScoring<Input: TreeScalar, Sum: TreeScalar> {
         }
     }
 
-    private func descendOneByOne(_ tree: TreeEnsemble<Input, Sum>.Tree, _ nodes: UnsafePointer<TreeEnsemble<Input, Sum>.Node>) {
+    private func descendOneByOne(
+        _ tree: TreeEnsemble<Input, Sum>.Tree, _ nodes: UnsafePointer<TreeEnsemble<Input, Sum>.Node>
+    ) {
         for lane in 0..<Self.lanes {
             var place = 0
             for _ in 0..<tree.depth {

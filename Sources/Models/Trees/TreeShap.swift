@@ -1,13 +1,13 @@
 import Base
 
-/// What each feature adds to a row's margin: exact Shapley values of the trees, by the paths that training rows took
-/// (Lundberg, Erion, Lee: Consistent Individualized Feature Attribution for Tree Ensembles, 2018, algorithm 2). The
-/// contributions and the bias add up to the margin.
+/// What each feature adds to a row's margin: exact Shapley values of the trees, by the paths that training
+/// rows took (Lundberg, Erion, Lee: Consistent Individualized Feature Attribution for Tree Ensembles, 2018,
+/// algorithm 2). The contributions and the bias add up to the margin.
 ///
 /// Scratch of one thread; for rows that raise an alert, not for every row.
 package final class TreeShap<Input: TreeScalar, Sum: TreeScalar> {
-    /// A feature on the way to a node: the share of training rows that goes the row's way there without knowing it, and
-    /// whether the row itself does.
+    /// A feature on the way to a node: the share of training rows that goes the row's way there without
+    /// knowing it, and whether the row itself does.
     private struct Step {
         var feature: Int
         var zero: Double
@@ -38,7 +38,9 @@ package final class TreeShap<Input: TreeScalar, Sum: TreeScalar> {
 
     /// For one output: a contribution for each feature, and what the margin is without knowing any.
     package func contributions(_ row: [Double], output: Int = 0) -> (features: [Double], bias: Double) {
-        for feature in values.indices { values[feature] = Input(ensemble.missing[feature].apply(row[feature])) }
+        for feature in values.indices {
+            values[feature] = Input(ensemble.missing[feature].apply(row[feature]))
+        }
         for feature in sums.indices { sums[feature] = 0 }
         var bias = ensemble.base[output].asDouble
         for (number, tree) in ensemble.source.enumerated() {
@@ -67,9 +69,11 @@ package final class TreeShap<Input: TreeScalar, Sum: TreeScalar> {
         return value < test.split
     }
 
-    /// `path`: the steps before this node, `length` of them, to which the node's own is added in a copy behind them.
+    /// `path`: the steps before this node, `length` of them, to which the node's own is added in a copy
+    /// behind them.
     private func walk(
-        _ tree: DecisionTree<Input, Sum>, _ node: Int, at path: UnsafeMutablePointer<Step>, length: Int, zero: Double, one: Double,
+        _ tree: DecisionTree<Input, Sum>, _ node: Int, at path: UnsafeMutablePointer<Step>, length: Int,
+        zero: Double, one: Double,
         feature: Int
     ) {
         let own = path + length
@@ -88,18 +92,25 @@ package final class TreeShap<Input: TreeScalar, Sum: TreeScalar> {
         let hotShare = cover > 0 ? tree.nodes[hot].cover / cover : 0
         let coldShare = cover > 0 ? tree.nodes[cold].cover / cover : 0
         var (zeroBefore, oneBefore, count) = (1.0, 1.0, length)
-        // A feature that was asked before counts once: its step is taken out, and put in again with both shares.
+        // A feature that was asked before counts once: its step is taken out, and put in again with both
+        // shares.
         for index in stride(from: 1, through: length, by: 1) where own[index].feature == test.feature {
             (zeroBefore, oneBefore) = (own[index].zero, own[index].one)
             unwind(own, length, index)
             count -= 1
             break
         }
-        walk(tree, hot, at: own, length: count + 1, zero: hotShare * zeroBefore, one: oneBefore, feature: test.feature)
-        walk(tree, cold, at: own, length: count + 1, zero: coldShare * zeroBefore, one: 0, feature: test.feature)
+        walk(
+            tree, hot, at: own, length: count + 1, zero: hotShare * zeroBefore, one: oneBefore,
+            feature: test.feature)
+        walk(
+            tree, cold, at: own, length: count + 1, zero: coldShare * zeroBefore, one: 0,
+            feature: test.feature)
     }
 
-    private func extend(_ path: UnsafeMutablePointer<Step>, _ length: Int, _ zero: Double, _ one: Double, _ feature: Int) {
+    private func extend(
+        _ path: UnsafeMutablePointer<Step>, _ length: Int, _ zero: Double, _ one: Double, _ feature: Int
+    ) {
         path[length] = Step(feature: feature, zero: zero, one: one, weight: length == 0 ? 1 : 0)
         let count = Double(length + 1)
         for index in stride(from: length - 1, through: 0, by: -1) {

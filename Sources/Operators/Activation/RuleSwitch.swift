@@ -24,13 +24,14 @@ package struct RuleSwitch {
 
     package init(_ pipeline: Pipeline) { self.pipeline = pipeline }
 
-    /// The task with what this pipeline still has of its state. To be called right after a commit, with nothing in between.
-    /// Throws if a step of the same name has another meaning.
+    /// The task with what this pipeline still has of its state. To be called right after a commit, with
+    /// nothing in between. Throws if a step of the same name has another meaning.
     package func takeOver(_ task: TaskState, of former: Pipeline) throws(Fault) -> TaskState {
         let bytes = Arena(capacity: 1 << 16)
         former.writeSnapshot(task, to: bytes)
         let own = pipeline.makeTask(partition: task.partition)
-        guard pipeline.readSnapshot(UnsafeBufferPointer(start: bytes.base, count: bytes.count), task: own) else {
+        guard pipeline.readSnapshot(UnsafeBufferPointer(start: bytes.base, count: bytes.count), task: own)
+        else {
             throw Fault(.defect, "task \(task.partition) cannot read what it wrote")
         }
         // It was never away: there is no changelog to be compared with.
@@ -40,7 +41,8 @@ package struct RuleSwitch {
         return own
     }
 
-    /// What a lane has of tables that each lane has all of, and whoever takes its outputs, from the pipeline before.
+    /// What a lane has of tables that each lane has all of, and whoever takes its outputs, from the pipeline
+    /// before.
     package func adopt(_ former: Pipeline) {
         for source in pipeline.topology.sources {
             guard let table = source.table, table.shared != nil,
@@ -51,13 +53,16 @@ package struct RuleSwitch {
         (pipeline.spill, pipeline.stages) = (former.spill, former.stages)
     }
 
-    /// Ends what the task's former rules have left, and judges the keys of its live windows once by those `rules`, by name, that
-    /// are new or changed. What becomes of it goes to `outbox`, whose commit makes it certain. nil:
-    /// the task goes on with the rules that it had.
-    package func activate(_ task: TaskState, rules: (String) -> Bool, into outbox: inout Outbox) -> Activation? {
+    /// Ends what the task's former rules have left, and judges the keys of its live windows once by those
+    /// `rules`, by name, that are new or changed. What becomes of it goes to `outbox`, whose commit makes it
+    /// certain. nil: the task goes on with the rules that it had.
+    package func activate(_ task: TaskState, rules: (String) -> Bool, into outbox: inout Outbox)
+        -> Activation?
+    {
         guard let epoch = pipeline.topology.spec.epoch, epoch != task.epoch else { return nil }
         var activation = Activation(
-            epoch: epoch, former: task.epoch, first: task.positions.map { max(0, $0) }, cleared: task.abandoned.count)
+            epoch: epoch, former: task.epoch, first: task.positions.map { max(0, $0) },
+            cleared: task.abandoned.count)
         let firstOutput = outbox.records.count
         let watermark = greatestWatermark(task.watermarks)
         activation.watermark = watermark == .min ? nil : watermark
@@ -77,8 +82,8 @@ package struct RuleSwitch {
         return activation
     }
 
-    /// What of the topology remembers something, by name: the definition that gives it its meaning, and for steps the rows
-    /// that it takes in.
+    /// What of the topology remembers something, by name: the definition that gives it its meaning, and for
+    /// steps the rows that it takes in.
     package var kept: [String: (definition: String, intake: String)] {
         let intakes = StateNotes(pipeline.topology.spec).intakes
         var kept: [String: (definition: String, intake: String)] = [:]
@@ -90,6 +95,8 @@ package struct RuleSwitch {
     }
 
     private func greatestWatermark(_ watermarks: [Int64]) -> Int64 {
-        pipeline.topology.sources.indices.reduce(.min) { pipeline.topology.sources[$1].table == nil ? max($0, watermarks[$1]) : $0 }
+        pipeline.topology.sources.indices.reduce(.min) {
+            pipeline.topology.sources[$1].table == nil ? max($0, watermarks[$1]) : $0
+        }
     }
 }

@@ -14,7 +14,8 @@ struct DeduplicateReader {
         nothing.input = nil
         nothing.isComplete = false
         let before = context.diagnostics.count
-        guard let reader = step.options("deduplicate", node, ["by", "within", "limit"], example: example) else { return nothing }
+        guard let reader = step.options("deduplicate", node, ["by", "within", "limit"], example: example)
+        else { return nothing }
         let within = reader.required("within", example: example).flatMap {
             context.duration($0, "within", least: 1)
         }

@@ -10,13 +10,16 @@ package struct DriftCountSpec: RunnableOperator {
     package static let reference = ""
     /// The model is the key, by which the counts of all tasks come together.
     static let fields = [
-        Field(name: "model", type: .text), Field(name: "counts", type: .text), Field(name: "window_time", type: .timestamp),
+        Field(name: "model", type: .text), Field(name: "counts", type: .text),
+        Field(name: "window_time", type: .timestamp),
     ]
     package var name: String { "drift" }
     package var order: RowOrder { .eventTime }
     package var definition: String? { "counts of bins in windows of \(ValueText.duration(measure.size))" }
 
-    package func addBound(to bound: inout OperatorBound, _ figures: OperatorFigures) { bound.add(bytes: 16 * Int64(measure.slots)) }
+    package func addBound(to bound: inout OperatorBound, _ figures: OperatorFigures) {
+        bound.add(bytes: 16 * Int64(measure.slots))
+    }
     package func logic(_ text: LogicText) -> String { measure.logic }
     package func makeOperator(_ context: OperatorContext) -> any StreamOperator { DriftCountOperator(self) }
 }
@@ -33,7 +36,8 @@ final class DriftCountOperator: StreamOperator {
     }
 
     func makeState(tracksChanges: Bool) -> NumbersState {
-        NumbersState(Array(repeating: 0, count: measure.slots), of: measure.logic, tracksChanges: tracksChanges)
+        NumbersState(
+            Array(repeating: 0, count: measure.slots), of: measure.logic, tracksChanges: tracksChanges)
     }
 
     func take(_ input: OperatorInput, row: Int, _ state: NumbersState, into out: RowBuffer) {
@@ -46,8 +50,11 @@ final class DriftCountOperator: StreamOperator {
                 state.add(place + bins)
                 if input.columns[item.column].valid[row] == 1 { state.add(place + bins + 2) }
             } else {
-                state.add(place + (item.histogram.edges.firstIndex { value < $0 } ?? item.histogram.edges.count))
-                if value < item.least ?? value || value > item.greatest ?? value { state.add(place + bins + 1) }
+                state.add(
+                    place + (item.histogram.edges.firstIndex { value < $0 } ?? item.histogram.edges.count))
+                if value < item.least ?? value || value > item.greatest ?? value {
+                    state.add(place + bins + 1)
+                }
             }
             place += item.slots
         }

@@ -13,8 +13,8 @@ package struct DriftMeasure: Sendable {
         package var least: Double?
         package var greatest: Double?
 
-        /// Places among the counts: bins, what is missing, what lies outside of the training rows' values, texts that the
-        /// model does not know.
+        /// Places among the counts: bins, what is missing, what lies outside of the training rows' values,
+        /// texts that the model does not know.
         var slots: Int { histogram.counts.count + 3 }
         var trained: [Int] { histogram.counts + [histogram.missing] }
     }

@@ -4,8 +4,8 @@ import Records
 import State
 import Topology
 
-/// What `DriftSpec` says. Rows of one instant are the counts of one window, of a task each; of each thing that is watched it
-/// remembers when its last window ended and how many in a row were major.
+/// What `DriftSpec` says. Rows of one instant are the counts of one window, of a task each; of each thing
+/// that is watched it remembers when its last window ended and how many in a row were major.
 final class DriftOperator: StreamOperator {
     private let spec: DriftSpec
     private var counts: [Int64]
@@ -18,7 +18,9 @@ final class DriftOperator: StreamOperator {
     }
 
     func makeState(tracksChanges: Bool) -> NumbersState {
-        NumbersState(Array(repeating: 0, count: 2 * spec.measure.items.count), of: spec.measure.logic, tracksChanges: tracksChanges)
+        NumbersState(
+            Array(repeating: 0, count: 2 * spec.measure.items.count), of: spec.measure.logic,
+            tracksChanges: tracksChanges)
     }
 
     func take(_ input: OperatorInput, row: Int, _ state: NumbersState, into out: RowBuffer) {
@@ -50,7 +52,9 @@ final class DriftOperator: StreamOperator {
 
     private static let power = Double(Decimal.powerOfTen(DriftSpec.shareScale))
 
-    private func write(_ item: DriftMeasure.Item, _ own: [Int], _ index: Int, _ state: NumbersState, into out: RowBuffer) {
+    private func write(
+        _ item: DriftMeasure.Item, _ own: [Int], _ index: Int, _ state: NumbersState, into out: RowBuffer
+    ) {
         let bins = item.histogram.counts.count + 1
         let counted = Array(own[..<bins])
         let n = counted.reduce(0, +)
@@ -89,7 +93,11 @@ final class DriftOperator: StreamOperator {
         out.set(next(), running == 2 ? 1 : 0)
         let place = next()
         if running == 2 {
-            out.set(place, text: "millrace replay topology.yaml --input … --as-known --features \(spec.step) --at labels.csv --output train")
+            out.set(
+                place,
+                text:
+                    "millrace replay topology.yaml --input … --as-known --features \(spec.step) --at labels.csv --output train"
+            )
         }
         put(spec.measure.model.card.name)
         put(spec.measure.model.card.version)

@@ -1,8 +1,8 @@
 import Records
 import Topology
 
-/// The second half of `drift: { model: default-risk, size: 1d }`: the counts of all tasks as one, a row for each window and
-/// each thing that is watched.
+/// The second half of `drift: { model: default-risk, size: 1d }`: the counts of all tasks as one, a row for
+/// each window and each thing that is watched.
 package struct DriftSpec: RunnableOperator {
     package var measure: DriftMeasure
     /// The step whose rows are watched, for whoever makes the next training set.
@@ -24,21 +24,30 @@ package struct DriftSpec: RunnableOperator {
 
     package var name: String { "drift" }
     package var order: RowOrder { .eventTime }
-    package var definition: String? { "windows in a row of \(ValueText.duration(measure.size)) that were major" }
+    package var definition: String? {
+        "windows in a row of \(ValueText.duration(measure.size)) that were major"
+    }
 
-    package func addBound(to bound: inout OperatorBound, _ figures: OperatorFigures) { bound.add(bytes: 32 * Int64(measure.items.count)) }
+    package func addBound(to bound: inout OperatorBound, _ figures: OperatorFigures) {
+        bound.add(bytes: 32 * Int64(measure.items.count))
+    }
     package func logic(_ text: LogicText) -> String { "\(measure.logic) sums for \(step)" }
     package func makeOperator(_ context: OperatorContext) -> any StreamOperator { DriftOperator(self) }
 
     static let shareScale = 6
     static let share = ValueType.decimal(scale: shareScale)
     static let fields: [Field] = [
-        Field(name: "feature", type: .text), Field(name: "n", type: .int), Field(name: "psi", type: share, isOptional: true),
+        Field(name: "feature", type: .text), Field(name: "n", type: .int),
+        Field(name: "psi", type: share, isOptional: true),
         Field(name: "chance", type: share, isOptional: true), Field(name: "level", type: .text),
-        Field(name: "missing", type: share), Field(name: "missing_trained", type: share), Field(name: "outside", type: share),
-        Field(name: "unknown", type: share), Field(name: "counts", type: .text), Field(name: "trained", type: .text),
-        Field(name: "running", type: .int), Field(name: "retrain", type: .bool), Field(name: "command", type: .text, isOptional: true),
-        Field(name: "model", type: .text), Field(name: "model_version", type: .text), Field(name: "model_sha256", type: .text),
+        Field(name: "missing", type: share), Field(name: "missing_trained", type: share),
+        Field(name: "outside", type: share),
+        Field(name: "unknown", type: share), Field(name: "counts", type: .text),
+        Field(name: "trained", type: .text),
+        Field(name: "running", type: .int), Field(name: "retrain", type: .bool),
+        Field(name: "command", type: .text, isOptional: true),
+        Field(name: "model", type: .text), Field(name: "model_version", type: .text),
+        Field(name: "model_sha256", type: .text),
         Field(name: "window_start", type: .timestamp), Field(name: "window_end", type: .timestamp),
         Field(name: "window_time", type: .timestamp),
     ]

@@ -1,8 +1,8 @@
 import Records
 import State
 
-/// A few numbers that an operator remembers of a task, for as long as they mean the same: numbers that were kept for another
-/// model begin anew.
+/// A few numbers that an operator remembers of a task, for as long as they mean the same: numbers that were
+/// kept for another model begin anew.
 package final class NumbersState: OperatorState {
     private(set) var numbers: [Int64]
     private let initial: [Int64]
@@ -49,7 +49,9 @@ package final class NumbersState: OperatorState {
         }
     }
 
-    package func forEach(into out: Arena, _ body: (Range<Int>, Range<Int>) -> Void) { if numbers != initial { write(to: out, body) } }
+    package func forEach(into out: Arena, _ body: (Range<Int>, Range<Int>) -> Void) {
+        if numbers != initial { write(to: out, body) }
+    }
 
     private func write(to out: Arena, _ body: (Range<Int>, Range<Int>) -> Void) {
         let start = out.count

@@ -2,9 +2,9 @@ import Base
 import Records
 import Topology
 
-/// A condition of which only the rows where it is true are wanted; false and null are the same. Its terms, what `and`
-/// joins, run one after another, each on the rows that those before it left: most rules are false nearly everywhere,
-/// so that all but the first cost nothing.
+/// A condition of which only the rows where it is true are wanted; false and null are the same. Its terms,
+/// what `and` joins, run one after another, each on the rows that those before it left: most rules are false
+/// nearly everywhere, so that all but the first cost nothing.
 final class Condition {
     private enum Term {
         /// A column against a literal at the column's scale: compared and narrowed in one loop.
@@ -38,7 +38,8 @@ final class Condition {
         var left = rows
         for term in terms where left.count > 0 {
             switch term {
-            case .compare(let column, let operation, let limit): compare(columns[column], operation, limit, left)
+            case .compare(let column, let operation, let limit):
+                compare(columns[column], operation, limit, left)
             case .program(let program):
                 narrow(program.run(columns, arena: arena, rows: left), left) { $0 != 0 }
             }
@@ -64,8 +65,8 @@ final class Condition {
         }
     }
 
-    /// Writes every row and counts those that hold, without a branch. `rows` may be `found` itself: what is written
-    /// lies behind what is still to be read.
+    /// Writes every row and counts those that hold, without a branch. `rows` may be `found` itself: what is
+    /// written lies behind what is still to be read.
     @inline(__always)
     private func narrow(_ column: Column, _ rows: Selection, _ holds: (Int64) -> Bool) {
         let (values, valid, out) = (column.values, column.valid, found.rows)

@@ -60,9 +60,12 @@ extension Kernel {
                 guard isDated(time) else { return (0, 2) }
                 bytes.removeAll(keepingCapacity: true)
                 pattern.write(time, offset: zone.offset(atMilliseconds: time, &cursor), to: &bytes)
-                return (bytes.withUnsafeBufferPointer { buffer in
-                    buffer.baseAddress.map { arena.append($0, buffer.count).packed } ?? TextReference(offset: 0, count: 0).packed
-                }, 1)
+                return (
+                    bytes.withUnsafeBufferPointer { buffer in
+                        buffer.baseAddress.map { arena.append($0, buffer.count).packed }
+                            ?? TextReference(offset: 0, count: 0).packed
+                    }, 1
+                )
             }
         case .matches(let matcher): map(a, output, rows) { (matcher.matches(bytes($0, arena)) ? 1 : 0, 1) }
         case .extract(let matcher, let group):
@@ -114,7 +117,8 @@ extension Kernel {
         case .substring: return substring(operands, output, arena, rows)
         case .replace: return TextParts.replace(operands, output, arena, rows)
         case .split: return TextParts.split(operands, output, arena, rows)
-        case .extremeText(let isLeast): return TextParts.extremes(operands, isLeast: isLeast, output, arena, rows)
+        case .extremeText(let isLeast):
+            return TextParts.extremes(operands, isLeast: isLeast, output, arena, rows)
         default: break
         }
         for index in 0..<rows.count {
@@ -136,8 +140,8 @@ extension Kernel {
         }
     }
 
-    /// `substring(text, start, count)` in Unicode scalars from 0. A start or a count below 0 is as 0, and what lies beyond the
-    /// text is left out.
+    /// `substring(text, start, count)` in Unicode scalars from 0. A start or a count below 0 is as 0, and
+    /// what lies beyond the text is left out.
     private func substring(_ operands: [Column], _ output: Column, _ arena: Arena, _ rows: Selection) {
         let (source, from, length) = (operands[0], operands[1], operands[2])
         for index in 0..<rows.count {
@@ -163,7 +167,8 @@ extension Kernel {
                     break
                 }
             }
-            output.values[row] = TextReference(offset: text.offset + start, count: max(0, stop - start)).packed
+            output.values[row] =
+                TextReference(offset: text.offset + start, count: max(0, stop - start)).packed
             output.valid[row] = 1
         }
     }
@@ -173,7 +178,9 @@ extension Kernel {
         func local(_ time: Int64) -> Int64 { time + zone.offset(atMilliseconds: time, &cursor) }
         let hour: Int64 = 3_600_000
         let day = 24 * hour
-        @inline(__always) func map(_ a: Column, _ output: Column, _ rows: Selection, _ body: (Int64) -> (Int64, UInt8)) {
+        @inline(__always) func map(
+            _ a: Column, _ output: Column, _ rows: Selection, _ body: (Int64) -> (Int64, UInt8)
+        ) {
             self.map(a, output, rows) { isDated($0) ? body($0) : (0, 2) }
         }
         switch part {
@@ -181,7 +188,9 @@ extension Kernel {
         case .second: map(a, output, rows) { (positiveRemainder(local($0), 60_000) / 1000, 1) }
         case .week: map(a, output, rows) { (isoWeek(floorDivide(local($0), day)), 1) }
         case .quarter:
-            map(a, output, rows) { (Int64(CivilTime.civil(day: floorDivide(local($0), day)).month + 2) / 3, 1) }
+            map(a, output, rows) {
+                (Int64(CivilTime.civil(day: floorDivide(local($0), day)).month + 2) / 3, 1)
+            }
         case .startOfWeek:
             map(a, output, rows) {
                 let ordinal = floorDivide(local($0), day)
@@ -196,8 +205,10 @@ extension Kernel {
         // 1970-01-01 was a Thursday.
         case .weekday: map(a, output, rows) { (positiveRemainder(floorDivide(local($0), day) + 3, 7) + 1, 1) }
         case .day: map(a, output, rows) { (Int64(CivilTime.civil(day: floorDivide(local($0), day)).day), 1) }
-        case .month: map(a, output, rows) { (Int64(CivilTime.civil(day: floorDivide(local($0), day)).month), 1) }
-        case .year: map(a, output, rows) { (Int64(CivilTime.civil(day: floorDivide(local($0), day)).year), 1) }
+        case .month:
+            map(a, output, rows) { (Int64(CivilTime.civil(day: floorDivide(local($0), day)).month), 1) }
+        case .year:
+            map(a, output, rows) { (Int64(CivilTime.civil(day: floorDivide(local($0), day)).year), 1) }
         case .startOfDay: map(a, output, rows) { (zone.startOfDay(containing: $0, &cursor), 1) }
         }
     }
@@ -214,7 +225,9 @@ private func isoWeek(_ day: Int64) -> Int64 {
 }
 
 /// nil: no time, or one without a zone where there is none.
-func readTime(_ program: TimeProgram, _ zone: TimeZoneTable?, _ bytes: UnsafePointer<UInt8>, _ count: Int) -> Int64? {
+func readTime(_ program: TimeProgram, _ zone: TimeZoneTable?, _ bytes: UnsafePointer<UInt8>, _ count: Int)
+    -> Int64?
+{
     guard let parsed = program.parse(bytes, count) else { return nil }
     if parsed.hasZone { return parsed.milliseconds }
     return zone?.utc(local: parsed.milliseconds)
@@ -239,7 +252,8 @@ func bytes(_ packed: Int64, _ arena: Arena) -> UnsafeBufferPointer<UInt8> {
 }
 
 @inline(__always)
-private func equal(_ text: UnsafeBufferPointer<UInt8>, _ at: Int, _ part: UnsafeBufferPointer<UInt8>) -> Bool {
+private func equal(_ text: UnsafeBufferPointer<UInt8>, _ at: Int, _ part: UnsafeBufferPointer<UInt8>) -> Bool
+{
     guard part.count > 0, let whole = text.baseAddress, let start = part.baseAddress else { return true }
     return memcmp(whole + at, start, part.count) == 0
 }

@@ -2,15 +2,20 @@ import Base
 import Records
 import Topology
 
-/// One loop over columns. `valid` of the result: 1 a value, 0 null, 2 a number that did not fit. What reads one that did
-/// not fit does not fit either, whatever it would make of a null, unless the result does not depend on it: an `and` of
-/// which another part is false, an `or` of which another is true, a branch that is not taken.
+/// One loop over columns. `valid` of the result: 1 a value, 0 null, 2 a number that did not fit. What reads
+/// one that did not fit does not fit either, whatever it would make of a null, unless the result does not
+/// depend on it: an `and` of which another part is false, an `or` of which another is true, a branch that is
+/// not taken.
 enum Kernel {
     case not, negate, isNull, abs
     case and, or
     case compare(BinaryOperator, ScalePair)
     case compareText(BinaryOperator)
-    case add(ScalePair), subtract(ScalePair), multiply, divide(shift: Int), remainder(ScalePair)
+    case add(ScalePair)
+    case subtract(ScalePair)
+    case multiply
+    case divide(shift: Int)
+    case remainder(ScalePair)
     /// The product without so many places.
     case multiplyRounded(Int)
     case inNumbers([Int64])
@@ -21,7 +26,8 @@ enum Kernel {
     case extreme([Int64], isLeast: Bool)
     case coalesce([Int64])
     case round(from: Int, to: Int)
-    case floor(scale: Int), ceil(scale: Int)
+    case floor(scale: Int)
+    case ceil(scale: Int)
     case length, lower, upper, trim, startsWith, endsWith, contains, substring, concat
     case replace, split, position
     case extremeText(isLeast: Bool)
@@ -40,7 +46,8 @@ enum Kernel {
     case durationIn(Int64)
 
     enum TimePart {
-        case hour, minute, second, weekday, day, week, month, quarter, year, startOfDay, startOfWeek, startOfMonth
+        case hour, minute, second, weekday, day, week, month, quarter, year, startOfDay, startOfWeek,
+            startOfMonth
     }
     enum RoundedFunction { case squareRoot, ln, log10, exp }
 }
@@ -104,7 +111,8 @@ extension Kernel {
         case .durationIn(let unit): map(a, output, rows) { (floorDivide($0, unit), 1) }
         case .timePart(let part, let zone): timePart(part, zone, a, output, rows)
         case .rounded(let function, let scale, let places): rounded(function, scale, places, a, output, rows)
-        case .inTexts, .length, .lower, .upper, .trim, .text, .parseNumber, .date, .parseTime, .timeText, .matches, .extract:
+        case .inTexts, .length, .lower, .upper, .trim, .text, .parseNumber, .date, .parseTime, .timeText,
+            .matches, .extract:
             runText(a, into: output, arena: arena, rows: rows)
         case .extreme, .coalesce, .concat:
             run([a], into: output, arena: arena, rows: rows)
@@ -138,7 +146,9 @@ extension Kernel {
         case .multiplyRounded(let places):
             let unit = Int128(Decimal.powerOfTen(places))
             map(a, b, output, rows) {
-                guard let value = Int64(exactly: Decimal.divideHalfEven(Int128($0) * Int128($1), unit)) else { return (0, 2) }
+                guard let value = Int64(exactly: Decimal.divideHalfEven(Int128($0) * Int128($1), unit)) else {
+                    return (0, 2)
+                }
                 return (value, 1)
             }
         case .remainder(let scales) where scales.isSame:
@@ -155,7 +165,9 @@ extension Kernel {
             }
         case .power(let scale, let exponentScale, let places):
             map(a, b, output, rows) {
-                Self.state(DecimalFunctions.power($0, scale: scale, $1, exponentScale: exponentScale, places: places))
+                Self.state(
+                    DecimalFunctions.power($0, scale: scale, $1, exponentScale: exponentScale, places: places)
+                )
             }
         case .compareText, .startsWith, .endsWith, .contains, .position:
             runText(a, b, into: output, arena: arena, rows: rows)
@@ -205,7 +217,8 @@ extension Kernel {
                 }
             }
         case .distance(let scales): distance(operands, scales, output, rows)
-        case .substring, .concat, .replace, .split, .extremeText: runText(operands, into: output, arena: arena, rows: rows)
+        case .substring, .concat, .replace, .split, .extremeText:
+            runText(operands, into: output, arena: arena, rows: rows)
         default: unreachable("kernel \(self) with \(operands.count) operands")
         }
     }
@@ -219,7 +232,8 @@ extension Kernel {
     }
 
     private func rounded(
-        _ function: RoundedFunction, _ scale: Int, _ places: Int, _ a: Column, _ output: Column, _ rows: Selection
+        _ function: RoundedFunction, _ scale: Int, _ places: Int, _ a: Column, _ output: Column,
+        _ rows: Selection
     ) {
         map(a, output, rows) { value in
             switch function {

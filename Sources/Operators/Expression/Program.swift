@@ -5,8 +5,8 @@ import Topology
 /// An expression compiled to a list of loops over columns. Each instruction is one kernel that runs over
 /// the whole selection, so the cost of choosing it is paid once a batch.
 ///
-/// A value that does not fit in 64 bits is marked as overflowed (`valid` is 2), so that a record can be refused for it;
-/// `Kernel` says what reads it.
+/// A value that does not fit in 64 bits is marked as overflowed (`valid` is 2), so that a record can be
+/// refused for it; `Kernel` says what reads it.
 final class Program {
     enum Operand {
         /// A column of the scope.
@@ -108,7 +108,8 @@ final class Program {
         case .isNull(let operand):
             return emit(.isNull, [operand], expression.type)
         case .binary(let operation, let left, let right):
-            return emit(binary(operation, left.type, right.type, expression.type), [left, right], expression.type)
+            return emit(
+                binary(operation, left.type, right.type, expression.type), [left, right], expression.type)
         case .inList(let operand, let members):
             return emit(membership(members, operand.type), [operand], expression.type)
         case .inRange(let operand, let low, let high):
@@ -150,7 +151,9 @@ final class Program {
     private func emit(_ kernel: Kernel, _ operands: [Operand], _ type: ValueType) -> Operand {
         let output = allocate(type, isConstant: false)
         instructions.append(Instruction(kernel: kernel, operands: operands, output: registers[output]))
-        for case .register(let register) in operands where !constants.contains(register) { free.append(register) }
+        for case .register(let register) in operands where !constants.contains(register) {
+            free.append(register)
+        }
         return .register(output)
     }
 
@@ -179,7 +182,8 @@ final class Program {
         case .subtract: .subtract(ScalePair(left, right))
         case .multiply:
             // Of a duration and a decimal the places are rounded off.
-            type == .duration && left.scale + right.scale > 0 ? .multiplyRounded(left.scale + right.scale) : .multiply
+            type == .duration && left.scale + right.scale > 0
+                ? .multiplyRounded(left.scale + right.scale) : .multiply
         case .divide:
             // numerator x 10^up / (denominator x 10^down) has the scale of the result.
             .divide(shift: type.scale + right.scale - left.scale)
@@ -200,7 +204,8 @@ final class Program {
         let numbers = members.compactMap { member -> Int64? in
             switch member {
             case .number(let number, let scale):
-                // A member with more places than the column has equals none of its values, unless they are zeros.
+                // A member with more places than the column has equals none of its values, unless they are
+                // zeros.
                 guard scale > type.scale else { return Decimal.rescale(number, from: scale, to: type.scale) }
                 let factor = Decimal.powerOfTen(scale - type.scale)
                 return number % factor == 0 ? number / factor : nil
@@ -240,11 +245,14 @@ final class Program {
         case .extract(let pattern): kernel = .extract(PatternMatcher(pattern), group: pattern.groupCount)
         case .squareRoot(let places):
             kernel = .rounded(.squareRoot, scale: arguments[0].type.scale, places: places)
-        case .naturalLogarithm(let places): kernel = .rounded(.ln, scale: arguments[0].type.scale, places: places)
-        case .decimalLogarithm(let places): kernel = .rounded(.log10, scale: arguments[0].type.scale, places: places)
+        case .naturalLogarithm(let places):
+            kernel = .rounded(.ln, scale: arguments[0].type.scale, places: places)
+        case .decimalLogarithm(let places):
+            kernel = .rounded(.log10, scale: arguments[0].type.scale, places: places)
         case .exponential(let places): kernel = .rounded(.exp, scale: arguments[0].type.scale, places: places)
         case .power(let places):
-            kernel = .power(scale: arguments[0].type.scale, exponentScale: arguments[1].type.scale, places: places)
+            kernel = .power(
+                scale: arguments[0].type.scale, exponentScale: arguments[1].type.scale, places: places)
         case .distance: kernel = .distance(arguments.map { $0.type.scale })
         case .text: kernel = .text(arguments[0].type)
         case .number(let scale): kernel = .parseNumber(scale: scale)

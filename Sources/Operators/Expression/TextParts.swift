@@ -4,13 +4,18 @@ import Records
 
 /// Texts that are made of parts of others, as loops over columns.
 enum TextParts {
-    /// Each place of the second text in the first becomes the third, from the left; an empty one has no place.
+    /// Each place of the second text in the first becomes the third, from the left; an empty one has no
+    /// place.
     static func replace(_ operands: [Column], _ output: Column, _ arena: Arena, _ rows: Selection) {
         for index in 0..<rows.count {
             let row = rows[index]
             guard haveValues(operands, row, else: output) else { continue }
-            let (packed, pattern, replacement) = (operands[0].values[row], operands[1].values[row], operands[2].values[row])
-            let (wanted, other) = (TextReference(packed: pattern).count, TextReference(packed: replacement).count)
+            let (packed, pattern, replacement) = (
+                operands[0].values[row], operands[1].values[row], operands[2].values[row]
+            )
+            let (wanted, other) = (
+                TextReference(packed: pattern).count, TextReference(packed: replacement).count
+            )
             var places = 0
             var at = 0
             while let place = find(bytes(pattern, arena), in: bytes(packed, arena), from: at), wanted > 0 {
@@ -29,7 +34,9 @@ enum TextParts {
             }
             // Nothing moves from here on.
             arena.reserve(count)
-            let (text, part, instead) = (bytes(packed, arena), bytes(pattern, arena), bytes(replacement, arena))
+            let (text, part, instead) = (
+                bytes(packed, arena), bytes(pattern, arena), bytes(replacement, arena)
+            )
             let start = arena.count
             at = 0
             while let place = find(part, in: text, from: at) {
@@ -69,7 +76,9 @@ enum TextParts {
         }
     }
 
-    static func extremes(_ operands: [Column], isLeast: Bool, _ output: Column, _ arena: Arena, _ rows: Selection) {
+    static func extremes(
+        _ operands: [Column], isLeast: Bool, _ output: Column, _ arena: Arena, _ rows: Selection
+    ) {
         for index in 0..<rows.count {
             let row = rows[index]
             output.valid[row] = operands.reduce(1) { both($0, $1.valid[row]) }
@@ -90,7 +99,9 @@ func find(_ part: UnsafeBufferPointer<UInt8>, in text: UnsafeBufferPointer<UInt8
     guard let base = text.baseAddress else { return nil }
     var at = from
     while text.count - at >= part.count {
-        guard let next = memchr(base + at, Int32(part[0]), text.count - at - part.count + 1) else { return nil }
+        guard let next = memchr(base + at, Int32(part[0]), text.count - at - part.count + 1) else {
+            return nil
+        }
         at = UnsafeRawPointer(next) - UnsafeRawPointer(base)
         if memcmp(base + at, wanted, part.count) == 0 { return at }
         at += 1

@@ -42,7 +42,9 @@ final class FeaturesOperator: StreamOperator {
         }
         look(input, row, key, at: time)
         out.begin(time: time, origin: input.origin(of: row))
-        for (place, column) in spec.key.enumerated() { out.copy(input.columns[column], row, input.arena, to: place) }
+        for (place, column) in spec.key.enumerated() {
+            out.copy(input.columns[column], row, input.arena, to: place)
+        }
         for (place, program) in programs.enumerated() {
             let result = program.run(columns, arena: arena, rows: self.row.selection)
             if result.valid[0] == 2 { out.noteOverflow() }

@@ -14,7 +14,8 @@ struct FeaturesReader {
         let (intake, draft) = step.readIntake(from)
         guard
             let reader = MappingReader(
-                node, "features", keys: ["of", "every", "fields"], at: step.mapping.keyPosition("features"), context,
+                node, "features", keys: ["of", "every", "fields"], at: step.mapping.keyPosition("features"),
+                context,
                 example: Self.example)
         else { return step.addMistake() }
         let every = reader["every"].map { context.duration($0, "every", least: 1) }
@@ -22,23 +23,31 @@ struct FeaturesReader {
         let views = reader["of"] == nil ? [] : readViews(draft)
         guard let views else { return step.addMistake() }
         let fields = reader.required("fields", example: Self.example).flatMap { readFields($0, draft, views) }
-        guard context.diagnostics.count == before, draft.spec != nil, let key = draft.key, let time = draft.timeField, let fields
+        guard context.diagnostics.count == before, draft.spec != nil, let key = draft.key,
+            let time = draft.timeField, let fields
         else { return step.addMistake() }
         let columns = key.compactMap { name in draft.fields.firstIndex { $0.name == name } }
         let part = FeaturesSpec(
             every: every ?? nil, windows: views.map { step.graph.drafts[$0].name },
-            resultNames: views.flatMap { view in step.graph.drafts[view].outputs.map { "\(step.graph.drafts[view].name).\($0.name)" } },
+            resultNames: views.flatMap { view in
+                step.graph.drafts[view].outputs.map { "\(step.graph.drafts[view].name).\($0.name)" }
+            },
             fields: fields, key: columns)
-        let made = columns.map { Field(name: draft.fields[$0].name, type: draft.fields[$0].type) }
+        let made =
+            columns.map { Field(name: draft.fields[$0].name, type: draft.fields[$0].type) }
             + fields.map { Field(name: $0.name, type: $0.expression.type, isOptional: true) }
         let own = draft.fields[time]
         var schema = made
         // A key may be a time.
         let place = columns.firstIndex(of: time) ?? made.count
         if place == made.count { schema.append(Field(name: own.name, type: own.type)) }
-        if let twice = schema.indices.first(where: { at in schema[..<at].contains { $0.name == schema[at].name } }) {
+        if let twice = schema.indices.first(where: { at in
+            schema[..<at].contains { $0.name == schema[at].name }
+        }) {
             context.error(
-                reader.keyPosition("fields"), "the row has a '\(schema[twice].name)' already, its key or event time; give the field another name")
+                reader.keyPosition("fields"),
+                "the row has a '\(schema[twice].name)' already, its key or event time; give the field another name"
+            )
             return step.addMistake()
         }
         var operation = OperatorSpec(inputs: [intake], part: part, schema: Schema(schema), timeField: place)
@@ -54,7 +63,10 @@ struct FeaturesReader {
             guard let index = step.graph.drafts.firstIndex(where: { $0.name == name.text }) else {
                 _ = step.graph.input(name, of: step.entry.key)
                 if step.graph.sources.contains(where: { $0.name == name.text }) {
-                    context.error(name.position, "'\(name.shown)' is a source; of names steps with a window, and the fields of the record are there anyway")
+                    context.error(
+                        name.position,
+                        "'\(name.shown)' is a source; of names steps with a window, and the fields of the record are there anyway"
+                    )
                 }
                 isGood = false
                 continue

@@ -15,7 +15,9 @@ package struct FeaturesSpec: RunnableOperator {
     /// Columns of the input that are the row's first: its key.
     package var key: [Int]
 
-    package static var place: OperatorPlace { .step(key: "features", takesOne: true) { FeaturesReader(step: $0).read($1) } }
+    package static var place: OperatorPlace {
+        .step(key: "features", takesOne: true) { FeaturesReader(step: $0).read($1) }
+    }
     package static let reference = """
         **`features: { of: [W, …], every: 1m, fields: { F: … } }`.** At a record, as it comes, what is known of its key: a row of the key, the `fields` and the event time.
         Expressions see the record's own fields (a table's with `join` in the step or before it) and, as `W.result`, those of the windows of the same key that are current
@@ -33,12 +35,15 @@ package struct FeaturesSpec: RunnableOperator {
     package static func otherInputs(of step: MappingReader) -> [OtherInput] {
         let example = "of: [month, prior]"
         guard let node = step["features"]?.mapping?.first(where: { $0.key == "of" })?.value else { return [] }
-        guard case .sequence(let nodes) = node.content else { return [OtherInput(node, "of", example: example)] }
+        guard case .sequence(let nodes) = node.content else {
+            return [OtherInput(node, "of", example: example)]
+        }
         return nodes.map { OtherInput($0, "of", example: example) }
     }
 
     package func addBound(to bound: inout OperatorBound, _ figures: OperatorFigures) {
-        bound.lines.append(figures.per("key", "when it made its last row", OperatorBound.keyBytes + 80, figures.keys))
+        bound.lines.append(
+            figures.per("key", "when it made its last row", OperatorBound.keyBytes + 80, figures.keys))
         bound.bytesMax = nil
     }
 
@@ -46,5 +51,7 @@ package struct FeaturesSpec: RunnableOperator {
         "\(every ?? 0) of \(windows) makes \(text.fields(fields, input: 0, more: resultNames))"
     }
 
-    package func makeOperator(_ context: OperatorContext) -> any StreamOperator { FeaturesOperator(self, context) }
+    package func makeOperator(_ context: OperatorContext) -> any StreamOperator {
+        FeaturesOperator(self, context)
+    }
 }

@@ -23,7 +23,8 @@ final class FundFlowOperator: StreamOperator {
 
     func makeState(tracksChanges: Bool) -> FundFlowState {
         let rules = FundRules(
-            method: spec.method == .fifo ? .fifo : .proRata, within: spec.within, hops: spec.hops, least: spec.least,
+            method: spec.method == .fifo ? .fifo : .proRata, within: spec.within, hops: spec.hops,
+            least: spec.least,
             opening: spec.opening)
         return FundFlowState(rules, tracksChanges: tracksChanges)
     }
@@ -62,13 +63,15 @@ final class FundFlowOperator: StreamOperator {
 
     /// False after a dead letter.
     private func isNamed(
-        _ name: UnsafeBufferPointer<UInt8>, _ what: StaticString, _ input: OperatorInput, _ row: Int, _ out: RowBuffer
+        _ name: UnsafeBufferPointer<UInt8>, _ what: StaticString, _ input: OperatorInput, _ row: Int,
+        _ out: RowBuffer
     ) -> Bool {
         if name.count > 0, name.count <= Limits.fundNameBytesMax { return true }
         if name.isEmpty {
             out.refuse(input, row, .missingField, "it names no \(what)")
         } else {
-            out.refuse(input, row, .nameTooLong, .fundNameBytes, "the name of its \(what) has \(name.count) bytes")
+            out.refuse(
+                input, row, .nameTooLong, .fundNameBytes, "the name of its \(what) has \(name.count) bytes")
         }
         return false
     }
@@ -99,7 +102,8 @@ final class FundFlowOperator: StreamOperator {
         let goesOut = isOutside.map { $0.valid[row] == 1 && $0.values[row] != 0 } ?? false
         // Cash may be paid to nobody.
         guard isNamed(source, "source", input, row, out),
-            target.isEmpty && goesOut || isNamed(target, "target", input, row, out), hasAmount(amount, input, row, out)
+            target.isEmpty && goesOut || isNamed(target, "target", input, row, out),
+            hasAmount(amount, input, row, out)
         else { return }
         let sent = state.store.send(
             from: source, to: target, amount: amount.values[row], time: time, toOutside: goesOut)
@@ -130,7 +134,9 @@ final class FundFlowOperator: StreamOperator {
     }
 
     /// Money on its way to its target.
-    private func deliver(_ sent: FundSend, to target: UnsafeBufferPointer<UInt8>, at time: Int64, _ state: FundFlowState) {
+    private func deliver(
+        _ sent: FundSend, to target: UnsafeBufferPointer<UInt8>, at time: Int64, _ state: FundFlowState
+    ) {
         arena.removeAll()
         for part in sent.parts where part.fate == .carried { part.append(to: arena) }
         let parts = UnsafeBufferPointer(start: UnsafePointer(arena.base), count: arena.count)
@@ -145,7 +151,8 @@ final class FundFlowOperator: StreamOperator {
         if sum.disbursed == 0, mistake == nil { return nil }
         func money(_ amount: Int128) -> String { Decimal.string(amount, scale: spec.amountType.scale) }
         return StateProof(
-            text: "\(money(sum.disbursed)) disbursed = \(money(sum.held)) on accounts + \(money(sum.inFlight)) on its way + "
+            text:
+                "\(money(sum.disbursed)) disbursed = \(money(sum.held)) on accounts + \(money(sum.inFlight)) on its way + "
                 + "\(money(sum.left)) left + \(money(sum.expired)) expired; "
                 + (mistake.map { "it does not agree: \($0)" } ?? "the lots on the accounts agree"),
             holds: mistake == nil && sum.held >= 0 && sum.inFlight >= 0)

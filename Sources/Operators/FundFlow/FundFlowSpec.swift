@@ -2,27 +2,31 @@ import Base
 import Records
 import Topology
 
-/// `fund_flow:` follows the money of loans over accounts: each disbursement taints its amount on an account, and the
-/// transfers of the step's input carry taint on.
+/// `fund_flow:` follows the money of loans over accounts: each disbursement taints its amount on an account,
+/// and the transfers of the step's input carry taint on.
 ///
-/// Rows are taken in event-time order; of one instant, disbursements come first, then what transfers bring, then
-/// transfers. A transfer takes money from its source when it happens, and its target has it `settle` later. What is taken,
-/// what ends, and what is kept is defined by `FundFlowStore`.
+/// Rows are taken in event-time order; of one instant, disbursements come first, then what transfers bring,
+/// then transfers. A transfer takes money from its source when it happens, and its target has it `settle`
+/// later. What is taken, what ends, and what is kept is defined by `FundFlowStore`.
 ///
-/// Money goes from any account to any other, so all rows come to one task, in whichever partitions they lie: the result
-/// is that of one ordered list of all. A partition that is quiet for its source's `idle` is not waited for; where it wakes
-/// up with transfers that are older than what has been taken, they are late.
+/// Money goes from any account to any other, so all rows come to one task, in whichever partitions they lie:
+/// the result is that of one ordered list of all. A partition that is quiet for its source's `idle` is not
+/// waited for; where it wakes up with transfers that are older than what has been taken, they are late.
 ///
-/// Each tainted part of a transfer is a row, so that sums over the rows are complete: the transfer's fields, then the
-/// columns of `resultFields`. Where the money is followed no further (`left`), since the transfer goes `outside`, since it
-/// is the one after the last of `hops`, or since the part is below `least`, the target has it as clean money, and so its
-/// balance is right. A transfer that goes outside may name no target; then nobody has it.
+/// Each tainted part of a transfer is a row, so that sums over the rows are complete: the transfer's fields,
+/// then the columns of `resultFields`. Where the money is followed no further (`left`), since the transfer
+/// goes `outside`, since it is the one after the last of `hops`, or since the part is below `least`, the
+/// target has it as clean money, and so its balance is right. A transfer that goes outside may name no
+/// target; then nobody has it.
 ///
-/// Transfers and disbursements of an amount that is not above zero, and transfers to the same account, change nothing.
-/// Those without an amount or without a name that they need, or with one that is longer than `Limits.fundNameBytesMax`, go
-/// to the dead letters.
+/// Transfers and disbursements of an amount that is not above zero, and transfers to the same account, change
+/// nothing. Those without an amount or without a name that they need, or with one that is longer than
+/// `Limits.fundNameBytesMax`, go to the dead letters.
 package struct FundFlowSpec: RunnableOperator {
-    package enum Method: String, Sendable, CaseIterable { case fifo, proRata = "pro_rata" }
+    package enum Method: String, Sendable, CaseIterable {
+        case fifo
+        case proRata = "pro_rata"
+    }
 
     /// Columns of the first input, the disbursements.
     package var account: Int
@@ -32,7 +36,8 @@ package struct FundFlowSpec: RunnableOperator {
     package var source: Int
     package var target: Int
     package var amount: Int
-    /// True for transfers whose money is not followed: the target has it as clean money. nil: all are followed.
+    /// True for transfers whose money is not followed: the target has it as clean money. nil: all are
+    /// followed.
     package var outside: Expression?
     package var method: Method
     /// Milliseconds; amounts are units of the amount field's scale.
@@ -43,11 +48,15 @@ package struct FundFlowSpec: RunnableOperator {
     package var settle: Int64
     package var amountType: ValueType
 
-    package static var place: OperatorPlace { .step(key: "fund_flow", takesOne: true) { FundFlowReader(step: $0).read($1) } }
+    package static var place: OperatorPlace {
+        .step(key: "fund_flow", takesOne: true) { FundFlowReader(step: $0).read($1) }
+    }
 
     package static func otherInputs(of step: MappingReader) -> [OtherInput] {
         let disbursements = step["fund_flow"]?.mapping?.first { $0.key == "disbursements" }?.value
-        return disbursements?.mapping?.first { $0.key == "from" }.map { [OtherInput($0.value, "from", example: "from: loans")] } ?? []
+        return disbursements?.mapping?.first { $0.key == "from" }.map {
+            [OtherInput($0.value, "from", example: "from: loans")]
+        } ?? []
     }
 
     package static let reference = """
@@ -68,7 +77,9 @@ package struct FundFlowSpec: RunnableOperator {
         """
 
     package var name: String { "fund flow" }
-    package var computed: [(input: Int, name: String, expression: Expression)] { outside.map { [(1, "outside", $0)] } ?? [] }
+    package var computed: [(input: Int, name: String, expression: Expression)] {
+        outside.map { [(1, "outside", $0)] } ?? []
+    }
     package var order: RowOrder { .eventTime }
 
     package var definition: String? {
@@ -99,14 +110,18 @@ package struct FundFlowSpec: RunnableOperator {
     package func addBound(to bound: inout OperatorBound, _ figures: OperatorFigures) {
         let lots = Int64(Limits.fundLotsPerAccountMax)
         bound.lines.append(
-            figures.per("account", "accounts", OperatorBound.keyBytes + 40, figures.keys) + "; with money of loans at most "
+            figures.per("account", "accounts", OperatorBound.keyBytes + 40, figures.keys)
+                + "; with money of loans at most "
                 + "\(StateBound.size(lots * (64 + Int64(Limits.fundPathBytesMax)))) in \(lots) parcels")
         bound.bytesMax = nil
     }
 
     package func logic(_ text: LogicText) -> String {
-        text.dump(self, columns: ["account": 0, "loan": 0, "disbursed": 0, "source": 1, "target": 1, "amount": 1])
+        text.dump(
+            self, columns: ["account": 0, "loan": 0, "disbursed": 0, "source": 1, "target": 1, "amount": 1])
     }
 
-    package func makeOperator(_ context: OperatorContext) -> any StreamOperator { FundFlowOperator(self, context) }
+    package func makeOperator(_ context: OperatorContext) -> any StreamOperator {
+        FundFlowOperator(self, context)
+    }
 }

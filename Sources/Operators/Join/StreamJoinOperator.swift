@@ -4,8 +4,8 @@ import Records
 import State
 import Topology
 
-/// Pairs of two streams: what `StreamJoinSpec` says. Rows wait in `PairingState` as the buffer has encoded them, left ones
-/// on its first side.
+/// Pairs of two streams: what `StreamJoinSpec` says. Rows wait in `PairingState` as the buffer has encoded
+/// them, left ones on its first side.
 final class StreamJoinOperator: StreamOperator {
     private let spec: StreamJoinSpec
     private let limits: OperatorLimits
@@ -23,7 +23,8 @@ final class StreamJoinOperator: StreamOperator {
 
     func makeState(tracksChanges: Bool) -> PairingState {
         PairingState(
-            waits: [spec.after, spec.before], limits: RowLimits(rowsPerKey: limits.rowsPerKey, bytes: limits.memory),
+            waits: [spec.after, spec.before],
+            limits: RowLimits(rowsPerKey: limits.rowsPerKey, bytes: limits.memory),
             tracksChanges: tracksChanges)
     }
 
@@ -49,7 +50,8 @@ final class StreamJoinOperator: StreamOperator {
     }
 
     func lose(
-        _ input: OperatorInput, _ key: UnsafeBufferPointer<UInt8>, at time: Int64, now: Int64, _ state: PairingState
+        _ input: OperatorInput, _ key: UnsafeBufferPointer<UInt8>, at time: Int64, now: Int64,
+        _ state: PairingState
     ) {
         guard spec.isFull || (spec.isLeft && input.index == 1) else { return }
         state.lost.note(key, at: time, now: now)
@@ -65,9 +67,11 @@ final class StreamJoinOperator: StreamOperator {
         }
     }
 
-    /// A row's time is over, and it has found nobody; unless somebody was refused whom it might have found. Of which side that
-    /// was is not remembered.
-    private func tellMissing(_ slot: Int32, of side: Int, at time: Int64, _ state: PairingState, into out: RowBuffer) {
+    /// A row's time is over, and it has found nobody; unless somebody was refused whom it might have found.
+    /// Of which side that was is not remembered.
+    private func tellMissing(
+        _ slot: Int32, of side: Int, at time: Int64, _ state: PairingState, into out: RowBuffer
+    ) {
         let (rows, row) = (state.sides[side], kept[side])
         row.decode(rows.row(slot))
         let reach = side == 0 ? spec.before : spec.after

@@ -38,7 +38,9 @@ struct StreamJoinReader {
         let isFull = kind == "full"
         var fields = left.fields
         if isFull {
-            for column in fields.indices where !on.contains(where: { $0.left == column }) { fields[column].isOptional = true }
+            for column in fields.indices where !on.contains(where: { $0.left == column }) {
+                fields[column].isOptional = true
+            }
         }
         fields += right.fields.map { Field(name: "\(prefix).\($0.name)", type: $0.type, isOptional: true) }
         if kind != "inner" { fields.append(Field(name: "\(prefix).found", type: .bool)) }

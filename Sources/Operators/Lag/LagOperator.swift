@@ -31,16 +31,25 @@ final class LagOperator: StreamOperator {
             let from = input.columns[field]
             values.appendByte(from.valid[row])
             guard from.valid[row] == 1 else { continue }
-            if texts[place] { values.appendBlob(input.text(field, row)) } else { values.appendZigzag(from.values[row]) }
+            if texts[place] {
+                values.appendBlob(input.text(field, row))
+            } else {
+                values.appendZigzag(from.values[row])
+            }
         }
-        state.add(UnsafeBufferPointer(start: UnsafePointer(values.base), count: values.count), to: key, at: time)
+        state.add(
+            UnsafeBufferPointer(start: UnsafePointer(values.base), count: values.count), to: key, at: time)
     }
 
     /// The fields of a record that was kept.
     private func write(_ record: UnsafeBufferPointer<UInt8>, from column: Int, into out: RowBuffer) {
         var reader = BinaryReader(record)
         for (place, isText) in texts.enumerated() where reader.byte() == 1 {
-            if isText { out.set(column + place, text: reader.blob()) } else { out.set(column + place, reader.zigzag()) }
+            if isText {
+                out.set(column + place, text: reader.blob())
+            } else {
+                out.set(column + place, reader.zigzag())
+            }
         }
     }
 

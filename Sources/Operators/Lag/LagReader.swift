@@ -11,7 +11,9 @@ struct LagReader {
         let example = "lag: { fields: [amount], count: 1 }"
         let before = context.diagnostics.count
         let (intake, draft) = step.readIntake()
-        guard let reader = step.options("lag", node, ["fields", "count", "within", "limit"], example: example) else { return step.addMistake() }
+        guard
+            let reader = step.options("lag", node, ["fields", "count", "within", "limit"], example: example)
+        else { return step.addMistake() }
         let columns = reader.required("fields", example: example)
             .flatMap { step.fieldIndices($0, "fields", draft, step.shownInputs, example: "fields: [amount]") }
         let count =

@@ -34,7 +34,9 @@ package struct LagSpec: RunnableOperator {
         let texts = Int64(fields.count { figures.schema.fields[$0].type == .text }) * OperatorBound.textBytes
         let record = 48 + 10 * Int64(fields.count) + texts
         bound.lines.append(
-            figures.per("key", "the records before", OperatorBound.keyBytes + 32 + Int64(count) * record, figures.keys))
+            figures.per(
+                "key", "the records before", OperatorBound.keyBytes + 32 + Int64(count) * record, figures.keys
+            ))
         bound.bytesMax = nil
     }
 

@@ -36,7 +36,9 @@ package final class LagState: OperatorState {
     }
 
     /// The records of a key that count at `time`, the newest first; their bytes are valid in `body`.
-    func forEach(before time: Int64, of key: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
+    func forEach(
+        before time: Int64, of key: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
+    ) {
         guard let id = keys.find(key) else { return }
         let count = entries[Int(id)].records.count
         for back in stride(from: 1, through: count, by: 1) {
@@ -71,7 +73,9 @@ package final class LagState: OperatorState {
     /// Forgets keys of which no record counts at `time` or later.
     func advance(to time: Int64) {
         guard let within else { return }
-        while byLast.oldest >= 0, last(UInt32(byLast.oldest)) < time - within { remove(UInt32(byLast.oldest)) }
+        while byLast.oldest >= 0, last(UInt32(byLast.oldest)) < time - within {
+            remove(UInt32(byLast.oldest))
+        }
     }
 
     private func last(_ id: UInt32) -> Int64 {
@@ -85,14 +89,17 @@ package final class LagState: OperatorState {
     }
 
     private func clear(_ index: Int) {
-        for record in entries[index].records { recordBytes -= MemoryLayout<Record>.stride + record.bytes.capacity }
+        for record in entries[index].records {
+            recordBytes -= MemoryLayout<Record>.stride + record.bytes.capacity
+        }
         entries[index] = Entry()
     }
 
     private func intern(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
         let id = keys.intern(key)
         if Int(id) >= entries.count {
-            entries.append(contentsOf: repeatElement(Entry(), count: Int(id) + 1 - entries.count + entries.count / 2))
+            entries.append(
+                contentsOf: repeatElement(Entry(), count: Int(id) + 1 - entries.count + entries.count / 2))
         }
         return id
     }

@@ -63,7 +63,8 @@ final class LastOperator: StreamOperator {
     func take(_ input: OperatorInput, row: Int, _ state: LagState, into out: RowBuffer) {
         let (key, time) = (input.key(of: row), input.times[row])
         keep(input, row)
-        state.add(UnsafeBufferPointer(start: UnsafePointer(record.base), count: record.count), to: key, at: time)
+        state.add(
+            UnsafeBufferPointer(start: UnsafePointer(record.base), count: record.count), to: key, at: time)
         texts.removeAll()
         for call in calls { call.evaluator.clear() }
         // The newest comes first; the place of each, downwards, tells which came later.
@@ -96,7 +97,8 @@ final class LastOperator: StreamOperator {
                 continue
             }
             let text = TextReference(packed: column.values[row])
-            record.appendBlob(UnsafeBufferPointer(start: UnsafePointer(input.arena.base + text.offset), count: text.count))
+            record.appendBlob(
+                UnsafeBufferPointer(start: UnsafePointer(input.arena.base + text.offset), count: text.count))
         }
     }
 

@@ -11,7 +11,10 @@ struct LastReader {
         let example = "last: { count: 20, aggregate: { mean: avg(amount) } }"
         let before = context.diagnostics.count
         var (intake, draft) = step.readIntake()
-        guard let reader = step.options("last", node, ["count", "within", "aggregate", "limit"], example: example) else { return step.addMistake() }
+        guard
+            let reader = step.options(
+                "last", node, ["count", "within", "aggregate", "limit"], example: example)
+        else { return step.addMistake() }
         let count = reader.required("count", example: example)
             .flatMap { context.integer($0, "count", 1...LastSpec.countMax, example: "count: 20") }
         let within = reader["within"].map { context.duration($0, "within", least: 1) }
@@ -19,7 +22,8 @@ struct LastReader {
         let results = step.graph.reader.readAggregates(reader, &draft, .records, step.graph.reader.zone)
         let limits = step.readLimits(reader, [.memory])
         step.checkKey(draft, ", of which the last records are looked at", example: "merchant_id")
-        guard context.diagnostics.count == before, let spec = draft.spec, let key = draft.key, let count, let limits,
+        guard context.diagnostics.count == before, let spec = draft.spec, let key = draft.key, let count,
+            let limits,
             let time = draft.timeField
         else { return step.addMistake() }
         let added = results.outputs.map { Field(name: $0.name, type: $0.expression.type, isOptional: true) }

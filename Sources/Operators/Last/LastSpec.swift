@@ -2,7 +2,8 @@ import Base
 import Records
 import Topology
 
-/// `last: { count: 20, aggregate: { mean: avg(amount) } }`: each record with what the last N of its key, itself the last, come to.
+/// `last: { count: 20, aggregate: { mean: avg(amount) } }`: each record with what the last N of its key,
+/// itself the last, come to.
 package struct LastSpec: AggregatingOperator {
     /// So many records, at most: each is gone through for every record.
     static let countMax = 1_000
@@ -36,12 +37,15 @@ package struct LastSpec: AggregatingOperator {
         let texts = Int64(aggregates.count { $0.argument?.type == .text }) * OperatorBound.textBytes
         let record = 48 + 11 * Int64(aggregates.count) + texts
         bound.lines.append(
-            figures.per("key", "the last records", OperatorBound.keyBytes + 32 + Int64(count) * record, figures.keys))
+            figures.per(
+                "key", "the last records", OperatorBound.keyBytes + 32 + Int64(count) * record, figures.keys))
         bound.bytesMax = nil
     }
 
     package func logic(_ text: LogicText) -> String {
         "\(count) \(within.map { "\($0)" } ?? "") \(text.results(outputs, of: aggregates, input: 0))"
     }
-    package func makeOperator(_ context: OperatorContext) -> any StreamOperator { LastOperator(self, context) }
+    package func makeOperator(_ context: OperatorContext) -> any StreamOperator {
+        LastOperator(self, context)
+    }
 }

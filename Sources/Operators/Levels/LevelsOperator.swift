@@ -34,7 +34,9 @@ final class LevelsOperator: StreamOperator {
     }
 
     func makeState(tracksChanges: Bool) -> LevelState {
-        let levels = spec.levels.map { LevelRules.Level(at: $0.at, below: $0.below, hold: $0.hold, many: $0.many) }
+        let levels = spec.levels.map {
+            LevelRules.Level(at: $0.at, below: $0.below, hold: $0.hold, many: $0.many)
+        }
         return LevelState(
             LevelRules(levels: levels, expire: spec.expire, group: spec.group, items: limits.items),
             tracksChanges: tracksChanges)
@@ -82,7 +84,8 @@ final class LevelsOperator: StreamOperator {
     ) {
         guard let columns, columns.item.valid[row] == 1 else { return }
         let text = TextReference(packed: columns.item.values[row])
-        let name = UnsafeBufferPointer(start: UnsafePointer(input.arena.base + text.offset), count: text.count)
+        let name = UnsafeBufferPointer(
+            start: UnsafePointer(input.arena.base + text.offset), count: text.count)
         let id = state.id(of: input.key(of: row))
         let isActive = columns.active.valid[row] == 1 && columns.active.values[row] != 0
         let weight = columns.weight.valid[row] == 1 ? columns.weight.values[row] : 0
@@ -102,7 +105,8 @@ final class LevelsOperator: StreamOperator {
     }
 
     private func takeControl(
-        _ control: LevelsSpec.Control, _ input: OperatorInput, _ row: Int, _ state: LevelState, into out: RowBuffer
+        _ control: LevelsSpec.Control, _ input: OperatorInput, _ row: Int, _ state: LevelState,
+        into out: RowBuffer
     ) {
         let id = state.id(of: input.key(of: row))
         let time = input.times[row]
@@ -110,7 +114,9 @@ final class LevelsOperator: StreamOperator {
         var made = Row(id: id, time: time, origin: input.origin(of: row), items: "")
         made.action = input.string(control.action, row)
         made.item = control.item.flatMap { input.string($0, row) }
-        made.until = control.until.flatMap { input.columns[$0].valid[row] == 1 ? input.columns[$0].values[row] : nil }
+        made.until = control.until.flatMap {
+            input.columns[$0].valid[row] == 1 ? input.columns[$0].values[row] : nil
+        }
         (made.reason, made.owner) = (input.string(control.reason, row), input.string(control.owner, row))
         let refusal = follow(made, control, input, row, state, out)
         made.items = items(of: id, state)
@@ -126,7 +132,8 @@ final class LevelsOperator: StreamOperator {
 
     /// Why a control is not followed; nil: it is.
     private func follow(
-        _ made: Row, _ control: LevelsSpec.Control, _ input: OperatorInput, _ row: Int, _ state: LevelState, _ out: RowBuffer
+        _ made: Row, _ control: LevelsSpec.Control, _ input: OperatorInput, _ row: Int, _ state: LevelState,
+        _ out: RowBuffer
     ) -> String? {
         guard let action = made.action, !action.isEmpty else { return "no action" }
         guard ["suppress", "snooze", "resume"].contains(action) else {
@@ -194,7 +201,9 @@ final class LevelsOperator: StreamOperator {
         out.set(place(.score), state.score(of: row.id))
         out.set(place(.items), text: row.items)
         out.set(place(.repeats), state.repeats(of: row.id))
-        if change.level != change.previous, change.level > 0, let measure = spec.levels[change.level - 1].measure {
+        if change.level != change.previous, change.level > 0,
+            let measure = spec.levels[change.level - 1].measure
+        {
             out.set(place(.measure), text: measure)
         }
         out.set(place(.cause), text: row.cause)

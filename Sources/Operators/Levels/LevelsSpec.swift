@@ -2,34 +2,36 @@ import Base
 import Records
 import Topology
 
-/// `levels:` grades the response to a key's items: each item has a weight, their sum is the key's score, and the score
-/// says which level the key is on.
+/// `levels:` grades the response to a key's items: each item has a weight, their sum is the key's score, and
+/// the score says which level the key is on.
 ///
-/// **Items.** A row names an item (`item`) and says whether it is active and what it weighs; the newest row of an item,
-/// by event time, counts. Rows without an item are passed over; an `active` that is null is false, a weight that is
-/// null is 0. An item counts up to `expire` after its newest row, that instant included. With `group`, a further
-/// active row that comes less than that time after the row that counts changes nothing but `repeats`, not even when the
-/// item expires, unless it is heavier; one that comes then, or later, counts. Rows of one instant come in the order of
-/// their input (controls first), then of their content.
+/// **Items.** A row names an item (`item`) and says whether it is active and what it weighs; the newest row
+/// of an item, by event time, counts. Rows without an item are passed over; an `active` that is null is
+/// false, a weight that is null is 0. An item counts up to `expire` after its newest row, that instant
+/// included. With `group`, a further active row that comes less than that time after the row that counts
+/// changes nothing but `repeats`, not even when the item expires, unless it is heavier; one that comes then,
+/// or later, counts. Rows of one instant come in the order of their input (controls first), then of their
+/// content.
 ///
-/// A key has as many items as `limit` says, and names of at most `Limits.levelItemBytesMax` bytes. A row that is beyond
-/// that goes to the dead letters, and the key, whose score is not known then, comes down no more until the item would have
-/// expired.
+/// A key has as many items as `limit` says, and names of at most `Limits.levelItemBytesMax` bytes. A row that
+/// is beyond that goes to the dead letters, and the key, whose score is not known then, comes down no more
+/// until the item would have expired.
 ///
-/// **Levels.** A key without a level is on `none`. It goes up at once, to the highest level of which the score is at
-/// least `at` or the `or` holds (so many items of at least that weight), in one row. It comes down by one level where
-/// it has been on its level for `hold` and the score is less than `below` and the `or` does not hold. Levels that have
-/// no `hold` may be passed in one instant, each with a row of its own.
+/// **Levels.** A key without a level is on `none`. It goes up at once, to the highest level of which the
+/// score is at least `at` or the `or` holds (so many items of at least that weight), in one row. It comes
+/// down by one level where it has been on its level for `hold` and the score is less than `below` and the
+/// `or` does not hold. Levels that have no `hold` may be passed in one instant, each with a row of its own.
 ///
-/// **Time.** What is due at an instant happens after the rows of that instant, when event time goes beyond it: items
-/// expire, suppressions and snoozes end, and then the level is looked at once.
+/// **Time.** What is due at an instant happens after the rows of that instant, when event time goes beyond
+/// it: items expire, suppressions and snoozes end, and then the level is looked at once.
 ///
-/// **Controls.** `suppress`: the item (null: every item of the key) counts no longer until `until`, or until it is
-/// resumed; its rows are taken and expire all the same, and `items` lists it as suppressed. `snooze`: the level stays
-/// until `until`; then it is where the score says, in one row, though not below a level whose `hold` is not over, which
-/// goes on meanwhile. `resume` ends the suppression of the item, or without an item all suppressions and the snooze.
-/// Each control makes a row (direction `control`, `cause` the action), before the row of what it brings about. One that
-/// cannot be followed makes a row with the cause `refused: …` and changes nothing.
+/// **Controls.** `suppress`: the item (null: every item of the key) counts no longer until `until`, or until
+/// it is resumed; its rows are taken and expire all the same, and `items` lists it as suppressed. `snooze`:
+/// the level stays until `until`; then it is where the score says, in one row, though not below a level whose
+/// `hold` is not over, which goes on meanwhile. `resume` ends the suppression of the item, or without an item
+/// all suppressions and the snooze. Each control makes a row (direction `control`, `cause` the action),
+/// before the row of what it brings about. One that cannot be followed makes a row with the cause `refused:
+/// …` and changes nothing.
 package struct LevelsSpec: RunnableOperator {
     package struct Level: Sendable {
         package var name: String
@@ -67,7 +69,9 @@ package struct LevelsSpec: RunnableOperator {
 
     /// The step that control records come from.
     package static func otherInputs(of step: MappingReader) -> [OtherInput] {
-        step["levels"]?.mapping?.first { $0.key == "control" }.map { [OtherInput($0.value, "control", example: "control: response-control")] } ?? []
+        step["levels"]?.mapping?.first { $0.key == "control" }.map {
+            [OtherInput($0.value, "control", example: "control: response-control")]
+        } ?? []
     }
 
     package static let reference = """
@@ -113,11 +117,14 @@ package struct LevelsSpec: RunnableOperator {
         text.dump(self, columns: ["action": 0, "item": 0, "until": 0, "reason": 0, "owner": 0])
     }
 
-    package func makeOperator(_ context: OperatorContext) -> any StreamOperator { LevelsOperator(self, context) }
+    package func makeOperator(_ context: OperatorContext) -> any StreamOperator {
+        LevelsOperator(self, context)
+    }
 
     /// Columns of a row after the key's.
     package enum Column: Int, CaseIterable {
-        case level, previous, direction, score, items, repeats, measure, cause, item, until, reason, owner, changedAt
+        case level, previous, direction, score, items, repeats, measure, cause, item, until, reason, owner,
+            changedAt
     }
 
     package static func resultFields(_ weight: ValueType) -> [Field] {
@@ -134,7 +141,8 @@ package struct LevelsSpec: RunnableOperator {
             case .repeats: Field(name: "repeats", type: .int)
             // What the level asks for; null where a row changes no level.
             case .measure: Field(name: "measure", type: .text, isOptional: true)
-            // The item whose row it was, `expiry`, `hold` or `control`; for controls the action or `refused: …`.
+            // The item whose row it was, `expiry`, `hold` or `control`; for controls the action or `refused:
+            // …`.
             case .cause: Field(name: "cause", type: .text)
             // As the control says.
             case .item: Field(name: "item", type: .text, isOptional: true)

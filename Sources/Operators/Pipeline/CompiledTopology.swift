@@ -5,8 +5,9 @@ import Records
 import State
 import Topology
 
-/// A topology compiled for one lane: its sources, steps and rules as programs over columns, and what each leads to. Stages
-/// read it; what they compute with is their own, and what has to be remembered between batches is in `TaskState`.
+/// A topology compiled for one lane: its sources, steps and rules as programs over columns, and what each
+/// leads to. Stages read it; what they compute with is their own, and what has to be remembered between
+/// batches is in `TaskState`.
 final class CompiledTopology {
     let spec: TopologySpec
     let options: Pipeline.Options
@@ -33,7 +34,8 @@ final class CompiledTopology {
         // As they go into `Outbox.Record.order`.
         require(capacity < 1 << 16 && spec.sources.count < 1 << 12, "a batch or a topology that is too large")
         let sources = spec.sources.indices.map { index in
-            SourcePlan(spec.sources[index], index: index, decoder: decoders[index], capacity: capacity, zones: zones)
+            SourcePlan(
+                spec.sources[index], index: index, decoder: decoders[index], capacity: capacity, zones: zones)
         }
         self.sources = sources
         var builder = StepBuilder(
@@ -61,7 +63,8 @@ final class CompiledTopology {
         let rowWise = Self.rowWise(spec, steps)
         flows = sources.map { source in
             SourceFlow(
-                of: source.index, spec, steps: steps, keys: builder.keyPlans, passes: builder.passes(source: source.index),
+                of: source.index, spec, steps: steps, keys: builder.keyPlans,
+                passes: builder.passes(source: source.index),
                 rules: rules, repartitions: repartitions,
                 operators: operators.filter { $0.intakes.contains { $0.source == source.index } },
                 isRowWise: rowWise[source.index])
@@ -69,14 +72,16 @@ final class CompiledTopology {
         for step in steps {
             guard let window = step.window else { continue }
             // A window that did not change says what it said, unless time or another window has a say.
-            window.closesEach = !window.emissionSinks.isEmpty || step.stream != nil
+            window.closesEach =
+                !window.emissionSinks.isEmpty || step.stream != nil
                 || rulesAtClose[step.index].contains { !$0.readsOneWindow }
         }
     }
 
     /// Gives every stream what writes its rows; returns the operators, in the order of their streams.
     private static func makeStreams(
-        _ spec: TopologySpec, _ sources: [SourcePlan], _ steps: [StepPlan], _ roots: RootRows, _ options: Pipeline.Options,
+        _ spec: TopologySpec, _ sources: [SourcePlan], _ steps: [StepPlan], _ roots: RootRows,
+        _ options: Pipeline.Options,
         _ zones: ZoneTables
     ) -> [OperatorPlan] {
         var operators: [OperatorPlan] = []
@@ -89,7 +94,8 @@ final class CompiledTopology {
                 continue
             }
             let plan = OperatorPlan(
-                steps[step], operation, sources: sources, steps: steps, roots: roots, capacity: options.rowsMax, stream: index,
+                steps[step], operation, sources: sources, steps: steps, roots: roots,
+                capacity: options.rowsMax, stream: index,
                 zones: zones)
             sources[index].buffer = plan.rows
             operators.append(plan)
@@ -99,14 +105,16 @@ final class CompiledTopology {
             guard case .stream(let step) = source.origin else { return RootRows.Feed() }
             let plan = steps[step]
             let inputs = plan.spec.operation?.inputs ?? [step]
-            let slides = plan.window.flatMap { $0.options.excludesCurrent ? PaneClock($0.options.length) : nil }
+            let slides = plan.window.flatMap {
+                $0.options.excludesCurrent ? PaneClock($0.options.length) : nil
+            }
             return RootRows.Feed(inputs: Array(Set(inputs.map { steps[$0].source })), slides: slides)
         }
         return operators
     }
 
-    /// By source: whether its rows, and all that comes of them, must go through one by one: something brings them
-    /// together with a stream that is made of them, so that it sees how far that stream is.
+    /// By source: whether its rows, and all that comes of them, must go through one by one: something brings
+    /// them together with a stream that is made of them, so that it sees how far that stream is.
     private static func rowWise(_ spec: TopologySpec, _ steps: [StepPlan]) -> [Bool] {
         spec.sources.indices.map { root in
             var reached: Set<Int> = [root]
@@ -115,14 +123,18 @@ final class CompiledTopology {
                 let inputs = spec.steps[step].operation?.inputs ?? [step]
                 if inputs.contains(where: { reached.contains(steps[$0].source) }) { reached.insert(source) }
             }
-            func meets(_ met: [Int]) -> Bool { Set(met.map { steps[$0].source }).intersection(reached).count > 1 }
+            func meets(_ met: [Int]) -> Bool {
+                Set(met.map { steps[$0].source }).intersection(reached).count > 1
+            }
             return spec.rules.contains { meets($0.on) }
-                || spec.steps.compactMap(\.operation).contains { $0.part.order == .asTheyCome && (meets($0.inputs) || $0.looks(reached, steps)) }
+                || spec.steps.compactMap(\.operation).contains {
+                    $0.part.order == .asTheyCome && (meets($0.inputs) || $0.looks(reached, steps))
+                }
         }
     }
 
-    /// How far event time of a source or stream has come: after the row that is under way, where there is one, since the
-    /// task's own watermark is that of the batch's last row already.
+    /// How far event time of a source or stream has come: after the row that is under way, where there is
+    /// one, since the task's own watermark is that of the batch's last row already.
     func reached(_ source: Int, _ task: TaskState) -> Int64 {
         sources[source].rowUnderWay.map { sources[source].watermarks[$0] } ?? task.watermarks[source]
     }
@@ -133,12 +145,17 @@ final class CompiledTopology {
             partition: partition,
             groups: groups,
             windows: steps.map { step in
-                guard let window = step.window, let key = step.key, let identity = identities.steps[step.index] else { return nil }
-                return TaskWindows(step, window, key, id: identity.id, group: groups[key.group], partition: partition)
+                guard let window = step.window, let key = step.key,
+                    let identity = identities.steps[step.index]
+                else { return nil }
+                return TaskWindows(
+                    step, window, key, id: identity.id, group: groups[key.group], partition: partition)
             },
             operators: steps.map { step in
                 flows[step.source].operators.first { $0.step === step }?
-                    .makeTask(id: identities.steps[step.index]?.id, partition: partition, tracksChanges: options.tracksChanges)
+                    .makeTask(
+                        id: identities.steps[step.index]?.id, partition: partition,
+                        tracksChanges: options.tracksChanges)
             },
             tables: sources.map { source in
                 guard let table = source.table, table.shared == nil else { return nil }

@@ -61,7 +61,8 @@ extension Pipeline {
         reading.eventTimes(of: raw, topology.sources[source])
     }
 
-    /// Who writes to the task's repartition topics, by source. One that was quiet says so again soon, unless it is empty.
+    /// Who writes to the task's repartition topics, by source. One that was quiet says so again soon, unless
+    /// it is empty.
     package func writers(_ task: TaskState) -> [Int: [InputWriter]] {
         var writers: [Int: [InputWriter]] = [:]
         for source in topology.sources.indices where !task.written[source].isEmpty {
@@ -74,15 +75,19 @@ extension Pipeline {
 
     // MARK: Progress
 
-    /// How far each step of a task is, and what waits before it for event time; steps that an operator brings along have
-    /// its name.
-    package func progress(_ task: TaskState) -> [LaneStatus.Step] { TaskProgress(topology: topology).progress(task) }
+    /// How far each step of a task is, and what waits before it for event time; steps that an operator brings
+    /// along have its name.
+    package func progress(_ task: TaskState) -> [LaneStatus.Step] {
+        TaskProgress(topology: topology).progress(task)
+    }
 
     /// Names of the steps that take a source's rows.
-    package func firstSteps(of source: Int) -> Set<String> { TaskProgress(topology: topology).firstSteps(of: source) }
+    package func firstSteps(of source: Int) -> Set<String> {
+        TaskProgress(topology: topology).firstSteps(of: source)
+    }
 
-    /// By source: its rows that wait in operators' buffers until event time has passed them, and the event time up to which
-    /// all of its rows have gone on.
+    /// By source: its rows that wait in operators' buffers until event time has passed them, and the event
+    /// time up to which all of its rows have gone on.
     package func waiting(_ task: TaskState) -> [Int: (rows: Int64, reached: Int64)] {
         TaskProgress(topology: topology).waiting(task)
     }
@@ -94,6 +99,8 @@ extension Pipeline {
 
     /// Of all records that were read; `.min`: none.
     package func greatestEventTime(_ task: TaskState) -> Int64 {
-        topology.sources.indices.reduce(.min) { topology.sources[$1].stream == nil ? max($0, task.times[$1]) : $0 }
+        topology.sources.indices.reduce(.min) {
+            topology.sources[$1].stream == nil ? max($0, task.times[$1]) : $0
+        }
     }
 }

@@ -5,17 +5,19 @@ import Records
 import State
 import Topology
 
-/// A topology at work in one lane: the stages that rows go through, and the order in which they do. What has to be
-/// remembered between batches is in `TaskState`, one for each partition, so that one pipeline serves all its tasks.
+/// A topology at work in one lane: the stages that rows go through, and the order in which they do. What has
+/// to be remembered between batches is in `TaskState`, one for each partition, so that one pipeline serves
+/// all its tasks.
 ///
 /// A batch goes through in phases, each a pass over columns: decode, event time, then for every stretch of
 /// rows between two points where a window closes: filters and derived fields, keys, windows, rules, outputs.
 /// Because a stretch ends exactly where a row moves the watermark past the end of a window, the result does
 /// not depend on how the input was cut into batches.
 ///
-/// Streams are rows that steps of this very task make. A source's rows come first, up to the end of a stretch, then what they
-/// made, then what that made. So that outputs stand in the order in which they would come if rows went through one by one,
-/// however the input was cut into batches, each row remembers the row of the batch that brought it about (`OutputOrder`).
+/// Streams are rows that steps of this very task make. A source's rows come first, up to the end of a
+/// stretch, then what they made, then what that made. So that outputs stand in the order in which they would
+/// come if rows went through one by one, however the input was cut into batches, each row remembers the row
+/// of the batch that brought it about (`OutputOrder`).
 package final class Pipeline {
     package struct Options {
         package var rowsMax: Int
@@ -23,8 +25,8 @@ package final class Pipeline {
         package var clock: (any Clock)?
         /// Event times beyond this are refused where there is no clock.
         package var timeMax: Int64
-        /// Records without a key are refused by sources with windows: of a topic with several partitions they lie
-        /// anywhere, and a merchant's window would be cut up among tasks.
+        /// Records without a key are refused by sources with windows: of a topic with several partitions they
+        /// lie anywhere, and a merchant's window would be cut up among tasks.
         package var requiresKeys: Bool
         /// What changes is kept apart, so that `collectChanges` can hand it to a changelog.
         package var tracksChanges: Bool
@@ -72,8 +74,8 @@ package final class Pipeline {
     private let deadLetters: DeadLetterStage
     private let alerts: AlertWriter
 
-    /// `lookups`: by source, where tables are that lie elsewhere and how their texts are read; without, such a table has
-    /// what its records say, like any other.
+    /// `lookups`: by source, where tables are that lie elsewhere and how their texts are read; without, such
+    /// a table has what its records say, like any other.
     package init(
         _ spec: TopologySpec, decoders: [any RecordDecoder], zones: ZoneTables, options: Options,
         lookups: [Int: (lookup: any TableLookup, decoder: TextsDecoder)] = [:]
@@ -100,7 +102,9 @@ package final class Pipeline {
             spec, steps: topology.steps, rules: topology.rules, groups: topology.groups, options: options)
     }
 
-    package func makeTask(partition: Int32) -> TaskState { topology.makeTask(partition: partition, keeper.identities) }
+    package func makeTask(partition: Int32) -> TaskState {
+        topology.makeTask(partition: partition, keeper.identities)
+    }
 
     // MARK: Records
 
@@ -137,9 +141,11 @@ package final class Pipeline {
         order.end(task, &outbox)
     }
 
-    /// Takes records of a table that every lane has all of. Those that are refused are counted and that is all: each
-    /// lane sees them at each start.
-    package func processBroadcast(_ raw: RawRecords, source: Int) { tables.takeBroadcast(raw, topology.sources[source]) }
+    /// Takes records of a table that every lane has all of. Those that are refused are counted and that is
+    /// all: each lane sees them at each start.
+    package func processBroadcast(_ raw: RawRecords, source: Int) {
+        tables.takeBroadcast(raw, topology.sources[source])
+    }
 
     /// Takes the rows of a source's batch through its steps, whose event times and watermarks are known.
     private func processStretches(_ plan: SourcePlan, _ task: TaskState, _ outbox: inout Outbox) {
@@ -173,15 +179,19 @@ package final class Pipeline {
         }
     }
 
-    /// How many rows of a batch may be taken through their steps together. One where they might fill a buffer, so that
-    /// which of them are refused does not depend on the batch: then what event time has passed is out of it.
+    /// How many rows of a batch may be taken through their steps together. One where they might fill a
+    /// buffer, so that which of them are refused does not depend on the batch: then what event time has
+    /// passed is out of it.
     private func rowsAtOnce(
         _ flow: SourceFlow, _ plan: SourcePlan, _ watermark: Int64, _ task: TaskState, _ outbox: inout Outbox
     ) -> Int {
         for operation in flow.operators {
             guard let own = task.operators[operation.step.index] else { continue }
-            // More than the rows that come of the batch can have, whatever texts are made of those that there are.
-            let most = operation.intakes.count * (8 * plan.batch.arena.count + plan.batch.count * operation.rowBytesMost)
+            // More than the rows that come of the batch can have, whatever texts are made of those that there
+            // are.
+            let most =
+                operation.intakes.count
+                * (8 * plan.batch.arena.count + plan.batch.count * operation.rowBytesMost)
             guard own.buffer.usedBytes + most > operation.spec.limits.memory else { continue }
             settle(plan.index, watermark, task, &outbox)
             return 1
@@ -190,14 +200,17 @@ package final class Pipeline {
         var rows = Int.max
         for case let own? in task.operators {
             let partners = own.state.partnersMost
-            if partners > 1 { rows = min(rows, max(1, topology.options.pairsAtOnceMax / partners - own.buffer.count)) }
+            if partners > 1 {
+                rows = min(rows, max(1, topology.options.pairsAtOnceMax / partners - own.buffer.count))
+            }
         }
         return rows
     }
 
     /// A stretch of rows in which no window closes.
     private func processStretch(
-        _ flow: SourceFlow, _ plan: SourcePlan, _ task: TaskState, from start: Int, to end: Int, _ outbox: inout Outbox
+        _ flow: SourceFlow, _ plan: SourcePlan, _ task: TaskState, from start: Int, to end: Int,
+        _ outbox: inout Outbox
     ) {
         let bench = lent.take()
         defer { lent.giveBack() }
@@ -245,7 +258,9 @@ package final class Pipeline {
         if topology.sources[source].table != nil { return }
         if task.watermarks[source] == .min {
             // No window is open, but operators with other inputs may wait for this one.
-            if topology.hasStreams, watermark > task.settled[source] { settle(source, watermark, task, &outbox) }
+            if topology.hasStreams, watermark > task.settled[source] {
+                settle(source, watermark, task, &outbox)
+            }
             return
         }
         guard watermark > task.watermarks[source] else { return }
@@ -256,7 +271,8 @@ package final class Pipeline {
 
     /// A quiet partition's event time goes on with the clock: `milliseconds` after its last record, event
     /// time has come that much further, less the out-of-order bound.
-    package func idle(source: Int, forMilliseconds milliseconds: Int64, task: TaskState, outbox: inout Outbox) {
+    package func idle(source: Int, forMilliseconds milliseconds: Int64, task: TaskState, outbox: inout Outbox)
+    {
         let plan = topology.sources[source]
         // Behind a repartition topic it is the partitions before it whose time goes on.
         guard plan.carried == nil, plan.table == nil else { return }
@@ -294,7 +310,8 @@ package final class Pipeline {
         let sources = topology.sources
         guard topology.hasStreams else {
             for source in sources.indices where task.times[source] != .min && sources[source].table == nil {
-                advance(source: source, to: endOfTime(source: source, task: task), task: task, outbox: &outbox)
+                advance(
+                    source: source, to: endOfTime(source: source, task: task), task: task, outbox: &outbox)
             }
             return
         }
@@ -338,7 +355,8 @@ package final class Pipeline {
     }
 
     /// All rows of a stream up to event time `watermark` are there.
-    private func advanceStream(_ stream: Int, to watermark: Int64, _ task: TaskState, _ outbox: inout Outbox) {
+    private func advanceStream(_ stream: Int, to watermark: Int64, _ task: TaskState, _ outbox: inout Outbox)
+    {
         drain(stream, task, &outbox)
         if watermark == .min { return }
         if watermark == Upstream.idle { return settle(stream, watermark, task, &outbox) }
@@ -366,19 +384,24 @@ package final class Pipeline {
     // MARK: Between batches
 
     /// Tells every partition of every repartition topic how far event time has come in this task's partition,
-    /// where that has changed since the last call. To be called before each commit; `RecordStage.carryWatermarks`.
+    /// where that has changed since the last call. To be called before each commit;
+    /// `RecordStage.carryWatermarks`.
     package func carryWatermarks(
-        _ task: TaskState, quiet: (Int) -> Bool, atEnd: (Int) -> Bool = { _ in false }, into outbox: inout Outbox
+        _ task: TaskState, quiet: (Int) -> Bool, atEnd: (Int) -> Bool = { _ in false },
+        into outbox: inout Outbox
     ) {
         records.carryWatermarks(task, quiet: quiet, atEnd: atEnd, into: &outbox)
     }
 
-    /// Appends the alerts that clear what a restored task has found abandoned; to be called with each commit, before its
-    /// changes are collected.
-    package func clearAbandoned(_ task: TaskState, into outbox: inout Outbox) { alerts.clearAbandoned(task, into: &outbox) }
+    /// Appends the alerts that clear what a restored task has found abandoned; to be called with each commit,
+    /// before its changes are collected.
+    package func clearAbandoned(_ task: TaskState, into outbox: inout Outbox) {
+        alerts.clearAbandoned(task, into: &outbox)
+    }
 
-    /// Hands the metrics of keys that changed since they were last handed over to the sinks that take them: all, or at most
-    /// `keysMax` of each step, so that the many keys of a task that was just restored do not hold the lane up.
+    /// Hands the metrics of keys that changed since they were last handed over to the sinks that take them:
+    /// all, or at most `keysMax` of each step, so that the many keys of a task that was just restored do not
+    /// hold the lane up.
     package func collectMetrics(_ task: TaskState, keysMax: Int, into sink: (Int) -> (any MetricsSink)?) {
         windows.collectMetrics(task, keysMax: keysMax, lent, into: sink)
     }

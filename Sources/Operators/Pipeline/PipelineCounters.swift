@@ -17,8 +17,8 @@ package struct PipelineCounters {
     package var tombstones: Int64 = 0
     /// By step: rows that were dropped since they have no partner in a table.
     package var unmatched: [Int64] = []
-    /// By step, results, and by rule, conditions and parts of messages, that are null since a number in them does not fit
-    /// in 64 bits.
+    /// By step, results, and by rule, conditions and parts of messages, that are null since a number in them
+    /// does not fit in 64 bits.
     package var resultOverflows: [Int64] = []
     package var ruleOverflows: [Int64] = []
     package var limits = LimitHits()

@@ -17,8 +17,10 @@ final class ResultRow {
         let key = step.key.map { step.schema.fields[$0] }
         keyCount = key.count
         encoder = rowEncoder([
-            .constant("topology", topology), .constant("step", step.name), .group("key", RowMember.columns(key)),
-            .group("window", [.column("start"), .column("end")]), .group("values", RowMember.columns(outputs)),
+            .constant("topology", topology), .constant("step", step.name),
+            .group("key", RowMember.columns(key)),
+            .group("window", [.column("start"), .column("end")]),
+            .group("values", RowMember.columns(outputs)),
         ])
         let types = key.map(\.type) + [.timestamp, .timestamp] + outputs.map(\.type)
         columns = types.map { Column($0, capacity: 1) }

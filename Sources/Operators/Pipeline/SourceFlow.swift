@@ -23,7 +23,8 @@ final class SourceFlow {
     let isRowWise: Bool
 
     init(
-        of source: Int, _ spec: TopologySpec, steps: [StepPlan], keys: [KeyPlan], passes: [WindowPass], rules: [RulePlan],
+        of source: Int, _ spec: TopologySpec, steps: [StepPlan], keys: [KeyPlan], passes: [WindowPass],
+        rules: [RulePlan],
         repartitions: [RepartitionPlan], operators: [OperatorPlan], isRowWise: Bool
     ) {
         let own = steps.filter { $0.source == source }

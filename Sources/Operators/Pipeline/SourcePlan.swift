@@ -5,8 +5,8 @@ import Records
 import State
 import Topology
 
-/// A source, compiled for one lane, and its batch: what the stages hand on to one another is this, with the rows of it that
-/// are under way, and what each step has selected of them.
+/// A source, compiled for one lane, and its batch: what the stages hand on to one another is this, with the
+/// rows of it that are under way, and what each step has selected of them.
 final class SourcePlan {
     let spec: SourceSpec
     let index: Int

@@ -17,7 +17,8 @@ struct StepBuilder {
     var groups: [[String]] = []
 
     init(
-        spec: TopologySpec, capacity: Int, zones: ZoneTables, tracksChanges: Bool, mayLeap: Bool, aheadBytesMax: Int
+        spec: TopologySpec, capacity: Int, zones: ZoneTables, tracksChanges: Bool, mayLeap: Bool,
+        aheadBytesMax: Int
     ) {
         self.spec = spec
         self.aheadBytesMax = aheadBytesMax

@@ -32,7 +32,8 @@ final class StepPlan {
     let selection: SelectionBuffer
     let key: KeyPlan?
     var window: WindowPlan?
-    /// The source that what it makes is read as, its closed windows or its operator's rows; nil: nobody reads that.
+    /// The source that what it makes is read as, its closed windows or its operator's rows; nil: nobody reads
+    /// that.
     var stream: Int?
     /// True if an operator takes its rows by their key.
     var isIntake = false
@@ -141,8 +142,8 @@ enum KeyCoding {
         }
     }
 
-    /// Appends what stands for an encoded key where keys are compared by their bytes: in the order of its fields, numbers by
-    /// size, texts by their bytes.
+    /// Appends what stands for an encoded key where keys are compared by their bytes: in the order of its
+    /// fields, numbers by size, texts by their bytes.
     static func appendOrdered(_ key: UnsafeBufferPointer<UInt8>, _ columns: [Column], to arena: Arena) {
         guard var at = key.baseAddress.map({ UnsafeRawPointer($0) }) else { return }
         for column in columns {
@@ -206,7 +207,8 @@ final class WindowPlan {
     let aggregateColumns: [Column]
     /// Position in the store's aggregates of each of the step's calls.
     let storeIndices: [Int]
-    /// Calls whose argument or condition may not fit in 64 bits, with the names of the results that need them.
+    /// Calls whose argument or condition may not fit in 64 bits, with the names of the results that need
+    /// them.
     let bounded: [(call: Int, name: String)]
     let outputs: [Program]
     let outputFields: [Field]
@@ -242,8 +244,10 @@ final class WindowPlan {
             length = .days(Int64(slide), zones[zone])
             span = size / slide
             daysPerPane = slide
-        case .weeks(let size, let slide, let zone): (length, span) = (.weeks(Int64(slide), zones[zone]), size / slide)
-        case .months(let size, let slide, let zone): (length, span) = (.months(Int64(slide), zones[zone]), size / slide)
+        case .weeks(let size, let slide, let zone):
+            (length, span) = (.weeks(Int64(slide), zones[zone]), size / slide)
+        case .months(let size, let slide, let zone):
+            (length, span) = (.months(Int64(slide), zones[zone]), size / slide)
         }
         var aggregates: [Aggregate] = []
         var indices: [Int] = []

@@ -5,8 +5,8 @@ import Topology
 struct TaskProgress {
     let topology: CompiledTopology
 
-    /// How far each step of a task is, and what waits before it for event time; steps that an operator brings along have
-    /// its name.
+    /// How far each step of a task is, and what waits before it for event time; steps that an operator brings
+    /// along have its name.
     func progress(_ task: TaskState) -> [LaneStatus.Step] {
         var result: [LaneStatus.Step] = []
         var places: [String: Int] = [:]
@@ -34,17 +34,20 @@ struct TaskProgress {
         Set(topology.steps.filter { $0.source == source }.map { $0.authorName })
     }
 
-    /// By source: its rows that wait in operators' buffers until event time has passed them, and the event time up to which
-    /// all of its rows have gone on.
+    /// By source: its rows that wait in operators' buffers until event time has passed them, and the event
+    /// time up to which all of its rows have gone on.
     func waiting(_ task: TaskState) -> [Int: (rows: Int64, reached: Int64)] {
         var waiting: [Int: (rows: Int64, reached: Int64)] = [:]
         for (source, flow) in topology.flows.enumerated() {
             for operation in flow.operators {
                 guard let buffer = task.operators[operation.step.index]?.buffer else { continue }
-                for input in operation.inputs where input.step.source == source && buffer.count(of: input.index) > 0 {
+                for input in operation.inputs
+                where input.step.source == source && buffer.count(of: input.index) > 0 {
                     let before = waiting[source] ?? (0, .max)
                     waiting[source] = (
-                        before.rows + Int64(buffer.count(of: input.index)), min(before.reached, task.watermarks[operation.stream]))
+                        before.rows + Int64(buffer.count(of: input.index)),
+                        min(before.reached, task.watermarks[operation.stream])
+                    )
                 }
             }
         }
@@ -62,7 +65,9 @@ struct TaskProgress {
         let name = "'\(topology.sources[source].spec.name)'"
         let upstream = task.upstream[source]
         if upstream.isEmpty { return name }
-        let slowest = upstream.indices.filter { !upstream[$0].isIdle }.min { upstream[$0].watermark < upstream[$1].watermark }
+        let slowest = upstream.indices.filter { !upstream[$0].isIdle }.min {
+            upstream[$0].watermark < upstream[$1].watermark
+        }
         return (writer.map(Int.init) ?? slowest).map { "partition \($0) before \(name)" } ?? name
     }
 }

@@ -23,25 +23,30 @@ package final class TaskState {
     /// By source: the greatest event time seen, and how far event time has certainly come.
     var times: [Int64]
     package internal(set) var watermarks: [Int64]
-    /// By source: how far event time has come by its records; not used of streams, tables and repartition topics.
+    /// By source: how far event time has come by its records; not used of streams, tables and repartition
+    /// topics.
     var crowds: [CrowdTime]
-    /// By source: event time up to which every row has gone through its steps. While a batch is under way, less than
-    /// the watermark. `Upstream.idle`: the source has nothing that others could wait for.
+    /// By source: event time up to which every row has gone through its steps. While a batch is under way,
+    /// less than the watermark. `Upstream.idle`: the source has nothing that others could wait for.
     var settled: [Int64]
     package internal(set) var lateCount = 0
-    /// For each source that is a repartition topic, what each partition upstream has carried last; empty for the others.
+    /// For each source that is a repartition topic, what each partition upstream has carried last; empty for
+    /// the others.
     var upstream: [[UpstreamTime]]
     /// What this task has carried last, by repartition topic. Not part of what must survive.
     var carried: [CarriedTime]
-    /// By repartition topic: others have written to it since this task has last said how far it is; and so has this one.
+    /// By repartition topic: others have written to it since this task has last said how far it is; and so
+    /// has this one.
     var isAsked: [Bool]
     var hasWritten: [Bool]
-    /// For each source that is a repartition topic, the offset after the last record that was taken of each writer, as of
-    /// the last commit; -1: none. Writers are read at their own paces, so the source's position is the least of them.
+    /// For each source that is a repartition topic, the offset after the last record that was taken of each
+    /// writer, as of the last commit; -1: none. Writers are read at their own paces, so the source's position
+    /// is the least of them.
     package internal(set) var written: [[Int64]]
     /// Keys whose metrics changed since they were last collected, by step.
     var dirty: [DirtyKeys]
-    /// What was forgotten of rules that are gone, since changes were last collected, as records for the changelog.
+    /// What was forgotten of rules that are gone, since changes were last collected, as records for the
+    /// changelog.
     var removals = Outbox()
     /// By source: the offset of the next record, as of the last commit; -1 before the first.
     package internal(set) var positions: [Int64]
@@ -49,7 +54,8 @@ package final class TaskState {
     package internal(set) var marks: [LogMark?]
     /// Names this life of the task's changelog, from its first commit on; 0: none yet.
     package internal(set) var incarnation: UInt64 = 0
-    /// What was restored so far was not taken from the changelog itself, whose next record of the task must name the same life.
+    /// What was restored so far was not taken from the changelog itself, whose next record of the task must
+    /// name the same life.
     package internal(set) var isDoubtful = false
     /// It named another.
     package internal(set) var isContradicted = false
@@ -58,7 +64,8 @@ package final class TaskState {
     var lastMeta: [UInt8] = []
     /// The definitions under which the state was kept, as far as the changelog knows.
     var definitions: [UInt8] = []
-    /// The format in which those were kept, and whether the keys of the changelog have the identities of `FormerState`.
+    /// The format in which those were kept, and whether the keys of the changelog have the identities of
+    /// `FormerState`.
     var keptFormat = StateIdentities.format
     var hasFormerIdentities = false
     /// What the changelog knows of rules, by their identity.
@@ -71,7 +78,8 @@ package final class TaskState {
     var abandoned: [AbandonedAlert] = []
 
     init(
-        partition: Int32, groups: [KeyGroup], windows: [TaskWindows?], operators: [OperatorTask?], tables: [TaskTable?],
+        partition: Int32, groups: [KeyGroup], windows: [TaskWindows?], operators: [OperatorTask?],
+        tables: [TaskTable?],
         rules: [TaskRule], crowds: [CrowdTime], upstream: [[UpstreamTime]],
         repartitions: Int
     ) {

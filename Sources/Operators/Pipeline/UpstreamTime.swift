@@ -16,14 +16,18 @@ struct UpstreamTime: Equatable {
             isAtEnd: isAtEnd)
     }
 
-    /// The event time behind all of these partitions, `.min` where it is not known yet: that of the slowest that is not
-    /// idle. Where all are, time goes on with the one that is ahead: each of them goes on with the clock from its last
-    /// record, which may be long ago.
+    /// The event time behind all of these partitions, `.min` where it is not known yet: that of the slowest
+    /// that is not idle. Where all are, time goes on with the one that is ahead: each of them goes on with
+    /// the clock from its last record, which may be long ago.
     static func behind(_ partitions: [UpstreamTime]) -> Int64 {
         var least = Int64.max
         var greatest = Int64.min
         for partition in partitions {
-            if partition.isIdle { greatest = max(greatest, partition.watermark) } else { least = min(least, partition.watermark) }
+            if partition.isIdle {
+                greatest = max(greatest, partition.watermark)
+            } else {
+                least = min(least, partition.watermark)
+            }
         }
         return least == .max ? greatest : least
     }

@@ -1,8 +1,9 @@
 import Records
 import State
 
-/// Where values are computed by key instead of by record, a chunk of keys at a time. Whoever has it has the columns of windows
-/// and rules too, which are filled for that chunk; it is lent to one at a time, or to a stretch of rows.
+/// Where values are computed by key instead of by record, a chunk of keys at a time. Whoever has it has the
+/// columns of windows and rules too, which are filled for that chunk; it is lent to one at a time, or to a
+/// stretch of rows.
 final class Workbench {
     /// Text of values that are gathered from windows.
     let arena = Arena(capacity: 1 << 16)

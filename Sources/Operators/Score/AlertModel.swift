@@ -22,8 +22,12 @@ final class AlertModel {
         model = part.model
         reasons = part.reasons
         let schema = topology.steps[step].schema
-        func place(_ field: Field) -> Int? { schema.fields.firstIndex { $0.name == field.name && $0.type == field.type } }
-        score = schema.fields.firstIndex { $0.name == "score" && $0.type == .decimal(scale: ScoreSpec.scoreScale) }
+        func place(_ field: Field) -> Int? {
+            schema.fields.firstIndex { $0.name == field.name && $0.type == field.type }
+        }
+        score = schema.fields.firstIndex {
+            $0.name == "score" && $0.type == .decimal(scale: ScoreSpec.scoreScale)
+        }
         let taken: [Int] =
             switch part.intake {
             case .features(let features): features.map(\.column)
@@ -34,7 +38,8 @@ final class AlertModel {
         var moved = part
         if let intake {
             switch part.intake {
-            case .features(let features): moved.intake = .features(zip(intake, features).map { ($0, $1.input) })
+            case .features(let features):
+                moved.intake = .features(zip(intake, features).map { ($0, $1.input) })
             case .sequence(_, let rows): moved.intake = .sequence(column: intake[0], rows: rows)
             }
         }
@@ -55,7 +60,9 @@ final class AlertModel {
         json.fragment(head)
         if let score {
             json.name("score")
-            json.value(columns[score].values[row], valid: columns[score].valid[row] == 1, columns[score].type, arena: arena, exactly: true)
+            json.value(
+                columns[score].values[row], valid: columns[score].valid[row] == 1, columns[score].type,
+                arena: arena, exactly: true)
         }
         guard reasons > 0, let intake else { return }
         json.name("reasons")
@@ -73,19 +80,22 @@ final class AlertModel {
     private static let power = 1e6
 
     private func write(
-        _ reason: ModelReasons.Reason, _ columns: [Column], _ intake: [Int], _ row: Int, _ arena: Arena, into json: inout JsonWriter
+        _ reason: ModelReasons.Reason, _ columns: [Column], _ intake: [Int], _ row: Int, _ arena: Arena,
+        into json: inout JsonWriter
     ) {
         json.beginObject()
         if let step = reason.step, let network = model.card.network {
             json.member("feature", network.channels[reason.feature].name)
             json.member("step", Int64(step) + 1)
             json.name("value")
-            json.text(value(step * network.channels.count + reason.feature, of: columns[intake[0]], row, arena))
+            json.text(
+                value(step * network.channels.count + reason.feature, of: columns[intake[0]], row, arena))
         } else {
             json.member("feature", model.card.features[reason.feature].name)
             let column = columns[intake[reason.feature]]
             json.name("value")
-            json.value(column.values[row], valid: column.valid[row] == 1, column.type, arena: arena, exactly: true)
+            json.value(
+                column.values[row], valid: column.valid[row] == 1, column.type, arena: arena, exactly: true)
         }
         json.name("contribution")
         if let contribution = decimal(reason.contribution, power: Self.power) {
@@ -94,7 +104,11 @@ final class AlertModel {
             json.null()
         }
         json.name("percentile")
-        if let percentile = reason.percentile { json.number(Int128(percentile), scale: 0) } else { json.null() }
+        if let percentile = reason.percentile {
+            json.number(Int128(percentile), scale: 0)
+        } else {
+            json.null()
+        }
         json.endObject()
     }
 
@@ -119,10 +133,13 @@ extension TopologySpec {
                     step = repartition.step
                     continue
                 }
-                guard case .stream(let maker) = sources[source].origin, let operation = steps[maker].operation,
+                guard case .stream(let maker) = sources[source].origin,
+                    let operation = steps[maker].operation,
                     operation.inputs.count == 1
                 else { return nil }
-                if let part = operation.part as? ScoreSpec { return (part, steps[operation.inputs[0]].schema) }
+                if let part = operation.part as? ScoreSpec {
+                    return (part, steps[operation.inputs[0]].schema)
+                }
                 step = maker
             }
         }

@@ -1,5 +1,5 @@
-/// A binary number as a decimal of `scale` digits, the nearest, half to even; nil: it is none, or does not fit in 64 bits.
-/// `power`: 10 to the scale, exactly. The only way out of binary floating point.
+/// A binary number as a decimal of `scale` digits, the nearest, half to even; nil: it is none, or does not
+/// fit in 64 bits. `power`: 10 to the scale, exactly. The only way out of binary floating point.
 func decimal(_ value: Double, power: Double) -> Int64? {
     let product = value * power
     guard product.magnitude < 9.2e18 else { return nil }

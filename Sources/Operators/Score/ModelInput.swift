@@ -3,19 +3,21 @@ import Records
 
 /// How a column is read as a feature of a model. Null is missing, which models know, and never zero.
 package enum ModelInput: Sendable {
-    /// In units of 1 / `divisor`: both roundings (here, and to the model's own type) are those of a trainer that read the
-    /// decimal's text.
+    /// In units of 1 / `divisor`: both roundings (here, and to the model's own type) are those of a trainer
+    /// that read the decimal's text.
     case number(divisor: Double)
     /// The code of a text among the categories that the model was trained with; another one is missing.
     case category([String])
 
     /// nil: a column of this type is no such feature.
-    static func reading(_ type: ValueType, as feature: ModelCard.Feature, categories: [String]) -> ModelInput? {
+    static func reading(_ type: ValueType, as feature: ModelCard.Feature, categories: [String]) -> ModelInput?
+    {
         switch type {
         case .text: feature.isCategory && !categories.isEmpty ? .category(categories) : nil
         case .int: feature.isCategory && !categories.isEmpty ? nil : .number(divisor: 1)
         case .bool: feature.isCategory ? nil : .number(divisor: 1)
-        case .decimal(let scale): feature.isCategory ? nil : .number(divisor: Double(Decimal.powerOfTen(scale)))
+        case .decimal(let scale):
+            feature.isCategory ? nil : .number(divisor: Double(Decimal.powerOfTen(scale)))
         case .duration: feature.isCategory ? nil : durations[feature.unit ?? ""].map { .number(divisor: $0) }
         case .timestamp: nil
         }
@@ -23,7 +25,8 @@ package enum ModelInput: Sendable {
 
     /// What a duration is counted in, by the unit that a card says.
     static let durations: [String: Double] = [
-        "ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, "day": 86_400_000, "days": 86_400_000,
+        "ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, "day": 86_400_000,
+        "days": 86_400_000,
         "hours": 3_600_000, "minutes": 60_000, "seconds": 1000,
     ]
 }

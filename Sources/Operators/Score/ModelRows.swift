@@ -67,7 +67,9 @@ final class ModelRows {
             } else {
                 for (feature, input) in readers.enumerated() {
                     let (column, lane) = (from[input.column], values + feature * capacity)
-                    for index in 0..<count { lane[index] = input.reader.read(column, rows[first + index], arena) }
+                    for index in 0..<count {
+                        lane[index] = input.reader.read(column, rows[first + index], arena)
+                    }
                 }
             }
             scoring.score(columns, count: count, into: margins + first * outputs)
@@ -76,16 +78,22 @@ final class ModelRows {
         }
     }
 
-    private func readSequences(_ rows: Selection, _ first: Int, _ count: Int, _ column: Column, _ arena: Arena) {
+    private func readSequences(
+        _ rows: Selection, _ first: Int, _ count: Int, _ column: Column, _ arena: Arena
+    ) {
         guard let sequence else { return }
         for index in 0..<count {
             let row = rows[first + index]
-            isMissing[first + index] = column.valid[row] != 1 || !sequence.read(TextReference(packed: column.values[row]), arena)
-            for value in 0..<width { values[value * capacity + index] = isMissing[first + index] ? .nan : sequence.values[value] }
+            isMissing[first + index] =
+                column.valid[row] != 1 || !sequence.read(TextReference(packed: column.values[row]), arena)
+            for value in 0..<width {
+                values[value * capacity + index] = isMissing[first + index] ? .nan : sequence.values[value]
+            }
         }
     }
 
-    /// The root of the mean square of the last row's distances from the forecast, over the channels that it has.
+    /// The root of the mean square of the last row's distances from the forecast, over the channels that it
+    /// has.
     private func depart(_ first: Int, _ count: Int) {
         guard let channels = spec.model.card.network?.channels else { return }
         let last = width - channels.count
@@ -94,11 +102,13 @@ final class ModelRows {
             for (place, channel) in channels.enumerated() {
                 let value = values[(last + place) * capacity + index]
                 if value.isNaN { continue }
-                let residual = (value - channel.mean) / channel.deviation - margins[(first + index) * outputs + place]
+                let residual =
+                    (value - channel.mean) / channel.deviation - margins[(first + index) * outputs + place]
                 sum += residual * residual
                 known += 1
             }
-            departures[first + index] = isMissing[first + index] || known == 0 ? .nan : (sum / Double(known)).squareRoot()
+            departures[first + index] =
+                isMissing[first + index] || known == 0 ? .nan : (sum / Double(known)).squareRoot()
         }
     }
 
@@ -107,7 +117,8 @@ final class ModelRows {
         switch spec.intake {
         case .features: return readers.map { $0.reader.read(from[$0.column], row, arena) }
         case .sequence(let column, _):
-            guard let sequence, from[column].valid[row] == 1, sequence.read(TextReference(packed: from[column].values[row]), arena)
+            guard let sequence, from[column].valid[row] == 1,
+                sequence.read(TextReference(packed: from[column].values[row]), arena)
             else { return [] }
             return sequence.values
         }

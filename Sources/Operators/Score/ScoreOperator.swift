@@ -52,7 +52,8 @@ final class ScoreOperator: StreamOperator {
             if !rows.isMissing[place] { put(margins[0], Self.marginPower, column, out) }
             putBand(score, &column, out)
         } else if !rows.isMissing[place] {
-            let scores = spec.model.model.scores(Array(UnsafeBufferPointer(start: margins, count: rows.outputs)))
+            let scores = spec.model.model.scores(
+                Array(UnsafeBufferPointer(start: margins, count: rows.outputs)))
             for output in 0..<rows.outputs {
                 put(scores[output], Self.scorePower, column + output, out)
                 put(margins[output], Self.marginPower, column + rows.outputs + output, out)
@@ -77,6 +78,8 @@ final class ScoreOperator: StreamOperator {
     private func putBand(_ score: Double, _ column: inout Int, _ out: RowBuffer) {
         guard !bands.isEmpty else { return }
         column += 1
-        if let band = bands.last(where: { $0.from <= score }) { band.name.withUnsafeBufferPointer { out.set(column, text: $0) } }
+        if let band = bands.last(where: { $0.from <= score }) {
+            band.name.withUnsafeBufferPointer { out.set(column, text: $0) }
+        }
     }
 }

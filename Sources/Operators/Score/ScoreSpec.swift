@@ -48,13 +48,17 @@ package struct ScoreSpec: RunnableOperator {
         return "\(model.logic) reasons \(reasons) of \(inputs)"
     }
 
-    package func makeOperator(_ context: OperatorContext) -> any StreamOperator { ScoreOperator(self, context) }
+    package func makeOperator(_ context: OperatorContext) -> any StreamOperator {
+        ScoreOperator(self, context)
+    }
 
     /// Names of what it adds to a row, in order.
     static func fields(of model: ModelSpec) -> [Field] {
         let outputs = model.model.outputs
         var fields: [Field] = []
-        func add(_ name: String, _ type: ValueType) { fields.append(Field(name: name, type: type, isOptional: true)) }
+        func add(_ name: String, _ type: ValueType) {
+            fields.append(Field(name: name, type: type, isOptional: true))
+        }
         if outputs == 1 || model.isForecast {
             add("score", .decimal(scale: scoreScale))
             if !model.isForecast { add("margin", .decimal(scale: marginScale)) }
@@ -63,7 +67,9 @@ package struct ScoreSpec: RunnableOperator {
             for output in 0..<outputs { add("score.\(output)", .decimal(scale: scoreScale)) }
             for output in 0..<outputs { add("margin.\(output)", .decimal(scale: marginScale)) }
         }
-        for name in ["model", "model_version", "model_sha256"] { fields.append(Field(name: name, type: .text)) }
+        for name in ["model", "model_version", "model_sha256"] {
+            fields.append(Field(name: name, type: .text))
+        }
         return fields
     }
 

@@ -3,8 +3,8 @@ import Records
 import State
 import Topology
 
-/// A record and another after it, or without one: `then` and `without` of `SequenceSpec`. Records that wait for another
-/// are kept as the buffer has encoded them.
+/// A record and another after it, or without one: `then` and `without` of `SequenceSpec`. Records that wait
+/// for another are kept as the buffer has encoded them.
 final class PairOperator: StreamOperator {
     private let spec: SequenceSpec
     private let limits: OperatorLimits
@@ -17,7 +17,10 @@ final class PairOperator: StreamOperator {
     private let keys: SequenceKeys
 
     /// `isAbsent`: rows are of records without another.
-    init(_ spec: SequenceSpec, _ first: Expression, _ second: Expression, isAbsent: Bool, _ context: OperatorContext) {
+    init(
+        _ spec: SequenceSpec, _ first: Expression, _ second: Expression, isAbsent: Bool,
+        _ context: OperatorContext
+    ) {
         (self.spec, self.isAbsent, limits) = (spec, isAbsent, context.limits)
         kept = KeptRow(context.inputs[0].schema)
         self.first = Program(first, capacity: context.capacity, zones: context.zones)
@@ -41,7 +44,9 @@ final class PairOperator: StreamOperator {
         let time = input.times[row]
         if isSecond?.isTrue(row) ?? false {
             if isAbsent {
-                while let (slot, _) = state.sides[0].oldest(of: key, before: time) { state.sides[0].remove(slot) }
+                while let (slot, _) = state.sides[0].oldest(of: key, before: time) {
+                    state.sides[0].remove(slot)
+                }
             } else {
                 complete(input, row, key, time, state, into: out)
             }
@@ -54,7 +59,8 @@ final class PairOperator: StreamOperator {
 
     /// The record goes with the oldest that waits; whose time is over, waits no more.
     private func complete(
-        _ input: OperatorInput, _ row: Int, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ state: PairingState,
+        _ input: OperatorInput, _ row: Int, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64,
+        _ state: PairingState,
         into out: RowBuffer
     ) {
         guard let (slot, first) = state.sides[0].oldest(of: key, before: time) else { return }
@@ -77,7 +83,8 @@ final class PairOperator: StreamOperator {
     private func tellAlone(_ slot: Int32, at time: Int64, _ state: PairingState, into out: RowBuffer) {
         let waiting = state.sides[0]
         kept.decode(waiting.row(slot))
-        if !state.lost.isEmpty, state.lost.latest(keys.ownKey(waiting.key(of: slot))) > waiting.time(of: slot) {
+        if !state.lost.isEmpty, state.lost.latest(keys.ownKey(waiting.key(of: slot))) > waiting.time(of: slot)
+        {
             return out.refuse(kept, at: waiting.time(of: slot))
         }
         out.begin(time: time, origin: kept.decoder.origins[0])
@@ -85,7 +92,8 @@ final class PairOperator: StreamOperator {
     }
 
     func lose(
-        _ input: OperatorInput, _ key: UnsafeBufferPointer<UInt8>, at time: Int64, now: Int64, _ state: PairingState
+        _ input: OperatorInput, _ key: UnsafeBufferPointer<UInt8>, at time: Int64, now: Int64,
+        _ state: PairingState
     ) {
         // Whatever it was, it may have been the record that others wait for in vain.
         if isAbsent { state.lost.note(key, at: time, now: now) }

@@ -20,7 +20,9 @@ final class RepeatOperator: StreamOperator {
         RunState(times: times, within: spec.within, gap: spec.gap, tracksChanges: tracksChanges)
     }
 
-    func prepare(_ input: OperatorInput) { holds = program.run(input.columns, arena: input.arena, rows: input.rows) }
+    func prepare(_ input: OperatorInput) {
+        holds = program.run(input.columns, arena: input.arena, rows: input.rows)
+    }
 
     func take(_ input: OperatorInput, row: Int, _ state: RunState, into out: RowBuffer) {
         let key = keys.key(of: input, row)

@@ -18,7 +18,11 @@ final class SequenceKeys {
             let from = input.columns[column]
             key.appendByte(from.valid[row])
             guard from.valid[row] == 1 else { continue }
-            if from.type == .text { key.appendBlob(input.text(column, row)) } else { key.appendZigzag(from.values[row]) }
+            if from.type == .text {
+                key.appendBlob(input.text(column, row))
+            } else {
+                key.appendZigzag(from.values[row])
+            }
         }
         return UnsafeBufferPointer(start: UnsafePointer(key.base), count: key.count)
     }

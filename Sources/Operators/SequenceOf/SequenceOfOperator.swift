@@ -19,7 +19,9 @@ final class SequenceOfOperator: StreamOperator {
         valid = Array(repeating: false, count: spec.steps * spec.fields.count)
     }
 
-    func makeState(tracksChanges: Bool) -> LagState { LagState(count: spec.steps, within: nil, tracksChanges: tracksChanges) }
+    func makeState(tracksChanges: Bool) -> LagState {
+        LagState(count: spec.steps, within: nil, tracksChanges: tracksChanges)
+    }
 
     func take(_ input: OperatorInput, row: Int, _ state: LagState, into out: RowBuffer) {
         let (key, time) = (input.key(of: row), input.times[row])
@@ -31,7 +33,8 @@ final class SequenceOfOperator: StreamOperator {
             record.appendByte(from.valid[row])
             if from.valid[row] == 1 { record.appendZigzag(from.values[row]) }
         }
-        state.add(UnsafeBufferPointer(start: UnsafePointer(record.base), count: record.count), to: key, at: time)
+        state.add(
+            UnsafeBufferPointer(start: UnsafePointer(record.base), count: record.count), to: key, at: time)
         let count = types.count
         var rows = 0
         state.forEach(before: time, of: key) { bytes in
@@ -65,7 +68,9 @@ final class SequenceOfOperator: StreamOperator {
             text.raw("]")
         }
         text.raw("]")
-        out.set(spec.fieldCount, text: UnsafeBufferPointer(start: UnsafePointer(text.bytes.base), count: text.bytes.count))
+        out.set(
+            spec.fieldCount,
+            text: UnsafeBufferPointer(start: UnsafePointer(text.bytes.base), count: text.bytes.count))
     }
 
     /// A bool is 1 or 0, a duration milliseconds.

@@ -1,7 +1,8 @@
 import Records
 
-/// The text of a `sequence_of`: `[[12,340.50],[9,null]]`, a list for each row, the oldest first, with a number or null for each
-/// field. What reads it back is a few loops, since it is read for every row that is scored.
+/// The text of a `sequence_of`: `[[12,340.50],[9,null]]`, a list for each row, the oldest first, with a
+/// number or null for each field. What reads it back is a few loops, since it is read for every row that is
+/// scored.
 final class SequenceText {
     /// Row by row; NaN is null.
     private(set) var values: [Double]

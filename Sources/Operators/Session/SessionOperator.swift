@@ -64,7 +64,8 @@ final class SessionOperator: StreamOperator {
 
     func makeState(tracksChanges: Bool) -> SessionState {
         SessionState(
-            gap: spec.gap, max: spec.max, aggregates: aggregates, sessionsMax: limits.sessions, tracksChanges: tracksChanges)
+            gap: spec.gap, max: spec.max, aggregates: aggregates, sessionsMax: limits.sessions,
+            tracksChanges: tracksChanges)
     }
 
     func prepare(_ input: OperatorInput) {

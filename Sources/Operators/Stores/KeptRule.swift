@@ -1,8 +1,8 @@
 import Records
 import Topology
 
-/// What is kept of a rule on windows beside the alerts that it has raised, once for each task, so that they can be cleared
-/// when a topology comes that has the rule no more, or another under its name.
+/// What is kept of a rule on windows beside the alerts that it has raised, once for each task, so that they
+/// can be cleared when a topology comes that has the rule no more, or another under its name.
 struct KeptRule: Equatable {
     var name: String
     var risk: String

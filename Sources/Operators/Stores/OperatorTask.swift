@@ -4,8 +4,8 @@ import Records
 import State
 import Topology
 
-/// What one task keeps for an operator, and the operator at work on it. Which operator it is, is known in `TaskOf` alone, which
-/// is called for many rows at a time.
+/// What one task keeps for an operator, and the operator at work on it. Which operator it is, is known in
+/// `TaskOf` alone, which is called for many rows at a time.
 class OperatorTask: TaskStore {
     let id: UInt32
     let partition: Int32
@@ -15,14 +15,15 @@ class OperatorTask: TaskStore {
     let buffer: OrderedBuffer
     let state: any OperatorState
 
-    init(_ state: any OperatorState, _ plan: OperatorPlan, id: UInt32, partition: Int32, tracksChanges: Bool) {
+    init(_ state: any OperatorState, _ plan: OperatorPlan, id: UInt32, partition: Int32, tracksChanges: Bool)
+    {
         (self.id, self.partition, self.state) = (id, partition, state)
         (step, name) = (plan.step.spec.name, plan.spec.part.name)
         buffer = OrderedBuffer(tracksChanges: tracksChanges)
     }
 
-    /// Takes the rows that event time has passed, with what is due in between, and what is due before `watermark` after
-    /// them. `drain`: takes rows that were made through the steps that read them.
+    /// Takes the rows that event time has passed, with what is due in between, and what is due before
+    /// `watermark` after them. `drain`: takes rows that were made through the steps that read them.
     func release(_ plan: OperatorPlan, before watermark: Int64, rowsMax: Int, drain: () -> Void) {
         unreachable("the operator is not known")
     }
@@ -104,7 +105,8 @@ class OperatorTask: TaskStore {
 
     var summary: StoreSummary? {
         StoreSummary(
-            store: step, keys: state.keyCount, bytes: memoryBytes, panes: 0, waiting: buffer.count, proof: proof,
+            store: step, keys: state.keyCount, bytes: memoryBytes, panes: 0, waiting: buffer.count,
+            proof: proof,
             closedUntil: nil)
     }
 
@@ -201,7 +203,8 @@ final class TaskOf<Operator: StreamOperator>: OperatorTask {
         out.watermark = nil
     }
 
-    override func lose(_ input: OperatorInput, _ key: UnsafeBufferPointer<UInt8>, at time: Int64, now: Int64) {
+    override func lose(_ input: OperatorInput, _ key: UnsafeBufferPointer<UInt8>, at time: Int64, now: Int64)
+    {
         operation.lose(input, key, at: time, now: now, own)
     }
 

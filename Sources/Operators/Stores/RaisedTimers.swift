@@ -1,8 +1,9 @@
 import State
 
-/// When raised alerts of a rule are to be looked at again, as event time goes on without a record of the key: what a
-/// window holds changes when a pane leaves it, and nothing else changes what the rule says. Not part of what is kept:
-/// after a restore every raised alert is looked at when the next window ends, which changes nothing that is right.
+/// When raised alerts of a rule are to be looked at again, as event time goes on without a record of the key:
+/// what a window holds changes when a pane leaves it, and nothing else changes what the rule says. Not part
+/// of what is kept: after a restore every raised alert is looked at when the next window ends, which changes
+/// nothing that is right.
 struct RaisedTimers {
     private var queue = TimerQueue()
     /// By id; `.max`: nothing is due.

@@ -19,7 +19,8 @@ package struct StateChanges: Hashable, Sendable {
     /// Lines for a log.
     package var lines: [String] {
         func list(_ names: [String]) -> String { names.isEmpty ? "none" : names.joined(separator: ", ") }
-        let steps = "the topology was changed: steps that go on with their state: \(list(kept)); that begin empty: \(list(begun)); "
+        let steps =
+            "the topology was changed: steps that go on with their state: \(list(kept)); that begin empty: \(list(begun)); "
             + "that were left out, with their state: \(list(dropped))"
         return [steps]
             + intakes.map { intake in
@@ -29,16 +30,21 @@ package struct StateChanges: Hashable, Sendable {
 }
 
 extension StateIdentities {
-    /// What became of state that was kept under other definitions, with which `check` has agreed; nil: nothing was changed.
+    /// What became of state that was kept under other definitions, with which `check` has agreed; nil:
+    /// nothing was changed.
     func changes(since kept: [UInt8]) -> StateChanges? {
-        guard kept != bytes, let before = Self.notes(of: kept), let now = Self.notes(of: bytes) else { return nil }
+        guard kept != bytes, let before = Self.notes(of: kept), let now = Self.notes(of: bytes) else {
+            return nil
+        }
         let names = (steps + tables).compactMap { $0?.name }
         let former = Self.names(of: kept)
         var changes = StateChanges(
             kept: former.filter(names.contains), begun: names.filter { !former.contains($0) },
             dropped: former.filter { !names.contains($0) })
         for step in changes.kept {
-            guard let then = before.intakes[step], let present = now.intakes[step], then != present else { continue }
+            guard let then = before.intakes[step], let present = now.intakes[step], then != present else {
+                continue
+            }
             changes.intakes.append(StateChanges.Intake(step: step, before: then, now: present))
         }
         let isSame = changes.begun.isEmpty && changes.dropped.isEmpty && changes.intakes.isEmpty

@@ -2,11 +2,12 @@ import Base
 import Records
 import Topology
 
-/// The names under which the state of a topology's windows and rules is kept, so that a changed topology finds
-/// what still fits and refuses what does not.
+/// The names under which the state of a topology's windows and rules is kept, so that a changed topology
+/// finds what still fits and refuses what does not.
 ///
-/// A step's id is a hash of its name and of all that gives its panes their meaning; two ids under one name are
-/// two definitions. A rule's is a hash of its name and key: its condition may change while alerts are raised.
+/// A step's id is a hash of its name and of all that gives its panes their meaning; two ids under one name
+/// are two definitions. A rule's is a hash of its name and key: its condition may change while alerts are
+/// raised.
 struct StateIdentities {
     struct Step {
         var id: UInt32
@@ -24,17 +25,19 @@ struct StateIdentities {
     let keptRules: [KeptRule?]
     let sources: [UInt32]
     private let topology: String
-    /// The definitions as they are kept beside the state: first what gives the state its meaning, which must agree, then
-    /// notes (`StateNotes`) on what it was made of.
+    /// The definitions as they are kept beside the state: first what gives the state its meaning, which must
+    /// agree, then notes (`StateNotes`) on what it was made of.
     let bytes: [UInt8]
     /// How many of `bytes` must agree.
     let structureCount: Int
 
     static let format: UInt8 = 7
-    /// Of snapshots: what is written, and what is read. One of another format is as none, and the changelog is read instead.
+    /// Of snapshots: what is written, and what is read. One of another format is as none, and the changelog
+    /// is read instead.
     static let snapshotFormat: UInt8 = 8
     static let snapshotFormats: [UInt8] = [6, 7, 8]
-    /// Goes into the hashes. It is the format of the first build that had these; another number would lose what was kept.
+    /// Goes into the hashes. It is the format of the first build that had these; another number would lose
+    /// what was kept.
     private static let idNumber: UInt8 = 7
 
     init(_ spec: TopologySpec, steps: [StepPlan], rules: [RulePlan], partitionCount: Int) {
@@ -52,7 +55,8 @@ struct StateIdentities {
         tables = spec.sources.map { source in
             guard let table = source.table, !table.isBroadcast, source.redisTable == nil else { return nil }
             let definition = Self.definition(table, source)
-            return Step(id: Self.id("table \(source.name)", definition), name: source.name, definition: definition)
+            return Step(
+                id: Self.id("table \(source.name)", definition), name: source.name, definition: definition)
         }
         self.rules = rules.map { Self.hash("\($0.spec.name)\n\($0.keyNames)\n\($0.hasWindow)") }
         let identities = self.steps
@@ -74,7 +78,9 @@ struct StateIdentities {
         bytes = Array(UnsafeBufferPointer(start: arena.base, count: arena.count))
         let ids = kept.map(\.id) + self.rules
         // 0 is the id of what is not kept.
-        require(Set(ids).count == ids.count && !ids.contains(0), "two steps or rules whose names have one hash, or one that has none")
+        require(
+            Set(ids).count == ids.count && !ids.contains(0),
+            "two steps or rules whose names have one hash, or one that has none")
     }
 
     static func id(_ name: String, _ definition: String, _ number: UInt8 = idNumber) -> UInt32 {
@@ -89,7 +95,9 @@ struct StateIdentities {
     }
 
     private static func definition(_ step: StepSpec, _ outOfOrder: Int64) -> String {
-        var text = "key " + step.key.map { "\(step.schema.fields[$0].name): \(step.schema.fields[$0].type)" }
+        var text =
+            "key "
+            + step.key.map { "\(step.schema.fields[$0].name): \(step.schema.fields[$0].type)" }
             .joined(separator: ", ")
         if let window = step.window {
             switch window.length {
@@ -108,12 +116,14 @@ struct StateIdentities {
 
     private static func definition(_ table: TableSpec, _ source: SourceSpec) -> String {
         func text(_ columns: [Int]) -> String {
-            columns.map { "\(source.schema.fields[$0].name): \(source.schema.fields[$0].type)" }.joined(separator: ", ")
+            columns.map { "\(source.schema.fields[$0].name): \(source.schema.fields[$0].type)" }.joined(
+                separator: ", ")
         }
         return "table of \(text(table.values(of: source.schema))) by \(text(table.key))"
     }
 
-    private static func definition(_ kind: String, _ operation: OperatorSpec, _ spec: TopologySpec) -> String {
+    private static func definition(_ kind: String, _ operation: OperatorSpec, _ spec: TopologySpec) -> String
+    {
         let inputs = operation.inputs.map { index in
             let step = spec.steps[index]
             let fields = step.schema.fields.map { "\($0.name): \($0.type)" }.joined(separator: ", ")
@@ -124,7 +134,9 @@ struct StateIdentities {
     }
 
     /// True if state that was kept under `kept` has the same meaning in all.
-    func isSameStructure(_ kept: [UInt8]) -> Bool { kept.prefix(structureCount) == bytes.prefix(structureCount) }
+    func isSameStructure(_ kept: [UInt8]) -> Bool {
+        kept.prefix(structureCount) == bytes.prefix(structureCount)
+    }
 
     /// What is noted beside definitions that were kept.
     static func notes(of kept: [UInt8]) -> StateNotes? {
@@ -132,7 +144,9 @@ struct StateIdentities {
             var reader = BinaryReader(bytes)
             guard reader.byte() == format else { return nil }
             _ = reader.varint()
-            for _ in 0..<reader.count(below: Limits.nodesMax + 1) { _ = (reader.word32(), reader.text(), reader.text()) }
+            for _ in 0..<reader.count(below: Limits.nodesMax + 1) {
+                _ = (reader.word32(), reader.text(), reader.text())
+            }
             return StateNotes(&reader)
         }
     }
@@ -163,7 +177,9 @@ struct StateIdentities {
                 let id = reader.word32()
                 let name = reader.text()
                 let definition = reader.text()
-                guard let step = (steps + tables).compactMap({ $0 }).first(where: { $0.name == name }), step.id != id else {
+                guard let step = (steps + tables).compactMap({ $0 }).first(where: { $0.name == name }),
+                    step.id != id
+                else {
                     continue
                 }
                 let kind = tables.contains { $0?.name == name } ? "table" : "step"

@@ -44,7 +44,8 @@ extension StateKeeper {
         guard task.watermarks[source] != .min else { return }
         let appended = task.marks[source].map(\.timestamp) ?? 0
         task.crowds[source].restore(
-            reached: task.watermarks[source] + spec.sources[source].outOfOrder, appended: appended > 0 ? appended : nil)
+            reached: task.watermarks[source] + spec.sources[source].outOfOrder,
+            appended: appended > 0 ? appended : nil)
     }
 
     /// Takes what `meta` once said. False: it is nothing of the kind.
@@ -70,8 +71,8 @@ extension StateKeeper {
             let (position, time, watermark) = (reader.zigzag(), reader.zigzag(), reader.zigzag())
             let upstream = (0..<reader.count(below: reader.left + 1)).map { _ in
                 let (watermark, isIdle) = (reader.zigzag(), reader.byte() != 0)
-                // One that was quiet then may have had records since, and says so again if not: its time goes on with the
-                // clock. One that is empty has said it once and for all.
+                // One that was quiet then may have had records since, and says so again if not: its time goes
+                // on with the clock. One that is empty has said it once and for all.
                 return UpstreamTime(watermark: watermark, isIdle: isIdle && watermark == .min)
             }
             let written = upstream.map { _ in reader.zigzag() }

@@ -14,7 +14,10 @@ final class StateKeeper {
     /// Names of the key fields of each key group.
     let groups: [[String]]
 
-    init(_ spec: TopologySpec, steps: [StepPlan], rules: [RulePlan], groups: [[String]], options: Pipeline.Options) {
+    init(
+        _ spec: TopologySpec, steps: [StepPlan], rules: [RulePlan], groups: [[String]],
+        options: Pipeline.Options
+    ) {
         (self.spec, self.rules, self.groups, self.options) = (spec, rules, groups, options)
         identities = StateIdentities(spec, steps: steps, rules: rules, partitionCount: options.partitions)
         former = FormerState(identities)
@@ -22,15 +25,17 @@ final class StateKeeper {
 
     // MARK: Changes
 
-    /// Appends what changed in a task since the last call: what its stores hold, what was forgotten, and, if there is
-    /// anything or the task moved on at all, the task's own record with `positions` (by source, the offset of
-    /// the next record; those that are missing stay as they were). `written`: of repartition topics, the same for each
-    /// writer. Returns the number of records.
+    /// Appends what changed in a task since the last call: what its stores hold, what was forgotten, and, if
+    /// there is anything or the task moved on at all, the task's own record with `positions` (by source, the
+    /// offset of the next record; those that are missing stay as they were). `written`: of repartition
+    /// topics, the same for each writer. Returns the number of records.
     func collectChanges(
         _ task: TaskState, positions: [Int: Int64], written: [Int: [Int64]], into outbox: inout Outbox
     ) -> Int {
         let before = outbox.records.count
-        for (source, offsets) in written where offsets.count == task.written[source].count { task.written[source] = offsets }
+        for (source, offsets) in written where offsets.count == task.written[source].count {
+            task.written[source] = offsets
+        }
         for (source, position) in positions { task.positions[source] = position }
         if task.incarnation == 0 { task.incarnation = options.newIncarnation() }
         if task.definitions != identities.bytes || task.keptFormat != StateIdentities.format {
@@ -40,7 +45,8 @@ final class StateKeeper {
             outbox.bytes.appendByte(ChangeKind.definitions)
             let value = outbox.bytes.count
             for byte in former.kept(identities.bytes, task) { outbox.bytes.appendByte(byte) }
-            outbox.add(.changelog, partition: task.partition, key: start..<value, value: value..<outbox.bytes.count)
+            outbox.add(
+                .changelog, partition: task.partition, key: start..<value, value: value..<outbox.bytes.count)
         }
         collectRules(task, &outbox)
         if !task.removals.isEmpty {
@@ -57,7 +63,8 @@ final class StateKeeper {
             let value = outbox.bytes.count
             outbox.bytes.appendVarint(task.sequence)
             for byte in meta { outbox.bytes.appendByte(byte) }
-            outbox.add(.changelog, partition: task.partition, key: start..<value, value: value..<outbox.bytes.count)
+            outbox.add(
+                .changelog, partition: task.partition, key: start..<value, value: value..<outbox.bytes.count)
         }
         if task.hasFormerIdentities { former.rename(&outbox, from: before) }
         return outbox.records.count - before
@@ -73,9 +80,11 @@ final class StateKeeper {
             let end = bytes.count
             for byte in value ?? [] { bytes.appendByte(byte) }
             outbox.add(
-                .changelog, partition: task.partition, key: start..<end, value: value == nil ? nil : end..<bytes.count)
+                .changelog, partition: task.partition, key: start..<end,
+                value: value == nil ? nil : end..<bytes.count)
         }
-        for (identity, kept) in zip(identities.rules, identities.keptRules) where task.keptRules[identity] != kept {
+        for (identity, kept) in zip(identities.rules, identities.keptRules)
+        where task.keptRules[identity] != kept {
             task.keptRules[identity] = kept
             add(identity, kept?.bytes)
         }
@@ -87,8 +96,9 @@ final class StateKeeper {
 
     // MARK: Restoring
 
-    /// Takes one record of the task's changelog; `value` nil: a tombstone. Throws if it is not one of ours. What was
-    /// restored from elsewhere may be of another life of the changelog: then the task becomes `isContradicted`, and of no use.
+    /// Takes one record of the task's changelog; `value` nil: a tombstone. Throws if it is not one of ours.
+    /// What was restored from elsewhere may be of another life of the changelog: then the task becomes
+    /// `isContradicted`, and of no use.
     func restore(
         key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?, task: TaskState
     ) throws(Fault) {
@@ -118,7 +128,8 @@ final class StateKeeper {
             task.definitions = value.map { former.definitions($0, task) } ?? []
         case ChangeKind.rule:
             if !restoreRule(keyReader.word32(), value, task) { keyReader.fail() }
-        case ChangeKind.panes, ChangeKind.panesAhead, ChangeKind.edge, ChangeKind.seen, ChangeKind.operatorState,
+        case ChangeKind.panes, ChangeKind.panesAhead, ChangeKind.edge, ChangeKind.seen,
+            ChangeKind.operatorState,
             ChangeKind.buffered:
             let kept = keyReader.word32()
             guard keyReader.isValid else { break }
@@ -133,11 +144,15 @@ final class StateKeeper {
             }
         default: keyReader.fail()
         }
-        guard keyReader.isValid else { throw Fault(.external, "a record that no version of this program wrote") }
+        guard keyReader.isValid else {
+            throw Fault(.external, "a record that no version of this program wrote")
+        }
     }
 
     /// Takes what was kept of a rule; nil: the rule is gone. False: the bytes are none of ours.
-    private func restoreRule(_ identity: UInt32, _ value: UnsafeBufferPointer<UInt8>?, _ task: TaskState) -> Bool {
+    private func restoreRule(_ identity: UInt32, _ value: UnsafeBufferPointer<UInt8>?, _ task: TaskState)
+        -> Bool
+    {
         guard let value else {
             task.keptRules[identity] = nil
             return true
@@ -163,7 +178,9 @@ final class StateKeeper {
 
     /// A key without windows, and what rules remember of it.
     private func forget(_ id: UInt32, _ group: KeyGroup, _ task: TaskState) {
-        for rule in task.rules where rule.rule.hasWindow && task.groups[rule.rule.group] === group { abandon(rule, id, task) }
+        for rule in task.rules where rule.rule.hasWindow && task.groups[rule.rule.group] === group {
+            abandon(rule, id, task)
+        }
         group.keys.remove(id)
     }
 
@@ -179,16 +196,21 @@ final class StateKeeper {
                 case let other?: other.keyNames == rule.key.map(\.name) ? .windowChanged : .keyChanged
                 }
             for (key, edge) in edges {
-                if edge.isRaised { task.abandoned.append(AbandonedAlert(rule: rule, key: key, edge: edge, reason: reason)) }
+                if edge.isRaised {
+                    task.abandoned.append(AbandonedAlert(rule: rule, key: key, edge: edge, reason: reason))
+                }
                 guard options.tracksChanges else { continue }
                 let start = task.removals.bytes.count
                 key.withUnsafeBufferPointer { AlertEdge.appendKey(identity, $0, to: task.removals.bytes) }
-                task.removals.add(.changelog, partition: task.partition, key: start..<task.removals.bytes.count, value: nil)
+                task.removals.add(
+                    .changelog, partition: task.partition, key: start..<task.removals.bytes.count, value: nil)
             }
         }
         task.strangers = [:]
         for rule in task.rules where rule.rule.hasWindow {
-            guard let kept = task.keptRules[rule.id], kept.windows != identities.keptRules[rule.rule.index]?.windows else { continue }
+            guard let kept = task.keptRules[rule.id],
+                kept.windows != identities.keptRules[rule.rule.index]?.windows
+            else { continue }
             for id in rule.edges.keys { abandon(rule, id, task) }
         }
         task.abandoned.sort { a, b in
@@ -242,8 +264,9 @@ final class StateKeeper {
         return reader.isValid ? count : nil
     }
 
-    /// Reads what `writeSnapshot` wrote into an empty task: what the topology still has of it. False if it is no snapshot of
-    /// such a task; it is then of no use. `finishRestore` says whether what was kept has another meaning now.
+    /// Reads what `writeSnapshot` wrote into an empty task: what the topology still has of it. False if it is
+    /// no snapshot of such a task; it is then of no use. `finishRestore` says whether what was kept has
+    /// another meaning now.
     func readSnapshot(_ bytes: UnsafeBufferPointer<UInt8>, task: TaskState) -> Bool {
         var reader = BinaryReader(bytes)
         let format = reader.byte()
@@ -254,7 +277,8 @@ final class StateKeeper {
         task.sequence = reader.varint()
         let meta = reader.blob()
         let isRead =
-            format == StateIdentities.snapshotFormat ? readSections(&reader, task) : readInOrder(&reader, task)
+            format == StateIdentities.snapshotFormat
+            ? readSections(&reader, task) : readInOrder(&reader, task)
         guard isRead, reader.isValid, restoreMeta(meta, task) else { return false }
         task.isDoubtful = true
         return true
@@ -282,7 +306,9 @@ final class StateKeeper {
 
     /// Formats 6 and 7: stores had no names, and came in the order of the topology, rules but for.
     private func readInOrder(_ reader: inout BinaryReader, _ task: TaskState) -> Bool {
-        guard identities.isSameStructure(task.definitions), let snapshot = SnapshotReader(&reader, keyGroups(task)) else {
+        guard identities.isSameStructure(task.definitions),
+            let snapshot = SnapshotReader(&reader, keyGroups(task))
+        else {
             return false
         }
         for kind in [StoreKind.window, .operation, .table] {
@@ -294,7 +320,9 @@ final class StateKeeper {
             let identity = reader.word32()
             let kept = reader.blob()
             if !kept.isEmpty, !restoreRule(identity, kept, task) { return false }
-            let isRead = task.store(identity)?.read(&reader, snapshot) ?? readStranger(identity, &reader, snapshot, task)
+            let isRead =
+                task.store(identity)?.read(&reader, snapshot)
+                ?? readStranger(identity, &reader, snapshot, task)
             guard isRead else { return false }
         }
         return true
@@ -305,6 +333,7 @@ final class StateKeeper {
         _ id: UInt32, _ reader: inout BinaryReader, _ snapshot: SnapshotReader, _ task: TaskState
     ) -> Bool {
         TaskRule.read(
-            &reader, snapshot, edge: { task.strangers[id, default: [:]][Array($0)] = $1 }, seen: { _, _, _ in })
+            &reader, snapshot, edge: { task.strangers[id, default: [:]][Array($0)] = $1 },
+            seen: { _, _, _ in })
     }
 }

@@ -14,8 +14,8 @@ struct StateNotes: Equatable {
     var topology: String
     /// Where each source's records come from, of those that are topics.
     var topics: [Topic]
-    /// By the name of a step that keeps state: which rows it takes in. Not part of what the state means: it may change, and
-    /// windows then hold rows of both.
+    /// By the name of a step that keeps state: which rows it takes in. Not part of what the state means: it
+    /// may change, and windows then hold rows of both.
     var intakes: [String: String]
 
     init(_ spec: TopologySpec) {
@@ -23,7 +23,8 @@ struct StateNotes: Equatable {
         intakes = spec.intakes
         topics = spec.sources.compactMap { source in
             switch source.origin {
-            case .kafka(let topic, _), .repartition(let topic): Topic(source: StateIdentities.hash(source.name), topic: topic)
+            case .kafka(let topic, _), .repartition(let topic):
+                Topic(source: StateIdentities.hash(source.name), topic: topic)
             case .file, .generate, .redis, .stream: nil
             }
         }
@@ -31,7 +32,9 @@ struct StateNotes: Equatable {
 
     init?(_ reader: inout BinaryReader) {
         topology = reader.text()
-        topics = (0..<reader.count(below: Limits.nodesMax + 1)).map { _ in Topic(source: reader.word32(), topic: reader.text()) }
+        topics = (0..<reader.count(below: Limits.nodesMax + 1)).map { _ in
+            Topic(source: reader.word32(), topic: reader.text())
+        }
         intakes = [:]
         for _ in 0..<reader.count(below: Limits.nodesMax + 1) {
             let step = reader.text()

@@ -15,7 +15,8 @@ final class TaskRule: TaskStore {
     private(set) var seen: [UInt64: (time: Int64, count: Int)] = [:]
     /// The rule has another condition than the one by which its keys were judged last.
     var judgesAll = false
-    /// So many are kept before those behind the watermark are looked for, of which those before this time are forgotten.
+    /// So many are kept before those behind the watermark are looked for, of which those before this time are
+    /// forgotten.
     private(set) var seenMax = Limits.recordAlertsRemembered
     private(set) var forgottenBefore = Int64.min
     /// What changed since it was last collected; with repeats.
@@ -30,7 +31,9 @@ final class TaskRule: TaskStore {
     private let partition: Int32
 
     init(_ rule: RulePlan, id: UInt32, group: KeyGroup, partition: Int32, tracksChanges: Bool) {
-        (self.rule, self.id, self.group, self.partition, self.tracksChanges) = (rule, id, group, partition, tracksChanges)
+        (self.rule, self.id, self.group, self.partition, self.tracksChanges) = (
+            rule, id, group, partition, tracksChanges
+        )
         timers = Array(repeating: RaisedTimers(), count: rule.looksAgain ? rule.sources.count : 0)
     }
 
@@ -63,7 +66,8 @@ final class TaskRule: TaskStore {
         if tracksChanges { dirtySeen += seen.filter { $0.value.time < watermark }.keys }
         seen = seen.filter { $0.value.time >= watermark }
         forgottenBefore = max(forgottenBefore, watermark)
-        // Where most of them are not behind the watermark, looking at all of them again at once would be in vain.
+        // Where most of them are not behind the watermark, looking at all of them again at once would be in
+        // vain.
         seenMax = max(Limits.recordAlertsRemembered, 2 * seen.count)
     }
 
@@ -129,7 +133,8 @@ final class TaskRule: TaskStore {
                 bytes.appendVarint(UInt64(seen.count))
             }
             outbox.add(
-                .changelog, partition: partition, key: key..<value, value: seen[hash] == nil ? nil : value..<bytes.count)
+                .changelog, partition: partition, key: key..<value,
+                value: seen[hash] == nil ? nil : value..<bytes.count)
         }
         dirtyEdges.removeAll(keepingCapacity: true)
         dirtySeen.removeAll(keepingCapacity: true)
@@ -187,19 +192,23 @@ final class TaskRule: TaskStore {
 
     func read(_ reader: inout BinaryReader, _ snapshot: SnapshotReader) -> Bool {
         Self.read(
-            &reader, snapshot, edge: { setEdge(group.keys.intern($0), $1) }, seen: { setSeen($0, time: $1, count: $2) })
+            &reader, snapshot, edge: { setEdge(group.keys.intern($0), $1) },
+            seen: { setSeen($0, time: $1, count: $2) })
     }
 
     /// What `write` wrote, whosesoever it is.
     static func read(
-        _ reader: inout BinaryReader, _ snapshot: SnapshotReader, edge: (UnsafeBufferPointer<UInt8>, AlertEdge) -> Void,
+        _ reader: inout BinaryReader, _ snapshot: SnapshotReader,
+        edge: (UnsafeBufferPointer<UInt8>, AlertEdge) -> Void,
         seen: (UInt64, Int64, Int) -> Void
     ) -> Bool {
         let group = reader.count(below: snapshot.keys.count)
         for _ in 0..<reader.count(below: reader.left + 1) {
             let number = Int(reader.word32())
             let own = AlertEdge(&reader)
-            guard snapshot.keys.indices.contains(group), snapshot.keys[group].indices.contains(number) else { return false }
+            guard snapshot.keys.indices.contains(group), snapshot.keys[group].indices.contains(number) else {
+                return false
+            }
             edge(snapshot.keys[group][number], own)
         }
         for _ in 0..<reader.count(below: reader.left + 1) {

@@ -5,19 +5,20 @@ import State
 
 /// What kind of store a section of a snapshot is of; with the store's id it says which.
 enum StoreKind: UInt8 {
-    case window = 1, operation, table, rule
+    case window = 1
+    case operation, table, rule
 }
 
-/// A part of what a task remembers, which a changed topology finds by its identity: the windows of a step, what an operator
-/// keeps, a table, the alerts of a rule.
+/// A part of what a task remembers, which a changed topology finds by its identity: the windows of a step,
+/// what an operator keeps, a table, the alerts of a rule.
 protocol TaskStore: AnyObject {
     var kind: StoreKind { get }
     /// A hash of its name and of all that gives what it keeps a meaning (`StateIdentities`).
     var id: UInt32 { get }
     /// Appends what changed since the last call as records of the changelog.
     func drainChanges(into outbox: inout Outbox)
-    /// Takes a record of the changelog that begins with `change` and its id; `key`: what follows. nil: the record is a
-    /// tombstone. False: no version of this program wrote it.
+    /// Takes a record of the changelog that begins with `change` and its id; `key`: what follows. nil: the
+    /// record is a tombstone. False: no version of this program wrote it.
     func restore(_ change: UInt8, _ key: inout BinaryReader, _ value: UnsafeBufferPointer<UInt8>?) -> Bool
     /// After the last record.
     func finishRestore()

@@ -12,7 +12,9 @@ final class TaskTable: TaskStore {
     private let schema: Schema
     private let partition: Int32
 
-    init(_ name: String, _ plan: TablePlan, _ schema: Schema, id: UInt32, partition: Int32, tracksChanges: Bool) {
+    init(
+        _ name: String, _ plan: TablePlan, _ schema: Schema, id: UInt32, partition: Int32, tracksChanges: Bool
+    ) {
         (self.name, self.plan, self.schema, self.id, self.partition) = (name, plan, schema, id, partition)
         table = VersionedTable(tracksChanges: tracksChanges)
     }
@@ -20,7 +22,9 @@ final class TaskTable: TaskStore {
     var kind: StoreKind { .table }
     var memoryBytes: Int { table.memoryBytes }
     var summary: StoreSummary? {
-        StoreSummary(store: name, keys: table.keyCount, bytes: table.memoryBytes, panes: table.versionCount, closedUntil: nil)
+        StoreSummary(
+            store: name, keys: table.keyCount, bytes: table.memoryBytes, panes: table.versionCount,
+            closedUntil: nil)
     }
 
     func drainChanges(into outbox: inout Outbox) {
@@ -59,11 +63,13 @@ final class TaskTable: TaskStore {
         table.forEachVersion { key, time, place in
             bench.arena.removeAll()
             KeyCoding.decode(key, into: keys, row: 0, arena: bench.arena)
-            let (keyJson, text) = bench.keyTexts(Array(zip(plan.spec.key.map { schema.fields[$0].name }, keys)))
+            let (keyJson, text) = bench.keyTexts(
+                Array(zip(plan.spec.key.map { schema.fields[$0].name }, keys)))
             var place = place
             for (index, column) in columns.enumerated() {
                 TableRow.read(
-                    index, width: columns.count, table.rowBytes, places: &place, rows: bench.first(1), into: column,
+                    index, width: columns.count, table.rowBytes, places: &place, rows: bench.first(1),
+                    into: column,
                     arena: bench.arena)
             }
             bench.json.removeAll()
@@ -78,7 +84,9 @@ final class TaskTable: TaskStore {
             bench.json.beginObject()
             for (field, column) in zip(fields, columns) {
                 bench.json.name(field.name)
-                bench.json.value(column.values[0], valid: column.valid[0] == 1, column.type, arena: bench.arena, exactly: true)
+                bench.json.value(
+                    column.values[0], valid: column.valid[0] == 1, column.type, arena: bench.arena,
+                    exactly: true)
             }
             bench.json.endObject()
             bench.json.endObject()

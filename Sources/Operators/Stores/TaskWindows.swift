@@ -15,8 +15,12 @@ final class TaskWindows: TaskStore {
     /// What was forgotten since changes were last drained.
     private var removals = Outbox()
 
-    init(_ step: StepPlan, _ window: WindowPlan, _ key: KeyPlan, id: UInt32, group: KeyGroup, partition: Int32) {
-        (self.step, self.window, self.key, self.id, self.group, self.partition) = (step, window, key, id, group, partition)
+    init(
+        _ step: StepPlan, _ window: WindowPlan, _ key: KeyPlan, id: UInt32, group: KeyGroup, partition: Int32
+    ) {
+        (self.step, self.window, self.key, self.id, self.group, self.partition) = (
+            step, window, key, id, group, partition
+        )
         store = window.makeStore()
     }
 
@@ -54,7 +58,8 @@ final class TaskWindows: TaskStore {
         }
     }
 
-    /// Panes that lay ahead are in their keys' rings by now: their pages leave the changelog. While the keys are there.
+    /// Panes that lay ahead are in their keys' rings by now: their pages leave the changelog. While the keys
+    /// are there.
     func noteRemovalAhead() {
         let bytes = removals.bytes
         for (id, page) in store.takeGoneAhead() {
@@ -86,15 +91,18 @@ final class TaskWindows: TaskStore {
         let name = key.bytes(key.left)
         guard key.isValid else { return false }
         guard let value else {
-            // The key stays for now: another of its windows may have begun before this one was forgotten, and comes
-            // with a later record of the same commit.
+            // The key stays for now: another of its windows may have begun before this one was forgotten, and
+            // comes with a later record of the same commit.
             guard let id = group.keys.find(name) else { return true }
-            if isAhead ? store.restoreAheadRemoval(id, place) : store.restoreRemoval(id, Int(place)) { _ = group.release(id) }
+            if isAhead ? store.restoreAheadRemoval(id, place) : store.restoreRemoval(id, Int(place)) {
+                _ = group.release(id)
+            }
             return true
         }
         var reader = BinaryReader(value)
         let id = group.keys.intern(name)
-        let isGood = isAhead ? store.restoreAhead(id, place, &reader) : store.restoreSegment(id, Int(place), &reader)
+        let isGood =
+            isAhead ? store.restoreAhead(id, place, &reader) : store.restoreSegment(id, Int(place), &reader)
         takeArrivals()
         return isGood && reader.isValid
     }
@@ -122,7 +130,8 @@ final class TaskWindows: TaskStore {
     var summary: StoreSummary? {
         let closed = store.closing.closed
         return StoreSummary(
-            store: step.spec.name, keys: store.heldIds.count, bytes: store.memoryBytes, panes: store.panesPerKey,
+            store: step.spec.name, keys: store.heldIds.count, bytes: store.memoryBytes,
+            panes: store.panesPerKey,
             closedUntil: closed == .min ? nil : store.bounds(at: closed).end)
     }
 
@@ -134,11 +143,13 @@ final class TaskWindows: TaskStore {
         for id in store.heldIds {
             bench.arena.removeAll()
             withUnsafePointer(to: id) {
-                window.gather(store, ids: $0, count: 1, totals, at: watermark, rows: bench.first(1), arena: bench.arena)
+                window.gather(
+                    store, ids: $0, count: 1, totals, at: watermark, rows: bench.first(1), arena: bench.arena)
             }
             KeyCoding.decode(group.keys.key(of: id), into: keys, row: 0, arena: bench.arena)
             let (key, text) = bench.keyTexts(Array(zip(names, keys)))
-            let bounds = store.bounds(at: store.anchor(of: id, totals, otherwise: store.anchor(at: watermark)))
+            let bounds = store.bounds(
+                at: store.anchor(of: id, totals, otherwise: store.anchor(at: watermark)))
             bench.json.removeAll()
             bench.json.beginObject()
             bench.json.member("step", step.spec.name)

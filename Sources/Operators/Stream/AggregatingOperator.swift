@@ -1,6 +1,7 @@
 import Topology
 
-/// An operator whose results are those of aggregates, whose arguments and conditions are computed of its input's rows.
+/// An operator whose results are those of aggregates, whose arguments and conditions are computed of its
+/// input's rows.
 protocol AggregatingOperator: RunnableOperator {
     /// As those of a step with a window; their scope is the input's schema.
     var aggregates: [AggregateCall] { get }

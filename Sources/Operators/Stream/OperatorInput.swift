@@ -3,8 +3,8 @@ import Formats
 import Records
 import State
 
-/// Rows of one input of an operator, as columns of the step that reads it: as they stand in the batch of its source, or, in
-/// event-time order, as they have come out of the buffer.
+/// Rows of one input of an operator, as columns of the step that reads it: as they stand in the batch of its
+/// source, or, in event-time order, as they have come out of the buffer.
 package final class OperatorInput {
     /// Position among the operator's inputs.
     package let index: Int
@@ -43,7 +43,9 @@ package final class OperatorInput {
                 batch: Batch(schema: step.spec.schema, capacity: capacity),
                 decoder: RepartitionDecoder(fields, partitions: Int(Int32.max), capacity: capacity),
                 encoder: RepartitionEncoder(fields, columns: step.columns))
-            (columns, arena, times, origins) = (kept.batch.columns, kept.batch.arena, kept.batch.times, kept.decoder.origins)
+            (columns, arena, times, origins) = (
+                kept.batch.columns, kept.batch.arena, kept.batch.times, kept.decoder.origins
+            )
             selection = SelectionBuffer(capacity: capacity)
             for row in 0..<capacity { selection.rows[row] = Int32(row) }
             self.kept = kept
@@ -87,10 +89,14 @@ package final class OperatorInput {
     // MARK: In the order of event time
 
     /// A row of the step's batch as the buffer keeps it.
-    func encode(_ row: Int, arena: Arena, _ origin: RepartitionOrigin) -> (bytes: UnsafeBufferPointer<UInt8>, valuesStart: Int) {
+    func encode(_ row: Int, arena: Arena, _ origin: RepartitionOrigin) -> (
+        bytes: UnsafeBufferPointer<UInt8>, valuesStart: Int
+    ) {
         guard let encoder = kept?.encoder else { unreachable("rows that pass are kept in a buffer") }
         encoder.encode(row, arena: arena, origin)
-        return (UnsafeBufferPointer(start: encoder.bytes.base, count: encoder.bytes.count), encoder.valuesStart)
+        return (
+            UnsafeBufferPointer(start: encoder.bytes.base, count: encoder.bytes.count), encoder.valuesStart
+        )
     }
 
     func removeAll() { selection.count = 0 }

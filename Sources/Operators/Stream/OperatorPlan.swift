@@ -29,7 +29,8 @@ final class OperatorPlan {
     var isReleasing = false
 
     init(
-        _ step: StepPlan, _ spec: OperatorSpec, sources: [SourcePlan], steps: [StepPlan], roots: RootRows, capacity: Int,
+        _ step: StepPlan, _ spec: OperatorSpec, sources: [SourcePlan], steps: [StepPlan], roots: RootRows,
+        capacity: Int,
         stream: Int, zones: ZoneTables
     ) {
         (self.step, self.spec, self.stream) = (step, spec, stream)
@@ -39,7 +40,8 @@ final class OperatorPlan {
         rows = RowBuffer(
             sources[stream], roots: roots, step: step.authorName, topics: sources.map(\.topic))
         guard let part = spec.part as? any RunnableOperator else {
-            unreachable("operator '\(spec.part.name)' was read by another catalogue than that of what runs it")
+            unreachable(
+                "operator '\(spec.part.name)' was read by another catalogue than that of what runs it")
         }
         bounded = part.computed.compactMap { input, field, expression in
             let program = Program(expression, capacity: capacity, zones: zones)
@@ -49,14 +51,16 @@ final class OperatorPlan {
         self.order = order
         inputs = intakes.enumerated().map { index, step in
             OperatorInput(
-                step, index: index, of: order == .eventTime ? nil : sources[step.source].batch, capacity: capacity)
+                step, index: index, of: order == .eventTime ? nil : sources[step.source].batch,
+                capacity: capacity)
         }
         views = spec.views.isEmpty ? nil : WindowViews(spec.views.map { steps[$0] }, zones: zones)
         let inputs = self.inputs
         inputsOfSource = sources.map { source in inputs.filter { $0.step.source == source.index } }
         operation = part.makeOperator(
             OperatorContext(
-                inputs: intakes.map { OperatorContext.Input(schema: $0.spec.schema, key: $0.spec.key) }, result: spec.schema,
+                inputs: intakes.map { OperatorContext.Input(schema: $0.spec.schema, key: $0.spec.key) },
+                result: spec.schema,
                 limits: spec.limits, capacity: capacity, zones: zones, views: views))
     }
 

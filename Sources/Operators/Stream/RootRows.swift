@@ -1,6 +1,7 @@
 import State
 
-/// The batch under way, of which every row of a stream comes in the end: which of its rows brings something about.
+/// The batch under way, of which every row of a stream comes in the end: which of its rows brings something
+/// about.
 final class RootRows {
     /// By source: what a stream's event time follows.
     struct Feed {
@@ -42,7 +43,8 @@ final class RootRows {
 
     func isRoot(_ plan: SourcePlan) -> Bool { plan === self.plan }
 
-    /// The first row after which event time of a source, or of a stream that is made of the batch, has reached `watermark`.
+    /// The first row after which event time of a source, or of a stream that is made of the batch, has
+    /// reached `watermark`.
     func first(reaching watermark: Int64, in source: Int) -> Int32 {
         guard let plan, watermark != .min else { return 0 }
         let watermark = isDelayed[source] ? time(at: watermark, in: source, of: plan.index) : watermark
@@ -60,7 +62,8 @@ final class RootRows {
         for place in order.reversed() where place != root && needs[place] != .min {
             var needed = needs[place]
             if var slides = feeds[place].slides, needed < .max {
-                // The stream has come to just before the beginning of the slide under way, where its next window ends.
+                // The stream has come to just before the beginning of the slide under way, where its next
+                // window ends.
                 let pane = slides.pane(of: needed + 1)
                 let start = slides.startOfPane(pane)
                 needed = start == needed + 1 ? start : slides.startOfPane(pane + 1)

@@ -28,14 +28,16 @@ extension RowBuffer {
         note(limit, input.key(of: row))
         let raised = limit.entry.raisedBy.map { "; \($0) raises that" } ?? ""
         writeDead(
-            input.step.encoder, input.columns, input.arena, row, status, "\(why), the limit \(limit.rawValue)\(raised)",
+            input.step.encoder, input.columns, input.arena, row, status,
+            "\(why), the limit \(limit.rawValue)\(raised)",
             input.origin(of: row), at: input.times[row])
     }
 
     /// A row that the operator can do nothing with.
     func refuse(_ input: OperatorInput, _ row: Int, _ status: RowStatus, _ why: String) {
         writeDead(
-            input.step.encoder, input.columns, input.arena, row, status, why, input.origin(of: row), at: input.times[row])
+            input.step.encoder, input.columns, input.arena, row, status, why, input.origin(of: row),
+            at: input.times[row])
     }
 
     /// A row was kept, and whether it has a partner cannot be told.
@@ -47,11 +49,13 @@ extension RowBuffer {
     }
 
     func note(_ limit: LimitName, _ key: UnsafeBufferPointer<UInt8>, count: Int64 = 1) {
-        letters.append(.limit(limit, key: key.baseAddress.map { hashBytes($0, key.count) } ?? 0, count: count))
+        letters.append(
+            .limit(limit, key: key.baseAddress.map { hashBytes($0, key.count) } ?? 0, count: count))
     }
 
     private func writeDead(
-        _ encoder: any RowEncoder, _ columns: [Column], _ arena: Arena, _ row: Int, _ status: RowStatus, _ why: String,
+        _ encoder: any RowEncoder, _ columns: [Column], _ arena: Arena, _ row: Int, _ status: RowStatus,
+        _ why: String,
         _ origin: RepartitionOrigin, at time: Int64
     ) {
         letters.append(.dead(status))
@@ -63,7 +67,9 @@ extension RowBuffer {
         outbox.addHeader("__streams.errors.exception", "millrace.\(status.name)", to: &record)
         outbox.addHeader("__streams.errors.message", "step \(step): \(why)", to: &record)
         outbox.addHeader("__streams.errors.topic", topics[Int(origin.source)], to: &record)
-        outbox.addHeader("__streams.errors.partition", to: &record) { $0.appendNumber(Int64(origin.partition)) }
+        outbox.addHeader("__streams.errors.partition", to: &record) {
+            $0.appendNumber(Int64(origin.partition))
+        }
         outbox.addHeader("__streams.errors.offset", to: &record) { $0.appendNumber(origin.offset) }
         outbox.addHeader("millrace.errors.step", step, to: &record)
         outbox.order = OutputOrder.order(ofLetter: letterCount, root: root, stage: stage)

@@ -3,8 +3,9 @@ import Dataflow
 import Formats
 import Records
 
-/// Writes rows of one stream, one at a time, and hands them over as finished batches: nothing goes through the steps that
-/// read the stream while somebody writes. The first batch is the stream's own; what does not fit in it waits in others.
+/// Writes rows of one stream, one at a time, and hands them over as finished batches: nothing goes through
+/// the steps that read the stream while somebody writes. The first batch is the stream's own; what does not
+/// fit in it waits in others.
 package final class RowBuffer {
     /// A batch that is being filled, or waits.
     private struct Block {
@@ -21,7 +22,8 @@ package final class RowBuffer {
         }
     }
 
-    /// The step, as its author calls it; names of the sources that rows may come from; the stream's place among them.
+    /// The step, as its author calls it; names of the sources that rows may come from; the stream's place
+    /// among them.
     let step: String
     let topics: [String]
     let stage: Int
@@ -40,7 +42,8 @@ package final class RowBuffer {
     private var isHandedOver = false
     /// The row of the batch under way that brings about what is written from now on.
     var root: Int32 = 0
-    /// Event time does not go back below this after the rows that are written from now on; nil: below their own times.
+    /// Event time does not go back below this after the rows that are written from now on; nil: below their
+    /// own times.
     var watermark: Int64?
     /// The task at work.
     var partition: Int32 = 0
@@ -62,7 +65,8 @@ package final class RowBuffer {
 
     // MARK: Writing
 
-    /// The stream's own batch has no room for more rows; those that come wait until it has been taken through.
+    /// The stream's own batch has no room for more rows; those that come wait until it has been taken
+    /// through.
     var isFull: Bool { last > 0 || block.batch.count == block.batch.capacity }
 
     /// Rows from now on come of event time of a source, or of this stream, having reached `watermark`.
@@ -73,7 +77,8 @@ package final class RowBuffer {
     /// Rows from now on come of event time having passed `time`.
     func setOrder(passing time: Int64) { setRoot(reaching: time + 1) }
 
-    /// Begins a row with its event time; the other columns are null. `origin`: of the record that it comes from.
+    /// Begins a row with its event time; the other columns are null. `origin`: of the record that it comes
+    /// from.
     func begin(time: Int64, origin: RepartitionOrigin) {
         require(!isHandedOver, "a row is written while those before it go through the steps")
         if block.batch.count == block.batch.capacity { beginBlock() }
@@ -132,7 +137,8 @@ package final class RowBuffer {
         last += 1
         if last == blocks.count {
             let capacity = blocks[0].batch.capacity
-            blocks.append(Block(batch: Batch(schema: schema, capacity: capacity), rows: StreamRows(capacity: capacity)))
+            blocks.append(
+                Block(batch: Batch(schema: schema, capacity: capacity), rows: StreamRows(capacity: capacity)))
         }
         use(blocks[last])
     }

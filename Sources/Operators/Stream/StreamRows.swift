@@ -3,8 +3,8 @@ import Dataflow
 import Formats
 import Records
 
-/// What the rows of a stream carry besides their columns. Stands where other sources have a decoder; a stream's rows
-/// never were bytes.
+/// What the rows of a stream carry besides their columns. Stands where other sources have a decoder; a
+/// stream's rows never were bytes.
 package final class StreamRows: RecordDecoder {
     /// The record that a row comes from; offset -1: none, time made it.
     let origins: UnsafeMutablePointer<RepartitionOrigin>
@@ -18,7 +18,8 @@ package final class StreamRows: RecordDecoder {
         self.capacity = capacity
         origins = .allocate(capacity: capacity)
         origins.initialize(
-            repeating: RepartitionOrigin(partition: 0, offset: -1, appended: -1, watermark: .min), count: capacity)
+            repeating: RepartitionOrigin(partition: 0, offset: -1, appended: -1, watermark: .min),
+            count: capacity)
         roots = .allocate(capacity: capacity)
         roots.initialize(repeating: 0, count: capacity)
         watermarks = .allocate(capacity: capacity)
@@ -37,7 +38,11 @@ package final class StreamRows: RecordDecoder {
         watermarks.update(from: other.watermarks, count: count)
     }
 
-    package func decode(_ raw: RawRecords, into batch: Batch) { unreachable("a stream has no records to decode") }
+    package func decode(_ raw: RawRecords, into batch: Batch) {
+        unreachable("a stream has no records to decode")
+    }
 
-    package func explain(_ row: Int, of batch: Batch, into text: Arena) { text.appendText("a row of a stream") }
+    package func explain(_ row: Int, of batch: Batch, into text: Arena) {
+        text.appendText("a row of a stream")
+    }
 }

@@ -3,8 +3,9 @@ import Records
 import State
 import Topology
 
-/// Window steps as an operator sees them with a row of its input: the windows of a key that are current at a time, as far
-/// as their records have come. Rows that change such windows go through one by one, so that none of them is seen early.
+/// Window steps as an operator sees them with a row of its input: the windows of a key that are current at a
+/// time, as far as their records have come. Rows that change such windows go through one by one, so that none
+/// of them is seen early.
 final class WindowViews {
     /// The results of each window in turn, of one row.
     let columns: [Column]
@@ -27,11 +28,14 @@ final class WindowViews {
     init(_ steps: [StepPlan], zones: ZoneTables) {
         var columns: [Column] = []
         views = steps.map { step in
-            guard let window = step.window else { unreachable("step \(step.spec.name) has no window to look at") }
+            guard let window = step.window else {
+                unreachable("step \(step.spec.name) has no window to look at")
+            }
             let aggregates = step.spec.aggregates.map { Column($0.type, capacity: 1) }
             let outputs = step.spec.outputs.map { Program($0.expression, capacity: 1, zones: zones) }
             columns += outputs.map { $0.resultColumn(aggregates) }
-            return View(step: step, storeIndices: window.storeIndices, aggregates: aggregates, outputs: outputs)
+            return View(
+                step: step, storeIndices: window.storeIndices, aggregates: aggregates, outputs: outputs)
         }
         self.columns = columns
         group = steps[0].key?.group ?? 0
@@ -51,25 +55,30 @@ final class WindowViews {
             guard let store = task.stores[view.step.index] else { continue }
             var anchor = store.currentAnchor(at: time)
             let (first, newest) = store.openAnchors(of: id)
-            // One of another source is as far on as that source, and no further than its records let it be read.
+            // One of another source is as far on as that source, and no further than its records let it be
+            // read.
             if view.step.source != source, store.newest(of: id) != .min {
                 anchor = min(anchor, max(newest, first == .min ? newest : first + store.lead))
             }
             anchor = max(anchor, first)
             withUnsafePointer(to: anchor) { anchor in
                 store.gather(
-                    id, anchors: UnsafeBufferPointer(start: anchor, count: 1), view.storeIndices, into: view.aggregates, arena: arena)
+                    id, anchors: UnsafeBufferPointer(start: anchor, count: 1), view.storeIndices,
+                    into: view.aggregates, arena: arena)
             }
-            for program in view.outputs where !program.isColumn { _ = program.run(view.aggregates, arena: arena, rows: row.selection) }
+            for program in view.outputs where !program.isColumn {
+                _ = program.run(view.aggregates, arena: arena, rows: row.selection)
+            }
         }
     }
 }
 
 extension OperatorSpec {
-    /// True if it looks at windows of records that its own rows come of, or come with: it must see none of them early.
-    /// `reached`: sources whose rows come of those of one.
+    /// True if it looks at windows of records that its own rows come of, or come with: it must see none of
+    /// them early. `reached`: sources whose rows come of those of one.
     func looks(_ reached: Set<Int>, _ steps: [StepPlan]) -> Bool {
-        views.contains { reached.contains(steps[$0].source) } && inputs.contains { reached.contains(steps[$0].source) }
+        views.contains { reached.contains(steps[$0].source) }
+            && inputs.contains { reached.contains(steps[$0].source) }
     }
 }
 

@@ -37,7 +37,10 @@ final class LookupTable {
     private(set) var askedCount: Int64 = 0
     private(set) var unansweredCount: Int64 = 0
 
-    init(_ spec: RedisTableSpec, _ source: SourceSpec, _ lookup: any TableLookup, _ decoder: TextsDecoder, capacity: Int) {
+    init(
+        _ spec: RedisTableSpec, _ source: SourceSpec, _ lookup: any TableLookup, _ decoder: TextsDecoder,
+        capacity: Int
+    ) {
         self.spec = spec
         self.lookup = lookup
         self.decoder = decoder
@@ -54,10 +57,11 @@ final class LookupTable {
 
     var rowBytes: UnsafePointer<UInt8> { UnsafePointer(rows.base) }
 
-    /// Writes to `places[row]` where the row of each key stands, -1: there is none, or it is not known. Valid until the
-    /// next call. `plan`, whose batch is free, and `table` are those of the source.
+    /// Writes to `places[row]` where the row of each key stands, -1: there is none, or it is not known. Valid
+    /// until the next call. `plan`, whose batch is free, and `table` are those of the source.
     func find(
-        _ column: Column, in arena: Arena, rows input: Selection, now: Int64, places: UnsafeMutablePointer<Int>,
+        _ column: Column, in arena: Arena, rows input: Selection, now: Int64,
+        places: UnsafeMutablePointer<Int>,
         _ plan: SourcePlan, _ table: TablePlan
     ) {
         if keys.count > Limits.redisRowsRemembered { forgetAll() }
@@ -113,9 +117,11 @@ final class LookupTable {
                 switch part {
                 case .text(let text): _ = redisKeyBytes.append(text)
                 case .field(let name):
-                    guard let place = table.spec.key.firstIndex(where: { schema.fields[$0].name == name }) else { continue }
+                    guard let place = table.spec.key.firstIndex(where: { schema.fields[$0].name == name })
+                    else { continue }
                     _ = redisKeyBytes.append(
-                        ValueText.string(columns[place].values[0], columns[place].type, arena: plan.batch.arena))
+                        ValueText.string(
+                            columns[place].values[0], columns[place].type, arena: plan.batch.arena))
                 }
             }
             redisKeys.append(TextReference(offset: start, count: redisKeyBytes.count - start))
@@ -128,7 +134,9 @@ final class LookupTable {
             entries[Int(id)].count = -1
             entries[Int(id)].fetchedAt = now
             guard texts.contains(where: { $0 != nil }) else { return }
-            for (place, text) in texts.enumerated() { if let text { decoder.set(answered.count, fields[place], text) } }
+            for (place, text) in texts.enumerated() {
+                if let text { decoder.set(answered.count, fields[place], text) }
+            }
             answered.append(id)
         }
         askedCount += Int64(asked.count)
@@ -147,7 +155,9 @@ final class LookupTable {
             answers.rows[row] = Int32(row)
         }
         answers.count = answered.count
-        for (program, _) in plan.derived { _ = program.run(plan.columns, arena: batch.arena, rows: answers.selection) }
+        for (program, _) in plan.derived {
+            _ = program.run(plan.columns, arena: batch.arena, rows: answers.selection)
+        }
         for (row, id) in answered.enumerated() {
             let bytes = table.row.encode(table.values, row, batch.arena)
             guard let start = bytes.baseAddress else { continue }

@@ -39,8 +39,8 @@ final class TablePlan {
     func bound(_ watermark: Int64) -> Int64 { watermark == .min ? .min : watermark - spec.versions }
 }
 
-/// A row of a table as bytes: a byte for each value that says whether there is one, then 8 bytes for each value, then
-/// the texts, which a value names by where they stand in the row.
+/// A row of a table as bytes: a byte for each value that says whether there is one, then 8 bytes for each
+/// value, then the texts, which a value names by where they stand in the row.
 final class TableRow {
     private let width: Int
     private let bytes = Arena(capacity: 256)
@@ -66,7 +66,8 @@ final class TableRow {
         return UnsafeBufferPointer(start: bytes.base, count: bytes.count)
     }
 
-    /// Reads value `place` of the rows that stand at `base + places[row]` into a column; none where that is negative.
+    /// Reads value `place` of the rows that stand at `base + places[row]` into a column; none where that is
+    /// negative.
     static func read(
         _ place: Int, width: Int, _ base: UnsafePointer<UInt8>, places: UnsafePointer<Int>, rows: Selection,
         into column: Column, arena: Arena
@@ -82,7 +83,8 @@ final class TableRow {
             let start = base + places[row]
             valid[row] = start[place]
             let value = Int64(
-                littleEndian: UnsafeRawPointer(start).loadUnaligned(fromByteOffset: width + 8 * place, as: Int64.self))
+                littleEndian: UnsafeRawPointer(start).loadUnaligned(
+                    fromByteOffset: width + 8 * place, as: Int64.self))
             if isText, start[place] == 1 {
                 let text = TextReference(packed: value)
                 values[row] = arena.append(start + text.offset, text.count).packed
@@ -116,7 +118,9 @@ final class TableJoinPlan {
         let values = source.table?.values(of: source.schema) ?? []
         width = values.count
         places = spec.columns.map { column in
-            guard let place = values.firstIndex(of: column) else { unreachable("a column that \(source.name) does not keep") }
+            guard let place = values.firstIndex(of: column) else {
+                unreachable("a column that \(source.name) does not keep")
+            }
             return place
         }
         var columns = spec.columns.map { Column(source.schema.fields[$0].type, capacity: capacity) }

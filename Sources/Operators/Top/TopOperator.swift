@@ -5,8 +5,8 @@ import Topology
 
 /// The best rows of one instant and key: what `TopSpec` says.
 ///
-/// All rows of an instant come out of the buffer in one go, those of a key side by side, and `advance` ends it, so
-/// nothing is remembered from one release to the next; what waits is in the buffer.
+/// All rows of an instant come out of the buffer in one go, those of a key side by side, and `advance` ends
+/// it, so nothing is remembered from one release to the next; what waits is in the buffer.
 final class TopOperator: StreamOperator {
     private let spec: TopSpec
     private let kept: KeptRow

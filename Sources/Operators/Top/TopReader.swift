@@ -11,7 +11,8 @@ struct TopReader {
         let example = "top: { count: 10, by: amount }"
         let before = context.diagnostics.count
         let (intake, draft) = step.readIntake()
-        guard let reader = step.options("top", node, ["count", "by", "order", "limit"], example: example) else { return step.addMistake() }
+        guard let reader = step.options("top", node, ["count", "by", "order", "limit"], example: example)
+        else { return step.addMistake() }
         let count = reader.required("count", example: example)
             .flatMap { context.integer($0, "count", 1...Limits.topMax, example: "count: 10") }
         let limits = step.readLimits(reader, [.memory])

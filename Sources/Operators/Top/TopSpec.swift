@@ -1,10 +1,10 @@
 import Records
 import Topology
 
-/// `top: { count: 10, by: amount }`: of the records of one key and one event time, which is what windows that close
-/// together make, those with the greatest values of a field (`order: least`: the least), as rows with their `rank`
-/// from 1, once event time has passed them. Of equal values the first by content. Records whose value is null take no
-/// part. Nothing is remembered of an instant that is over.
+/// `top: { count: 10, by: amount }`: of the records of one key and one event time, which is what windows that
+/// close together make, those with the greatest values of a field (`order: least`: the least), as rows with
+/// their `rank` from 1, once event time has passed them. Of equal values the first by content. Records whose
+/// value is null take no part. Nothing is remembered of an instant that is over.
 ///
 /// Columns: the record's, and `rank`; where the record has one, from another `top`, that is `rank_before`.
 package struct TopSpec: RunnableOperator {

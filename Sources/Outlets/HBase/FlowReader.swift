@@ -17,11 +17,16 @@ package struct FlowReader {
         self.key = key
     }
 
-    /// Times are milliseconds, of the time behind the first field in the key, or else of the cells; `to` is not included. `isWhole` is
-    /// false if there are more than `limit` rows, of which the newest or the oldest are there, as the key has them.
-    package func rows(of value: String, from: Int64?, to: Int64?, limit: Int) throws(Fault) -> (rows: [Row], isWhole: Bool) {
+    /// Times are milliseconds, of the time behind the first field in the key, or else of the cells; `to` is
+    /// not included. `isWhole` is false if there are more than `limit` rows, of which the newest or the
+    /// oldest are there, as the key has them.
+    package func rows(of value: String, from: Int64?, to: Int64?, limit: Int) throws(Fault) -> (
+        rows: [Row], isWhole: Bool
+    ) {
         guard let ranges = key.ranges(of: value, from: from, to: to.map { $0 - 1 }) else {
-            throw Fault(.user, "the key \(key.pattern) does not begin with a field, so nothing can be looked for by it")
+            throw Fault(
+                .user,
+                "the key \(key.pattern) does not begin with a field, so nothing can be looked for by it")
         }
         try client.check()
         var found: [(order: [UInt8], row: Row)] = []
@@ -38,7 +43,8 @@ package struct FlowReader {
                 count += 1
                 let texts = cells.map { (name: $0.name, value: String(decoding: $0.value, as: UTF8.self)) }
                 let order = Array(key.salts == nil ? bytes[...] : bytes.dropFirst(2))
-                found.append((order, Row(key: String(decoding: bytes, as: UTF8.self), time: time, cells: texts)))
+                found.append(
+                    (order, Row(key: String(decoding: bytes, as: UTF8.self), time: time, cells: texts)))
                 return true
             }
         }

@@ -40,7 +40,8 @@ package final class HBaseClient {
 
     package typealias Cells = [(name: String, value: [UInt8], timestamp: Int64)]
 
-    /// Calls `body` with the rows from `start` on, before `end`, in the order of their keys; it returns false to stop.
+    /// Calls `body` with the rows from `start` on, before `end`, in the order of their keys; it returns false
+    /// to stop.
     package func scan(start: [UInt8], end: [UInt8], _ body: ([UInt8], Cells) -> Bool) throws(Fault) {
         let page = 1000
         var next = start
@@ -50,7 +51,8 @@ package final class HBaseClient {
             let outcome = onAnyGateway { base in
                 var request = request(
                     "GET",
-                    "\(base)/\(PercentEncoding.encode(table.table.utf8))/*?startrow=\(from)&endrow=\(to)&limit=\(page)&column=\(table.family)")
+                    "\(base)/\(PercentEncoding.encode(table.table.utf8))/*?startrow=\(from)&endrow=\(to)&limit=\(page)&column=\(table.family)"
+                )
                 request.headers.append("Accept: application/json")
                 return request
             } read: { response in
@@ -74,12 +76,15 @@ package final class HBaseClient {
             var request = request("GET", "\(base)/\(PercentEncoding.encode(table.table.utf8))/schema")
             request.headers.append("Accept: application/json")
             return request
-        } read: { response in response.status == 200 ? .accepted : .away(self.reason(response)) }
+        } read: { response in
+            response.status == 200 ? .accepted : .away(self.reason(response))
+        }
         if case .away(let reason) = outcome { throw Fault(.external, "hbase: \(reason)") }
     }
 
     /// The gateway that answered last, then the others.
-    private func onAnyGateway(_ request: (String) -> HttpRequest, read: (HttpResponse) -> Outcome) -> Outcome {
+    private func onAnyGateway(_ request: (String) -> HttpRequest, read: (HttpResponse) -> Outcome) -> Outcome
+    {
         var reason = ""
         for _ in table.urls {
             do throws(Fault) {
@@ -95,7 +100,8 @@ package final class HBaseClient {
     }
 
     private func request(_ method: String, _ url: String) -> HttpRequest {
-        HttpRequest(method, url, credentials: table.credentials, certificateAuthority: table.certificateAuthority)
+        HttpRequest(
+            method, url, credentials: table.credentials, certificateAuthority: table.certificateAuthority)
     }
 
     private func reason(_ response: HttpResponse) -> String {
@@ -104,7 +110,8 @@ package final class HBaseClient {
         case 401, 403: return "the gateway does not let 'user' in (\(response.status))"
         case 404 where reason.contains("NoSuchColumnFamily"):
             return "table '\(table.table)' has no column family '\(table.family)'"
-        case 404: return "there is no table '\(table.table)'; make it: create '\(table.table)', '\(table.family)'"
+        case 404:
+            return "there is no table '\(table.table)'; make it: create '\(table.table)', '\(table.family)'"
         default: return reason
         }
     }
@@ -112,7 +119,9 @@ package final class HBaseClient {
     /// The line of the answer that says something, shortly.
     private static func reason(_ response: HttpResponse) -> String {
         let lines = String(decoding: response.body.prefix(2000), as: UTF8.self).split(separator: "\n")
-        let line = lines.first { $0.contains("Exception") && !$0.hasPrefix("\tat") } ?? lines.first { !$0.allSatisfy(\.isWhitespace) }
+        let line =
+            lines.first { $0.contains("Exception") && !$0.hasPrefix("\tat") }
+            ?? lines.first { !$0.allSatisfy(\.isWhitespace) }
         let text = line.map { String($0.prefix(200)) }?.trimmed ?? ""
         return "status \(response.status)\(text.isEmpty ? "" : ": \(text)")"
     }

@@ -39,7 +39,9 @@ package enum HBaseJson {
         } catch { return nil }
     }
 
-    private static func row(_ node: DocumentNode, _ family: String) throws(Fault) -> (key: [UInt8], cells: [Cell]) {
+    private static func row(_ node: DocumentNode, _ family: String) throws(Fault) -> (
+        key: [UInt8], cells: [Cell]
+    ) {
         var cells: [Cell] = []
         for (name, node) in try node.members {
             switch name {
@@ -57,7 +59,9 @@ package enum HBaseJson {
     }
 
     private static func cell(_ node: DocumentNode) throws(Fault) -> Cell {
-        for (name, _) in try node.members where !["column", "timestamp", "$"].contains(name) { throw unknown(name) }
+        for (name, _) in try node.members where !["column", "timestamp", "$"].contains(name) {
+            throw unknown(name)
+        }
         return (
             String(decoding: try bytes(node["column"]), as: UTF8.self), try bytes(node["$"]),
             Int64(try node.optional("timestamp")?.integer ?? 0)
@@ -67,7 +71,9 @@ package enum HBaseJson {
     private static func bytes(_ node: DocumentNode) throws(Fault) -> [UInt8] {
         let text = try node.text
         // Gateways write all of its padding.
-        guard text.utf8.count % 4 == 0, let bytes = Base64Text.decode(text) else { throw Fault(.external, "\(node.path) is no base64") }
+        guard text.utf8.count % 4 == 0, let bytes = Base64Text.decode(text) else {
+            throw Fault(.external, "\(node.path) is no base64")
+        }
         return bytes
     }
 

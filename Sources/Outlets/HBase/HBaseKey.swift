@@ -4,14 +4,14 @@ import Topology
 
 /// How a row's key is made: `{salt:16}{account}|{event_time:reversed}|{id}`.
 ///
-/// A field is written as its text, with what would be taken for something else as `%` and two digits (RFC 3986): `%`
-/// itself, what a text behind a field begins with, and what cannot be printed. So no two rows of different fields have
-/// one key, and a field's value can be looked for by the beginning of a key.
+/// A field is written as its text, with what would be taken for something else as `%` and two digits (RFC
+/// 3986): `%` itself, what a text behind a field begins with, and what cannot be printed. So no two rows of
+/// different fields have one key, and a field's value can be looked for by the beginning of a key.
 package struct HBaseKey: Equatable, Sendable {
     package enum Part: Equatable, Sendable {
         case text(String)
-        /// Two hexadecimal digits: CRC-32 (IEEE 802.3) of the rest of the key, modulo so many. Rows that are written at the
-        /// same time go to different regions by it.
+        /// Two hexadecimal digits: CRC-32 (IEEE 802.3) of the rest of the key, modulo so many. Rows that are
+        /// written at the same time go to different regions by it.
         case salt(Int)
         case field(String, Form)
     }
@@ -34,7 +34,9 @@ package struct HBaseKey: Equatable, Sendable {
         var escaped = [Bool](repeating: false, count: 256)
         for byte in 0..<256 where byte <= 0x20 || byte == 0x7F || byte == 0x25 { escaped[byte] = true }
         for (before, after) in zip(parts, parts.dropFirst()) {
-            if case (.field(_, .plain), .text(let text)) = (before, after), let byte = text.utf8.first { escaped[Int(byte)] = true }
+            if case (.field(_, .plain), .text(let text)) = (before, after), let byte = text.utf8.first {
+                escaped[Int(byte)] = true
+            }
         }
         self.escaped = escaped
     }
@@ -46,11 +48,15 @@ package struct HBaseKey: Equatable, Sendable {
 
     /// Behind the first field comes a time, by which rows can be looked for.
     var boundsTime: Bool {
-        let forms = parts.compactMap { part -> Form? in if case .field(_, let form) = part { form } else { nil } }
+        let forms = parts.compactMap { part -> Form? in
+            if case .field(_, let form) = part { form } else { nil }
+        }
         return forms.count > 1 && forms[1] != .plain
     }
 
-    package var fields: [String] { parts.compactMap { if case .field(let name, _) = $0 { name } else { nil } } }
+    package var fields: [String] {
+        parts.compactMap { if case .field(let name, _) = $0 { name } else { nil } }
+    }
 
     /// As it is written in a topology.
     package var pattern: String {
@@ -81,11 +87,14 @@ package struct HBaseKey: Equatable, Sendable {
     }
 
     private static func part(_ text: String) throws(Fault) -> Part {
-        let words = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let words = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(
+            String.init)
         if words.count == 1 { return .field(words[0], .plain) }
         if words[0] == "salt", let count = Int(words[1]), 2...256 ~= count { return .salt(count) }
         if let form = Form(rawValue: words[1]), form != .plain { return .field(words[0], form) }
-        throw Fault(.user, "{\(text)} is no part of a key; it has {salt:16}, {field}, {field:reversed} and {field:ordered}")
+        throw Fault(
+            .user,
+            "{\(text)} is no part of a key; it has {salt:16}, {field}, {field:reversed} and {field:ordered}")
     }
 
     /// Why a row has no key.
@@ -125,8 +134,9 @@ package struct HBaseKey: Equatable, Sendable {
         return key.count > Self.bytesMax ? .failure(.tooLong(key.count)) : .success(key)
     }
 
-    /// The keys of the rows whose first field has this value: what they begin with behind the salt, and what comes behind
-    /// that, with the bounds of a time where the pattern has one there. `from` and `to` (milliseconds) are both included; nil: no bound.
+    /// The keys of the rows whose first field has this value: what they begin with behind the salt, and what
+    /// comes behind that, with the bounds of a time where the pattern has one there. `from` and `to`
+    /// (milliseconds) are both included; nil: no bound.
     package func ranges(of value: String, from: Int64?, to: Int64?) -> [(start: [UInt8], end: [UInt8])]? {
         var rest = parts[...]
         if salts != nil { rest = rest.dropFirst() }
@@ -147,7 +157,8 @@ package struct HBaseKey: Equatable, Sendable {
         if case .field(_, let form)? = rest.first, form != .plain {
             let earliest = max(0, from ?? 0)
             let latest = max(0, to ?? Int64.max)
-            let (low, high) = form == .reversed ? (Int64.max - latest, Int64.max - earliest) : (earliest, latest)
+            let (low, high) =
+                form == .reversed ? (Int64.max - latest, Int64.max - earliest) : (earliest, latest)
             start += Self.digits(low)
             end += Self.digits(high)
         }
@@ -178,7 +189,9 @@ package struct HBaseKey: Equatable, Sendable {
 
     static func salt(of key: [UInt8], _ count: Int) -> [UInt8] { hexadecimal(Int(Crc32.of(key)) % count) }
 
-    private static func hexadecimal(_ salt: Int) -> [UInt8] { [digit(UInt8(salt >> 4)), digit(UInt8(salt & 15))] }
+    private static func hexadecimal(_ salt: Int) -> [UInt8] {
+        [digit(UInt8(salt >> 4)), digit(UInt8(salt & 15))]
+    }
 
     private static func digit(_ value: UInt8) -> UInt8 { Array("0123456789abcdef".utf8)[Int(value)] }
 

@@ -5,15 +5,16 @@ import Glibc
 import Records
 import Synchronization
 
-/// Puts the records of a sink's topic into an HBase table, and commits its positions once they are there. Keys and times of
-/// cells come of the records, so what is put twice is there once.
+/// Puts the records of a sink's topic into an HBase table, and commits its positions once they are there.
+/// Keys and times of cells come of the records, so what is put twice is there once.
 package final class HBaseOutlet: Outlet {
     package struct Options: Sendable {
         /// Of one request.
         package var rowsMax = 1000
         package var bytesMax = 4 << 20
         package var backoffMilliseconds: ClosedRange<Int64> = 100...10_000
-        /// Attempts at a row that only the gateway's side of things (status 5xx) is against, while others are taken.
+        /// Attempts at a row that only the gateway's side of things (status 5xx) is against, while others are
+        /// taken.
         package var attemptsMax = 10
         package var timeoutMilliseconds = 10_000
 
@@ -36,21 +37,35 @@ package final class HBaseOutlet: Outlet {
     private let options: Options
     private let figures = Mutex(Figures())
 
-    package init(_ context: OutletContext, topic: String, row: HBaseRow, table: HBaseTable, _ options: Options = Options()) {
+    package init(
+        _ context: OutletContext, topic: String, row: HBaseRow, table: HBaseTable,
+        _ options: Options = Options()
+    ) {
         (self.context, self.topic, self.row, self.table, self.options) = (context, topic, row, table, options)
     }
 
     package var report: SinkReport {
         let figures = figures.withLock { $0 }
         return SinkReport(figures: [
-            .init("millrace_outlet_lag_records", "gauge", "Records of the outlet's topic that are not delivered yet.", Int(figures.lag)),
-            .init("millrace_outlet_delivered_total", "counter", "Records that the other side has taken.", figures.delivered),
-            .init("millrace_outlet_refused_total", "counter", "Records refused for good, which are dead letters.", figures.refused),
-            .init("millrace_outlet_failures_total", "counter", "Attempts that failed and are made again.", figures.failures),
             .init(
-                "millrace_outlet_lost_total", "counter", "Records that the topic's retention deleted before they were delivered.",
+                "millrace_outlet_lag_records", "gauge",
+                "Records of the outlet's topic that are not delivered yet.", Int(figures.lag)),
+            .init(
+                "millrace_outlet_delivered_total", "counter", "Records that the other side has taken.",
+                figures.delivered),
+            .init(
+                "millrace_outlet_refused_total", "counter",
+                "Records refused for good, which are dead letters.", figures.refused),
+            .init(
+                "millrace_outlet_failures_total", "counter", "Attempts that failed and are made again.",
+                figures.failures),
+            .init(
+                "millrace_outlet_lost_total", "counter",
+                "Records that the topic's retention deleted before they were delivered.",
                 Int(figures.lost)),
-            .init("millrace_outlet_away", "gauge", "1 while the other side takes nothing.", figures.isAway ? 1 : 0),
+            .init(
+                "millrace_outlet_away", "gauge", "1 while the other side takes nothing.",
+                figures.isAway ? 1 : 0),
         ])
     }
 
@@ -131,10 +146,12 @@ package final class HBaseOutlet: Outlet {
                 Pending(
                     row: row,
                     letter: DeadLetterWriter.Letter(
-                        key: record.key.map { Array($0) }, value: Array(value), partition: record.partition, offset: record.offset)))
+                        key: record.key.map { Array($0) }, value: Array(value), partition: record.partition,
+                        offset: record.offset)))
         }
 
-        /// Puts what is pending, in its order. False: the partitions are somebody else's by now, or it is time to stop.
+        /// Puts what is pending, in its order. False: the partitions are somebody else's by now, or it is
+        /// time to stop.
         private func deliver() throws(Fault) -> Bool {
             let generation = follower.generation
             let all = pending
@@ -175,7 +192,11 @@ package final class HBaseOutlet: Outlet {
                         defer { figures.isAway = false }
                         return figures.isAway
                     }
-                    if wasAway { Log.info("sink '\(outlet.context.sink)': HBase table '\(outlet.table.table)' takes rows again") }
+                    if wasAway {
+                        Log.info(
+                            "sink '\(outlet.context.sink)': HBase table '\(outlet.table.table)' takes rows again"
+                        )
+                    }
                     return true
                 case .refused(let reason):
                     guard rows.count > 1 else {
@@ -186,7 +207,8 @@ package final class HBaseOutlet: Outlet {
                 case .away(let reason):
                     attempt += 1
                     guard try wait(attempt, reason, generation) else { return false }
-                    // A gateway says 500 to a row as well as to its own troubles: a smaller request tells which it is.
+                    // A gateway says 500 to a row as well as to its own troubles: a smaller request tells
+                    // which it is.
                     guard attempt >= 3, reason.contains("status 500") else { continue }
                     if rows.count > 1 { return try halves(rows, places, all, generation) }
                     let areOthersTaken = outlet.figures.withLock { $0.delivered } > deliveredBefore
@@ -223,9 +245,12 @@ package final class HBaseOutlet: Outlet {
             }
             if !wasAway {
                 Log.warning(
-                    "sink '\(outlet.context.sink)': HBase does not take rows: \(reason); they wait in topic '\(outlet.topic)', alerts go on")
+                    "sink '\(outlet.context.sink)': HBase does not take rows: \(reason); they wait in topic '\(outlet.topic)', alerts go on"
+                )
             }
-            let bound = min(options.backoffMilliseconds.upperBound, options.backoffMilliseconds.lowerBound << min(Int64(attempt), 20))
+            let bound = min(
+                options.backoffMilliseconds.upperBound,
+                options.backoffMilliseconds.lowerBound << min(Int64(attempt), 20))
             let end = monotonicNanoseconds() + Int64.random(in: bound / 2...bound, using: &random) * 1_000_000
             while monotonicNanoseconds() < end {
                 if outlet.context.stop.isSet { return false }
@@ -236,10 +261,13 @@ package final class HBaseOutlet: Outlet {
             return true
         }
 
-        private func refuse(_ letter: DeadLetterWriter.Letter, _ exception: String, _ reason: String) throws(Fault) {
+        private func refuse(_ letter: DeadLetterWriter.Letter, _ exception: String, _ reason: String)
+            throws(Fault)
+        {
             if letters == nil {
                 letters = try DeadLetterWriter(
-                    outlet.context.kafka, topology: outlet.context.topology, step: outlet.context.sink, of: outlet.topic)
+                    outlet.context.kafka, topology: outlet.context.topology, step: outlet.context.sink,
+                    of: outlet.topic)
             }
             try letters?.write(letter, exception: exception, message: reason)
             let count = outlet.figures.withLock { figures in
@@ -247,7 +275,9 @@ package final class HBaseOutlet: Outlet {
                 return figures.refused
             }
             if count == 1 || count % 10_000 == 0 {
-                Log.error("sink '\(outlet.context.sink)': HBase does not take a row (\(count) so far), it is a dead letter: \(reason)")
+                Log.error(
+                    "sink '\(outlet.context.sink)': HBase does not take a row (\(count) so far), it is a dead letter: \(reason)"
+                )
             }
         }
     }

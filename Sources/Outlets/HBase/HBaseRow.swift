@@ -28,7 +28,9 @@ package struct HBaseRow: Sendable {
     }
 
     /// `timestamp`: event time, milliseconds. What is null has no cell.
-    package func make(_ value: UnsafeBufferPointer<UInt8>, timestamp: Int64) -> Result<HBaseTable.Row, Failure> {
+    package func make(_ value: UnsafeBufferPointer<UInt8>, timestamp: Int64) -> Result<
+        HBaseTable.Row, Failure
+    > {
         guard let record = JsonMembers(value) else { return .failure(.notJson) }
         guard timestamp > 0 else { return .failure(.noTime) }
         switch key.encode({ record.value($0) }) {

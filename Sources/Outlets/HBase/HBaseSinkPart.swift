@@ -39,9 +39,12 @@ package struct HBaseSinkPart: OutletSink, SinkPart {
     package var isOpenedByWorker: Bool { true }
     /// Days of a long weekend and more: rows are not lost while HBase is mended.
     package var topicConfiguration: [String: String] { ["retention.ms": "2592000000"] }
-    package var shown: String { "HBase table \(table.table), family \(table.family), by \(row.key.pattern), over topic \(topic)" }
+    package var shown: String {
+        "HBase table \(table.table), family \(table.family), by \(row.key.pattern), over topic \(topic)"
+    }
     package var logic: String {
-        let columns = row.columns.map { "[\($0.map { JsonText.quoted($0) }.joined(separator: ", "))]" } ?? "all"
+        let columns =
+            row.columns.map { "[\($0.map { JsonText.quoted($0) }.joined(separator: ", "))]" } ?? "all"
         return "{hbase: {table: \(JsonText.quoted(table.table)), family: \(JsonText.quoted(table.family)), "
             + "key: \(JsonText.quoted(row.key.pattern)), columns: \(columns)}}"
     }
@@ -57,40 +60,51 @@ package struct HBaseSinkPart: OutletSink, SinkPart {
         let before = context.diagnostics.count
         guard
             let hbase = scope.mapping(
-                node, of: Self.self, keys: ["url", "table", "family", "key", "columns", "user", "password", "ca"])
+                node, of: Self.self,
+                keys: ["url", "table", "family", "key", "columns", "user", "password", "ca"])
         else { return nil }
         let urls = hbase.required("url", example: "url: \"http://gateway:8080\"").flatMap {
             context.names($0, "url", example: "url: \"http://gateway:8080\"")
         }
         for url in urls ?? [] {
-            if let mistake = HBaseTable.mistake(inUrl: url.text) { context.error(url.position, "url: \(mistake)") }
+            if let mistake = HBaseTable.mistake(inUrl: url.text) {
+                context.error(url.position, "url: \(mistake)")
+            }
         }
         let table = hbase.requiredText("table", example: "table: flow")
         if let table { checkName(table, "table", context) { $0 == 0x3A } }
         let family = hbase.text("family", example: "family: f")
         if let family { checkName(family, "column family", context) { _ in false } }
         let fields = HBaseFields(scope)
-        let pattern = hbase.requiredText("key", example: "key: \"{salt:16}{account}|{event_time:reversed}|{id}\"")
+        let pattern = hbase.requiredText(
+            "key", example: "key: \"{salt:16}{account}|{event_time:reversed}|{id}\"")
         let parts = pattern.flatMap { HBaseKeyReader(context, fields).read($0) }
-        let columns = hbase["columns"].map { context.names($0, "columns", example: "columns: [account, amount]") ?? [] }
+        let columns = hbase["columns"].map {
+            context.names($0, "columns", example: "columns: [account, amount]") ?? []
+        }
         for column in columns ?? [] { fields.check(column.text, column, context) }
         let user = hbase.text("user", example: "user: millrace")
         let password = hbase.text("password", example: "password: \"${env:HBASE_PASSWORD}\"")
         if (user == nil) != (password == nil), hbase.isGiven("user") != hbase.isGiven("password") {
             context.error(
-                hbase.keyPosition(user == nil ? "password" : "user"), "'user' and 'password' go together; write password: \"${env:HBASE_PASSWORD}\"")
+                hbase.keyPosition(user == nil ? "password" : "user"),
+                "'user' and 'password' go together; write password: \"${env:HBASE_PASSWORD}\"")
         }
         let authority = hbase.text("ca", example: "ca: /etc/ssl/hbase-ca.pem")
         let topic = "\(scope.topology)-hbase-\(scope.name)"
         if topic.utf8.count > 249 {
-            context.error(scope.position, "the names of the topology and the sink make a topic of more than 249 letters: \(topic)")
+            context.error(
+                scope.position,
+                "the names of the topology and the sink make a topic of more than 249 letters: \(topic)")
         }
         guard context.diagnostics.count == before, let urls, let table, let parts else { return nil }
         return Self(
             topic: topic,
             table: HBaseTable(
-                urls: urls.map { $0.text.hasSuffix("/") ? String($0.text.dropLast()) : $0.text }, table: table.text,
-                family: family?.text ?? "f", credentials: user.flatMap { user in password.map { "\(user.text):\($0.text)" } },
+                urls: urls.map { $0.text.hasSuffix("/") ? String($0.text.dropLast()) : $0.text },
+                table: table.text,
+                family: family?.text ?? "f",
+                credentials: user.flatMap { user in password.map { "\(user.text):\($0.text)" } },
                 certificateAuthority: authority?.text),
             row: HBaseRow(key: HBaseKey(parts), columns: columns.map { $0.map(\.text) }))
     }
@@ -99,10 +113,13 @@ package struct HBaseSinkPart: OutletSink, SinkPart {
         _ name: ScalarText, _ what: String, _ context: ReadingContext, _ isAllowed: (UInt8) -> Bool
     ) {
         let isGood = name.text.utf8.allSatisfy {
-            ReadingContext.isLetter($0) || ReadingContext.isDigit($0) || "_-.".utf8.contains($0) || isAllowed($0)
+            ReadingContext.isLetter($0) || ReadingContext.isDigit($0) || "_-.".utf8.contains($0)
+                || isAllowed($0)
         }
         if !isGood || name.text.hasPrefix(".") || name.text.hasPrefix("-") {
-            context.error(name.position, "'\(name.shown)' is no name of a \(what); HBase takes letters, digits, _, - and .")
+            context.error(
+                name.position,
+                "'\(name.shown)' is no name of a \(what); HBase takes letters, digits, _, - and .")
         }
     }
 }

@@ -10,7 +10,8 @@ package struct HBaseTable: Sendable {
     package var certificateAuthority: String?
 
     package init(
-        urls: [String], table: String, family: String, credentials: String? = nil, certificateAuthority: String? = nil
+        urls: [String], table: String, family: String, credentials: String? = nil,
+        certificateAuthority: String? = nil
     ) {
         (self.urls, self.table, self.family) = (urls, table, family)
         (self.credentials, self.certificateAuthority) = (credentials, certificateAuthority)
@@ -29,19 +30,24 @@ package struct HBaseTable: Sendable {
         }
 
         /// Of its JSON, about.
-        package var bytes: Int { cells.reduce(key.count * 2 + 16) { $0 + ($1.name.utf8.count + $1.value.count) * 2 + 64 } }
+        package var bytes: Int {
+            cells.reduce(key.count * 2 + 16) { $0 + ($1.name.utf8.count + $1.value.count) * 2 + 64 }
+        }
 
         package static func == (a: Row, b: Row) -> Bool {
-            a.key == b.key && a.timestamp == b.timestamp && a.cells.elementsEqual(b.cells) { $0.name == $1.name && $0.value == $1.value }
+            a.key == b.key && a.timestamp == b.timestamp
+                && a.cells.elementsEqual(b.cells) { $0.name == $1.name && $0.value == $1.value }
         }
     }
 
     /// Why a text is no address of a gateway; nil: it is one. It is not repeated: a password may stand in it.
     package static func mistake(inUrl url: String) -> String? {
-        let rest = url.hasPrefix("http://") ? url.dropFirst(7) : url.hasPrefix("https://") ? url.dropFirst(8) : ""
+        let rest =
+            url.hasPrefix("http://") ? url.dropFirst(7) : url.hasPrefix("https://") ? url.dropFirst(8) : ""
         if rest.contains("@") { return "a name and password stand in 'user' and 'password', not in the url" }
         let host = rest.prefix { $0 != "/" }
         let hasQuery = rest.contains { $0 == "?" || $0 == "#" || $0.isWhitespace }
-        return host.isEmpty || hasQuery ? "it is http://host:port or https://host:port of HBase's REST gateway" : nil
+        return host.isEmpty || hasQuery
+            ? "it is http://host:port or https://host:port of HBase's REST gateway" : nil
     }
 }

@@ -2,14 +2,17 @@ import Base
 import Models
 import Records
 
-/// The members of a JSON object as paths and texts, in their order: `key.merchant_id`, `M100`. Texts are without their quotes
-/// and escapes, numbers and booleans as they are written, lists as their JSON; what is null is nil.
+/// The members of a JSON object as paths and texts, in their order: `key.merchant_id`, `M100`. Texts are
+/// without their quotes and escapes, numbers and booleans as they are written, lists as their JSON; what is
+/// null is nil.
 package struct JsonMembers {
     package private(set) var members: [(path: String, value: ArraySlice<UInt8>?)] = []
 
     /// nil: it is no object of valid JSON.
     package init?(_ bytes: UnsafeBufferPointer<UInt8>) {
-        guard let document = try? JsonDocument.read(Array(bytes)), case .object(let members) = document else { return nil }
+        guard let document = try? JsonDocument.read(Array(bytes)), case .object(let members) = document else {
+            return nil
+        }
         add(members, under: "")
     }
 

@@ -1,8 +1,9 @@
 import Base
 import Security
 
-/// A link by which who was told says that they look after it. It is signed, and good for a day; who shows the page that it leads
-/// to writes the disposition when that is confirmed (POST) only, and refuses a token whose `id` was used before.
+/// A link by which who was told says that they look after it. It is signed, and good for a day; who shows the
+/// page that it leads to writes the disposition when that is confirmed (POST) only, and refuses a token whose
+/// `id` was used before.
 package struct AcknowledgementLink: Sendable {
     package struct Claim: Equatable, Sendable {
         /// Alerts that are acknowledged together.

@@ -14,7 +14,8 @@ package enum TextEncoding: Hashable, Sendable {
             // GB 18030 holds the older ones.
             "gb18030": .multiByte("GB18030"), "gbk": .multiByte("GB18030"), "gb2312": .multiByte("GB18030"),
             "big5": .multiByte("BIG5"), "shift-jis": .multiByte("CP932"), "euc-jp": .multiByte("EUC-JP"),
-            "euc-kr": .multiByte("CP949"), "latin1": .singleByte("ISO-8859-1"), "koi8-r": .singleByte("KOI8-R"),
+            "euc-kr": .multiByte("CP949"), "latin1": .singleByte("ISO-8859-1"),
+            "koi8-r": .singleByte("KOI8-R"),
         ]
         for part in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16] {
             names["iso-8859-\(part)"] = .singleByte("ISO-8859-\(part)")
@@ -36,8 +37,8 @@ package enum TextEncoding: Hashable, Sendable {
     /// Names that a topology may give, UTF-8's first.
     package static let known = ["utf-8"] + names.keys.sorted()
 
-    /// The encoding of a name as people write it (`GB18030`, `Latin-1`, `cp1252`), with nil for UTF-8; nil: not
-    /// known.
+    /// The encoding of a name as people write it (`GB18030`, `Latin-1`, `cp1252`), with nil for UTF-8; nil:
+    /// not known.
     package static func named(_ name: String) -> TextEncoding?? {
         var lower = String(name.lowercased().map { $0 == "_" || $0 == " " ? "-" : $0 })
         switch lower {

@@ -1,8 +1,8 @@
 import Base
 import Glibc
 
-/// Text of another encoding to UTF-8, in pieces that may be cut anywhere. Bytes that are no text of it become the
-/// byte 0xFF, which UTF-8 never has, so that the record that they stand in is refused later.
+/// Text of another encoding to UTF-8, in pieces that may be cut anywhere. Bytes that are no text of it become
+/// the byte 0xFF, which UTF-8 never has, so that the record that they stand in is refused later.
 package final class Transcoder {
     package static let invalid: UInt8 = 0xFF
 
@@ -38,7 +38,8 @@ package final class Transcoder {
     private static func open(_ name: String) throws(Fault) -> iconv_t {
         guard let converter = iconv_open("UTF-8", name), converter != iconv_t(bitPattern: -1) else {
             throw Fault(
-                .external, "this machine's C library cannot read \(name): its gconv modules are not installed")
+                .external, "this machine's C library cannot read \(name): its gconv modules are not installed"
+            )
         }
         return converter
     }

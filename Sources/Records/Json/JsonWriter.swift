@@ -26,7 +26,9 @@ package struct JsonWriter {
     }
 
     /// A list, each of whose values `body` writes.
-    package mutating func list<Values: Sequence>(_ values: Values, _ body: (inout JsonWriter, Values.Element) -> Void) {
+    package mutating func list<Values: Sequence>(
+        _ values: Values, _ body: (inout JsonWriter, Values.Element) -> Void
+    ) {
         put(0x5B)
         var isFirst = true
         for value in values {
@@ -136,7 +138,11 @@ package struct JsonWriter {
         case .bool: bool(value != 0)
         case .int, .duration: number(Int128(value), scale: 0)
         case .decimal(let scale):
-            if exactly { quotedNumber(Int128(value), scale: scale) } else { number(Int128(value), scale: scale) }
+            if exactly {
+                quotedNumber(Int128(value), scale: scale)
+            } else {
+                number(Int128(value), scale: scale)
+            }
         case .text:
             let reference = TextReference(packed: value)
             text(arena.base + reference.offset, reference.count)

@@ -1,4 +1,5 @@
-/// Functions of decimals whose results are rounded: integers all the way, so that they are the same on every machine.
+/// Functions of decimals whose results are rounded: integers all the way, so that they are the same on every
+/// machine.
 package enum DecimalFunctions {
     package enum Result: Equatable, Sendable {
         case value(Int64)
@@ -58,8 +59,9 @@ package enum DecimalFunctions {
         return scaled(FixedPoint.exp(FixedPoint(value, scale: scale)), places, isNegative: false)
     }
 
-    /// `base` to the power of `exponent`, within 0.51 units of 10^-places, and exact where the result has no more places than
-    /// those. x^0 is 1; of zero to less than 0, and of a number below zero to a broken one, there is none.
+    /// `base` to the power of `exponent`, within 0.51 units of 10^-places, and exact where the result has no
+    /// more places than those. x^0 is 1; of zero to less than 0, and of a number below zero to a broken one,
+    /// there is none.
     package static func power(
         _ base: Int64, scale: Int, _ exponent: Int64, exponentScale: Int, places: Int
     ) -> Result {
@@ -75,24 +77,29 @@ package enum DecimalFunctions {
         let (quotientHigh, rest) = high.quotientAndRemainder(dividingBy: UInt128(unit))
         let quotient = UInt128(unit).dividingFullWidth((rest, low)).quotient
         let isGrowing = (logarithm.raw > 0) == (exponent > 0)
-        guard quotientHigh == 0, quotient < UInt128(64) << 116 else { return isGrowing ? .overflow : .value(0) }
+        guard quotientHigh == 0, quotient < UInt128(64) << 116 else {
+            return isGrowing ? .overflow : .value(0)
+        }
         let product = FixedPoint(raw: isGrowing ? Int128(quotient) : -Int128(quotient))
         return scaled(FixedPoint.exp(product), places, isNegative: isNegative)
     }
 
-    /// Metres between two places, three decimals, on a sphere with the earth's mean radius of 6,371,008.8 m (haversine): at most
-    /// 0.6 % from the distance on the ellipsoid. Degrees in units of 10^-scale; none for latitudes beyond 90 and longitudes
-    /// beyond 180 degrees.
+    /// Metres between two places, three decimals, on a sphere with the earth's mean radius of 6,371,008.8 m
+    /// (haversine): at most 0.6 % from the distance on the ellipsoid. Degrees in units of 10^-scale; none for
+    /// latitudes beyond 90 and longitudes beyond 180 degrees.
     package static func distance(
-        latitude: (Int64, Int64), longitude: (Int64, Int64), scales: (latitude: (Int, Int), longitude: (Int, Int))
+        latitude: (Int64, Int64), longitude: (Int64, Int64),
+        scales: (latitude: (Int, Int), longitude: (Int, Int))
     ) -> Result {
         func degrees(_ value: Int64, _ scale: Int, _ limit: Int64) -> FixedPoint? {
             let (most, overflow) = limit.multipliedReportingOverflow(by: Decimal.powerOfTen(scale))
             guard overflow || (value <= most && value >= -most) else { return nil }
             return FixedPoint(value, scale: scale)
         }
-        guard let south = degrees(latitude.0, scales.latitude.0, 90), let north = degrees(latitude.1, scales.latitude.1, 90),
-            let west = degrees(longitude.0, scales.longitude.0, 180), let east = degrees(longitude.1, scales.longitude.1, 180)
+        guard let south = degrees(latitude.0, scales.latitude.0, 90),
+            let north = degrees(latitude.1, scales.latitude.1, 90),
+            let west = degrees(longitude.0, scales.longitude.0, 180),
+            let east = degrees(longitude.1, scales.longitude.1, 180)
         else { return .none }
         let halfTurn = FixedPoint(180, scale: 0)
         func radians(_ degrees: FixedPoint) -> FixedPoint { degrees / halfTurn * FixedPoint.pi }
@@ -103,9 +110,11 @@ package enum DecimalFunctions {
         if turn.raw > halfTurn.raw { turn = FixedPoint(raw: 2 * halfTurn.raw - turn.raw) }
         let alongMeridian = FixedPoint.sine(radians((north - south) / 2))
         let alongParallel = FixedPoint.sine(radians(turn / 2))
-        let sum = alongMeridian * alongMeridian + cosine(south) * cosine(north) * (alongParallel * alongParallel)
+        let sum =
+            alongMeridian * alongMeridian + cosine(south) * cosine(north) * (alongParallel * alongParallel)
         let square = FixedPoint(raw: min(sum.raw, FixedPoint.one.raw))
-        let angle = FixedPoint.angle(sine: square.squareRoot(), cosine: (FixedPoint.one - square).squareRoot())
+        let angle = FixedPoint.angle(
+            sine: square.squareRoot(), cosine: (FixedPoint.one - square).squareRoot())
         // Twice the radius, in millimetres.
         let (high, low) = angle.raw.magnitude.multipliedFullWidth(by: 12_742_017_600)
         return .value(Int64(truncatingIfNeeded: ((high << 12) | (low >> 116)) + ((low >> 115) & 1)))
@@ -119,8 +128,11 @@ package enum DecimalFunctions {
         return rounded(high, low, shift: FixedPoint.places, isNegative: value.raw < 0)
     }
 
-    private static func scaled(_ value: (mantissa: FixedPoint, exponent: Int), _ places: Int, isNegative: Bool) -> Result {
-        let (high, low) = value.mantissa.raw.magnitude.multipliedFullWidth(by: UInt128(Decimal.powerOfTen(places)))
+    private static func scaled(
+        _ value: (mantissa: FixedPoint, exponent: Int), _ places: Int, isNegative: Bool
+    ) -> Result {
+        let (high, low) = value.mantissa.raw.magnitude.multipliedFullWidth(
+            by: UInt128(Decimal.powerOfTen(places)))
         return rounded(high, low, shift: FixedPoint.places - value.exponent, isNegative: isNegative)
     }
 
@@ -131,7 +143,8 @@ package enum DecimalFunctions {
         guard down > 0 else { return .overflow }
         if down >= 256 { return .value(0) }
         guard down >= 128 || high >> UInt128(down) == 0 else { return .overflow }
-        let kept: UInt128 = down >= 128 ? high >> UInt128(down - 128) : (high << UInt128(128 - down)) | (low >> UInt128(down))
+        let kept: UInt128 =
+            down >= 128 ? high >> UInt128(down - 128) : (high << UInt128(128 - down)) | (low >> UInt128(down))
         let (whole, part) = (kept >> 40, kept & (1 << 40 - 1))
         let half: UInt128 = 1 << 39
         let isHalf = part + 256 >= half && part <= half + 256

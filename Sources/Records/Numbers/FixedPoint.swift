@@ -1,5 +1,5 @@
-/// Numbers with 116 binary places, for the functions whose results no decimal has exactly. Integers only, so that every machine
-/// gives the same digits. Magnitudes are below 2^11.
+/// Numbers with 116 binary places, for the functions whose results no decimal has exactly. Integers only, so
+/// that every machine gives the same digits. Magnitudes are below 2^11.
 struct FixedPoint {
     static let places = 116
 

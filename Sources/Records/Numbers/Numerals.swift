@@ -1,11 +1,12 @@
 import Base
 
-/// How numbers are written that are not written as JSON has them: marks, signs, and what stands around them. What it does not
-/// name is refused: `1.234` is a thousand for one and little more than one for another.
+/// How numbers are written that are not written as JSON has them: marks, signs, and what stands around them.
+/// What it does not name is refused: `1.234` is a thousand for one and little more than one for another.
 package struct Numerals: Hashable, Sendable {
     /// `.` or `,`.
     package var decimalMark: UInt8 = 0x2E
-    /// What stands between groups of three digits (or as India writes them, of two before the last three); nil: nothing.
+    /// What stands between groups of three digits (or as India writes them, of two before the last three);
+    /// nil: nothing.
     package var thousands: String?
     /// Texts that may stand before or behind the number and are no part of it.
     package var strips: [String] = []
@@ -41,7 +42,9 @@ package final class NumeralReader: @unchecked Sendable {
         self.numerals = numerals
         thousands = numerals.thousands.map { Array($0.utf8) } ?? []
         // The longest first: `US$` is not `$` behind letters.
-        func bytes(_ texts: [String]) -> [[UInt8]] { texts.map { Array($0.utf8) }.sorted { $0.count > $1.count } }
+        func bytes(_ texts: [String]) -> [[UInt8]] {
+            texts.map { Array($0.utf8) }.sorted { $0.count > $1.count }
+        }
         strips = bytes(numerals.strips)
         negatives = bytes(numerals.negatives)
         digits = .allocate(capacity: Self.bytesMax + 8)
@@ -64,12 +67,14 @@ package final class NumeralReader: @unchecked Sendable {
                 end += 1
             }
         }
-        return isRounded ? Decimal.parseRounded(digits, end, scale: scale) : Decimal.parse(digits, end, scale: scale)
+        return isRounded
+            ? Decimal.parseRounded(digits, end, scale: scale) : Decimal.parse(digits, end, scale: scale)
     }
 
     typealias Text = Slice<UnsafeBufferPointer<UInt8>>
 
-    /// Takes off what stands around the digits, each kind at most once; nil: there is more than one sign, or one is missing.
+    /// Takes off what stands around the digits, each kind at most once; nil: there is more than one sign, or
+    /// one is missing.
     private func bare(_ text: inout Text) -> Bool? {
         var signs = 0
         var isNegative = false
@@ -84,7 +89,9 @@ package final class NumeralReader: @unchecked Sendable {
             while let blank = text.first, blank == 0x20 || blank == 0x09 { text = text.dropFirst() }
             while let blank = text.last, blank == 0x20 || blank == 0x09 { text = text.dropLast() }
             for blank in Self.blanks { _ = takePrefix(blank, &text) || takeSuffix(blank, &text) }
-            if !isStripped, strips.contains(where: { takePrefix($0, &text) || takeSuffix($0, &text) }) { isStripped = true }
+            if !isStripped, strips.contains(where: { takePrefix($0, &text) || takeSuffix($0, &text) }) {
+                isStripped = true
+            }
             if signs == 0 {
                 if negatives.contains(where: { takePrefix($0, &text) || takeSuffix($0, &text) }) {
                     sign(true)
@@ -120,12 +127,15 @@ package final class NumeralReader: @unchecked Sendable {
     }
 
     private func takeSuffix(_ part: [UInt8], _ text: inout Text) -> Bool {
-        guard !part.isEmpty, text.count >= part.count, text.suffix(part.count).elementsEqual(part) else { return false }
+        guard !part.isEmpty, text.count >= part.count, text.suffix(part.count).elementsEqual(part) else {
+            return false
+        }
         text = text.dropLast(part.count)
         return true
     }
 
-    /// Puts the digits down as JSON has them and returns where they end; nil: they are no number, or their groups are wrong.
+    /// Puts the digits down as JSON has them and returns where they end; nil: they are no number, or their
+    /// groups are wrong.
     private func put(_ text: Text, after start: Int) -> Int? {
         var end = start
         // Digits since the last group's mark, and the groups before it.
@@ -161,7 +171,9 @@ package final class NumeralReader: @unchecked Sendable {
                 end += 1
                 fraction = 0
                 at += 1
-            } else if fraction == nil, !thousands.isEmpty, text[at...].starts(with: thousands), groupCount < 40 {
+            } else if fraction == nil, !thousands.isEmpty, text[at...].starts(with: thousands),
+                groupCount < 40
+            {
                 groups[groupCount] = UInt8(clamping: group)
                 groupCount += 1
                 group = 0
@@ -186,7 +198,9 @@ package final class NumeralReader: @unchecked Sendable {
 }
 
 extension Numerals {
-    package func parse(_ text: String, scale: Int, isRounded: Bool = false) -> Result<Int64, Decimal.ParseFailure> {
+    package func parse(_ text: String, scale: Int, isRounded: Bool = false) -> Result<
+        Int64, Decimal.ParseFailure
+    > {
         let bytes = Array(text.utf8)
         return bytes.withUnsafeBufferPointer { buffer in
             guard let start = buffer.baseAddress else { return .failure(.notANumber) }

@@ -1,5 +1,5 @@
-/// Looks for a pattern in texts, byte by byte once: of each instruction at most one way stands at a place. Of one thread; what
-/// it needs is allocated once.
+/// Looks for a pattern in texts, byte by byte once: of each instruction at most one way stands at a place. Of
+/// one thread; what it needs is allocated once.
 package final class PatternMatcher {
     private let code: [TextPattern.Instruction]
     /// Slots of a way: begin and end of the match and of its first group.
@@ -37,7 +37,8 @@ package final class PatternMatcher {
         return found[2 * group]..<found[2 * group + 1]
     }
 
-    /// The leftmost match; of those that begin there the one that its repetitions prefer. `isSearch`: any will do.
+    /// The leftmost match; of those that begin there the one that its repetitions prefer. `isSearch`: any
+    /// will do.
     private func run(_ text: UnsafeBufferPointer<UInt8>, isSearch: Bool) -> Bool {
         now.instructions.removeAll(keepingCapacity: true)
         now.slots.removeAll(keepingCapacity: true)
@@ -96,9 +97,11 @@ package final class PatternMatcher {
 }
 
 extension PatternMatcher.Ways {
-    /// Follows an instruction to all that wait for a scalar or match, by preference. `work`: the slots of the way.
+    /// Follows an instruction to all that wait for a scalar or match, by preference. `work`: the slots of the
+    /// way.
     mutating func add(
-        _ start: Int, _ text: UnsafeBufferPointer<UInt8>, _ at: Int, _ step: Int, _ code: [TextPattern.Instruction],
+        _ start: Int, _ text: UnsafeBufferPointer<UInt8>, _ at: Int, _ step: Int,
+        _ code: [TextPattern.Instruction],
         _ stack: inout [(instruction: Int, slot: Int, value: Int)], _ work: inout [Int]
     ) {
         stack.removeAll(keepingCapacity: true)
@@ -119,7 +122,9 @@ extension PatternMatcher.Ways {
             case .begin: if at == 0 { stack.append((entry.instruction + 1, -1, 0)) }
             case .end: if at == text.count { stack.append((entry.instruction + 1, -1, 0)) }
             case .boundary(let isOne):
-                let (before, after) = (at > 0 && Self.isWord(text[at - 1]), at < text.count && Self.isWord(text[at]))
+                let (before, after) = (
+                    at > 0 && Self.isWord(text[at - 1]), at < text.count && Self.isWord(text[at])
+                )
                 if (before != after) == isOne { stack.append((entry.instruction + 1, -1, 0)) }
             case .save(let slot):
                 if slot < work.count {

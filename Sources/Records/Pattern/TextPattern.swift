@@ -1,5 +1,5 @@
-/// A regular expression that is matched in time linear in the text: what RE2 takes, without Unicode classes. Matching walks all
-/// ways at once (Thompson 1968; priorities and groups as in Pike's VM, Cox 2009).
+/// A regular expression that is matched in time linear in the text: what RE2 takes, without Unicode classes.
+/// Matching walks all ways at once (Thompson 1968; priorities and groups as in Pike's VM, Cox 2009).
 package struct TextPattern: Hashable, Sendable, CustomStringConvertible {
     /// As it was written.
     package let text: String
@@ -62,7 +62,9 @@ package struct TextPattern: Hashable, Sendable, CustomStringConvertible {
 
     private static func compile(_ tree: Tree, _ code: inout [Instruction]) throws(Mistake) {
         guard code.count < instructionsMax else {
-            throw Mistake(message: "the pattern is too large: its repetitions make more than \(instructionsMax) steps", offset: 0)
+            throw Mistake(
+                message: "the pattern is too large: its repetitions make more than \(instructionsMax) steps",
+                offset: 0)
         }
         switch tree {
         case .empty: break
@@ -89,7 +91,9 @@ package struct TextPattern: Hashable, Sendable, CustomStringConvertible {
             for jump in jumps { code[jump] = .jump(code.count) }
         case .repeated(let inner, let least, let most, let isGreedy):
             for _ in 0..<least { try compile(inner, &code) }
-            func split(_ into: Int, _ past: Int) -> Instruction { isGreedy ? .split(into, past) : .split(past, into) }
+            func split(_ into: Int, _ past: Int) -> Instruction {
+                isGreedy ? .split(into, past) : .split(past, into)
+            }
             guard let most else {
                 let start = code.count
                 code.append(.jump(0))

@@ -75,9 +75,12 @@ struct TextPatternParser {
         var most: Int? = least
         if take(",") { most = number() }
         guard take("}") else { throw mistake("expected '}' behind the repetition, like {2,3}") }
-        guard least <= TextPattern.instructionsMax, (most ?? least) <= TextPattern.instructionsMax, (most ?? least) >= least else {
+        guard least <= TextPattern.instructionsMax, (most ?? least) <= TextPattern.instructionsMax,
+            (most ?? least) >= least
+        else {
             at = start
-            throw mistake("a repetition goes from less to more, like {2,3}, and to \(TextPattern.instructionsMax)")
+            throw mistake(
+                "a repetition goes from less to more, like {2,3}, and to \(TextPattern.instructionsMax)")
         }
         return (least, most)
     }
@@ -96,7 +99,8 @@ struct TextPatternParser {
         switch scalar {
         case "(": return try group()
         case "[": return .scalar(try set())
-        case "*", "+", "?", "{": throw mistake("nothing to repeat before '\(scalar)'; write \\\(scalar) for the character")
+        case "*", "+", "?", "{":
+            throw mistake("nothing to repeat before '\(scalar)'; write \\\(scalar) for the character")
         case ".":
             at += 1
             return .scalar(Self.inverted([0x0A...0x0A]))
@@ -128,7 +132,8 @@ struct TextPatternParser {
         if !take("?:") {
             if current == "?" {
                 throw mistake(
-                    "groups are (…) and (?:…), and (?i) may begin the pattern; what looks ahead or behind is not matched in linear time")
+                    "groups are (…) and (?:…), and (?i) may begin the pattern; what looks ahead or behind is not matched in linear time"
+                )
             }
             groupCount += 1
             number = groupCount
@@ -145,7 +150,9 @@ struct TextPatternParser {
     private mutating func escape() throws(Mistake) -> [ClosedRange<UInt32>] {
         let start = at
         at += 1
-        guard let scalar = current else { throw mistake("a backslash at the end; write \\\\ for the character") }
+        guard let scalar = current else {
+            throw mistake("a backslash at the end; write \\\\ for the character")
+        }
         at += 1
         switch scalar {
         case "d": return Self.digits
@@ -164,7 +171,9 @@ struct TextPatternParser {
             let isWord = Self.words.contains { $0.contains(scalar.value) }
             guard !isWord, scalar.value < 0x80 else {
                 at = start
-                let why = Self.digits[0].contains(scalar.value) ? "; what was matched before cannot be asked for in linear time" : ""
+                let why =
+                    Self.digits[0].contains(scalar.value)
+                    ? "; what was matched before cannot be asked for in linear time" : ""
                 throw mistake("'\\\(scalar)' means nothing here\(why)")
             }
             return [scalar.value...scalar.value]
@@ -179,7 +188,9 @@ struct TextPatternParser {
             text.unicodeScalars.append(scalar)
             at += 1
         }
-        guard let value = UInt32(text, radix: 16), Unicode.Scalar(value) != nil, isBraced ? take("}") : text.count == 2 else {
+        guard let value = UInt32(text, radix: 16), Unicode.Scalar(value) != nil,
+            isBraced ? take("}") : text.count == 2
+        else {
             at = start
             throw mistake("a character by its number is written \\x41 or \\x{4E2D}")
         }
@@ -199,7 +210,9 @@ struct TextPatternParser {
                 throw mistake("classes with names are not known; write [A-Za-z]")
             }
             let from = try member()
-            guard from.count == 1, from[0].count == 1, current == "-", at + 1 < scalars.count, scalars[at + 1] != "]" else {
+            guard from.count == 1, from[0].count == 1, current == "-", at + 1 < scalars.count,
+                scalars[at + 1] != "]"
+            else {
                 ranges += from
                 continue
             }

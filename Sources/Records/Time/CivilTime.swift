@@ -4,7 +4,8 @@ package enum CivilTime {
     /// A hundred million days on either side of 1970 (ECMAScript's range): far from where sums overflow.
     package static let millisecondsMax: Int64 = 8_640_000_000_000_000
 
-    /// Days since 1970-01-01 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil).
+    /// Days since 1970-01-01 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+    /// days_from_civil).
     package static func day(year: Int64, month: Int64, day: Int64) -> Int64 {
         let y = month <= 2 ? year - 1 : year
         let era = (y >= 0 ? y : y - 399) / 400
@@ -34,13 +35,15 @@ package enum CivilTime {
         package var hasZone: Bool
     }
 
-    /// Reads `2011-01-05T10:15:00Z`, with `+08:00`, `+0800` or `+08`, a space before these, or ` UTC` or ` GMT`, any
-    /// fraction (cut to milliseconds), a space for the T, without seconds, or the date alone; nil if it is none of these.
+    /// Reads `2011-01-05T10:15:00Z`, with `+08:00`, `+0800` or `+08`, a space before these, or ` UTC` or `
+    /// GMT`, any fraction (cut to milliseconds), a space for the T, without seconds, or the date alone; nil
+    /// if it is none of these.
     package static func parse(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Parsed? {
         guard count >= 10, let year = digits(bytes, 4), bytes[4] == 0x2D, let month = digits(bytes + 5, 2),
             bytes[7] == 0x2D, let dayOfMonth = digits(bytes + 8, 2)
         else { return nil }
-        guard month >= 1, month <= 12, dayOfMonth >= 1, dayOfMonth <= length(ofMonth: month, year: year) else {
+        guard month >= 1, month <= 12, dayOfMonth >= 1, dayOfMonth <= length(ofMonth: month, year: year)
+        else {
             return nil
         }
         var result = day(year: year, month: month, day: dayOfMonth) * dayMilliseconds
@@ -81,11 +84,13 @@ package enum CivilTime {
 
     /// `UTC` or `GMT`
     private static func isUtc(_ word: UnsafePointer<UInt8>) -> Bool {
-        (word[0] == 0x55 && word[1] == 0x54 && word[2] == 0x43) || (word[0] == 0x47 && word[1] == 0x4D && word[2] == 0x54)
+        (word[0] == 0x55 && word[1] == 0x54 && word[2] == 0x43)
+            || (word[0] == 0x47 && word[1] == 0x4D && word[2] == 0x54)
     }
 
     private static func offset(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Int64? {
-        guard count >= 3, bytes[0] == 0x2B || bytes[0] == 0x2D, let hours = digits(bytes + 1, 2), hours < 24 else {
+        guard count >= 3, bytes[0] == 0x2B || bytes[0] == 0x2D, let hours = digits(bytes + 1, 2), hours < 24
+        else {
             return nil
         }
         var minutes: Int64 = 0
@@ -130,7 +135,9 @@ package enum CivilTime {
 
     package static func parse(_ text: String) -> Parsed? {
         let bytes = Array(text.utf8)
-        return bytes.withUnsafeBufferPointer { buffer in buffer.baseAddress.flatMap { parse($0, buffer.count) } }
+        return bytes.withUnsafeBufferPointer { buffer in
+            buffer.baseAddress.flatMap { parse($0, buffer.count) }
+        }
     }
 
     // MARK: Writing
@@ -138,7 +145,8 @@ package enum CivilTime {
     /// Of what `write` writes.
     package static let bytesMax = 40
 
-    /// Writes `2011-01-05T10:15:00Z`, with `.123` where the milliseconds are not 0, and returns the byte count.
+    /// Writes `2011-01-05T10:15:00Z`, with `.123` where the milliseconds are not 0, and returns the byte
+    /// count.
     package static func write(_ milliseconds: Int64, to bytes: UnsafeMutablePointer<UInt8>) -> Int {
         let dayNumber = floorDivide(milliseconds, dayMilliseconds)
         // The first day of the 64-bit range begins before it; the difference is small all the same.

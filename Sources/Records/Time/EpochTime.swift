@@ -27,8 +27,8 @@ package enum EpochTime {
             }
         }
 
-        /// Milliseconds in a number of this unit. What is less than one is cut; of minutes, hours and days, whose parts
-        /// are no decimals, it is rounded.
+        /// Milliseconds in a number of this unit. What is less than one is cut; of minutes, hours and days,
+        /// whose parts are no decimals, it is rounded.
         fileprivate func elapsed(
             _ bytes: UnsafePointer<UInt8>, _ count: Int
         ) -> Result<Int64, Decimal.ParseFailure> {
@@ -44,8 +44,11 @@ package enum EpochTime {
 
         /// `number`, in text, later by so many milliseconds.
         fileprivate func moved(_ number: String, by delta: Int64) -> String? {
-            guard let milliseconds, case .success(let old) = Decimal.parse(number, scale: 9) else { return nil }
-            let change = Decimal.divideHalfEven(Int128(delta) * Int128(Decimal.powerOfTen(9)), Int128(milliseconds))
+            guard let milliseconds, case .success(let old) = Decimal.parse(number, scale: 9) else {
+                return nil
+            }
+            let change = Decimal.divideHalfEven(
+                Int128(delta) * Int128(Decimal.powerOfTen(9)), Int128(milliseconds))
             return Decimal.string(Int128(old) + change, scale: 9)
         }
 
@@ -61,14 +64,14 @@ package enum EpochTime {
         }
     }
 
-    /// 1990 to 2200, milliseconds. A number whose unit nobody declared is taken as milliseconds and must lie here;
-    /// a time of these years in another unit does not.
+    /// 1990 to 2200, milliseconds. A number whose unit nobody declared is taken as milliseconds and must lie
+    /// here; a time of these years in another unit does not.
     package static let plausible: Range<Int64> = 631_152_000_000..<7_258_118_400_000
     /// The years 1 to 9999, milliseconds, in which a number of a declared unit must lie.
     package static let writable: Range<Int64> = -62_135_596_800_000..<253_402_300_800_000
 
-    /// Milliseconds of a number in JSON's grammar; what is less than a millisecond is cut, as it is of ISO 8601
-    /// texts. `unit`: as declared; nil: milliseconds, which must be plausible.
+    /// Milliseconds of a number in JSON's grammar; what is less than a millisecond is cut, as it is of ISO
+    /// 8601 texts. `unit`: as declared; nil: milliseconds, which must be plausible.
     package static func parse(
         _ bytes: UnsafePointer<UInt8>, _ count: Int, unit: Unit?
     ) -> Result<Int64, Decimal.ParseFailure> {
@@ -83,7 +86,9 @@ package enum EpochTime {
     ) -> Result<Int64, Decimal.ParseFailure> {
         let parsed = unit.elapsed(bytes, count)
         guard case .success(let elapsed) = parsed else { return parsed }
-        guard elapsed.magnitude <= UInt64(writable.upperBound - writable.lowerBound) else { return .failure(.outOfRange) }
+        guard elapsed.magnitude <= UInt64(writable.upperBound - writable.lowerBound) else {
+            return .failure(.outOfRange)
+        }
         var time = origin.milliseconds + elapsed
         if origin.isLocal {
             guard let zone else { return .failure(.notANumber) }

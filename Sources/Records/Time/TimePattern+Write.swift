@@ -56,7 +56,9 @@ extension TimePattern {
         let minutes = abs(offset) / 60_000
         bytes.append(offset < 0 ? 0x2D : 0x2B)
         func put(_ value: Int64) {
-            bytes += [0x30 + UInt8(truncatingIfNeeded: value / 10), 0x30 + UInt8(truncatingIfNeeded: value % 10)]
+            bytes += [
+                0x30 + UInt8(truncatingIfNeeded: value / 10), 0x30 + UInt8(truncatingIfNeeded: value % 10),
+            ]
         }
         put(minutes / 60)
         bytes.append(0x3A)

@@ -1,5 +1,5 @@
-/// How a time is written, in the words of strptime: `%d.%m.%Y %H:%M`. Compiled once to steps over bytes, which
-/// `TimeProgram` runs.
+/// How a time is written, in the words of strptime: `%d.%m.%Y %H:%M`. Compiled once to steps over bytes,
+/// which `TimeProgram` runs.
 package struct TimePattern: Hashable, Sendable {
     package let text: String
     package let steps: [Step]
@@ -76,7 +76,9 @@ package struct TimePattern: Hashable, Sendable {
         // Numbers that touch have as many digits as they may: 2023115 is nobody's date.
         for index in steps.indices {
             guard case .number(let part, _, let most) = steps[index] else { continue }
-            let touches = [index - 1, index + 1].contains { steps.indices.contains($0) && Self.isDigits(steps[$0]) }
+            let touches = [index - 1, index + 1].contains {
+                steps.indices.contains($0) && Self.isDigits(steps[$0])
+            }
             if touches { steps[index] = .number(part, least: most, most: most) }
         }
         self.steps = steps
@@ -91,8 +93,10 @@ package struct TimePattern: Hashable, Sendable {
     }
 
     private static func steps(of letter: UInt8) throws(Mistake) -> [Step] {
-        let dash = Step.byte(0x2D), colon = Step.byte(0x3A)
-        let hour = Step.number(.hour, least: 1, most: 2), minute = Step.number(.minute, least: 1, most: 2)
+        let dash = Step.byte(0x2D)
+        let colon = Step.byte(0x3A)
+        let hour = Step.number(.hour, least: 1, most: 2)
+        let minute = Step.number(.minute, least: 1, most: 2)
         switch UnicodeScalar(letter) {
         case "Y": return [.number(.year, least: 4, most: 4)]
         case "y": return [.number(.shortYear, least: 2, most: 2)]
@@ -146,32 +150,42 @@ package struct TimePattern: Hashable, Sendable {
             }
         }
         func has(_ what: String) -> Bool { counts[what] != nil }
-        if let twice = counts.filter({ $0.value > 1 }).keys.sorted().first { throw Mistake("it has the \(twice) twice") }
+        if let twice = counts.filter({ $0.value > 1 }).keys.sorted().first {
+            throw Mistake("it has the \(twice) twice")
+        }
         guard has("year") else { throw Mistake("it has no year; write %Y, or %y for two digits") }
         guard has("day of the year") || (has("month") && has("day")) else {
-            throw Mistake("it has no \(has("month") ? "day; write %d" : "month; write %m, or %b for its name")")
+            throw Mistake(
+                "it has no \(has("month") ? "day; write %d" : "month; write %m, or %b for its name")")
         }
         if has("day of the year"), has("month") || has("day") { throw Mistake("%j stands for month and day") }
-        for (part, needed) in [("minute", "hour"), ("second", "minute"), ("fraction", "second"), ("AM or PM", "hour")]
+        for (part, needed) in [
+            ("minute", "hour"), ("second", "minute"), ("fraction", "second"), ("AM or PM", "hour"),
+        ]
         where has(part) && !has(needed) {
             throw Mistake("it has the \(part) and no \(needed)")
         }
         let isHalf = steps.contains { if case .number(.halfHour, _, _) = $0 { true } else { false } }
         guard isHalf == has("AM or PM") else {
-            throw Mistake(isHalf ? "%I is an hour of half a day; write %p for AM or PM, or %H" : "%p goes with %I, not with %H")
+            throw Mistake(
+                isHalf
+                    ? "%I is an hour of half a day; write %p for AM or PM, or %H"
+                    : "%p goes with %I, not with %H")
         }
         if case .byte(0x5A)? = steps.last, steps.count > 1, Self.isDigits(steps[steps.count - 2]) {
-            throw Mistake("'Z' at the end would be a letter without a meaning; write %z, which takes it as UTC")
+            throw Mistake(
+                "'Z' at the end would be a letter without a meaning; write %z, which takes it as UTC")
         }
     }
 
-    /// A text that one pattern reads as one time and another as another; nil: there is none of the common kind, where day
-    /// and month, or day and year, change places.
+    /// A text that one pattern reads as one time and another as another; nil: there is none of the common
+    /// kind, where day and month, or day and year, change places.
     package static func confusion(_ first: TimePattern, _ second: TimePattern) -> String? {
         // 2005-06-07 and 2010-11-12: each part may be any other.
         for time in [1_118_106_183_000, 1_289_520_549_000] as [Int64] {
             let text = first.string(time, offset: 0)
-            guard let one = TimeProgram([first]).parse(text), let other = TimeProgram([second]).parse(text) else { continue }
+            guard let one = TimeProgram([first]).parse(text), let other = TimeProgram([second]).parse(text)
+            else { continue }
             if one.milliseconds != other.milliseconds { return text }
         }
         return nil

@@ -39,7 +39,9 @@ package final class TimeProgram: @unchecked Sendable {
 
     package func parse(_ text: String) -> CivilTime.Parsed? {
         let bytes = Array(text.utf8)
-        return bytes.withUnsafeBufferPointer { buffer in buffer.baseAddress.flatMap { parse($0, buffer.count) } }
+        return bytes.withUnsafeBufferPointer { buffer in
+            buffer.baseAddress.flatMap { parse($0, buffer.count) }
+        }
     }
 
     /// What a text said; -1: nothing.
@@ -60,7 +62,9 @@ package final class TimeProgram: @unchecked Sendable {
         var hasOffset = false
     }
 
-    private func parse(_ bytes: UnsafePointer<UInt8>, _ count: Int, _ program: Range<Int>) -> CivilTime.Parsed? {
+    private func parse(_ bytes: UnsafePointer<UInt8>, _ count: Int, _ program: Range<Int>) -> CivilTime
+        .Parsed?
+    {
         var parts = Parts()
         var at = 0
         for index in program {
@@ -145,7 +149,8 @@ package final class TimeProgram: @unchecked Sendable {
             guard parts.dayOfYear >= 1, parts.dayOfYear <= length else { return nil }
             day += parts.dayOfYear - 1
         }
-        // 1970-01-01 was a Thursday. A weekday that is not the date's says that the date is not what was meant.
+        // 1970-01-01 was a Thursday. A weekday that is not the date's says that the date is not what was
+        // meant.
         if parts.weekday >= 0, parts.weekday != ((day + 3) % 7 + 7) % 7 { return nil }
         let hour = parts.hour + (parts.half == 1 ? 12 : 0)
         let seconds = (hour * 60 + parts.minute) * 60 + parts.second

@@ -1,7 +1,9 @@
-/// What stands in times beside numbers: names of months and weekdays, halves of days, offsets. Letters may be of any case.
+/// What stands in times beside numbers: names of months and weekdays, halves of days, offsets. Letters may be
+/// of any case.
 enum TimeWords {
     private static let months = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+        "november",
         "december",
     ].map { Array($0.utf8) }
     private static let weekdays = [
@@ -29,7 +31,9 @@ enum TimeWords {
         return true
     }
 
-    private static func stands(_ word: [UInt8], _ bytes: UnsafePointer<UInt8>, _ count: Int, _ at: Int) -> Bool {
+    private static func stands(_ word: [UInt8], _ bytes: UnsafePointer<UInt8>, _ count: Int, _ at: Int)
+        -> Bool
+    {
         stands(word[...], bytes, count, at)
     }
 

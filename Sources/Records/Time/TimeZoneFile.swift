@@ -10,7 +10,8 @@ struct TimeZoneFile {
 
     func table(name: String) -> TimeZoneTable? {
         var reader = self
-        guard let first = reader.header(), reader.skip(first.bytes(timeSize: 4)), let counts = reader.header() else {
+        guard let first = reader.header(), reader.skip(first.bytes(timeSize: 4)), let counts = reader.header()
+        else {
             return nil
         }
         let block = reader.at
@@ -26,18 +27,22 @@ struct TimeZoneFile {
         offsets.append(initial)
         for index in 0..<counts.transitions {
             let time = big(block + index * 8, 8)
-            guard let next = offset(ofType: Int(bytes[block + counts.transitions * 8 + index])) else { return nil }
+            guard let next = offset(ofType: Int(bytes[block + counts.transitions * 8 + index])) else {
+                return nil
+            }
             let (milliseconds, overflow) = time.multipliedReportingOverflow(by: 1000)
             if overflow { continue }
             if offsets.last == next { continue }
             starts.append(milliseconds)
             offsets.append(next)
         }
-        let footer = String(decoding: bytes[reader.at...].drop { $0 == 0x0A }.prefix { $0 != 0x0A }, as: UTF8.self)
+        let footer = String(
+            decoding: bytes[reader.at...].drop { $0 == 0x0A }.prefix { $0 != 0x0A }, as: UTF8.self)
         if !footer.isEmpty {
             guard let rule = PosixZone(footer) else { return nil }
             let last = starts.count > 1 ? starts[starts.count - 1] : Int64.min
-            for change in rule.transitions(throughYear: 2200) where change.time > last && offsets.last != change.offset {
+            for change in rule.transitions(throughYear: 2200)
+            where change.time > last && offsets.last != change.offset {
                 starts.append(change.time)
                 offsets.append(change.offset)
             }
@@ -48,7 +53,8 @@ struct TimeZoneFile {
     private struct Counts {
         var isUtc, isStandard, leaps, transitions, types, characters: Int
         func bytes(timeSize: Int) -> Int {
-            transitions * (timeSize + 1) + types * 6 + characters + leaps * (timeSize + 4) + isStandard + isUtc
+            transitions * (timeSize + 1) + types * 6 + characters + leaps * (timeSize + 4) + isStandard
+                + isUtc
         }
     }
 
@@ -82,7 +88,11 @@ struct PosixZone {
     private var start = Rule(), end = Rule()
 
     private struct Rule {
-        enum Day { case month(Int64, week: Int64, weekday: Int64), julian(Int64), ordinal(Int64) }
+        enum Day {
+            case month(Int64, week: Int64, weekday: Int64)
+            case julian(Int64)
+            case ordinal(Int64)
+        }
         var day = Day.ordinal(0)
         /// Seconds of local time.
         var time: Int64 = 7200
@@ -100,7 +110,8 @@ struct PosixZone {
                 // 1970-01-01 was a Thursday; 0 is Sunday.
                 let firstWeekday = ((first + 4) % 7 + 7) % 7
                 var day = first + (weekday - firstWeekday + 7) % 7 + (week - 1) * 7
-                let next = month == 12
+                let next =
+                    month == 12
                     ? CivilTime.day(year: year + 1, month: 1, day: 1)
                     : CivilTime.day(year: year, month: month + 1, day: 1)
                 while day >= next { day -= 7 }
@@ -180,7 +191,8 @@ struct PosixZone {
             rest = rest.dropFirst()
             guard let week = number(&rest), rest.first == "." else { return nil }
             rest = rest.dropFirst()
-            guard let weekday = number(&rest), (1...12).contains(month), (1...5).contains(week), weekday < 7 else {
+            guard let weekday = number(&rest), (1...12).contains(month), (1...5).contains(week), weekday < 7
+            else {
                 return nil
             }
             rule.day = .month(month, week: week, weekday: weekday)

@@ -73,10 +73,10 @@ package final class TimeZoneTable: Sendable {
         floorDivide(time + offset(atMilliseconds: time, &cursor), CivilTime.dayMilliseconds)
     }
 
-    /// The first instant at which the clocks show a local calendar day or a later one: midnight, or where the clocks
-    /// skip midnight, the moment of the change. Where they go back over midnight, midnight comes twice, and the day
-    /// begins with the first one. So days never begin before the ones before them; one that the clocks skip begins
-    /// with the one after it.
+    /// The first instant at which the clocks show a local calendar day or a later one: midnight, or where the
+    /// clocks skip midnight, the moment of the change. Where they go back over midnight, midnight comes
+    /// twice, and the day begins with the first one. So days never begin before the ones before them; one
+    /// that the clocks skip begins with the one after it.
     package func startOfDay(ordinal: Int64) -> Int64 {
         let midnight = ordinal * CivilTime.dayMilliseconds
         var index = firstIndex(reaching: midnight)
@@ -92,8 +92,8 @@ package final class TimeZoneTable: Sendable {
         startOfDay(ordinal: localDay(containing: time, &cursor))
     }
 
-    /// The last day that has begun at `time`. It is the one that the clocks show, but where they have gone back over
-    /// midnight, until they show midnight again.
+    /// The last day that has begun at `time`. It is the one that the clocks show, but where they have gone
+    /// back over midnight, until they show midnight again.
     package func dayBegun(at time: Int64, _ cursor: inout Cursor) -> Int64 {
         var day = localDay(containing: time, &cursor)
         while startOfDay(ordinal: day + 1) <= time { day += 1 }
@@ -124,7 +124,8 @@ package final class TimeZoneTable: Sendable {
     package static func read(_ name: String, folder: String = folder) throws(Fault) -> TimeZoneTable {
         if name == "UTC" { return utc }
         let isName = name.utf8.allSatisfy { byte in
-            (byte >= 0x30 && byte <= 0x39) || (byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7A) || "/_+-".utf8.contains(byte)
+            (byte >= 0x30 && byte <= 0x39) || (byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7A)
+                || "/_+-".utf8.contains(byte)
         }
         guard isName, !name.isEmpty, !name.hasPrefix("/"), let bytes = readFile("\(folder)/\(name)") else {
             throw Fault(.user, "no time zone '\(name)' in \(folder)")
@@ -142,7 +143,9 @@ package final class TimeZoneTable: Sendable {
         var bytes = [UInt8](repeating: 0, count: 1 << 20)
         var count = 0
         while count < bytes.count {
-            let got = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress! + count, $0.count - count) }
+            let got = bytes.withUnsafeMutableBytes {
+                Glibc.read(descriptor, $0.baseAddress! + count, $0.count - count)
+            }
             if got < 0 { return nil }
             if got == 0 { break }
             count += got

@@ -1,7 +1,8 @@
 import Dataflow
 import Records
 
-/// Records of one source, or of one writer of a repartition topic, that were polled and not taken yet, in offset order.
+/// Records of one source, or of one writer of a repartition topic, that were polled and not taken yet, in
+/// offset order.
 struct InputQueue {
     /// Some that were polled at one time.
     struct Chunk {

@@ -2,24 +2,26 @@ import Base
 import Dataflow
 import Records
 
-/// The inputs of one task, taken in the order of their event times as far as they are at hand, so that catching up gives
-/// what live would have given (Kafka's KIP-353 and KIP-695, for runs of records).
+/// The inputs of one task, taken in the order of their event times as far as they are at hand, so that
+/// catching up gives what live would have given (Kafka's KIP-353 and KIP-695, for runs of records).
 ///
-/// - The next record is the one with the least event time among the first of each input; of one time, that of the source
-///   with the lesser rank, then of the writer with the lesser number. Records of one partition keep their order, and so
-///   do those that one task wrote to a partition of a repartition topic, which are an input for each writer.
+/// - The next record is the one with the least event time among the first of each input; of one time, that of
+///   the source with the lesser rank, then of the writer with the lesser number. Records of one partition
+///   keep their order, and so do those that one task wrote to a partition of a repartition topic, which are
+///   an input for each writer.
 /// - An input with nothing at hand is waited for. How long depends on what is known of it:
 ///   - a partition that has more to read, or a writer that has, for `behind` since the record was polled;
 ///   - one that was read to its end, for `idle` since then;
-///   - one that is silent for its idle time as well is not waited for. But a record that was appended just now waits for
-///     one round of fetches (`confirm`), or, of a repartition topic, for the next word of the writer, since what was
-///     appended before it elsewhere may be under way.
-/// - Records that have waited in the topic since long ago, of which nobody waits for an alert any more, wait for the idle
-///   time (`settle` at most) of inputs that have just been read to their end.
+///   - one that is silent for its idle time as well is not waited for. But a record that was appended just
+///     now waits for one round of fetches (`confirm`), or, of a repartition topic, for the next word of the
+///     writer, since what was appended before it elsewhere may be under way.
+/// - Records that have waited in the topic since long ago, of which nobody waits for an alert any more, wait
+///   for the idle time (`settle` at most) of inputs that have just been read to their end.
 /// - Tables are taken as they come.
 ///
-/// Which record comes next depends on event times and offsets alone, as long as no wait runs out. A task that is restored
-/// begins again at its last commit, of which nothing later was published, so the order that was is not kept anywhere.
+/// Which record comes next depends on event times and offsets alone, as long as no wait runs out. A task that
+/// is restored begins again at its last commit, of which nothing later was published, so the order that was
+/// is not kept anywhere.
 ///
 /// Times are milliseconds of one clock that never goes back. Used by one thread.
 package final class TaskInputs {
@@ -66,7 +68,8 @@ package final class TaskInputs {
 
     /// `known`: by source, the writers of repartition topics.
     package init(
-        _ inputs: [AlignedInput], writers known: [Int: [InputWriter]] = [:], options: Options = Options(), now: Int64
+        _ inputs: [AlignedInput], writers known: [Int: [InputWriter]] = [:], options: Options = Options(),
+        now: Int64
     ) {
         self.options = options
         var byGroup: [Int: [Int]] = [:]
@@ -92,7 +95,9 @@ package final class TaskInputs {
     /// How many records of a source may be polled now.
     package func room(for source: Int) -> Int {
         guard let own = queuesOf[source], let first = own.first else { return 0 }
-        if case .repartition = queues[first].input.kind { return heldBytes < options.bytesMax ? Limits.rowsPerBatchMax : 0 }
+        if case .repartition = queues[first].input.kind {
+            return heldBytes < options.bytesMax ? Limits.rowsPerBatchMax : 0
+        }
         return queues[first].count < 2 * Limits.rowsPerBatchMax ? Limits.rowsPerBatchMax : 0
     }
 
@@ -102,7 +107,8 @@ package final class TaskInputs {
         let isFresh = rows.age.map { $0 < Limits.inputFreshMilliseconds } ?? true
         if rows.words.isEmpty {
             let chunk = InputQueue.Chunk(
-                raw: records.raw, times: rows.times, isMark: [], owners: [records], polledAt: now, isFresh: isFresh)
+                raw: records.raw, times: rows.times, isMark: [], owners: [records], polledAt: now,
+                isFresh: isFresh)
             append(chunk, to: first, now)
         } else {
             deal(records, rows, own, isFresh, now)
@@ -124,7 +130,8 @@ package final class TaskInputs {
     }
 
     /// Records of a repartition topic go to their writers' queues.
-    private func deal(_ records: HeldRecords, _ rows: InputRows, _ own: [Int], _ isFresh: Bool, _ now: Int64) {
+    private func deal(_ records: HeldRecords, _ rows: InputRows, _ own: [Int], _ isFresh: Bool, _ now: Int64)
+    {
         var counts = [Int](repeating: 0, count: own.count)
         for row in 0..<records.raw.count {
             let word = rows.words[row]
@@ -132,9 +139,10 @@ package final class TaskInputs {
             if records.raw.offsets[row] < queues[queue].next { continue }
             counts[Int(word.writer)] += 1
         }
-        var chunks: [(storage: RawRecordStorage, times: [Int64], isMark: [Bool], isIdle: [Bool])?] = counts.map { count in
-            count > 0 ? (RawRecordStorage(capacity: count), [], [], []) : nil
-        }
+        var chunks: [(storage: RawRecordStorage, times: [Int64], isMark: [Bool], isIdle: [Bool])?] =
+            counts.map { count in
+                count > 0 ? (RawRecordStorage(capacity: count), [], [], []) : nil
+            }
         for row in 0..<records.raw.count {
             let word = rows.words[row]
             let place = Int(word.writer)
@@ -154,7 +162,8 @@ package final class TaskInputs {
             append(
                 InputQueue.Chunk(
                     raw: RawRecords(at: chunk.storage, from: 0, count: chunk.times.count), times: chunk.times,
-                    isMark: chunk.isMark, isIdle: chunk.isIdle, owners: [records, chunk.storage], polledAt: now, isFresh: isFresh),
+                    isMark: chunk.isMark, isIdle: chunk.isIdle, owners: [records, chunk.storage],
+                    polledAt: now, isFresh: isFresh),
                 to: own[place], now)
         }
     }
@@ -191,7 +200,11 @@ package final class TaskInputs {
         // Up to the first record of another input, or what a writer has said.
         var (time, isInclusive) = (Int64.max, true)
         func bound(_ other: Int64, _ inclusive: Bool) {
-            if other < time { (time, isInclusive) = (other, inclusive) } else if other == time { isInclusive = isInclusive && inclusive }
+            if other < time {
+                (time, isInclusive) = (other, inclusive)
+            } else if other == time {
+                isInclusive = isInclusive && inclusive
+            }
         }
         var missed: Unaligned?
         for place in group where place != best {
@@ -246,14 +259,15 @@ package final class TaskInputs {
         return count
     }
 
-    /// Event time behind a topic goes by the least of those who write and are not idle. So a mark can be taken once it is
-    /// certain that those who were idle still are.
+    /// Event time behind a topic goes by the least of those who write and are not idle. So a mark can be
+    /// taken once it is certain that those who were idle still are.
     private func mayTakeMark(_ place: Int, _ now: Int64) -> Bool {
         let queue = queues[place]
         if queue.isIdleMark || now - queue.head.polledAt >= options.behind { return true }
         let offset = queue.offset ?? .max
         return (queuesOf[queue.input.source] ?? []).allSatisfy { other in
-            other == place || !queues[other].isEmpty || queues[other].state != .idle || queues[other].heardOffset > offset
+            other == place || !queues[other].isEmpty || queues[other].state != .idle
+                || queues[other].heardOffset > offset
         }
     }
 
@@ -271,13 +285,16 @@ package final class TaskInputs {
             if head.isFresh { return waited >= options.idle }
             return now - max(queue.endedAt, queue.spokeAt) >= min(queue.input.idle, options.settle)
         case .repartition:
-            // Who reads the topic has answered to what was written before. Other topics nobody need answer to.
+            // Who reads the topic has answered to what was written before. Other topics nobody need answer
+            // to.
             let isOwn = queue.input.source == queues[best].input.source
-            let hasAnswered = isOwn ? queue.heardOffset > queues[best].offset ?? .max : queue.heardAt > head.polledAt
+            let hasAnswered =
+                isOwn ? queue.heardOffset > queues[best].offset ?? .max : queue.heardAt > head.polledAt
             switch queue.state {
             case .busy: return false
             case .atEnd where isOwn: return hasAnswered && waited >= options.idle
-            case .atEnd: return waited >= (head.isFresh ? options.idle : min(queue.input.idle, options.settle))
+            case .atEnd:
+                return waited >= (head.isFresh ? options.idle : min(queue.input.idle, options.settle))
             case .idle: return hasAnswered || !isOwn && waited >= options.idle
             }
         }
@@ -299,8 +316,8 @@ package final class TaskInputs {
         return (queuesOf[source] ?? []).reduce(end) { min($0, queues[$1].offset ?? $0) }
     }
 
-    /// For each writer of a repartition topic, the offset after its last record that was taken, -1 for none; nil for other
-    /// sources.
+    /// For each writer of a repartition topic, the offset after its last record that was taken, -1 for none;
+    /// nil for other sources.
     package func written(_ source: Int) -> [Int64]? {
         guard let own = queuesOf[source], let first = own.first, queues[first].writer >= 0 else { return nil }
         return own.map { queues[$0].next }

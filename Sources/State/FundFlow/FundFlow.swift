@@ -5,18 +5,18 @@ import Records
 package enum FundMethod: Equatable, Sendable {
     /// The oldest first, clean money too, by the order in which it came to the account.
     case fifo
-    /// Of every lot in proportion to its amount. Lots stand in the order clean, then as they came; the lots up to and
-    /// including the k-th give floor(amount x sum of the first k / balance) together, so that the parts add up to
-    /// the amount exactly and each is less than one unit away from its exact share (rounding of running sums; the
-    /// largest remainders would have to be sorted, and bring no part nearer than that).
+    /// Of every lot in proportion to its amount. Lots stand in the order clean, then as they came; the lots
+    /// up to and including the k-th give floor(amount x sum of the first k / balance) together, so that the
+    /// parts add up to the amount exactly and each is less than one unit away from its exact share (rounding
+    /// of running sums; the largest remainders would have to be sorted, and bring no part nearer than that).
     case proRata
 }
 
 /// What is declared of a fund flow. Amounts are units of 10^-scale of the amount field, times milliseconds.
 package struct FundRules: Sendable {
     package var method: FundMethod
-    /// Money is followed until so long after its disbursement, inclusive; then it is clean. Also: an account that
-    /// nothing touched for longer is forgotten.
+    /// Money is followed until so long after its disbursement, inclusive; then it is clean. Also: an account
+    /// that nothing touched for longer is forgotten.
     package var within: Int64
     /// Transfers over which money is followed; at the next one it leaves.
     package var hops: Int
@@ -54,8 +54,8 @@ package enum FundStatus: Equatable, Sendable {
     case notPositive
     /// Source and target are one account: nothing changed.
     case sameAccount
-    /// The name of an account or a loan is empty or longer than `Limits.fundNameBytesMax` (a transfer that goes outside
-    /// needs none for its target), or a part is not one that `send` made: nothing changed.
+    /// The name of an account or a loan is empty or longer than `Limits.fundNameBytesMax` (a transfer that
+    /// goes outside needs none for its target), or a part is not one that `send` made: nothing changed.
     case malformed
 }
 
@@ -63,8 +63,8 @@ package enum FundStatus: Equatable, Sendable {
 package enum FundFate: UInt8, Sendable {
     /// It is tainted on the target as well.
     case carried
-    /// It leaves, and the target has it as clean money: it is declared to go outside, it was moved as often as is followed,
-    /// or it is less than is followed.
+    /// It leaves, and the target has it as clean money: it is declared to go outside, it was moved as often
+    /// as is followed, or it is less than is followed.
     case outside, hops, small
 }
 
@@ -122,8 +122,8 @@ package struct FundPart: Equatable, Sendable {
 /// What a transfer took from its source.
 package struct FundSend: Equatable, Sendable {
     package var status: FundStatus
-    /// Oldest lot first: all the taint that the transfer takes. Only those with the fate `carried` are tainted on the
-    /// target.
+    /// Oldest lot first: all the taint that the transfer takes. Only those with the fate `carried` are
+    /// tainted on the target.
     package var parts: [FundPart] = []
     /// What the target receives as clean money: the amount without the parts that are carried.
     package var clean: Int64 = 0
@@ -139,8 +139,8 @@ package struct FundSend: Equatable, Sendable {
 ///
 ///     disbursed == held + (sent - received) + left + expired
 ///
-/// summed over all tasks, where `held` is on the tasks' accounts (`verify` counts it there) and sent - received is
-/// on its way between accounts.
+/// summed over all tasks, where `held` is on the tasks' accounts (`verify` counts it there) and sent -
+/// received is on its way between accounts.
 package struct FundLedger: Equatable, Sendable {
     package var disbursed: Int128 = 0
     package var received: Int128 = 0

@@ -20,13 +20,15 @@ package final class FundFlowState: OperatorState {
 
     /// Sends clean money and parts, as `FundPart` writes them one after the other, to an account.
     package func deliver(
-        _ account: UnsafeBufferPointer<UInt8>, clean: Int64, _ parts: UnsafeBufferPointer<UInt8>, at time: Int64
+        _ account: UnsafeBufferPointer<UInt8>, clean: Int64, _ parts: UnsafeBufferPointer<UInt8>,
+        at time: Int64
     ) {
         row.removeAll()
         row.appendZigzag(clean)
         row.appendBlob(parts)
         arrivals.insert(
-            time: time, input: 0, key: account, row: UnsafeBufferPointer(start: UnsafePointer(row.base), count: row.count),
+            time: time, input: 0, key: account,
+            row: UnsafeBufferPointer(start: UnsafePointer(row.base), count: row.count),
             contentStart: 0)
     }
 
@@ -41,7 +43,8 @@ package final class FundFlowState: OperatorState {
     }
 
     private func receive(
-        _ account: UnsafeBufferPointer<UInt8>, clean: Int64, _ parts: UnsafeBufferPointer<UInt8>, at time: Int64
+        _ account: UnsafeBufferPointer<UInt8>, clean: Int64, _ parts: UnsafeBufferPointer<UInt8>,
+        at time: Int64
     ) {
         var reader = BinaryReader(parts)
         var read: [FundPart] = []

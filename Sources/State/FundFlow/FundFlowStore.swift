@@ -2,35 +2,37 @@ import Base
 import Glibc
 import Records
 
-/// Follows the money of loans over the accounts of one task. Pure: no clock, no I/O; the same operations in the same
-/// order give the same parts and the same bytes.
+/// Follows the money of loans over the accounts of one task. Pure: no clock, no I/O; the same operations in
+/// the same order give the same parts and the same bytes.
 ///
-/// **Accounts.** An account is a list of lots, in the order in which they came. A lot is an amount of clean money, or
-/// of tainted money with its loan, the loan's time of disbursement, the number of transfers since and their path.
-/// Clean money is one number where nothing on the account is tainted (and always under `proRata`, where its place
-/// does not matter). An account that was never seen has `FundRules.opening` of clean money, and so has one that
-/// nothing touched for longer than `within`: it is forgotten.
+/// **Accounts.** An account is a list of lots, in the order in which they came. A lot is an amount of clean
+/// money, or of tainted money with its loan, the loan's time of disbursement, the number of transfers since
+/// and their path. Clean money is one number where nothing on the account is tainted (and always under
+/// `proRata`, where its place does not matter). An account that was never seen has `FundRules.opening` of
+/// clean money, and so has one that nothing touched for longer than `within`: it is forgotten.
 ///
-/// **Operations.** Each touches one account, since accounts are spread over tasks: `send` takes money and names its
-/// parts, the caller brings them to the target's task, where `receive` puts them. Their order on an account, given by
-/// the caller, is the order of its money; what one `receive` brings comes as the parts in their order, then the
-/// clean rest. The caller leaves duplicates of a transfer out, and gives no time before the last `advance`.
+/// **Operations.** Each touches one account, since accounts are spread over tasks: `send` takes money and
+/// names its parts, the caller brings them to the target's task, where `receive` puts them. Their order on an
+/// account, given by the caller, is the order of its money; what one `receive` brings comes as the parts in
+/// their order, then the clean rest. The caller leaves duplicates of a transfer out, and gives no time before
+/// the last `advance`.
 ///
-/// **More is sent than is known.** All that is known is taken; the rest is clean money from before. Taint is never
-/// more than what is on the account: `tainted <= balance`, and nothing becomes negative.
+/// **More is sent than is known.** All that is known is taken; the rest is clean money from before. Taint is
+/// never more than what is on the account: `tainted <= balance`, and nothing becomes negative.
 ///
-/// **Refunds** are transfers: taint goes back with one hop more, and the path names the account twice. A transfer to
-/// the same account changes nothing.
+/// **Refunds** are transfers: taint goes back with one hop more, and the path names the account twice. A
+/// transfer to the same account changes nothing.
 ///
-/// **Taint ends** in two ways, counted for each loan. It *leaves* with a part of a transfer that goes outside, that
-/// would be hop `hops + 1`, or that is below `least`, in that order; the target has that money as clean. It *expires* on
-/// an account when `within` has passed since the disbursement: found at the account's next operation, or by `advance`.
+/// **Taint ends** in two ways, counted for each loan. It *leaves* with a part of a transfer that goes
+/// outside, that would be hop `hops + 1`, or that is below `least`, in that order; the target has that money
+/// as clean. It *expires* on an account when `within` has passed since the disbursement: found at the
+/// account's next operation, or by `advance`.
 ///
-/// **Bounds.** Lots that came one after the other and agree in everything are one lot. Over `FundRules.lots` per
-/// account, lots of one loan are merged, neighbours first and the oldest of these: the merged lot has fewer hops and
-/// the later disbursement of the two, so that nothing ends sooner, and what their paths have in common, then a gap.
-/// If no two are of one loan, the oldest tainted lot leaves. Clean money above 2^63-1 units is not counted; of
-/// tainted money what would be above that leaves.
+/// **Bounds.** Lots that came one after the other and agree in everything are one lot. Over `FundRules.lots`
+/// per account, lots of one loan are merged, neighbours first and the oldest of these: the merged lot has
+/// fewer hops and the later disbursement of the two, so that nothing ends sooner, and what their paths have
+/// in common, then a gap. If no two are of one loan, the oldest tainted lot leaves. Clean money above 2^63-1
+/// units is not counted; of tainted money what would be above that leaves.
 ///
 /// Used by one thread.
 package final class FundFlowStore {
@@ -50,8 +52,8 @@ package final class FundFlowStore {
     private let scratch = Arena(capacity: 2 * Limits.fundPathBytesMax)
     private var sweepDue: Int64?
 
-    /// Lots that were merged with another since the start, that left since no room could be made, and paths that lost
-    /// their middle.
+    /// Lots that were merged with another since the start, that left since no room could be made, and paths
+    /// that lost their middle.
     package var merged: Int { room.merged }
     package var displaced: Int { room.displaced }
     package private(set) var shortened = 0
@@ -88,7 +90,8 @@ package final class FundFlowStore {
 
     /// A transfer takes money from its source. `toOutside`: money is not followed to the target.
     package func send(
-        from source: UnsafeBufferPointer<UInt8>, to target: UnsafeBufferPointer<UInt8>, amount: Int64, time: Int64,
+        from source: UnsafeBufferPointer<UInt8>, to target: UnsafeBufferPointer<UInt8>, amount: Int64,
+        time: Int64,
         toOutside: Bool = false
     ) -> FundSend {
         guard Self.isName(source), Self.isName(target) || toOutside && target.isEmpty else {
@@ -109,7 +112,8 @@ package final class FundFlowStore {
             result.unknown = amount - taken
         } else {
             take(
-                Transfer(source: source, target: target, amount: amount, time: time, toOutside: toOutside), from: id,
+                Transfer(source: source, target: target, amount: amount, time: time, toOutside: toOutside),
+                from: id,
                 into: &result)
         }
         return result
@@ -131,7 +135,8 @@ package final class FundFlowStore {
             loans.rows[Int(loan)].ledger.received += Int128(part.amount)
             add(
                 FundLot(
-                    amount: part.amount, disbursed: part.disbursed, loan: loan, hop: Int32(part.hop), path: part.path),
+                    amount: part.amount, disbursed: part.disbursed, loan: loan, hop: Int32(part.hop),
+                    path: part.path),
                 to: id, at: time)
         }
         if clean > 0 { addClean(clean, to: id) }
@@ -170,7 +175,8 @@ package final class FundFlowStore {
         bytes.count > 0 && bytes.count <= Limits.fundNameBytesMax
     }
 
-    private static func same(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Bool {
+    private static func same(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Bool
+    {
         guard left.count == right.count, let first = left.baseAddress, let second = right.baseAddress else {
             return false
         }
@@ -179,7 +185,9 @@ package final class FundFlowStore {
 
     /// Nil for an account of which there is nothing to take.
     private func known(_ account: UnsafeBufferPointer<UInt8>) -> Int? {
-        guard rules.opening == 0, let start = account.baseAddress else { return accounts.open(account, opening: rules.opening) }
+        guard rules.opening == 0, let start = account.baseAddress else {
+            return accounts.open(account, opening: rules.opening)
+        }
         return accounts.names.find(start, account.count).map { Int($0) }
     }
 
@@ -268,7 +276,8 @@ package final class FundFlowStore {
         loans.noteDirty(lot.loan)
         let hop = Int(lot.hop) + 1
         let fate: FundFate =
-            transfer.toOutside ? .outside : hop > rules.hops ? .hops : amount < rules.least ? .small : .carried
+            transfer.toOutside
+            ? .outside : hop > rules.hops ? .hops : amount < rules.least ? .small : .carried
         if fate == .carried {
             loans.rows[Int(lot.loan)].ledger.sent += Int128(amount)
             send.clean -= amount
@@ -281,7 +290,8 @@ package final class FundFlowStore {
             shortened: &shortened)
         send.parts.append(
             FundPart(
-                loan: loans.name(of: lot.loan), amount: amount, disbursed: lot.disbursed, hop: hop, fate: fate,
+                loan: loans.name(of: lot.loan), amount: amount, disbursed: lot.disbursed, hop: hop,
+                fate: fate,
                 path: path))
     }
 
@@ -349,7 +359,8 @@ package final class FundFlowStore {
         let book = accounts.book(row)
         let lots = book.lots[book.head...].map { lot in
             FundHolding(
-                loan: lot.isClean ? nil : loans.name(of: lot.loan), amount: lot.amount, disbursed: lot.disbursed,
+                loan: lot.isClean ? nil : loans.name(of: lot.loan), amount: lot.amount,
+                disbursed: lot.disbursed,
                 hop: Int(lot.hop), path: lot.path)
         }
         return rules.method == .proRata && row.clean > 0 ? [Self.clean(row.clean)] + lots : lots
@@ -359,10 +370,12 @@ package final class FundFlowStore {
         FundHolding(loan: nil, amount: amount, disbursed: 0, hop: 0, path: FundPath(bytes: []))
     }
 
-    /// What this task saw of a loan. Kept until the loan is on no account here and `within` has passed since its
-    /// newest disbursement, then part of `total` only.
+    /// What this task saw of a loan. Kept until the loan is on no account here and `within` has passed since
+    /// its newest disbursement, then part of `total` only.
     package func ledger(of loan: UnsafeBufferPointer<UInt8>) -> FundLedger {
-        guard let start = loan.baseAddress, let id = loans.names.find(start, loan.count) else { return FundLedger() }
+        guard let start = loan.baseAddress, let id = loans.names.find(start, loan.count) else {
+            return FundLedger()
+        }
         return loans.rows[Int(id)].ledger
     }
 
@@ -373,8 +386,8 @@ package final class FundFlowStore {
         return sum
     }
 
-    /// Counts every lot and compares: per loan with `held` of its ledger, per account with its sums. Nil, or what
-    /// does not agree.
+    /// Counts every lot and compares: per loan with `held` of its ledger, per account with its sums. Nil, or
+    /// what does not agree.
     package func verify() -> String? { FundProof.mistake(in: accounts, loans, rules) }
 
     // MARK: Entries
@@ -391,8 +404,8 @@ package final class FundFlowStore {
         entries.forEach(into: bytes, body)
     }
 
-    /// Puts an entry back, or takes one back (`value` nil), into a store without operations of its own. False if the
-    /// bytes are not of a store with these rules.
+    /// Puts an entry back, or takes one back (`value` nil), into a store without operations of its own. False
+    /// if the bytes are not of a store with these rules.
     package func restore(_ key: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>?) -> Bool {
         entries.restore(key, value)
     }

@@ -1,8 +1,8 @@
 import Base
 import Records
 
-/// The loans whose money is or was on a task's accounts: ids for their names, a ledger each, and the sum of the
-/// ledgers that were closed.
+/// The loans whose money is or was on a task's accounts: ids for their names, a ledger each, and the sum of
+/// the ledgers that were closed.
 final class FundLoans {
     struct Row {
         var ledger = FundLedger()
@@ -65,8 +65,8 @@ final class FundLoans {
         dirty.append(id)
     }
 
-    /// Closes the ledgers of loans that are on no account here and were disbursed so long ago that their money is
-    /// followed nowhere any more.
+    /// Closes the ledgers of loans that are on no account here and were disbursed so long ago that their
+    /// money is followed nowhere any more.
     func close(before time: Int64, rules: FundRules) {
         names.forEach { id in
             let row = rows[Int(id)]

@@ -1,9 +1,9 @@
 import Base
 import Records
 
-/// The way of a loan's money: the account of the disbursement, then for each transfer the tainted amount of it, its
-/// event time and its target. Where lots were merged or the way is too long, a gap stands for what differs or is
-/// left out.
+/// The way of a loan's money: the account of the disbursement, then for each transfer the tainted amount of
+/// it, its event time and its target. Where lots were merged or the way is too long, a gap stands for what
+/// differs or is left out.
 ///
 /// Bytes: entries of a tag and its fields; an account is a count and bytes.
 package struct FundPath: Equatable, Sendable {
@@ -37,8 +37,8 @@ package struct FundPath: Equatable, Sendable {
         return steps
     }
 
-    /// With one more transfer, at the end of which the money is on `target`. Where the path is too long, it loses its
-    /// middle, and `shortened` is one more.
+    /// With one more transfer, at the end of which the money is on `target`. Where the path is too long, it
+    /// loses its middle, and `shortened` is one more.
     func moved(
         _ amount: Int64, at time: Int64, from source: UnsafeBufferPointer<UInt8>,
         to target: UnsafeBufferPointer<UInt8>, scratch: Arena, shortened: inout Int
@@ -106,7 +106,9 @@ package struct FundPath: Equatable, Sendable {
                 let time = tag == .move ? reader.zigzag() : nil
                 let account = Array(reader.blob())
                 guard reader.isValid else { return false }
-                body(Step(amount: amount, time: time, account: account, isGap: tag == .gap), bytes.count - reader.left)
+                body(
+                    Step(amount: amount, time: time, account: account, isGap: tag == .gap),
+                    bytes.count - reader.left)
             }
             return true
         }

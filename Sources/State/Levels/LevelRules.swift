@@ -67,8 +67,8 @@ package enum LevelTaken: Sendable {
     case changed
     /// Nothing more is to be done.
     case nothing
-    /// One item more than there may be, or a name longer than it may be: nothing has changed, but that the key does not
-    /// come down before the item would have expired.
+    /// One item more than there may be, or a name longer than it may be: nothing has changed, but that the
+    /// key does not come down before the item would have expired.
     case tooMany, nameTooLong
 }
 

@@ -18,7 +18,9 @@ extension LevelState {
         let holds = rules.levels.reduce(0) { $0 + $1.hold }
         var last = Int64.min
         for entry in entries where !entry.isEmpty {
-            let ends = entry.suppressed.map(\.until) + [entry.allUntil, entry.snoozedUntil, entry.lostUntil].compactMap { $0 }
+            let ends =
+                entry.suppressed.map(\.until)
+                + [entry.allUntil, entry.snoozedUntil, entry.lostUntil].compactMap { $0 }
             for end in ends where end != .max { last = max(last, end) }
             for item in entry.items { last = max(last, item.time + rules.expire) }
             if entry.level > 0 { last = max(last, entry.since) }

@@ -4,8 +4,8 @@ import Records
 
 /// The items, levels and controls of one task's keys.
 ///
-/// Calls come in the order of event time. Each of them leaves what it changed in `changes`; `settle` comes after them,
-/// once the caller has read what it wants of the key.
+/// Calls come in the order of event time. Each of them leaves what it changed in `changes`; `settle` comes
+/// after them, once the caller has read what it wants of the key.
 package final class LevelState: OperatorState {
     struct Suppression {
         var name: [UInt8]
@@ -69,13 +69,16 @@ package final class LevelState: OperatorState {
     package func items(of id: UInt32) -> [LevelItem] { entries[Int(id)].items }
     package func repeats(of id: UInt32) -> Int64 { entries[Int(id)].items.reduce(0) { $0 + $1.repeats } }
 
-    package func isSuppressed(_ item: LevelItem, of id: UInt32) -> Bool { Self.isSuppressed(item, entries[Int(id)]) }
+    package func isSuppressed(_ item: LevelItem, of id: UInt32) -> Bool {
+        Self.isSuppressed(item, entries[Int(id)])
+    }
 
     /// Sum of the weights that count, at most what 64 bits hold.
     package func score(of id: UInt32) -> Int64 { Self.score(entries[Int(id)]) }
 
     private static func isSuppressed(_ item: LevelItem, _ entry: Entry) -> Bool {
-        entry.allUntil != nil || (!entry.suppressed.isEmpty && entry.suppressed.contains { $0.name == item.name })
+        entry.allUntil != nil
+            || (!entry.suppressed.isEmpty && entry.suppressed.contains { $0.name == item.name })
     }
 
     private static func score(_ entry: Entry) -> Int64 {
@@ -88,11 +91,14 @@ package final class LevelState: OperatorState {
     private func isHeldUp(_ entry: Entry, by level: LevelRules.Level) -> Bool {
         guard let many = level.many, entry.allUntil == nil else { return false }
         var count = 0
-        for item in entry.items where item.weight >= many.weight && !Self.isSuppressed(item, entry) { count += 1 }
+        for item in entry.items where item.weight >= many.weight && !Self.isSuppressed(item, entry) {
+            count += 1
+        }
         return count >= many.count
     }
 
-    /// True if nothing but time keeps the key from leaving a level. Of an item that was refused nobody knows the weight.
+    /// True if nothing but time keeps the key from leaving a level. Of an item that was refused nobody knows
+    /// the weight.
     private func mayLeave(_ level: Int, _ entry: Entry, _ score: Int64) -> Bool {
         (entry.lostUntil == nil || entry.allUntil != nil) && score < rules.levels[level - 1].below
             && !isHeldUp(entry, by: rules.levels[level - 1])
@@ -157,7 +163,8 @@ package final class LevelState: OperatorState {
                 entries[Int(id)].suppressed[place].until = until ?? .max
             } else {
                 guard entries[Int(id)].suppressed.count < rules.items else { throw .tooMany }
-                entries[Int(id)].suppressed.insert(Suppression(name: Array(item), until: until ?? .max), at: place)
+                entries[Int(id)].suppressed.insert(
+                    Suppression(name: Array(item), until: until ?? .max), at: place)
             }
         case .snooze(let until):
             guard until > time else { throw .isOver }
@@ -182,8 +189,8 @@ package final class LevelState: OperatorState {
         evaluate(id, time, isFree: wasSnoozed)
     }
 
-    /// Ends what is due before event time `time`, of the key that is next; nil: nothing is due. Keys of one instant
-    /// come in no order that means anything.
+    /// Ends what is due before event time `time`, of the key that is next; nil: nothing is due. Keys of one
+    /// instant come in no order that means anything.
     package func fire(before time: Int64) -> (id: UInt32, time: Int64, cause: LevelCause)? {
         while let timer = timers.removeFirst(before: time) {
             let id = timer.id

@@ -34,17 +34,17 @@ extension AggregateCall: CustomStringConvertible {
         return "\(function)(\(parts.joined(separator: " "))):\(type)"
     }
 
-    /// What is kept for it: the same with columns by their names, since their numbers change when another rule uses
-    /// another field, and without what `distinct` counts exactly, since what was kept with another limit can be read;
-    /// and whether its values are counted.
+    /// What is kept for it: the same with columns by their names, since their numbers change when another
+    /// rule uses another field, and without what `distinct` counts exactly, since what was kept with another
+    /// limit can be read; and whether its values are counted.
     package func text(in schema: Schema) -> String {
         let isDistinct = if case .distinct = function { true } else { false }
         let text = named(text(of: isDistinct ? "distinct" : "\(function)"), in: schema)
         return text + (isCounted(in: schema) ? "?" : "")
     }
 
-    /// True if the values must be counted to tell whether there is one: a sum of nothing but nulls is null, and the least
-    /// of none is.
+    /// True if the values must be counted to tell whether there is one: a sum of nothing but nulls is null,
+    /// and the least of none is.
     package func isCounted(in schema: Schema) -> Bool {
         let mayBeNull = argument.map { $0.mayBeNull(in: schema) } ?? false
         return switch function {
@@ -67,7 +67,9 @@ private func named(_ description: String, in schema: Schema) -> String {
     while let dollar = rest.firstIndex(of: "$") {
         let digits = rest[rest.index(after: dollar)...].prefix { $0.isNumber }
         result += rest[..<dollar]
-        if let index = Int(digits), schema.fields.indices.contains(index) { result += schema.fields[index].name }
+        if let index = Int(digits), schema.fields.indices.contains(index) {
+            result += schema.fields[index].name
+        }
         rest = rest[digits.endIndex...]
     }
     return result + rest
@@ -127,8 +129,8 @@ extension Expression {
         return result
     }
 
-    /// False where every row has a value: its columns have one always, and nothing in it makes a null of them. A number that
-    /// does not fit is no null: its record is refused.
+    /// False where every row has a value: its columns have one always, and nothing in it makes a null of
+    /// them. A number that does not fit is no null: its record is refused.
     package func mayBeNull(in schema: Schema) -> Bool {
         switch node {
         case .literal(let value): return value == .null
@@ -139,8 +141,10 @@ extension Expression {
         // A condition that is null is as one that is false.
         case .conditional(_, let yes, let no): return yes.mayBeNull(in: schema) || no.mayBeNull(in: schema)
         case .call(.coalesce, let arguments): return arguments.allSatisfy { $0.mayBeNull(in: schema) }
-        case .call(.number, _), .call(.timestamp, _), .call(.split, _), .call(.position, _), .call(.extract, _),
-            .call(.squareRoot, _), .call(.naturalLogarithm, _), .call(.decimalLogarithm, _), .call(.power, _), .call(.distance, _):
+        case .call(.number, _), .call(.timestamp, _), .call(.split, _), .call(.position, _),
+            .call(.extract, _),
+            .call(.squareRoot, _), .call(.naturalLogarithm, _), .call(.decimalLogarithm, _), .call(.power, _),
+            .call(.distance, _):
             return true
         default: return operands.contains { $0.mayBeNull(in: schema) }
         }

@@ -96,10 +96,15 @@ struct ExpressionChecker {
         case .inRange(let inner, let low, let high): return inRange(inner, low, high, syntax)
         case .conditional(let condition, let yes, let no): return conditional(condition, yes, no, syntax)
         case .call(let name, let arguments):
-            if AggregateName(rawValue: name) != nil { return AggregateChecker.check(name, arguments, syntax, in: &self) }
+            if AggregateName(rawValue: name) != nil {
+                return AggregateChecker.check(name, arguments, syntax, in: &self)
+            }
             return FunctionChecker.check(name, arguments, syntax, in: &self)
         case .named(let name, _):
-            report(syntax, "no argument is called '\(name)' here; distinct(buyer_id, exact: 10000) has one that is called 'exact'")
+            report(
+                syntax,
+                "no argument is called '\(name)' here; distinct(buyer_id, exact: 10000) has one that is called 'exact'"
+            )
             return .unknown
         }
     }
@@ -122,7 +127,9 @@ struct ExpressionChecker {
             report(syntax, "'\(name)' is not computed yet here; fields are computed in the order of the file")
         } else if let candidates = scope.ambiguousNames[name] {
             report(syntax, "'\(name)' is not clear; write \(candidates.joined(separator: " or "))")
-        } else if NearestName.nearest(to: name, among: scope.names) == nil, let usage = FunctionChecker.usage(of: name) {
+        } else if NearestName.nearest(to: name, among: scope.names) == nil,
+            let usage = FunctionChecker.usage(of: name)
+        {
             report(syntax, "no \(scope.nameKind) '\(name)'; as a function it is written \(usage)")
         } else {
             report(syntax, "no \(scope.nameKind) '\(name)'\(NearestName.hint(name, among: scope.names))")

@@ -11,7 +11,8 @@ enum FunctionChecker {
         ("lower", "lower(t)"), ("upper", "upper(t)"), ("trim", "trim(t)"),
         ("starts_with", "starts_with(t, \"a\")"), ("ends_with", "ends_with(t, \"a\")"),
         ("contains", "contains(t, \"a\")"), ("substring", "substring(t, 0, 3)"), ("concat", "concat(a, b)"),
-        ("replace", "replace(t, \"-\", \"\")"), ("split", "split(t, \",\", 0)"), ("position", "position(t, \"a\")"),
+        ("replace", "replace(t, \"-\", \"\")"), ("split", "split(t, \",\", 0)"),
+        ("position", "position(t, \"a\")"),
         ("matches", "matches(t, \"^[0-9]+$\")"), ("extract", "extract(t, \"id=([0-9]+)\")"),
         ("sqrt", "sqrt(x) or sqrt(x, 2)"), ("ln", "ln(x) or ln(x, 2)"), ("log10", "log10(x) or log10(x, 2)"),
         ("exp", "exp(x) or exp(x, 2)"), ("power", "power(x, 2) or power(x, 0.5, 4)"),
@@ -19,8 +20,10 @@ enum FunctionChecker {
         ("text", "text(x)"), ("number", "number(t, 2)"),
         ("timestamp", "timestamp(t, \"%d.%m.%Y\")"), ("hour", "hour(time)"), ("minute", "minute(time)"),
         ("weekday", "weekday(time)"), ("day", "day(time)"), ("month", "month(time)"), ("year", "year(time)"),
-        ("date", "date(time)"), ("start_of_day", "start_of_day(time)"), ("second", "second(time)"), ("week", "week(time)"),
-        ("quarter", "quarter(time)"), ("start_of_week", "start_of_week(time)"), ("start_of_month", "start_of_month(time)"), ("milliseconds", "milliseconds(d)"),
+        ("date", "date(time)"), ("start_of_day", "start_of_day(time)"), ("second", "second(time)"),
+        ("week", "week(time)"),
+        ("quarter", "quarter(time)"), ("start_of_week", "start_of_week(time)"),
+        ("start_of_month", "start_of_month(time)"), ("milliseconds", "milliseconds(d)"),
         ("seconds", "seconds(d)"), ("minutes", "minutes(d)"), ("hours", "hours(d)"),
     ]
 
@@ -66,13 +69,15 @@ enum FunctionChecker {
     private static func argumentCounts(_ name: String) -> ClosedRange<Int> {
         switch name {
         case "least", "greatest", "coalesce", "concat": 2...64
-        case "round", "starts_with", "ends_with", "contains", "number", "position", "matches", "extract": 2...2
+        case "round", "starts_with", "ends_with", "contains", "number", "position", "matches", "extract":
+            2...2
         case "substring", "replace", "split": 3...3
         case "sqrt", "ln", "log10", "exp": 1...2
         case "power": 2...3
         case "distance": 4...4
         case "timestamp", "text": 1...3
-        case "hour", "minute", "weekday", "day", "month", "year", "date", "start_of_day", "second", "week", "quarter",
+        case "hour", "minute", "weekday", "day", "month", "year", "date", "start_of_day", "second", "week",
+            "quarter",
             "start_of_week", "start_of_month":
             1...2
         default: 1...1
@@ -112,12 +117,15 @@ enum FunctionChecker {
         case "position": return texts(.position, arguments, name, .int, in: &checker)
         case "split":
             let operands = arguments.prefix(2).map { checker.expecting(.text, $0, name) }
-            guard let place = checker.expecting(.int, arguments[2], name), let text = operands[0], let mark = operands[1] else {
+            guard let place = checker.expecting(.int, arguments[2], name), let text = operands[0],
+                let mark = operands[1]
+            else {
                 return nil
             }
             return (.split, [text, mark, place], .text)
         case "matches", "extract": return PatternFunctions.check(name, arguments, in: &checker)
-        case "sqrt", "ln", "log10", "exp", "power", "distance": return MathFunctions.check(name, arguments, in: &checker)
+        case "sqrt", "ln", "log10", "exp", "power", "distance":
+            return MathFunctions.check(name, arguments, in: &checker)
         case "concat": return texts(.concat, arguments, name, .text, in: &checker)
         case "substring":
             let operand = checker.expecting(.text, arguments[0], name)

@@ -18,7 +18,8 @@ enum MathFunctions {
         let operands = arguments.prefix(count).map { number($0, name, in: &checker) }
         let places =
             arguments.count == count
-            ? placesDefault : FunctionChecker.places(arguments[count], FunctionChecker.usage(of: name) ?? name, in: &checker)
+            ? placesDefault
+            : FunctionChecker.places(arguments[count], FunctionChecker.usage(of: name) ?? name, in: &checker)
         let known = operands.compactMap { $0 }
         guard let places, known.count == count else { return nil }
         let type = ValueType.number(scale: places)
@@ -31,7 +32,9 @@ enum MathFunctions {
         }
     }
 
-    private static func number(_ syntax: Syntax, _ name: String, in checker: inout ExpressionChecker) -> Expression? {
+    private static func number(_ syntax: Syntax, _ name: String, in checker: inout ExpressionChecker)
+        -> Expression?
+    {
         guard let operand = checker.expression(syntax) else { return nil }
         if operand.type.isNumber { return operand }
         checker.report(syntax, "\(name) needs a number, not \(operand.type)")

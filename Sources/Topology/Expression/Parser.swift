@@ -313,7 +313,9 @@ struct ExpressionParser {
     }
 
     private mutating func argument() throws(ExpressionMistake) -> Syntax {
-        guard case .word(let name) = current.kind, tokens[at + 1].kind == .symbol(":") else { return try expression() }
+        guard case .word(let name) = current.kind, tokens[at + 1].kind == .symbol(":") else {
+            return try expression()
+        }
         let offset = current.offset
         at += 2
         let value = try expression()

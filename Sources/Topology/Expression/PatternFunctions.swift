@@ -19,10 +19,12 @@ enum PatternFunctions {
         }
         if name == "extract", pattern.groupCount > 1 {
             checker.report(
-                arguments[1], "extract gives one group; write (?:…) for the groups that are only there to hold together")
+                arguments[1],
+                "extract gives one group; write (?:…) for the groups that are only there to hold together")
             return nil
         }
         guard let operand else { return nil }
-        return name == "matches" ? (.matches(pattern), [operand], .bool) : (.extract(pattern), [operand], .text)
+        return name == "matches"
+            ? (.matches(pattern), [operand], .bool) : (.extract(pattern), [operand], .text)
     }
 }

@@ -1,17 +1,22 @@
 import Records
 
-/// Functions between texts and times: `timestamp(t, "%d.%m.%Y", "Asia/Shanghai")` and `text(time, "Asia/Shanghai", "%Y-%m")`.
+/// Functions between texts and times: `timestamp(t, "%d.%m.%Y", "Asia/Shanghai")` and `text(time,
+/// "Asia/Shanghai", "%Y-%m")`.
 enum TimeFunctions {
     typealias Call = (Function, [Expression], ValueType)
 
-    /// The format may be left out, then the text is ISO 8601; so may the zone, then it is the file's. A text that is written
-    /// there must be a time.
-    static func timestamp(_ arguments: [Syntax], _ syntax: Syntax, in checker: inout ExpressionChecker) -> Call? {
+    /// The format may be left out, then the text is ISO 8601; so may the zone, then it is the file's. A text
+    /// that is written there must be a time.
+    static func timestamp(_ arguments: [Syntax], _ syntax: Syntax, in checker: inout ExpressionChecker)
+        -> Call?
+    {
         let operand = checker.expecting(.text, arguments[0], "timestamp")
         var zone = checker.scope.zone
         var text = "iso"
         if arguments.count > 1 {
-            guard let written = self.written(arguments[1], "format", "%d.%m.%Y", in: &checker) else { return nil }
+            guard let written = self.written(arguments[1], "format", "%d.%m.%Y", in: &checker) else {
+                return nil
+            }
             text = written
         }
         if arguments.count > 2 {
@@ -22,7 +27,9 @@ enum TimeFunctions {
         let hasOffset = patterns.allSatisfy { $0.steps.contains(.offset) }
         if case .literal(.text(let literal)) = operand.node {
             guard let parsed = TimeProgram(patterns).parse(literal) else {
-                let wanted = arguments.count > 1 ? "as '\(text)' says it" : "like 2023-01-05 or 2023-01-05T08:03:00+08:00"
+                let wanted =
+                    arguments.count > 1
+                    ? "as '\(text)' says it" : "like 2023-01-05 or 2023-01-05T08:03:00+08:00"
                 checker.report(arguments[0], "'\(literal)' is no time \(wanted)")
                 return nil
             }
@@ -66,7 +73,9 @@ enum TimeFunctions {
             do throws(TimePattern.Mistake) {
                 patterns.append(try TimePattern(text))
             } catch {
-                checker.report(arguments[min(1, arguments.count - 1)], "'\(text)' is no format of times: \(error.message)")
+                checker.report(
+                    arguments[min(1, arguments.count - 1)],
+                    "'\(text)' is no format of times: \(error.message)")
                 return nil
             }
         }

@@ -35,32 +35,43 @@ struct ModelReader {
             let file = try self.bytes("\(path)/\(card.file)")
             let model = try named(path) { () throws(Fault) in try LoadedModel(card: card, file: file) }
             if let version, model.card.version != version.text {
-                context.error(version.position, "\(path)/card.json: the card is of version '\(card.version)', not '\(version.shown)'")
+                context.error(
+                    version.position,
+                    "\(path)/card.json: the card is of version '\(card.version)', not '\(version.shown)'")
                 return nil
             }
-            return ModelSpec(name: entry.key, model: model, cardSha256: Sha256.hex(bytes), position: entry.keyPosition)
+            return ModelSpec(
+                name: entry.key, model: model, cardSha256: Sha256.hex(bytes), position: entry.keyPosition)
         } catch {
             context.error(place, "model \(entry.key): \(error.detail)")
             return nil
         }
     }
 
-    private func readPlace(_ entry: YamlEntry) -> (folder: ScalarText, version: ScalarText?, alias: ScalarText?)? {
+    private func readPlace(_ entry: YamlEntry) -> (
+        folder: ScalarText, version: ScalarText?, alias: ScalarText?
+    )? {
         guard case .mapping = entry.value.content else {
-            return context.scalar(entry.value, "model \(entry.key)", example: Self.example).map { ($0, nil, nil) }
+            return context.scalar(entry.value, "model \(entry.key)", example: Self.example).map {
+                ($0, nil, nil)
+            }
         }
         guard
             let mapping = MappingReader(
-                entry.value, "model \(entry.key)", keys: Self.keys, at: entry.keyPosition, context, example: Self.example)
+                entry.value, "model \(entry.key)", keys: Self.keys, at: entry.keyPosition, context,
+                example: Self.example)
         else { return nil }
         let folder = mapping.requiredText("folder", example: "folder: models/default-risk")
         let version = mapping.text("version", example: "version: \"3\"")
         let alias = mapping.text("alias", example: "alias: champion")
         if version != nil, alias != nil {
-            context.error(mapping.keyPosition("alias"), "model \(entry.key) has a version and an alias, of which one is meant")
+            context.error(
+                mapping.keyPosition("alias"),
+                "model \(entry.key) has a version and an alias, of which one is meant")
             return nil
         }
-        for (key, text) in [("version", version), ("alias", alias)] where mapping.isGiven(key) && text == nil { return nil }
+        for (key, text) in [("version", version), ("alias", alias)] where mapping.isGiven(key) && text == nil
+        { return nil }
         return folder.map { ($0, version, alias) }
     }
 
@@ -73,7 +84,8 @@ struct ModelReader {
                 let node = DocumentNode(try JsonDocument.read(bytes))
                 guard let version = node.optional(alias.text) else {
                     let known = try node.members.map(\.name)
-                    throw Fault(.user, "no alias '\(alias.shown)'\(NearestName.hint(alias.text, among: known))")
+                    throw Fault(
+                        .user, "no alias '\(alias.shown)'\(NearestName.hint(alias.text, among: known))")
                 }
                 let text = try version.text
                 guard isPlain(text) else { throw Fault(.user, "'\(text)' is no version") }
@@ -87,7 +99,8 @@ struct ModelReader {
 
     private func isName(_ version: ScalarText) -> Bool {
         if isPlain(version.text) { return true }
-        context.error(version.position, "'\(version.shown)' is no version; it is the name of a folder under 'versions'")
+        context.error(
+            version.position, "'\(version.shown)' is no version; it is the name of a folder under 'versions'")
         return false
     }
 
@@ -103,14 +116,17 @@ struct ModelReader {
         return context.file[...slash] + path
     }
 
-    private func bytes(_ path: String) throws(Fault) -> [UInt8] { try context.environment.fileBytes(path, Limits.modelBytesMax).get() }
+    private func bytes(_ path: String) throws(Fault) -> [UInt8] {
+        try context.environment.fileBytes(path, Limits.modelBytesMax).get()
+    }
 
     /// Faults of the body begin with the file's name.
     private func named<T>(_ path: String, _ body: () throws(Fault) -> T) throws(Fault) -> T {
         do throws(Fault) {
             return try body()
         } catch {
-            throw error.detail.hasPrefix(path) ? error : Fault(error.domain, "\(path): \(error.detail)", retry: error.retry)
+            throw error.detail.hasPrefix(path)
+                ? error : Fault(error.domain, "\(path): \(error.detail)", retry: error.retry)
         }
     }
 }
@@ -120,7 +136,9 @@ extension ReadingContext {
     package func model(_ name: ScalarText) -> ModelSpec? {
         guard models[name.text] != nil else {
             let known = models.keys.sorted()
-            let hint = known.isEmpty ? "; declare it: \(ModelReader.example)" : NearestName.hint(name.text, among: known)
+            let hint =
+                known.isEmpty
+                ? "; declare it: \(ModelReader.example)" : NearestName.hint(name.text, among: known)
             error(name.position, "no model '\(name.shown)'\(hint)")
             return nil
         }

@@ -13,7 +13,8 @@ package struct Estimate: Hashable, Sendable {
 
     package var description: String {
         guard let exact else { return "\(result): the quantile is an estimate, \(error)" }
-        return "\(result): distinct is exact up to \(StateBound.grouped(Int64(exact))) different values in the panes of a key, "
+        return
+            "\(result): distinct is exact up to \(StateBound.grouped(Int64(exact))) different values in the panes of a key, "
             + "and an estimate beyond, \(error)"
     }
 
@@ -30,7 +31,9 @@ package struct Estimate: Hashable, Sendable {
                     case .distinct(let exact):
                         Estimate(step: step, result: output.name, exact: exact, error: "standard error 1.6 %")
                     case .quantile:
-                        Estimate(step: step, result: output.name, exact: nil, error: "at most 0.8 % from the value at its rank")
+                        Estimate(
+                            step: step, result: output.name, exact: nil,
+                            error: "at most 0.8 % from the value at its rank")
                     default: nil
                     }
                 }

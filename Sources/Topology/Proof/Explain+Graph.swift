@@ -12,9 +12,14 @@ extension Explain {
         var graph = Graph()
         for (index, source) in spec.sources.enumerated() {
             graph.nodes.append(
-                ("source\(index)", source.origin.isStream ? .step : .source, [source.name, made(source, spec)]))
+                (
+                    "source\(index)", source.origin.isStream ? .step : .source,
+                    [source.name, made(source, spec)]
+                ))
             if case .stream(let step) = source.origin {
-                for input in spec.steps[step].operation?.inputs ?? [step] { graph.edges.append(("step\(input)", "source\(index)")) }
+                for input in spec.steps[step].operation?.inputs ?? [step] {
+                    graph.edges.append(("step\(input)", "source\(index)"))
+                }
             }
         }
         let bounds = StateBound.all(spec)

@@ -37,14 +37,18 @@ package enum Explain {
             let names = source.schema.fields.map { "\($0.name) \($0.type)\($0.isOptional ? "?" : "")" }
             lines.append("  fields: \(names.joined(separator: ", "))")
             if let key = spec.partitionKey(of: index) {
-                lines.append(key.isEmpty ? "  all in one task" : "  partitioned by: \(key.joined(separator: ", "))")
+                lines.append(
+                    key.isEmpty ? "  all in one task" : "  partitioned by: \(key.joined(separator: ", "))")
             }
             if isStream { continue }
-            for bound in operators where bound.source == index { lines += bound.lines.map { "  state: \($0)" } }
+            for bound in operators where bound.source == index {
+                lines += bound.lines.map { "  state: \($0)" }
+            }
             if let table = source.table {
                 let key = table.key.map { source.schema.fields[$0].name }.joined(separator: ", ")
                 let kind = table.isBroadcast ? ", in every lane" : ""
-                let versions = source.redisTable == nil ? ", versions of \(ValueText.duration(table.versions))" : ""
+                let versions =
+                    source.redisTable == nil ? ", versions of \(ValueText.duration(table.versions))" : ""
                 lines.append("  table: by \(key)\(versions)\(kind)")
             }
             guard source.timeField >= 0 else { continue }
@@ -63,9 +67,13 @@ package enum Explain {
                 "step \(name(of: index, spec)): from \(input(step, spec))\(step.condition == nil ? "" : ", filtered")",
             ]
             if let join = joinText(step, spec) { lines.append("  join: \(join)") }
-            if step.only != nil { lines.append("  only: \(step.schema.fields.map(\.name).joined(separator: ", "))") }
+            if step.only != nil {
+                lines.append("  only: \(step.schema.fields.map(\.name).joined(separator: ", "))")
+            }
             if !step.key.isEmpty { lines.append("  key: \(keyNames(step).joined(separator: ", "))") }
-            for estimate in estimates where estimate.step == index { lines.append("  \(estimate.description)") }
+            for estimate in estimates where estimate.step == index {
+                lines.append("  \(estimate.description)")
+            }
             for bound in operators where bound.step == index { lines += bound.lines.map { "  state: \($0)" } }
             guard let window = step.window else { continue }
             lines.append("  window: \(windowText(window))")
@@ -92,7 +100,8 @@ package enum Explain {
         }
         for sink in spec.sinks {
             lines += [
-                "", "sink \(sink.name): \(inputs(sink, spec).joined(separator: ", ")) to \(sink.target.shown)",
+                "",
+                "sink \(sink.name): \(inputs(sink, spec).joined(separator: ", ")) to \(sink.target.shown)",
             ]
         }
         lines += ["", "topics:"]
@@ -117,7 +126,9 @@ package enum Explain {
     /// What a stream is made by.
     static func made(_ source: SourceSpec, _ spec: TopologySpec) -> String {
         guard case .stream(let step) = source.origin else { return origin(source) }
-        guard let operation = spec.steps[step].operation else { return "the closed windows of \(spec.steps[step].name)" }
+        guard let operation = spec.steps[step].operation else {
+            return "the closed windows of \(spec.steps[step].name)"
+        }
         let inputs = operation.inputs.map { name(of: $0, spec) }.joined(separator: " and ")
         return "\(operation.part.definition ?? operation.part.name) of \(inputs)"
     }
@@ -129,8 +140,8 @@ package enum Explain {
         }
     }
 
-    /// Steps that take in the rows of an operator go by its step's name and a number, since an author's name stands for what
-    /// the operator makes.
+    /// Steps that take in the rows of an operator go by its step's name and a number, since an author's name
+    /// stands for what the operator makes.
     static func name(of step: Int, _ spec: TopologySpec) -> String {
         let intakes = spec.steps.compactMap(\.operation?.inputs).first { $0.contains(step) }
         guard let place = intakes?.firstIndex(of: step) else {
@@ -165,8 +176,11 @@ package enum Explain {
         }
     }
 
-    private static func calendarText(_ size: Int, _ slide: Int, _ unit: String, _ zone: String, _ until: Bool) -> String {
-        "\(size)\(unit)\(size == slide ? "" : " sliding by \(slide)\(unit)") in \(zone)" + (until ? ", until the current slide" : "")
+    private static func calendarText(_ size: Int, _ slide: Int, _ unit: String, _ zone: String, _ until: Bool)
+        -> String
+    {
+        "\(size)\(unit)\(size == slide ? "" : " sliding by \(slide)\(unit)") in \(zone)"
+            + (until ? ", until the current slide" : "")
     }
 
     static func inputs(_ sink: SinkSpec, _ spec: TopologySpec) -> [String] {
@@ -181,7 +195,9 @@ package enum Explain {
         var topics: [(String, String)] = []
         for source in spec.sources {
             if case .kafka(let topic, _) = source.origin {
-                let reader = source.isBroadcast ? "by every lane, table" : source.table != nil ? "by table" : "by source"
+                let reader =
+                    source.isBroadcast
+                    ? "by every lane, table" : source.table != nil ? "by table" : "by source"
                 topics.append((topic, "read \(reader) \(source.name)"))
             }
         }
@@ -190,7 +206,8 @@ package enum Explain {
             let key = split.sources[repartition.source].key.joined(separator: ", ")
             let step = split.steps[repartition.step].name
             let what = "records of \(split.sources[repartition.origin].name)"
-            let place = repartition.isGathered ? "all in the first partition, for \(step)" : "partitioned by \(key)"
+            let place =
+                repartition.isGathered ? "all in the first partition, for \(step)" : "partitioned by \(key)"
             topics.append((repartition.topic, "\(what), \(place)"))
         }
         for sink in spec.sinks {

@@ -45,20 +45,22 @@ package struct LatencyPath: Hashable, Sendable {
     /// Index of the rule in the topology.
     package var rule: Int
     package var terms: [Term]
-    /// Paths from this source to this rule that it stands for, being the longest of them; `.max`: at least so many.
+    /// Paths from this source to this rule that it stands for, being the longest of them; `.max`: at least so
+    /// many.
     package var count = 1
 
     package var total: Int64 { terms.reduce(0) { $0 + $1.milliseconds } }
     package var description: String {
         let text = nodes.joined(separator: " -> ")
         if count == 1 { return text }
-        return text + ", the longest of \(count == .max ? "very many" : StateBound.grouped(Int64(count))) paths from \(nodes[0])"
+        return text
+            + ", the longest of \(count == .max ? "very many" : StateBound.grouped(Int64(count))) paths from \(nodes[0])"
     }
 }
 
 package enum LatencyProof {
-    /// The paths from sources to alerts, by rule: every one of them, or of each source the longest where there are more
-    /// than `Limits.latencyPathsListed`, since steps that meet again and again have too many.
+    /// The paths from sources to alerts, by rule: every one of them, or of each source the longest where
+    /// there are more than `Limits.latencyPathsListed`, since steps that meet again and again have too many.
     package static func paths(_ spec: TopologySpec, _ model: LatencyModel = LatencyModel()) -> [LatencyPath] {
         var routes = Routes(spec: spec, split: spec.repartitioned(), model: model)
         return spec.rules.indices.flatMap { rule in
@@ -130,7 +132,9 @@ package enum LatencyProof {
             while true {
                 // The steps that an operator brings along have its name.
                 if nodes.last != spec.steps[index].name { nodes.append(spec.steps[index].name) }
-                if split.steps[index].input != spec.steps[index].input { terms += repartition(model, waits: waits) }
+                if split.steps[index].input != spec.steps[index].input {
+                    terms += repartition(model, waits: waits)
+                }
                 guard case .step(let before) = spec.steps[index].input else { break }
                 index = before
             }
@@ -138,7 +142,9 @@ package enum LatencyProof {
             var before: [LatencyPath] = []
             if case .stream(let operation) = spec.sources[source].origin {
                 let waits = waits || spec.steps[operation].operation?.part.order != .asTheyCome
-                for input in spec.steps[operation].operation?.inputs ?? [operation] { before += to(input, waits: waits) }
+                for input in spec.steps[operation].operation?.inputs ?? [operation] {
+                    before += to(input, waits: waits)
+                }
             } else {
                 let mayWait = split.mayWait(source, groups)
                 let own = LatencyProof.terms(spec.sources[source], waits: waits, mayWait: mayWait, model)
@@ -174,11 +180,12 @@ package enum LatencyProof {
         }
     }
 
-    /// A topic more, which is read once its transaction has committed, and in the order of all who write to it.
-    /// `waits`: event time is waited for behind it, which begins no later than the wait for the others.
+    /// A topic more, which is read once its transaction has committed, and in the order of all who write to
+    /// it. `waits`: event time is waited for behind it, which begins no later than the wait for the others.
     private static func repartition(_ model: LatencyModel, waits: Bool) -> [LatencyPath.Term] {
         let hop =
-            model.commitIntervalMilliseconds + model.produceMilliseconds + model.fetchWaitMilliseconds + model.pollMilliseconds
+            model.commitIntervalMilliseconds + model.produceMilliseconds + model.fetchWaitMilliseconds
+            + model.pollMilliseconds
             + model.processingMilliseconds
         let terms = [
             LatencyPath.Term(

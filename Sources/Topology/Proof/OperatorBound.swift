@@ -1,8 +1,8 @@
 import Base
 import Records
 
-/// How much memory an operator, or a table, takes in each task. Of rows whose texts may be of any length it is what the
-/// limit says, and how many rows that are if their texts have `textBytes`.
+/// How much memory an operator, or a table, takes in each task. Of rows whose texts may be of any length it
+/// is what the limit says, and how many rows that are if their texts have `textBytes`.
 package struct OperatorBound: Sendable {
     /// The step, table or window with a gap, as its author calls it.
     package var name: String
@@ -25,8 +25,8 @@ package struct OperatorBound: Sendable {
     package static let textBytes: Int64 = 32
     package static let keyBytes: Int64 = 64
 
-    /// Of every operator that remembers something, in the order of the steps, then of every table that tasks or lanes
-    /// keep.
+    /// Of every operator that remembers something, in the order of the steps, then of every table that tasks
+    /// or lanes keep.
     package static func all(_ spec: TopologySpec) -> [OperatorBound] {
         let operators = spec.steps.indices.compactMap { step in
             spec.steps[step].operation.flatMap { $0.part.definition == nil ? nil : bound(of: step, $0, spec) }
@@ -37,7 +37,8 @@ package struct OperatorBound: Sendable {
         return operators + tables
     }
 
-    private static func bound(of step: Int, _ operation: OperatorSpec, _ spec: TopologySpec) -> OperatorBound {
+    private static func bound(of step: Int, _ operation: OperatorSpec, _ spec: TopologySpec) -> OperatorBound
+    {
         let name = String(spec.steps[step].name.prefix { $0 != "/" })
         let rows = operation.inputs.map { rowBytes(spec.steps[$0].schema.fields) }.max() ?? 0
         let memory = Int64(operation.limits.memory)
@@ -51,21 +52,27 @@ package struct OperatorBound: Sendable {
         }
         operation.part.addBound(
             to: &bound,
-            OperatorFigures(limits: operation.limits, schema: spec.steps[step].schema, rowBytes: rows, keys: Int64(spec.keys)))
+            OperatorFigures(
+                limits: operation.limits, schema: spec.steps[step].schema, rowBytes: rows,
+                keys: Int64(spec.keys)))
         return bound
     }
 
     private static func bound(of source: Int, _ table: TableSpec, _ spec: TopologySpec) -> OperatorBound {
-        let fields = table.values(of: spec.sources[source].schema).map { spec.sources[source].schema.fields[$0] }
+        let fields = table.values(of: spec.sources[source].schema).map {
+            spec.sources[source].schema.fields[$0]
+        }
         let texts = Int64(fields.count { $0.type == .text }) * textBytes
         let bytes = keyBytes + 40 + Int64(fields.count) * 9 + texts
         let place = table.isBroadcast ? "in every lane" : "in each task"
         var line = "rows \(place): \(StateBound.size(bytes)) with texts of \(textBytes) bytes, "
         if spec.sources[source].redisTable != nil {
-            line += "\(StateBound.size(StateBound.product(bytes, Int64(Limits.redisRowsRemembered)))) of the "
+            line +=
+                "\(StateBound.size(StateBound.product(bytes, Int64(Limits.redisRowsRemembered)))) of the "
                 + "\(StateBound.grouped(Int64(Limits.redisRowsRemembered))) keys that a lane knows"
         } else {
-            line += "\(StateBound.size(StateBound.product(bytes, Int64(spec.keys)))) at \(StateBound.grouped(Int64(spec.keys))) keys, "
+            line +=
+                "\(StateBound.size(StateBound.product(bytes, Int64(spec.keys)))) at \(StateBound.grouped(Int64(spec.keys))) keys, "
                 + "for each version of the last \(ValueText.duration(table.versions)); at most "
                 + "\(StateBound.grouped(Int64(Limits.tableVersionsPerKeyMax))) versions of a key"
         }
@@ -91,7 +98,8 @@ package struct OperatorBound: Sendable {
         // Two digits are what such an estimate is worth.
         var unit: Int64 = 1
         while rows / unit >= 100 { unit *= 10 }
-        return "\(StateBound.size(memory)), \(StateBound.grouped(rows / unit * unit)) of \(StateBound.size(row)) with texts of "
+        return
+            "\(StateBound.size(memory)), \(StateBound.grouped(rows / unit * unit)) of \(StateBound.size(row)) with texts of "
             + "\(textBytes) bytes"
     }
 }
@@ -111,7 +119,8 @@ package struct OperatorFigures {
         let ofKey =
             limits.rowsPerKey == Limits.rowsPerKeyDefault
             ? "" : "; \(StateBound.grouped(Int64(limits.rowsPerKey))) of a key\(sides)"
-        return "\(what): at most \(OperatorBound.count(Int64(limits.memory), rowBytes + Int64(RowCost.waiting)))\(ofKey); limit: "
+        return
+            "\(what): at most \(OperatorBound.count(Int64(limits.memory), rowBytes + Int64(RowCost.waiting)))\(ofKey); limit: "
             + "{ memory, rows_per_key }"
     }
 

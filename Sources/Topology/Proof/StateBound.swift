@@ -16,7 +16,8 @@ package struct StateBound: Hashable, Sendable {
     /// Whatever comes in.
     package var bytesPerKeyMax: Int64
     package var keys: Int64
-    /// Of all keys together: panes ahead of those, where records of a faster input or partition wait for the slowest.
+    /// Of all keys together: panes ahead of those, where records of a faster input or partition wait for the
+    /// slowest.
     package var aheadBytesMax: Int64
 
     package var bytes: Int64 { Self.product(bytesPerKey, keys) }
@@ -27,14 +28,18 @@ package struct StateBound: Hashable, Sendable {
         let empty = Self.product(bytesPerKeyEmpty, keys)
         var text = "\(Self.size(bytesPerKeyEmpty)) per key, \(Self.size(empty)) at \(Self.grouped(keys)) keys"
         if bytesPerKey > bytesPerKeyEmpty {
-            text += "; with as many different values as are counted exactly \(Self.size(bytesPerKey)) per key, "
+            text +=
+                "; with as many different values as are counted exactly \(Self.size(bytesPerKey)) per key, "
                 + "\(Self.size(bytes)) in all"
         }
         if bytesPerKeyMax > bytesPerKey {
-            text += "; at most \(Self.size(bytesPerKeyMax)) per key, \(Self.size(bytesMax)) in all, "
+            text +=
+                "; at most \(Self.size(bytesPerKeyMax)) per key, \(Self.size(bytesMax)) in all, "
                 + "where every pane has many different values"
         }
-        if aheadBytesMax > 0 { text += "; and up to \(Self.size(aheadBytesMax)) for records that are ahead of the slowest input" }
+        if aheadBytesMax > 0 {
+            text += "; and up to \(Self.size(aheadBytesMax)) for records that are ahead of the slowest input"
+        }
         return text
     }
 
@@ -44,7 +49,9 @@ package struct StateBound: Hashable, Sendable {
         return spec.steps.indices.compactMap { index in
             spec.steps[index].window.map {
                 var bound = bound(of: index, $0, spec)
-                if split.sources[split.source(of: index)].mayRunAhead { bound.aheadBytesMax = Int64(Limits.aheadBytesMax) }
+                if split.sources[split.source(of: index)].mayRunAhead {
+                    bound.aheadBytesMax = Int64(Limits.aheadBytesMax)
+                }
                 return bound
             }
         }
@@ -90,7 +97,8 @@ package struct StateBound: Hashable, Sendable {
             case .distinct(let exact):
                 let values = distinctBytes(exact, panes: panes)
                 sketches += values
-                // As sketches: one a pane, and their union; values of panes that have begun since stand beside them.
+                // As sketches: one a pane, and their union; values of panes that have begun since stand
+                // beside them.
                 sketchesMax += values + (panes + 1) * distinctPaneBytes
             case .quantile: sketchesMax += panes * quantilePaneBytes
             default: break
@@ -120,8 +128,10 @@ package struct StateBound: Hashable, Sendable {
         case .milliseconds(let size, let slide): (span, width) = (size / slide, slide)
         // The shortest day has 23 hours.
         case .days(let size, let slide, _): (span, width) = (Int64(size / slide), Int64(slide) * 82_800_000)
-        case .weeks(let size, let slide, _): (span, width) = (Int64(size / slide), Int64(slide) * 7 * 82_800_000)
-        case .months(let size, let slide, _): (span, width) = (Int64(size / slide), Int64(slide) * 28 * 82_800_000)
+        case .weeks(let size, let slide, _):
+            (span, width) = (Int64(size / slide), Int64(slide) * 7 * 82_800_000)
+        case .months(let size, let slide, _):
+            (span, width) = (Int64(size / slide), Int64(slide) * 28 * 82_800_000)
         }
         return span + (outOfOrder + width - 1) / width + 1 + (window.excludesCurrent ? 2 : 1)
     }
@@ -140,8 +150,8 @@ package struct StateBound: Hashable, Sendable {
         }
     }
 
-    /// The values of a `distinct` that counts up to `exact` of them: a quarter more that no pane has any more, each with a
-    /// bit for every pane, and a table that finds them, at most three quarters full.
+    /// The values of a `distinct` that counts up to `exact` of them: a quarter more that no pane has any
+    /// more, each with a bit for every pane, and a table that finds them, at most three quarters full.
     private static func distinctBytes(_ exact: Int, panes: Int64) -> Int64 {
         let values = Int64(exact + exact / 4 + 1)
         var places: Int64 = 32
@@ -189,9 +199,9 @@ package struct StateBound: Hashable, Sendable {
 }
 
 extension TopologySpec {
-    /// True if somebody reads the closed windows of a step, which then keeps totals for them beside those of the windows as
-    /// they run: a rule `at: close`, a sink that takes each as a record, or a step that takes in what they make. Metrics
-    /// are of windows as they run.
+    /// True if somebody reads the closed windows of a step, which then keeps totals for them beside those of
+    /// the windows as they run: a rule `at: close`, a sink that takes each as a record, or a step that takes
+    /// in what they make. Metrics are of windows as they run.
     package func readsClosed(_ step: Int) -> Bool {
         rules.contains { $0.at == .close && $0.on.contains(step) } || stream(of: step) != nil
             || sinks.contains { sink in

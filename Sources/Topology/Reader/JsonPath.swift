@@ -11,7 +11,9 @@ enum JsonPath {
             var rest = part.dropFirst(name.count)
             while !rest.isEmpty {
                 let digits = rest.dropFirst().prefix { $0.isASCII && $0.isNumber }
-                guard rest.first == "[", !digits.isEmpty, digits.count <= 9, rest.dropFirst(1 + digits.count).first == "]" else {
+                guard rest.first == "[", !digits.isEmpty, digits.count <= 9,
+                    rest.dropFirst(1 + digits.count).first == "]"
+                else {
                     return nil
                 }
                 path.append("[\(Int(digits) ?? 0)]")

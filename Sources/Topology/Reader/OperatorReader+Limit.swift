@@ -3,7 +3,9 @@ import Base
 /// `limit: { memory: 2GiB, rows_per_key: 5000 }`
 extension OperatorReader {
     package enum LimitKey: String {
-        case memory, rowsPerKey = "rows_per_key", sessions, items
+        case memory
+        case rowsPerKey = "rows_per_key"
+        case sessions, items
 
         var example: String {
             switch self {
@@ -22,7 +24,9 @@ extension OperatorReader {
 }
 
 extension ReadingContext {
-    package func limits(_ node: YamlNode?, at position: Position, _ keys: [OperatorReader.LimitKey]) -> OperatorLimits? {
+    package func limits(_ node: YamlNode?, at position: Position, _ keys: [OperatorReader.LimitKey])
+        -> OperatorLimits?
+    {
         var limits = OperatorLimits()
         guard let node else { return limits }
         let example = "limit: { \(keys.map(\.example).joined(separator: ", ")) }"
@@ -63,7 +67,9 @@ extension ReadingContext {
             let (bytes, overflow) = count.multipliedReportingOverflow(by: 1 << shift)
             if !overflow { return bytes }
         }
-        error(text.position, "\(what) must be a whole number of KiB, MiB, GiB or TiB, not '\(text.shown)'; write \(example)")
+        error(
+            text.position,
+            "\(what) must be a whole number of KiB, MiB, GiB or TiB, not '\(text.shown)'; write \(example)")
         return nil
     }
 }

@@ -7,7 +7,8 @@ extension OperatorReader {
 
     package enum JoinKind { case table, stream }
 
-    /// A join with a table looks rows up as they come, one with a stream is an operator; nil: the step has none.
+    /// A join with a table looks rows up as they come, one with a stream is an operator; nil: the step has
+    /// none.
     package static func joinKind(_ mapping: MappingReader) -> JoinKind? {
         guard let node = mapping["join"] else { return nil }
         let names = node.mapping?.map(\.key) ?? []
@@ -23,7 +24,8 @@ extension OperatorReader {
         result.isComplete = false
         guard
             let reader = MappingReader(
-                node, "join", keys: ["table", "on", "kind", "select", "as"], at: mapping.keyPosition("join"), context,
+                node, "join", keys: ["table", "on", "kind", "select", "as"], at: mapping.keyPosition("join"),
+                context,
                 example: Self.tableExample)
         else { return result }
         let name = reader.requiredText("table", example: Self.tableExample)
@@ -31,25 +33,34 @@ extension OperatorReader {
             .flatMap { context.names($0, "on", example: Self.tableExample) }
         let kind = reader["kind"].map { context.choice($0, "kind", ["inner", "left"]) } ?? "inner"
         let alias = readAlias(reader)
-        guard let name, let table = findTable(name), let spec = graph.sources[table].spec, let tableSpec = spec.table else {
+        guard let name, let table = findTable(name), let spec = graph.sources[table].spec,
+            let tableSpec = spec.table
+        else {
             return result
         }
         let columns = readSelect(reader, spec, tableSpec)
-        guard let on, let kind, let places = match(on, input, spec, tableSpec), let columns else { return result }
+        guard let on, let kind, let places = match(on, input, spec, tableSpec), let columns else {
+            return result
+        }
         guard context.diagnostics.count == before else { return result }
         let prefix = alias ?? spec.name
         var fields = columns.map { column in
-            Field(name: "\(prefix).\(spec.schema.fields[column].name)", type: spec.schema.fields[column].type, isOptional: true)
+            Field(
+                name: "\(prefix).\(spec.schema.fields[column].name)", type: spec.schema.fields[column].type,
+                isOptional: true)
         }
         if kind == "left" { fields.append(Field(name: "\(prefix).found", type: .bool)) }
         if let twice = fields.first(where: { field in input.columns.contains { $0.name == field.name } }) {
             context.error(
                 mapping.keyPosition("join"),
-                "\(input.name) has a field '\(twice.name)' already; give the table another name with as: other")
+                "\(input.name) has a field '\(twice.name)' already; give the table another name with as: other"
+            )
             return result
         }
         guard input.columns.count + fields.count <= Limits.columnsMax else {
-            context.error(mapping.keyPosition("join"), "more than \(Limits.columnsMax) fields; select: [city] takes some")
+            context.error(
+                mapping.keyPosition("join"),
+                "more than \(Limits.columnsMax) fields; select: [city] takes some")
             return result
         }
         result.columns += fields.map { .init(name: $0.name, type: $0.type) }
@@ -61,7 +72,8 @@ extension OperatorReader {
 
     package func readAlias(_ reader: MappingReader) -> String? {
         guard let text = reader.text("as", example: "as: payer") else { return nil }
-        let entry = YamlEntry(key: text.text, keyPosition: text.position, value: YamlNode(.sequence([]), at: text.position))
+        let entry = YamlEntry(
+            key: text.text, keyPosition: text.position, value: YamlNode(.sequence([]), at: text.position))
         return context.checkName(entry, "joined table") ? text.text : nil
     }
 
@@ -69,7 +81,10 @@ extension OperatorReader {
         let tables = graph.sources.filter(\.isTable).map(\.name)
         if let source = graph.sources.firstIndex(where: { $0.name == name.text }) {
             if graph.sources[source].isTable { return source }
-            context.error(name.position, "'\(name.shown)' is no table; write table: { key: … } in its source, or join: { stream: \(name.shown), … }")
+            context.error(
+                name.position,
+                "'\(name.shown)' is no table; write table: { key: … } in its source, or join: { stream: \(name.shown), … }"
+            )
             return nil
         }
         context.error(name.position, "no table '\(name.shown)'\(NearestName.hint(name.text, among: tables))")
@@ -77,7 +92,9 @@ extension OperatorReader {
     }
 
     /// For each key field of the table, the column that must equal it; nil: a mistake, or nothing is known.
-    private func match(_ on: [ScalarText], _ input: StepReader.Input, _ source: SourceSpec, _ table: TableSpec) -> [Int]? {
+    private func match(
+        _ on: [ScalarText], _ input: StepReader.Input, _ source: SourceSpec, _ table: TableSpec
+    ) -> [Int]? {
         let key = table.key.map { source.schema.fields[$0] }
         guard on.count == key.count else {
             context.error(
@@ -101,7 +118,8 @@ extension OperatorReader {
             guard type == field.type else {
                 context.error(
                     name.position,
-                    "'\(name.shown)' is \(type), and '\(field.name)', the key of \(source.name), is \(field.type)")
+                    "'\(name.shown)' is \(type), and '\(field.name)', the key of \(source.name), is \(field.type)"
+                )
                 return nil
             }
             places.append(place)
@@ -119,7 +137,8 @@ extension OperatorReader {
                 let known = all.map { source.schema.fields[$0].name }
                 context.error(
                     name.position,
-                    "\(source.name) has no field '\(name.shown)' beside its key\(NearestName.hint(name.text, among: known))")
+                    "\(source.name) has no field '\(name.shown)' beside its key\(NearestName.hint(name.text, among: known))"
+                )
                 return nil
             }
             columns.append(column)

@@ -14,10 +14,13 @@ package struct OperatorReader {
     /// The names of everything that a step reads.
     package static func inputs(of mapping: MappingReader, _ context: ReadingContext) -> [ScalarText] {
         guard let node = mapping.required("from", example: "from: orders") else { return [] }
-        var names = context.names(node, "from", example: "from: orders, or from: [web-orders, shop-orders]") ?? []
+        var names =
+            context.names(node, "from", example: "from: orders, or from: [web-orders, shop-orders]") ?? []
         for part in context.catalogue.operators {
             for other in part.otherInputs(of: mapping) {
-                if let name = context.scalar(other.node, other.key, example: other.example) { names.append(name) }
+                if let name = context.scalar(other.node, other.key, example: other.example) {
+                    names.append(name)
+                }
             }
         }
         return names
@@ -34,7 +37,8 @@ package struct OperatorReader {
         if mapping["only"] != nil, mapping.isGiven("window") {
             context.error(
                 mapping.keyPosition("only"),
-                "only is for the records of a step; the rows of a window have its key, its results and its bounds")
+                "only is for the records of a step; the rows of a window have its key, its results and its bounds"
+            )
             return addMistake()
         }
         guard checkJoin(), checkTimes() else { return addMistake() }
@@ -57,7 +61,8 @@ package struct OperatorReader {
         readParts()
     }
 
-    /// What takes two inputs, takes one from `from`; the pairs of a stream join go into no operator of the same step.
+    /// What takes two inputs, takes one from `from`; the pairs of a stream join go into no operator of the
+    /// same step.
     private func checkJoin() -> Bool {
         var one = given.first { if case .step(_, takesOne: true, _) = $0.place { true } else { false } }?.key
         if Self.joinKind(mapping) == .stream {
@@ -70,17 +75,20 @@ package struct OperatorReader {
                 return false
             }
         }
-        guard let one, let from = mapping["from"], case .sequence(let nodes) = from.content, nodes.count > 1 else {
+        guard let one, let from = mapping["from"], case .sequence(let nodes) = from.content, nodes.count > 1
+        else {
             return true
         }
         context.error(
-            from.position, "\(one) reads one step or source; write from: [a, b] in a step of its own, and read that")
+            from.position,
+            "\(one) reads one step or source; write from: [a, b] in a step of its own, and read that")
         return false
     }
 
     private func readParts() {
         guard let first = inputs.first else {
-            graph.add(graph.reader.read(mapping, entry, from: StepReader.Input(input: nil, name: "the input")))
+            graph.add(
+                graph.reader.read(mapping, entry, from: StepReader.Input(input: nil, name: "the input")))
             return
         }
         let places = context.catalogue.operators.map { $0.place }
@@ -116,8 +124,8 @@ package struct OperatorReader {
         unreachable("the catalogue has nothing for several inputs")
     }
 
-    /// Adds the step under its own name. With `only` it becomes two: one that has all of its fields, and one that hands
-    /// on those that are named.
+    /// Adds the step under its own name. With `only` it becomes two: one that has all of its fields, and one
+    /// that hands on those that are named.
     package func add(_ read: StepDraft) {
         guard let node = mapping["only"] else {
             graph.add(read)
@@ -132,7 +140,8 @@ package struct OperatorReader {
         let index = graph.add(draft)
         guard draft.spec != nil else { return addMistake() }
         let whole = StepReader.Input(
-            input: .step(index), name: entry.key, columns: draft.columns, fields: draft.fields, isComplete: draft.isComplete,
+            input: .step(index), name: entry.key, columns: draft.columns, fields: draft.fields,
+            isComplete: draft.isComplete,
             timeField: draft.timeField)
         addNarrowed(whole, node, key: read.key ?? [])
     }
@@ -147,7 +156,8 @@ package struct OperatorReader {
             if !only.contains(column) { only.append(column) }
         }
         if let missing = key.first(where: { name in !only.contains { input.fields[$0].name == name } }) {
-            context.error(node.position, "only leaves out '\(missing)', which is the step's key; name it as well")
+            context.error(
+                node.position, "only leaves out '\(missing)', which is the step's key; name it as well")
             return addMistake()
         }
         var narrow = input
@@ -171,14 +181,15 @@ package struct OperatorReader {
             guard let draft = drafts.last, draft.isComplete, draft.timeField == nil else { continue }
             context.error(
                 name.position,
-                "step \(name.shown) does not keep its event time, which this step needs; name it in the 'only' of \(name.shown)")
+                "step \(name.shown) does not keep its event time, which this step needs; name it in the 'only' of \(name.shown)"
+            )
             return false
         }
         return true
     }
 
-    /// Adds a step that has the input's rows as they are, by these columns as its key. Unless it is to be found
-    /// by others, its name must be one that no author can write. nil: nothing is known of the input.
+    /// Adds a step that has the input's rows as they are, by these columns as its key. Unless it is to be
+    /// found by others, its name must be one that no author can write. nil: nothing is known of the input.
     package func addIntake(_ input: StepReader.Input, _ name: String, key: [Int] = []) -> Int? {
         guard let place = input.input, input.isComplete else { return nil }
         var draft = StepDraft(name: name, position: entry.keyPosition)
@@ -187,18 +198,24 @@ package struct OperatorReader {
         draft.key = key.map { input.fields[$0].name }
         draft.keyColumns = key.map { input.columns[$0] }
         draft.spec = StepSpec(
-            name: entry.key, input: place, condition: nil, derived: [], key: key, schema: Schema(input.fields),
+            name: entry.key, input: place, condition: nil, derived: [], key: key,
+            schema: Schema(input.fields),
             window: nil, aggregates: [], outputs: [], position: entry.keyPosition)
         return graph.add(draft)
     }
 
     /// What stands behind the operator's own key; nil: a mistake was reported.
-    package func options(_ name: String, _ node: YamlNode, _ keys: [String], example: String) -> MappingReader? {
+    package func options(_ name: String, _ node: YamlNode, _ keys: [String], example: String)
+        -> MappingReader?
+    {
         MappingReader(node, name, keys: keys, at: mapping.keyPosition(name), context, example: example)
     }
 
-    /// Adds a step that takes in the rows of the input named `text` with this step's `where`, `fields` and `key`.
-    package func readIntake(_ text: ScalarText) -> (index: Int, draft: StepDraft) { readIntake(graph.input(text, of: entry.key)) }
+    /// Adds a step that takes in the rows of the input named `text` with this step's `where`, `fields` and
+    /// `key`.
+    package func readIntake(_ text: ScalarText) -> (index: Int, draft: StepDraft) {
+        readIntake(graph.input(text, of: entry.key))
+    }
 
     /// The same for all that stands behind `from`.
     package func readIntake() -> (index: Int, draft: StepDraft) {
@@ -211,13 +228,15 @@ package struct OperatorReader {
         return (graph.add(draft), draft)
     }
 
-    /// Adds the step under its own name, which reads what the operator of the step `intake` makes. `key`: names of
-    /// fields of the rows that it makes.
+    /// Adds the step under its own name, which reads what the operator of the step `intake` makes. `key`:
+    /// names of fields of the rows that it makes.
     package func addResult(of intake: Int, _ operation: OperatorSpec, key: [String]) {
         let made = graph.addStream(of: intake, entry.key + "/", operation, entry.keyPosition)
         if let node = mapping["only"] { return addNarrowed(made, node, key: key) }
         let columns = key.compactMap { name in made.fields.firstIndex { $0.name == name } }
-        if let step = addIntake(made, entry.key, key: columns) { graph.drafts[step].position = entry.keyPosition }
+        if let step = addIntake(made, entry.key, key: columns) {
+            graph.drafts[step].position = entry.keyPosition
+        }
     }
 
     /// Adds the step as one of which nothing is known, after a mistake that was reported.
@@ -228,12 +247,15 @@ package struct OperatorReader {
     /// What stands behind `from`, for messages.
     package var shownInputs: String { inputs.map(\.shown).joined(separator: ", ") }
 
-    /// The fields of the rows of an operator, which stands under the key `what`: those of its input, then `added`. Where
-    /// the input is the result of such an operator, its fields get other names: `rank_before`. nil after a mistake.
+    /// The fields of the rows of an operator, which stands under the key `what`: those of its input, then
+    /// `added`. Where the input is the result of such an operator, its fields get other names: `rank_before`.
+    /// nil after a mistake.
     package func adding(_ added: [Field], to draft: StepDraft, _ what: String) -> [Field]? {
         var fields = draft.fields
         for field in added where draft.key?.contains(field.name) != true {
-            if let older = fields.firstIndex(where: { $0.name == field.name }) { fields[older].name += "_before" }
+            if let older = fields.firstIndex(where: { $0.name == field.name }) {
+                fields[older].name += "_before"
+            }
         }
         fields += added
         var seen: Set<String> = []
@@ -264,14 +286,19 @@ package struct OperatorReader {
         if input.isComplete {
             context.error(
                 name.position,
-                "no field of \(input.name) '\(name.shown)'\(NearestName.hint(name.text, among: input.fields.map(\.name)))")
+                "no field of \(input.name) '\(name.shown)'\(NearestName.hint(name.text, among: input.fields.map(\.name)))"
+            )
         }
         return nil
     }
 
     /// Positions of fields of a draft, whose input is called `shown`.
-    package func fieldIndices(_ node: YamlNode, _ what: String, _ draft: StepDraft, _ shown: String, example: String) -> [Int]? {
-        let input = StepReader.Input(input: nil, name: shown, columns: draft.columns, fields: draft.fields, isComplete: draft.isComplete)
+    package func fieldIndices(
+        _ node: YamlNode, _ what: String, _ draft: StepDraft, _ shown: String, example: String
+    ) -> [Int]? {
+        let input = StepReader.Input(
+            input: nil, name: shown, columns: draft.columns, fields: draft.fields,
+            isComplete: draft.isComplete)
         guard let names = context.names(node, what, example: example) else { return nil }
         var columns: [Int] = []
         for name in names {
@@ -285,7 +312,9 @@ package struct OperatorReader {
     package func expression(
         _ text: ScalarText, _ what: String, _ draft: StepDraft, _ shown: String, isCondition: Bool = false
     ) -> Expression? {
-        var checker = ExpressionChecker(graph.reader.scope(draft, shown, graph.reader.zone)) { _ in text.position }
+        var checker = ExpressionChecker(graph.reader.scope(draft, shown, graph.reader.zone)) { _ in
+            text.position
+        }
         return context.check(text, &checker) { isCondition ? $0.checkCondition($1, what) : $0.check($1) }
     }
 }

@@ -31,7 +31,8 @@ package struct ParameterSpec: Equatable, Sendable {
 
     package static func == (a: ParameterSpec, b: ParameterSpec) -> Bool {
         a.name == b.name && a.value == b.value && a.standard == b.standard && a.description == b.description
-            && a.labels == b.labels && a.unit == b.unit && a.least == b.least && a.most == b.most && a.step == b.step
+            && a.labels == b.labels && a.unit == b.unit && a.least == b.least && a.most == b.most
+            && a.step == b.step
             && a.soft?.least == b.soft?.least && a.soft?.most == b.soft?.most
     }
 }
@@ -76,7 +77,8 @@ struct ParameterReader {
             if !mapping.isGiven("default"), given == nil {
                 context.error(
                     entry.keyPosition,
-                    "parameter \(entry.key) has no default; give --set \(entry.key)=VALUE, or write default: 5")
+                    "parameter \(entry.key) has no default; give --set \(entry.key)=VALUE, or write default: 5"
+                )
             }
             spec.standard = standard?.shown
             let value = given ?? standard
@@ -96,7 +98,9 @@ struct ParameterReader {
         spec.unit = mapping.text("unit", example: "unit: yuan")?.text
         guard let node = mapping["label"] else { return }
         guard case .mapping = node.content else {
-            if let text = context.scalar(node, "label", example: "label: { en: Limit, zh: 限额 }") { spec.labels["en"] = text.text }
+            if let text = context.scalar(node, "label", example: "label: { en: Limit, zh: 限额 }") {
+                spec.labels["en"] = text.text
+            }
             return
         }
         let languages = MappingReader(
@@ -126,13 +130,17 @@ struct ParameterReader {
                 context.error(node.position, "soft needs the range that is usual; write soft: [10, 50]")
                 return
             }
-            let ends = nodes.compactMap { bound("soft", context.scalar($0, "soft", example: "soft: [10, 50]")) }
+            let ends = nodes.compactMap {
+                bound("soft", context.scalar($0, "soft", example: "soft: [10, 50]"))
+            }
             if ends.count == 2 { spec.soft = (ends[0], ends[1]) }
         }
         guard let value, !bounds.isEmpty else { return }
         guard let number = ParameterNumber(value.text) else {
             context.error(
-                value.position, "parameter \(spec.name) has bounds, so its value is a number or a duration, not '\(value.shown)'")
+                value.position,
+                "parameter \(spec.name) has bounds, so its value is a number or a duration, not '\(value.shown)'"
+            )
             return
         }
         for bound in bounds where bound.number.kind != number.kind {
@@ -146,18 +154,27 @@ struct ParameterReader {
     }
 
     private func check(_ spec: ParameterSpec, _ value: ScalarText, _ number: ParameterNumber) {
-        let least = spec.least.flatMap(ParameterNumber.init), most = spec.most.flatMap(ParameterNumber.init)
+        let least = spec.least.flatMap(ParameterNumber.init)
+        let most = spec.most.flatMap(ParameterNumber.init)
         if let least, let most, most < least {
-            context.error(value.position, "parameter \(spec.name): min \(spec.least ?? "") is above max \(spec.most ?? "")")
+            context.error(
+                value.position,
+                "parameter \(spec.name): min \(spec.least ?? "") is above max \(spec.most ?? "")")
         } else if let least, number < least {
-            context.error(value.position, "parameter \(spec.name) is \(value.shown), below its min of \(spec.least ?? "")")
+            context.error(
+                value.position,
+                "parameter \(spec.name) is \(value.shown), below its min of \(spec.least ?? "")")
         } else if let most, most < number {
-            context.error(value.position, "parameter \(spec.name) is \(value.shown), above its max of \(spec.most ?? "")")
+            context.error(
+                value.position,
+                "parameter \(spec.name) is \(value.shown), above its max of \(spec.most ?? "")")
         }
         if let step = spec.step.flatMap(ParameterNumber.init), step.value <= 0 {
             context.error(value.position, "parameter \(spec.name): step must be above 0")
         }
-        if let soft = spec.soft, let low = ParameterNumber(soft.least), let high = ParameterNumber(soft.most), high < low {
+        if let soft = spec.soft, let low = ParameterNumber(soft.least), let high = ParameterNumber(soft.most),
+            high < low
+        {
             context.error(value.position, "parameter \(spec.name): soft begins above its end")
         }
     }

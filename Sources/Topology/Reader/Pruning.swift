@@ -24,7 +24,8 @@ enum Pruning {
             case .alerts(let rules): heardRules.formUnion(rules)
             }
         }
-        for (index, source) in spec.sources.enumerated() where !usedSources.contains(index) && !source.origin.isStream {
+        for (index, source) in spec.sources.enumerated()
+        where !usedSources.contains(index) && !source.origin.isStream {
             let verb = source.table == nil ? "reads the source" : "joins the table"
             context.warn(source.position, "no step \(verb) '\(source.name)'")
         }

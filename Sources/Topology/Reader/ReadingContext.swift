@@ -177,7 +177,8 @@ package final class ReadingContext {
         return nil
     }
 
-    package func integer(_ node: YamlNode, _ what: String, _ range: ClosedRange<Int>, example: String) -> Int? {
+    package func integer(_ node: YamlNode, _ what: String, _ range: ClosedRange<Int>, example: String) -> Int?
+    {
         guard let text = scalar(node, what, example: example) else { return nil }
         if let value = Int(text.text), range.contains(value) { return value }
         let limits =

@@ -9,7 +9,9 @@ struct RecordPartReader {
     func readPart(_ node: YamlNode, _ mapping: MappingReader, _ field: inout SourceReader.FieldDraft) {
         field.path = ["record", field.name]
         if mapping["from"] != nil {
-            context.error(mapping.keyPosition("from"), "'\(field.name)' is of the record or from a field of it, not both")
+            context.error(
+                mapping.keyPosition("from"),
+                "'\(field.name)' is of the record or from a field of it, not both")
         }
         guard let text = context.scalar(node, "record", example: "record: key") else { return }
         guard let part = RecordPart(text.text) else {
@@ -33,13 +35,16 @@ struct RecordPartReader {
 
     /// The event time that no field of the schema is.
     func addTime(
-        _ of: SourceTime.Moment, _ mapping: MappingReader, _ declared: Set<String>, _ fields: inout [SourceReader.FieldDraft]
+        _ of: SourceTime.Moment, _ mapping: MappingReader, _ declared: Set<String>,
+        _ fields: inout [SourceReader.FieldDraft]
     ) {
         let name = of.fieldName
         let place = mapping.keyPosition("time")
         guard !declared.contains(name) else {
             return context.error(
-                place, "the event time becomes the field '\(name)', which the schema has already; give that another name")
+                place,
+                "the event time becomes the field '\(name)', which the schema has already; give that another name"
+            )
         }
         var field = SourceReader.FieldDraft(name: name, position: place)
         field.type = (.timestamp, false)
@@ -54,7 +59,8 @@ struct RecordPartReader {
 
     /// The parts of the record that fields are read from are a topic's.
     func checkParts(_ mapping: MappingReader, _ schema: SourceReader.SchemaDraft) {
-        guard !mapping.isGiven("kafka"), let field = schema.wire.first(where: { $0.part != nil }), let part = field.part
+        guard !mapping.isGiven("kafka"), let field = schema.wire.first(where: { $0.part != nil }),
+            let part = field.part
         else { return }
         context.error(
             mapping.keyPosition("schema"),

@@ -19,7 +19,9 @@ package struct SinkReader {
 
     private var parts: [any SinkPart.Type] { context.catalogue.sinks }
 
-    package static func example(_ catalogue: Catalogue) -> String { "{ \(catalogue.sinks.first?.example ?? "") }" }
+    package static func example(_ catalogue: Catalogue) -> String {
+        "{ \(catalogue.sinks.first?.example ?? "") }"
+    }
 
     package func read(_ entry: YamlEntry) -> SinkSpec? {
         let before = context.diagnostics.count
@@ -37,7 +39,8 @@ package struct SinkReader {
             let what = entry.key == "late" ? "late records" : "dead letters"
             context.error(
                 entry.keyPosition,
-                "'\(entry.key)' is where \(what) go (\(entry.key).jsonl in replay); give the sink another name")
+                "'\(entry.key)' is where \(what) go (\(entry.key).jsonl in replay); give the sink another name"
+            )
         }
         let input = readInput(mapping)
         let target = readTarget(entry.key, mapping, input)
@@ -73,7 +76,8 @@ package struct SinkReader {
         for sink in sinks {
             guard let path = sink.target.file else { continue }
             if let owner = owners[normal(path)] {
-                context.error(sink.position, "\(owner) the file of sink \(sink.name); give this one a path of its own")
+                context.error(
+                    sink.position, "\(owner) the file of sink \(sink.name); give this one a path of its own")
             }
             owners[normal(path)] = "sink \(sink.name) writes"
         }
@@ -83,7 +87,11 @@ package struct SinkReader {
     private static func normal(_ path: String) -> String {
         var parts: [Substring] = []
         for part in path.split(separator: "/") where part != "." {
-            if part == "..", let last = parts.last, last != ".." { parts.removeLast() } else { parts.append(part) }
+            if part == "..", let last = parts.last, last != ".." {
+                parts.removeLast()
+            } else {
+                parts.append(part)
+            }
         }
         return (path.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")
     }
@@ -106,7 +114,9 @@ package struct SinkReader {
 
     // MARK: Targets
 
-    private func readTarget(_ name: String, _ mapping: MappingReader, _ input: SinkSpec.Input?) -> (any SinkPart)? {
+    private func readTarget(_ name: String, _ mapping: MappingReader, _ input: SinkSpec.Input?) -> (
+        any SinkPart
+    )? {
         let given = parts.filter { mapping.isGiven($0.key) }
         guard given.count == 1, let part = given.first else {
             let place = given.count > 1 ? mapping.keyPosition(given[1].key) : mapping.position
@@ -125,8 +135,10 @@ package struct SinkReader {
             takes = .steps(drafts)
         }
         let scope = SinkScope(
-            context: context, name: name, what: mapping.what, position: mapping.position, place: mapping.keyPosition(part.key),
-            inputPosition: mapping.keyPosition("from"), input: takes, sourceTopics: sourceTopics, topology: topology)
+            context: context, name: name, what: mapping.what, position: mapping.position,
+            place: mapping.keyPosition(part.key),
+            inputPosition: mapping.keyPosition("from"), input: takes, sourceTopics: sourceTopics,
+            topology: topology)
         return part.read(node, scope)
     }
 }

@@ -109,9 +109,13 @@ extension SourceReader {
         for key in ["decimal", "thousands", "negative", "percent"] where mapping[key] != nil {
             checkOption(key, mapping, field, is: "numbers") { $0.isNumber || $0 == .duration }
         }
-        for key in ["true", "false"] where mapping[key] != nil { checkOption(key, mapping, field, is: "booleans") { $0 == .bool } }
+        for key in ["true", "false"] where mapping[key] != nil {
+            checkOption(key, mapping, field, is: "booleans") { $0 == .bool }
+        }
         if mapping["strip"] != nil {
-            checkOption("strip", mapping, field, is: "texts and numbers") { $0 == .text || $0.isNumber || $0 == .duration }
+            checkOption("strip", mapping, field, is: "texts and numbers") {
+                $0 == .text || $0.isNumber || $0 == .duration
+            }
         }
         let style = ValueStyle.read(mapping, context)
         (field.reading.trues, field.reading.falses) = (style.trues, style.falses)

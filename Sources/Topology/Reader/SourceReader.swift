@@ -17,11 +17,15 @@ package struct SourceDraft {
 
 /// `sources.<name>`
 package struct SourceReader {
-    package static let keys = ["kafka", "file", "generate", "redis", "format", "time", "key", "schema", "table", "where"]
-    package static let fieldKeys = [
-        "type", "from", "record", "zone", "round", "unit", "since", "format", "null", "encoding", "numbers",
-        "percent",
-    ] + ValueStyle.keys
+    package static let keys = [
+        "kafka", "file", "generate", "redis", "format", "time", "key", "schema", "table", "where",
+    ]
+    package static let fieldKeys =
+        [
+            "type", "from", "record", "zone", "round", "unit", "since", "format", "null", "encoding",
+            "numbers",
+            "percent",
+        ] + ValueStyle.keys
     package static let schemaExample = "schema: { order_id: text, amount: decimal(2), event_time: timestamp }"
 
     package let context: ReadingContext
@@ -167,7 +171,8 @@ package struct SourceReader {
     private static let tombstones = ["refuse", "skip"]
 
     private func skipsTombstones(_ mapping: MappingReader) -> Bool {
-        guard let node = mapping["kafka"]?.mapping?.first(where: { $0.key == "tombstones" })?.value, let scalar = node.scalar
+        guard let node = mapping["kafka"]?.mapping?.first(where: { $0.key == "tombstones" })?.value,
+            let scalar = node.scalar
         else { return false }
         return context.interpolate(scalar, at: node.position)?.text == Self.tombstones[1]
     }
@@ -217,7 +222,8 @@ package struct SourceReader {
             context.error(field.position, "the time must be a timestamp, and '\(field.shown)' is \(type)")
             return nil
         }
-        let isOptional = schema.wire.contains { $0.field.name == field.text && $0.field.isOptional }
+        let isOptional =
+            schema.wire.contains { $0.field.name == field.text && $0.field.isOptional }
             || schema.derived.contains { $0.name == field.text && $0.isOptional }
         guard !isOptional else {
             context.error(
@@ -321,7 +327,9 @@ package struct SourceReader {
             var checker = ExpressionChecker(scope) { _ in field.position }
             let result = field.expression.flatMap { context.check($0.syntax, $0.text, &checker) }
             var expression = result.flatMap { fit($0, field) }
-            if let time = field.constant { expression = Expression(.literal(.timestamp(time)), .timestamp, at: field.position) }
+            if let time = field.constant {
+                expression = Expression(.literal(.timestamp(time)), .timestamp, at: field.position)
+            }
             schema.columns.append(.init(name: field.name, type: expression?.type ?? field.type?.type))
             schema.derivedCount += 1
             if let expression {
@@ -400,7 +408,9 @@ package struct SourceReader {
 
     private func checked(_ path: [String], _ position: Position) -> [String] {
         if path.count > Limits.expressionDepthMax {
-            context.error(position, "the path has \(path.count) names, at most \(Limits.expressionDepthMax) are followed")
+            context.error(
+                position,
+                "the path has \(path.count) names, at most \(Limits.expressionDepthMax) are followed")
         }
         return path
     }

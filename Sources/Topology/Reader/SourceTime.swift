@@ -1,8 +1,8 @@
 import Base
 import Records
 
-/// `sources.<name>.time`: which time is a record's event time, how far events are out of order, and how the source's
-/// times are written.
+/// `sources.<name>.time`: which time is a record's event time, how far events are out of order, and how the
+/// source's times are written.
 struct SourceTime {
     /// nil: `of` says it.
     var field: ScalarText?
@@ -46,22 +46,32 @@ struct SourceTime {
         if reader["of"] == nil {
             time.field = reader.requiredText("field", example: example)
         } else if reader["field"] != nil {
-            context.error(reader.keyPosition("of"), "the event time is that of a field or `of` something else, not both")
+            context.error(
+                reader.keyPosition("of"), "the event time is that of a field or `of` something else, not both"
+            )
         } else {
             time.of = reader["of"].flatMap { moment($0, mapping, context) }
         }
-        if let node = reader["out_of_order"], let value = context.duration(node, "out_of_order") { time.outOfOrder = value }
-        if let node = reader["idle"], let value = context.duration(node, "idle", least: 1) { time.idle = value }
+        if let node = reader["out_of_order"], let value = context.duration(node, "out_of_order") {
+            time.outOfOrder = value
+        }
+        if let node = reader["idle"], let value = context.duration(node, "idle", least: 1) {
+            time.idle = value
+        }
         if let node = reader["ahead"], let value = context.duration(node, "ahead") { time.ahead = value }
         time.style = TimeStyle.read(reader, origin: "from", zone: timeZone, context)
         return time
     }
 
-    private static func moment(_ node: YamlNode, _ mapping: MappingReader, _ context: ReadingContext) -> Moment? {
+    private static func moment(_ node: YamlNode, _ mapping: MappingReader, _ context: ReadingContext)
+        -> Moment?
+    {
         guard let text = context.scalar(node, "of", example: "of: record") else { return nil }
         if text.text == "record" {
             guard !mapping.isGiven("kafka") else { return .record }
-            context.error(text.position, "of: record is the time that Kafka has for a record, and \(mapping.what) reads no topic")
+            context.error(
+                text.position,
+                "of: record is the time that Kafka has for a record, and \(mapping.what) reads no topic")
             return nil
         }
         if text.text == "arrival" {
@@ -74,7 +84,8 @@ struct SourceTime {
         if let parsed = CivilTime.parse(text.text), parsed.hasZone { return .constant(parsed.milliseconds) }
         context.error(
             text.position,
-            "of must be record, or a time with its offset like 2023-01-05T00:00:00+08:00, not '\(text.shown)'")
+            "of must be record, or a time with its offset like 2023-01-05T00:00:00+08:00, not '\(text.shown)'"
+        )
         return nil
     }
 }
@@ -86,17 +97,23 @@ struct TimeStyle: Equatable {
     var patterns: [TimePattern] = []
 
     /// `unit`, `format` and what numbers count from, which a field calls `since`.
-    static func read(_ reader: MappingReader, origin key: String, zone: String?, _ context: ReadingContext) -> TimeStyle {
+    static func read(_ reader: MappingReader, origin key: String, zone: String?, _ context: ReadingContext)
+        -> TimeStyle
+    {
         var style = TimeStyle()
         if let node = reader["unit"] {
-            style.unit = context.choice(node, "unit", EpochTime.Unit.allCases.map(\.rawValue)).flatMap(EpochTime.Unit.init)
+            style.unit = context.choice(node, "unit", EpochTime.Unit.allCases.map(\.rawValue)).flatMap(
+                EpochTime.Unit.init)
         }
         if let node = reader["format"] { style.patterns = patterns(node, context) }
         guard let node = reader[key] else { return style }
-        if let text = context.scalar(node, key, example: "\(key): 2015-01-01") { style.origin = origin(text, zone, context) }
+        if let text = context.scalar(node, key, example: "\(key): 2015-01-01") {
+            style.origin = origin(text, zone, context)
+        }
         if reader["unit"] == nil {
             context.error(
-                reader.keyPosition(key), "\(key) is what numbers count from; say of what: unit: d (or s, ms, us, ns, min, h)")
+                reader.keyPosition(key),
+                "\(key) is what numbers count from; say of what: unit: d (or s, ms, us, ns, min, h)")
         }
         return style
     }
@@ -104,14 +121,16 @@ struct TimeStyle: Equatable {
     /// A date, or a time, that numbers count from.
     static func origin(_ text: ScalarText, _ zone: String?, _ context: ReadingContext) -> EpochTime.Origin? {
         guard let parsed = CivilTime.parse(text.text) else {
-            context.error(text.position, "'\(text.shown)' is no time; write 2015-01-01, or 2015-01-01T00:00:00Z")
+            context.error(
+                text.position, "'\(text.shown)' is no time; write 2015-01-01, or 2015-01-01T00:00:00Z")
             return nil
         }
         guard !parsed.hasZone, zone == nil else {
             return EpochTime.Origin(milliseconds: parsed.milliseconds, isLocal: !parsed.hasZone)
         }
         context.error(
-            text.position, "'\(text.shown)' has no zone; say zone: Asia/Shanghai, or write 2015-01-01T00:00:00Z")
+            text.position,
+            "'\(text.shown)' has no zone; say zone: Asia/Shanghai, or write 2015-01-01T00:00:00Z")
         return nil
     }
 
@@ -119,7 +138,9 @@ struct TimeStyle: Equatable {
     private static func patterns(_ node: YamlNode, _ context: ReadingContext) -> [TimePattern] {
         var patterns: [TimePattern] = []
         for node in node.sequence ?? [node] {
-            guard let text = context.scalar(node, "format", example: "format: \"%d.%m.%Y %H:%M\"") else { continue }
+            guard let text = context.scalar(node, "format", example: "format: \"%d.%m.%Y %H:%M\"") else {
+                continue
+            }
             if !text.text.contains("%"), TimePattern.names[text.text] == nil {
                 context.error(
                     text.position,

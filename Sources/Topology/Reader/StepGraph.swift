@@ -3,8 +3,8 @@ import Records
 
 /// Reads the steps in an order in which each comes after what it reads.
 ///
-/// A step whose operator makes records of its own becomes two: one that has the operator and takes in its rows, and
-/// one under the name that the author gave it, which reads what the first one makes.
+/// A step whose operator makes records of its own becomes two: one that has the operator and takes in its
+/// rows, and one under the name that the author gave it, which reads what the first one makes.
 package final class StepGraph {
     package let context: ReadingContext
     package let reader: StepReader
@@ -66,7 +66,8 @@ package final class StepGraph {
                 path.removeLast()
                 states[index] = .done
                 guard let mapping = mappings[index] else { continue }
-                OperatorReader(graph: self, mapping: mapping, entry: entries[index], inputs: inputs[index]).read()
+                OperatorReader(graph: self, mapping: mapping, entry: entries[index], inputs: inputs[index])
+                    .read()
                 continue
             }
             path[path.count - 1].next += 1
@@ -95,12 +96,15 @@ package final class StepGraph {
         )
     }
 
-    /// The step that has the rows of a source which meet its condition, under a name that no author can write.
+    /// The step that has the rows of a source which meet its condition, under a name that no author can
+    /// write.
     private func narrowed(_ source: Int, _ spec: SourceSpec, _ condition: Expression) -> Int {
         let name = sources[source].name + "/where"
         if let step = drafts.firstIndex(where: { $0.name == name }) { return step }
         var draft = StepDraft(name: name, position: sources[source].position)
-        (draft.columns, draft.fields, draft.isComplete) = (sources[source].columns, sources[source].fields, true)
+        (draft.columns, draft.fields, draft.isComplete) = (
+            sources[source].columns, sources[source].fields, true
+        )
         (draft.timeField, draft.key) = (spec.timeField, [])
         draft.spec = StepSpec(
             name: sources[source].name, input: .source(source), condition: condition, derived: [], key: [],
@@ -114,7 +118,9 @@ package final class StepGraph {
         if let source = sources.firstIndex(where: { $0.name == text.text }) {
             if sources[source].isTable {
                 context.error(
-                    text.position, "'\(text.shown)' is a table, which is looked up; write join: { table: \(text.shown), on: … }")
+                    text.position,
+                    "'\(text.shown)' is a table, which is looked up; write join: { table: \(text.shown), on: … }"
+                )
                 return input
             }
             input.input = .source(source)
@@ -132,7 +138,9 @@ package final class StepGraph {
                 readStream(of: step, into: &input)
             } else {
                 input.input = .step(step)
-                (input.columns, input.fields, input.isComplete) = (draft.columns, draft.fields, draft.isComplete)
+                (input.columns, input.fields, input.isComplete) = (
+                    draft.columns, draft.fields, draft.isComplete
+                )
                 input.timeField = draft.timeField
             }
         } else if !entries.contains(where: { $0.key == text.text }) {
@@ -155,7 +163,8 @@ package final class StepGraph {
                 guard let spec = drafts[before].spec else { return found }
                 input = spec.input
             case .source(let source):
-                guard source >= sources.count, case .stream(let maker) = streams[source - sources.count].origin,
+                guard source >= sources.count,
+                    case .stream(let maker) = streams[source - sources.count].origin,
                     let spec = drafts[maker].spec, let operation = spec.operation, operation.inputs.count == 1
                 else { return found }
                 found.append(operation.part)
@@ -169,7 +178,8 @@ package final class StepGraph {
         let draft = drafts[step]
         let fields = StepReader.streamFields(draft)
         guard !fields.isEmpty else { return }
-        if let twice = StepReader.windowFields.first(where: { name in fields.count { $0.name == name } > 1 }) {
+        if let twice = StepReader.windowFields.first(where: { name in fields.count { $0.name == name } > 1 })
+        {
             context.error(
                 draft.position,
                 "the rows of step \(draft.name) would have two fields '\(twice)', since its key has one; give the key another name "
@@ -177,7 +187,8 @@ package final class StepGraph {
             return
         }
         let stream = streams.firstIndex { if case .stream(step) = $0.origin { true } else { false } }
-        let source = stream ?? addStream(of: step, draft.name, fields, timeField: fields.count - 1, draft.position)
+        let source =
+            stream ?? addStream(of: step, draft.name, fields, timeField: fields.count - 1, draft.position)
         input.input = .source(sources.count + source)
         input.fields = fields
         input.columns = fields.map { .init(name: $0.name, type: $0.type) }
@@ -186,12 +197,15 @@ package final class StepGraph {
     }
 
     private func addStream(
-        of step: Int, _ name: String, _ fields: [Field], timeField: Int, outOfOrder: Int64 = 0, _ position: Position
+        of step: Int, _ name: String, _ fields: [Field], timeField: Int, outOfOrder: Int64 = 0,
+        _ position: Position
     ) -> Int {
         var seen: Set<String> = []
         if let twice = fields.first(where: { !seen.insert($0.name).inserted }) {
             context.error(
-                position, "the rows of this step would have two fields '\(twice.name)'; give the one of its key or input another name in fields")
+                position,
+                "the rows of this step would have two fields '\(twice.name)'; give the one of its key or input another name in fields"
+            )
         }
         let origin = drafts[step].spec.flatMap { source(of: $0) }
         streams.append(
@@ -226,13 +240,16 @@ package final class StepGraph {
     }
 
     /// Adds the stream that `step`, added before, makes with its operator; returns what its readers see.
-    package func addStream(of step: Int, _ name: String, _ operation: OperatorSpec, _ position: Position) -> StepReader.Input {
+    package func addStream(of step: Int, _ name: String, _ operation: OperatorSpec, _ position: Position)
+        -> StepReader.Input
+    {
         drafts[step].spec?.operation = operation
         let fields = operation.schema.fields
-        // What is made in event-time order is in order. What passes as it comes has the order of the inputs, and rows of one may
-        // be further ahead of event time, which is that of the slowest.
+        // What is made in event-time order is in order. What passes as it comes has the order of the inputs,
+        // and rows of one may be further ahead of event time, which is that of the slowest.
         let inputs = operation.part.order == .asTheyCome ? operation.inputs : []
-        let outOfOrder = inputs.compactMap { drafts[$0].spec.flatMap { source(of: $0)?.outOfOrder } }.max() ?? 0
+        let outOfOrder =
+            inputs.compactMap { drafts[$0].spec.flatMap { source(of: $0)?.outOfOrder } }.max() ?? 0
         let stream = addStream(
             of: step, name, fields, timeField: operation.timeField, outOfOrder: outOfOrder, position)
         return StepReader.Input(

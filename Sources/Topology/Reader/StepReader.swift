@@ -50,7 +50,8 @@ package struct StepReader {
         package var join: TableJoinSpec?
 
         package init(
-            input: StepSpec.Input?, name: String, columns: [ExpressionScope.Column] = [], fields: [Field] = [],
+            input: StepSpec.Input?, name: String, columns: [ExpressionScope.Column] = [],
+            fields: [Field] = [],
             isComplete: Bool = false, timeField: Int? = nil, join: TableJoinSpec? = nil
         ) {
             self.input = input
@@ -105,8 +106,9 @@ package struct StepReader {
         return draft
     }
 
-    /// What a step makes that others may read as a stream: of a window its keys, results and bounds, and the last
-    /// instant that is in it, which is their event time, so that a longer window takes in those that lie within it.
+    /// What a step makes that others may read as a stream: of a window its keys, results and bounds, and the
+    /// last instant that is in it, which is their event time, so that a longer window takes in those that lie
+    /// within it.
     package static func streamFields(_ draft: StepDraft) -> [Field] {
         guard let spec = draft.spec, spec.window != nil else { return [] }
         return spec.key.map { Field(name: spec.schema.fields[$0].name, type: spec.schema.fields[$0].type) }
@@ -199,7 +201,9 @@ package struct StepReader {
     }
 
     /// The key of a window of all records: a field that is true in each.
-    private func addWholeKey(_ draft: inout StepDraft, _ derived: inout [DerivedField], _ mapping: MappingReader) {
+    private func addWholeKey(
+        _ draft: inout StepDraft, _ derived: inout [DerivedField], _ mapping: MappingReader
+    ) {
         let name = Self.wholeField
         guard !draft.columns.contains(where: { $0.name == name }) else {
             context.error(
@@ -213,7 +217,9 @@ package struct StepReader {
         draft.fields.append(Field(name: name, type: .bool))
         derived.append(
             DerivedField(
-                name: name, expression: Expression(.literal(.bool(true)), .bool, at: mapping.keyPosition("window")), isOptional: false))
+                name: name,
+                expression: Expression(.literal(.bool(true)), .bool, at: mapping.keyPosition("window")),
+                isOptional: false))
         draft.key = [name]
         draft.keyColumns = draft.columns.suffix(1)
     }
@@ -247,7 +253,9 @@ package struct StepReader {
                 "\(mapping.what) needs 'aggregate' beside 'window'; write aggregate: { amount: sum(amount) }"
             )
         }
-        if hasWindow, !mapping.isGiven("key"), mapping["window"]?.mapping?.contains(where: { $0.key == "gap" }) == true {
+        if hasWindow, !mapping.isGiven("key"),
+            mapping["window"]?.mapping?.contains(where: { $0.key == "gap" }) == true
+        {
             context.error(
                 mapping.keyPosition("window"),
                 "\(mapping.what) needs 'key' beside a window with a gap; write key: merchant_id"
@@ -269,7 +277,9 @@ package struct StepReader {
         else { return nil }
         if mapping.isGiven("gap") { return readSession(mapping) }
         for key in ["max", "limit"] where mapping[key] != nil {
-            context.error(mapping.keyPosition(key), "\(key) is for windows with a gap; write window: { gap: 30m, max: 1d }")
+            context.error(
+                mapping.keyPosition(key),
+                "\(key) is for windows with a gap; write window: { gap: 30m, max: 1d }")
         }
         var window = Window(zone: mapping["zone"].flatMap { context.zone($0) }, kind: .unknown)
         let isZoneGood = mapping["zone"] == nil || window.zone != nil
@@ -317,7 +327,8 @@ package struct StepReader {
     private func readSession(_ mapping: MappingReader) -> Window {
         for key in ["size", "slide", "zone", "until"] where mapping[key] != nil {
             context.error(
-                mapping.keyPosition(key), "a window with a gap has no \(key); write window: { gap: 30m, max: 1d }")
+                mapping.keyPosition(key),
+                "a window with a gap has no \(key); write window: { gap: 30m, max: 1d }")
         }
         let gap = mapping["gap"].flatMap { context.duration($0, "gap", least: 1) }
         let max = mapping.required("max", example: "window: { gap: 30m, max: 1d }")
@@ -351,9 +362,12 @@ package struct StepReader {
     private func checkSlide(_ size: Length, _ slide: Length, _ place: Position) -> Bool {
         func text(_ length: Length) -> String { "\(length.count)\(length.unit)" }
         guard Self.calendarUnits[size.unit] == Self.calendarUnits[slide.unit] else {
-            if size.unit != "d" && slide.unit != "d" || Self.calendarUnits[size.unit] != nil && Self.calendarUnits[slide.unit] != nil {
+            if size.unit != "d" && slide.unit != "d"
+                || Self.calendarUnits[size.unit] != nil && Self.calendarUnits[slide.unit] != nil
+            {
                 let unit = Self.calendarUnits[size.unit] ?? Self.calendarUnits[slide.unit] ?? ""
-                context.error(place, "size \(text(size)) and slide \(text(slide)) must both be in \(unit), or neither")
+                context.error(
+                    place, "size \(text(size)) and slide \(text(slide)) must both be in \(unit), or neither")
                 return false
             }
             context.error(
@@ -414,7 +428,8 @@ package struct StepReader {
             // Sessions have their own word for it.
             if kind != .session, kind != .records, Self.windowFields.contains(entry.key) {
                 context.error(
-                    entry.keyPosition, "every window has a '\(entry.key)' of its own; give this result another name")
+                    entry.keyPosition,
+                    "every window has a '\(entry.key)' of its own; give this result another name")
                 continue
             }
             if draft.key?.contains(entry.key) == true {

@@ -4,7 +4,8 @@ import Records
 /// Reads a topology file strictly: everything in it is known, typed and bounded, or it is a mistake with its
 /// place. All mistakes are found in one go; what follows only from another mistake is not reported.
 package enum TopologyReader {
-    /// Rules of another text of the topology that are read beside its own, and named apart. The text has no mistake by itself.
+    /// Rules of another text of the topology that are read beside its own, and named apart. The text has no
+    /// mistake by itself.
     package struct Variant: Sendable {
         package var prefix: String
         package var text: String
@@ -15,8 +16,8 @@ package enum TopologyReader {
         }
     }
 
-    /// `parameters` are those of the command line. The spec is there exactly if no diagnostic is an error. Rules of `variants`
-    /// are behind its own, and no sink takes them.
+    /// `parameters` are those of the command line. The spec is there exactly if no diagnostic is an error.
+    /// Rules of `variants` are behind its own, and no sink takes them.
     package static func read(
         _ text: String,
         file: String,
@@ -33,12 +34,14 @@ package enum TopologyReader {
         return (context.hasErrors ? nil : spec, context.sortedDiagnostics())
     }
 
-    /// The parameters of a text alone, the same on every machine: what stands for secrets is not looked up. nil: it is no
-    /// mapping of YAML.
+    /// The parameters of a text alone, the same on every machine: what stands for secrets is not looked up.
+    /// nil: it is no mapping of YAML.
     package static func parameters(of text: String, given: [String: String]) -> [ParameterSpec]? {
         let unknown = Environment(variable: { _ in "?" }, fileText: { _ in "?" }, zones: .system)
         let context = ReadingContext(file: "", catalogue: Catalogue(), environment: unknown)
-        return YamlReader.read(text, file: "").root.flatMap { FileReader(context: context, text: text, variants: []).parameters($0, given) }
+        return YamlReader.read(text, file: "").root.flatMap {
+            FileReader(context: context, text: text, variants: []).parameters($0, given)
+        }
     }
 }
 
@@ -55,10 +58,13 @@ private struct FileReader {
     private var start: Position { Position(line: 1, column: 1) }
 
     private func top(_ root: YamlNode) -> MappingReader? {
-        MappingReader(root, "the topology", keys: Self.keys, at: start, context, example: "topology: merchant-risk")
+        MappingReader(
+            root, "the topology", keys: Self.keys, at: start, context, example: "topology: merchant-risk")
     }
 
-    func parameters(_ root: YamlNode, _ given: [String: String]) -> [ParameterSpec]? { top(root).map { readParameters($0, given) } }
+    func parameters(_ root: YamlNode, _ given: [String: String]) -> [ParameterSpec]? {
+        top(root).map { readParameters($0, given) }
+    }
 
     func read(_ root: YamlNode, _ parameters: [String: String]) -> TopologySpec? {
         guard let mapping = top(root) else { return nil }
@@ -208,7 +214,8 @@ private struct FileReader {
         }
         let areSourcesGood = sources.allSatisfy { $0.spec != nil }
         spec.sources = sources.compactMap(\.spec)
-        spec.models = ModelReader(context: context).read(entries(mapping, "models", example: ModelReader.example))
+        spec.models = ModelReader(context: context).read(
+            entries(mapping, "models", example: ModelReader.example))
         let stepEntries = entries(mapping, "steps", example: "steps: { paid: \(StepReader.example) }")
         let stepNames = stepEntries.map(\.key)
         let graph = StepGraph(context: context, zone: zone, sources: sources, entries: stepEntries)
@@ -257,7 +264,8 @@ private struct FileReader {
             let mapping = top(root)
         else { return [] }
         _ = readParameters(mapping, variant.parameters)
-        return entries(mapping, "rules", example: "rules: { big: \(RuleReader.example) }").compactMap { entry in
+        return entries(mapping, "rules", example: "rules: { big: \(RuleReader.example) }").compactMap {
+            entry in
             guard var rule = reader.read(entry) else { return nil }
             rule.alertName = rule.name
             rule.name = variant.prefix + rule.name

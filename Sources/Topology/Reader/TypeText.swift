@@ -25,7 +25,7 @@ package enum TypeText {
         if text.hasPrefix("decimal") {
             return
                 "unknown type '\(text)'; decimals have 1 to \(Limits.decimalScaleMax) digits after the "
-                    + "point, like decimal(2)"
+                + "point, like decimal(2)"
         }
         let names = ["text", "int", "bool", "decimal(2)", "timestamp", "duration"]
         let known: [String: String] = [

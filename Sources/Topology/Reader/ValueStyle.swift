@@ -1,7 +1,8 @@
 import Base
 import Records
 
-/// How the values of fields are written: of one field, or of all fields of a source that do not say it themselves.
+/// How the values of fields are written: of one field, or of all fields of a source that do not say it
+/// themselves.
 struct ValueStyle {
     var numerals: Numerals?
     /// Texts that are true, and false.
@@ -28,12 +29,15 @@ struct ValueStyle {
                 }
             }
         }
-        if let node = mapping["percent"] { numerals.isPercent = context.choice(node, "percent", ["true", "false"]) == "true" }
+        if let node = mapping["percent"] {
+            numerals.isPercent = context.choice(node, "percent", ["true", "false"]) == "true"
+        }
         if numerals != Numerals() || mapping["decimal"] != nil { style.numerals = numerals }
         if numerals.thousands == String(UnicodeScalar(numerals.decimalMark)) {
             context.error(
                 mapping.keyPosition("thousands"),
-                "'\(numerals.thousands ?? "")' cannot stand between thousands and before decimals; say decimal: \",\" as well")
+                "'\(numerals.thousands ?? "")' cannot stand between thousands and before decimals; say decimal: \",\" as well"
+            )
         }
         if let node = mapping["true"] { style.trues = texts(node, "true", "[Y, \"1\"]", context) }
         if let node = mapping["false"] { style.falses = texts(node, "false", "[N, \"0\"]", context) }
@@ -45,15 +49,24 @@ struct ValueStyle {
 
     private static func thousands(_ node: YamlNode, _ context: ReadingContext) -> String? {
         guard let text = context.scalar(node, "thousands", example: "thousands: \",\"") else { return nil }
-        let isGood = text.text.unicodeScalars.count == 1 && !text.text.unicodeScalars.contains { ("0"..."9").contains($0) || $0 == "-" || $0 == "+" }
+        let isGood =
+            text.text.unicodeScalars.count == 1
+            && !text.text.unicodeScalars.contains { ("0"..."9").contains($0) || $0 == "-" || $0 == "+" }
         if isGood { return text.text }
-        context.error(text.position, "thousands must be one character that is no digit and no sign, not '\(text.shown)'; write thousands: \",\"")
+        context.error(
+            text.position,
+            "thousands must be one character that is no digit and no sign, not '\(text.shown)'; write thousands: \",\""
+        )
         return nil
     }
 
     /// A text, or a list of them.
-    private static func texts(_ node: YamlNode, _ what: String, _ example: String, _ context: ReadingContext) -> [String] {
-        (node.sequence ?? [node]).compactMap { context.scalar($0, what, example: "\(what): \(example)")?.text }
+    private static func texts(_ node: YamlNode, _ what: String, _ example: String, _ context: ReadingContext)
+        -> [String]
+    {
+        (node.sequence ?? [node]).compactMap {
+            context.scalar($0, what, example: "\(what): \(example)")?.text
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 /// A part of a key's pattern in a store elsewhere: `merchant:{merchant_id}` is a text and a field.
-package enum KeyPart: Hashable, Sendable { case text(String), field(String) }
+package enum KeyPart: Hashable, Sendable {
+    case text(String)
+    case field(String)
+}
 
 extension [KeyPart] {
     /// As it is written.
@@ -25,8 +28,8 @@ extension [KeyPart] {
 }
 
 extension ReadingContext {
-    /// The parts of a key's pattern; `isField` says of each name, which stands where the text says, whether it is a field, and
-    /// reports the mistake if not. nil after one.
+    /// The parts of a key's pattern; `isField` says of each name, which stands where the text says, whether
+    /// it is a field, and reports the mistake if not. nil after one.
     package func keyParts(
         _ pattern: ScalarText, isField: (_ name: String, _ text: ScalarText) -> Bool
     ) -> [KeyPart]? {

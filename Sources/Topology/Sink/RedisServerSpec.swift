@@ -1,4 +1,5 @@
-/// Where a Redis is and how to log in, as sinks and tables say it: one server, a master that sentinels know, or a cluster.
+/// Where a Redis is and how to log in, as sinks and tables say it: one server, a master that sentinels know,
+/// or a cluster.
 package struct RedisServerSpec: Hashable, Sendable {
     package struct Sentinels: Hashable, Sendable {
         package var master: String
@@ -33,7 +34,9 @@ package struct RedisServerSpec: Hashable, Sendable {
     /// It names a server; otherwise the command line does.
     package var isGiven: Bool { url != nil || sentinel != nil || !cluster.isEmpty }
 
-    package static let keys = ["url", "sentinel", "cluster", "user", "password", "tls", "ca", "cert", "cert_key", "server_name"]
+    package static let keys = [
+        "url", "sentinel", "cluster", "user", "password", "tls", "ca", "cert", "cert_key", "server_name",
+    ]
 
     package static let reference = """
         | `url` | `redis://[[user]:password@]host[:port][/db]`, `rediss://` with TLS, or `unix:/path`; default `--redis` |
@@ -53,16 +56,21 @@ package struct RedisServerSpec: Hashable, Sendable {
         let given = ["url", "sentinel", "cluster"].filter { mapping[$0] != nil }
         if given.count > 1 {
             context.error(
-                mapping.keyPosition(given[1]), "'\(given[0])' and '\(given[1])' each say where Redis is; give one of them")
+                mapping.keyPosition(given[1]),
+                "'\(given[0])' and '\(given[1])' each say where Redis is; give one of them")
         }
-        if let node = mapping["sentinel"] { spec.sentinel = readSentinel(node, mapping.keyPosition("sentinel"), context) }
+        if let node = mapping["sentinel"] {
+            spec.sentinel = readSentinel(node, mapping.keyPosition("sentinel"), context)
+        }
         if let node = mapping["cluster"] {
             spec.cluster = hosts(node, "cluster", example: "cluster: [\"n1:6379\", \"n2:6379\"]", context)
         }
         spec.user = mapping.text("user", example: "user: millrace")?.text
         spec.password = mapping.text("password", example: "password: \"${env:REDIS_PASSWORD}\"")?.text
         if spec.user != nil, mapping["password"] == nil {
-            context.error(mapping.keyPosition("user"), "'user' needs 'password'; write password: \"${env:REDIS_PASSWORD}\"")
+            context.error(
+                mapping.keyPosition("user"),
+                "'user' needs 'password'; write password: \"${env:REDIS_PASSWORD}\"")
         }
         if mapping["password"] != nil, given.isEmpty {
             context.error(mapping.keyPosition("password"), "'password' needs 'url', 'sentinel' or 'cluster'")
@@ -76,7 +84,9 @@ package struct RedisServerSpec: Hashable, Sendable {
 
     private mutating func readEncryption(_ mapping: MappingReader, _ context: ReadingContext) {
         if let node = mapping["tls"], let text = context.scalar(node, "tls", example: "tls: true") {
-            if text.text != "true" && text.text != "false" { context.error(text.position, "tls is true or false, not '\(text.shown)'") }
+            if text.text != "true" && text.text != "false" {
+                context.error(text.position, "tls is true or false, not '\(text.shown)'")
+            }
             isEncrypted = text.text == "true"
         }
         certificateAuthority = mapping.text("ca", example: "ca: /etc/ssl/redis-ca.pem")?.text
@@ -89,21 +99,32 @@ package struct RedisServerSpec: Hashable, Sendable {
         }
         if let url {
             if mapping["tls"] != nil {
-                context.error(mapping.keyPosition("tls"), "a url says it itself: rediss:// is with TLS, redis:// without; take 'tls' out")
+                context.error(
+                    mapping.keyPosition("tls"),
+                    "a url says it itself: rediss:// is with TLS, redis:// without; take 'tls' out")
             }
             isEncrypted = url.hasPrefix("rediss:")
         }
-        if !isEncrypted, let wanting = ["ca", "cert", "cert_key", "server_name"].first(where: { mapping[$0] != nil }) {
-            let how = url != nil ? "rediss:// in 'url'" : mapping["sentinel"] ?? mapping["cluster"] != nil ? "tls: true" : "a 'url' with rediss://"
-            context.error(mapping.keyPosition(wanting), "'\(wanting)' is of TLS, which is not asked for; write \(how)")
+        if !isEncrypted,
+            let wanting = ["ca", "cert", "cert_key", "server_name"].first(where: { mapping[$0] != nil })
+        {
+            let how =
+                url != nil
+                ? "rediss:// in 'url'"
+                : mapping["sentinel"] ?? mapping["cluster"] != nil ? "tls: true" : "a 'url' with rediss://"
+            context.error(
+                mapping.keyPosition(wanting), "'\(wanting)' is of TLS, which is not asked for; write \(how)")
         }
     }
 
-    private static func readSentinel(_ node: YamlNode, _ place: Position, _ context: ReadingContext) -> Sentinels? {
+    private static func readSentinel(_ node: YamlNode, _ place: Position, _ context: ReadingContext)
+        -> Sentinels?
+    {
         let example = "sentinel: { master: mymaster, hosts: [\"s1:26379\", \"s2:26379\"] }"
         guard
             let mapping = MappingReader(
-                node, "sentinel", keys: ["master", "hosts", "user", "password"], at: place, context, example: example)
+                node, "sentinel", keys: ["master", "hosts", "user", "password"], at: place, context,
+                example: example)
         else { return nil }
         let master = mapping.requiredText("master", example: "master: mymaster")
         let hosts = mapping.required("hosts", example: "hosts: [\"s1:26379\"]").map {
@@ -111,12 +132,16 @@ package struct RedisServerSpec: Hashable, Sendable {
         }
         let user = mapping.text("user", example: "user: millrace")
         let password = mapping.text("password", example: "password: \"${env:SENTINEL_PASSWORD}\"")
-        if user != nil, mapping["password"] == nil { context.error(mapping.keyPosition("user"), "'user' needs 'password'") }
+        if user != nil, mapping["password"] == nil {
+            context.error(mapping.keyPosition("user"), "'user' needs 'password'")
+        }
         guard let master, let hosts else { return nil }
         return Sentinels(master: master.text, hosts: hosts, user: user?.text, password: password?.text)
     }
 
-    private static func hosts(_ node: YamlNode, _ what: String, example: String, _ context: ReadingContext) -> [String] {
+    private static func hosts(_ node: YamlNode, _ what: String, example: String, _ context: ReadingContext)
+        -> [String]
+    {
         let names = context.names(node, what, example: example) ?? []
         for name in names where hostAndPort(name.text) == nil {
             context.error(name.position, "\(what) are host:port, like n1:6379, not '\(name.shown)'")
@@ -126,9 +151,15 @@ package struct RedisServerSpec: Hashable, Sendable {
 
     /// `host:port` or `[address]:port`.
     package static func hostAndPort(_ text: String) -> (host: String, port: Int)? {
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]), 1...65_535 ~= port else { return nil }
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+            1...65_535 ~= port
+        else { return nil }
         var host = text[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() } else if host.contains(":") { return nil }
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            return nil
+        }
         let isGood = !host.isEmpty && !host.contains { $0.isWhitespace || $0 == "/" || $0 == "@" }
         return isGood ? (String(host), port) : nil
     }

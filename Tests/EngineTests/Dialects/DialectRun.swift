@@ -18,8 +18,10 @@ struct DialectRun: Equatable {
         (self.rows, self.refusals, self.fault) = (rows, refusals, fault)
     }
 
-    /// `table`: a second source with an input of its own. `source`: the lines below the source's name but for its topic. `steps`: the file's `steps`, of which `w` goes out.
-    init(source: String, steps: String = "w: { from: s }", input: [UInt8], rowsMax: Int = 2048,
+    /// `table`: a second source with an input of its own. `source`: the lines below the source's name but for
+    /// its topic. `steps`: the file's `steps`, of which `w` goes out.
+    init(
+        source: String, steps: String = "w: { from: s }", input: [UInt8], rowsMax: Int = 2048,
         table: (name: String, source: String, input: [UInt8])? = nil
     ) {
         let indented = source.split(separator: "\n").map { "    \($0)\n" }.joined()
@@ -69,11 +71,14 @@ struct DialectRun: Equatable {
                 for record in outbox.records {
                     if record.destination == .deadLetter {
                         outbox.forEachHeader(of: record) {
-                            guard String(decoding: $0, as: UTF8.self) == "__streams.errors.message" else { return }
+                            guard String(decoding: $0, as: UTF8.self) == "__streams.errors.message" else {
+                                return
+                            }
                             refusals.append(String(validating: $1, as: UTF8.self) ?? "no text")
                         }
                     } else {
-                        rows.append(outbox.value(of: record).map { String(decoding: $0, as: UTF8.self) } ?? "null")
+                        rows.append(
+                            outbox.value(of: record).map { String(decoding: $0, as: UTF8.self) } ?? "null")
                     }
                 }
             }, progress: { _, _, _ in })

@@ -6,8 +6,8 @@ import Topology
 
 @testable import Engine
 
-/// Goal: workers take exactly the changes that the policy lets people make. Method: a history with a policy of four people and a
-/// console, keys from OpenSSL, and each way to get around it.
+/// Goal: workers take exactly the changes that the policy lets people make. Method: a history with a policy
+/// of four people and a console, keys from OpenSSL, and each way to get around it.
 @Suite struct ApprovalPolicyTests {
     /// Two keys; others sign with the wrong one.
     private static let keys: [(secret: String, open: String)] = [
@@ -23,13 +23,17 @@ import Topology
 
     private func signer(_ holder: String, _ key: Int) throws -> RuleSetSigner {
         try RuleSetSigner(
-            holder: holder, pem: "-----BEGIN PRIVATE KEY-----\n\(Self.keys[key].secret)\n-----END PRIVATE KEY-----", name: holder)
+            holder: holder,
+            pem: "-----BEGIN PRIVATE KEY-----\n\(Self.keys[key].secret)\n-----END PRIVATE KEY-----",
+            name: holder)
     }
 
     private func policy(_ extra: String = "approvals_outside_soft: 2") throws -> ApprovalPolicy {
         let files = Self.keys.map { "-----BEGIN PUBLIC KEY-----\n\($0.open)\n-----END PUBLIC KEY-----\n" }
         let environment = Environment(
-            variable: { _ in nil }, fileText: { $0 == "etc/one.pub" ? files[0] : $0 == "etc/two.pub" ? files[1] : nil }, zones: .system)
+            variable: { _ in nil },
+            fileText: { $0 == "etc/one.pub" ? files[0] : $0 == "etc/two.pub" ? files[1] : nil },
+            zones: .system)
         return try ApprovalPolicy.read(
             """
             approvals: 1
@@ -80,19 +84,24 @@ import Topology
         }
 
         func approval(
-            of ruleset: String, by person: String, _ signer: RuleSetSigner?, author: String = "lin", previous: Int64? = nil
+            of ruleset: String, by person: String, _ signer: RuleSetSigner?, author: String = "lin",
+            previous: Int64? = nil
         ) throws -> RuleSetApproval {
             let statement = RuleSetApproval.statement(
-                group: group, previous: previous ?? history.epoch, ruleset: ruleset, author: author, by: person, at: "2026-01-01T00:00:00Z")
-            return RuleSetApproval(by: person, at: "2026-01-01T00:00:00Z", signature: try signer?.sign(statement))
+                group: group, previous: previous ?? history.epoch, ruleset: ruleset, author: author,
+                by: person, at: "2026-01-01T00:00:00Z")
+            return RuleSetApproval(
+                by: person, at: "2026-01-01T00:00:00Z", signature: try signer?.sign(statement))
         }
 
         func activation(
-            _ ruleset: String, by author: String = "lin", _ signer: RuleSetSigner?, _ approvals: [RuleSetApproval]
+            _ ruleset: String, by author: String = "lin", _ signer: RuleSetSigner?,
+            _ approvals: [RuleSetApproval]
         ) throws -> RuleSetActivation {
             var activation = RuleSetActivation(
                 epoch: history.epoch + 1, previous: history.epoch, ruleset: ruleset, logic: "sha256:l",
-                former: history.epoch == 0 ? "sha256:f" : nil, author: author, reason: "why", at: "2026-01-01T00:00:00Z")
+                former: history.epoch == 0 ? "sha256:f" : nil, author: author, reason: "why",
+                at: "2026-01-01T00:00:00Z")
             activation.signature = try signer?.sign(activation.statement(group: group))
             activation.approvals = approvals
             return activation
@@ -123,13 +132,18 @@ import Topology
         var rig = try rig()
         let ruleset = try rig.text(topology(20))
         let console = try signer("console", 1)
-        #expect(rig.refusal(try rig.activation(ruleset, console, [rig.approval(of: ruleset, by: "zhao", console)])) == nil)
+        #expect(
+            rig.refusal(
+                try rig.activation(ruleset, console, [rig.approval(of: ruleset, by: "zhao", console)])) == nil
+        )
     }
 
     @Test func whatGoesAroundThePolicyDoesNotCount() throws {
         var rig = try rig()
-        let ruleset = try rig.text(topology(20)), other = try rig.text(topology(21))
-        let lin = try signer("lin", 0), wang = try signer("wang", 1)
+        let ruleset = try rig.text(topology(20))
+        let other = try rig.text(topology(21))
+        let lin = try signer("lin", 0)
+        let wang = try signer("wang", 1)
         let agreed = try rig.approval(of: ruleset, by: "wang", wang)
         func check(_ activation: RuleSetActivation, _ words: String, _ line: Int = #line) {
             let refusal = rig.refusal(activation)
@@ -143,14 +157,28 @@ import Topology
         check(try rig.activation(ruleset, signer("nobody", 1), [agreed]), "no key of 'nobody'")
         check(try rig.activation(ruleset, by: "stranger", lin, [agreed]), "stranger is not in the policy")
         check(try rig.activation(ruleset, by: "viewer", signer("viewer", 1), [agreed]), "viewer is no author")
-        check(try rig.activation(ruleset, lin, [rig.approval(of: ruleset, by: "lin", lin)]), "approved the own text")
-        check(try rig.activation(ruleset, lin, [rig.approval(of: ruleset, by: "viewer", signer("viewer", 1))]), "viewer is no approver")
-        check(try rig.activation(ruleset, lin, [rig.approval(of: ruleset, by: "wang", nil)]), "not signed by wang")
-        check(try rig.activation(ruleset, lin, [rig.approval(of: ruleset, by: "wang", signer("wang", 0))]), "signature by wang is wrong")
+        check(
+            try rig.activation(ruleset, lin, [rig.approval(of: ruleset, by: "lin", lin)]),
+            "approved the own text")
+        check(
+            try rig.activation(ruleset, lin, [rig.approval(of: ruleset, by: "viewer", signer("viewer", 1))]),
+            "viewer is no approver")
+        check(
+            try rig.activation(ruleset, lin, [rig.approval(of: ruleset, by: "wang", nil)]),
+            "not signed by wang")
+        check(
+            try rig.activation(ruleset, lin, [rig.approval(of: ruleset, by: "wang", signer("wang", 0))]),
+            "signature by wang is wrong")
         // An approval of another text, of another author's proposal, or for another epoch.
-        check(try rig.activation(ruleset, lin, [rig.approval(of: other, by: "wang", wang)]), "signature by wang is wrong")
-        check(try rig.activation(ruleset, lin, [rig.approval(of: ruleset, by: "wang", wang, author: "zhao")]), "signature by wang is wrong")
-        check(try rig.activation(ruleset, lin, [rig.approval(of: ruleset, by: "wang", wang, previous: 4)]), "signature by wang is wrong")
+        check(
+            try rig.activation(ruleset, lin, [rig.approval(of: other, by: "wang", wang)]),
+            "signature by wang is wrong")
+        check(
+            try rig.activation(ruleset, lin, [rig.approval(of: ruleset, by: "wang", wang, author: "zhao")]),
+            "signature by wang is wrong")
+        check(
+            try rig.activation(ruleset, lin, [rig.approval(of: ruleset, by: "wang", wang, previous: 4)]),
+            "signature by wang is wrong")
         var altered = try rig.activation(ruleset, lin, [agreed])
         altered.reason = "another"
         check(altered, "signature by lin is wrong")
@@ -163,11 +191,16 @@ import Topology
     @Test func beyondTheSoftRangeTwoMustAgree() throws {
         var rig = try rig()
         let ruleset = try rig.text(topology(60))
-        let lin = try signer("lin", 0), console = try signer("console", 1)
+        let lin = try signer("lin", 0)
+        let console = try signer("console", 1)
         let one = try rig.approval(of: ruleset, by: "wang", console)
         #expect(rig.refusal(try rig.activation(ruleset, lin, [one]))?.contains("1 of 2 approvals") == true)
-        #expect(rig.refusal(try rig.activation(ruleset, lin, [one, one]))?.contains("1 of 2 approvals") == true)
-        #expect(rig.refusal(try rig.activation(ruleset, lin, [one, rig.approval(of: ruleset, by: "zhao", console)])) == nil)
+        #expect(
+            rig.refusal(try rig.activation(ruleset, lin, [one, one]))?.contains("1 of 2 approvals") == true)
+        #expect(
+            rig.refusal(
+                try rig.activation(ruleset, lin, [one, rig.approval(of: ruleset, by: "zhao", console)]))
+                == nil)
     }
 
     /// Who has not the secrets that a text names comes to the same epochs as who has.
@@ -177,13 +210,21 @@ import Topology
         text.text += "\nkafka: { security.protocol: \"${env:MILLRACE_NOT_SET_ANYWHERE}\" }\n"
         #expect(text.read().spec == nil)
         #expect(rig.take("text/secret", text.json) == .text(ruleset: "sha256:secret"))
-        let lin = try signer("lin", 0), console = try signer("console", 1)
+        let lin = try signer("lin", 0)
+        let console = try signer("console", 1)
         let one = try rig.approval(of: "sha256:secret", by: "wang", console)
-        #expect(rig.refusal(try rig.activation("sha256:secret", lin, []))?.contains("0 of 2 approvals") == true)
-        #expect(rig.refusal(try rig.activation("sha256:secret", lin, [one]))?.contains("1 of 2 approvals") == true)
-        #expect(rig.take("text/none", RuleSetText(file: "t.yaml", text: "[", parameters: [:]).json) == .text(ruleset: "sha256:none"))
+        #expect(
+            rig.refusal(try rig.activation("sha256:secret", lin, []))?.contains("0 of 2 approvals") == true)
+        #expect(
+            rig.refusal(try rig.activation("sha256:secret", lin, [one]))?.contains("1 of 2 approvals") == true
+        )
+        #expect(
+            rig.take("text/none", RuleSetText(file: "t.yaml", text: "[", parameters: [:]).json)
+                == .text(ruleset: "sha256:none"))
         let other = try rig.approval(of: "sha256:none", by: "wang", console)
-        #expect(rig.refusal(try rig.activation("sha256:none", lin, [other]))?.contains("1 of 2 approvals") == true)
+        #expect(
+            rig.refusal(try rig.activation("sha256:none", lin, [other]))?.contains("1 of 2 approvals") == true
+        )
         text.parameters = ["limit": "20"]
         #expect(rig.take("text/usual", text.json) == .text(ruleset: "sha256:usual"))
         let usual = try rig.approval(of: "sha256:usual", by: "wang", console)
@@ -195,7 +236,8 @@ import Topology
         for number in 0...Limits.ruleSetsRemembered {
             _ = rig.take("text/\(number)", topology(20 + number).json)
             let proposal = RuleSetProposal(
-                previous: 0, ruleset: "sha256:\(number)", author: "lin", reason: "", at: "2026-01-01T00:00:00Z")
+                previous: 0, ruleset: "sha256:\(number)", author: "lin", reason: "",
+                at: "2026-01-01T00:00:00Z")
             let event = rig.take(proposal.key, proposal.json)
             if number < Limits.ruleSetsRemembered {
                 #expect(event == .proposal(ruleset: proposal.ruleset))
@@ -212,12 +254,19 @@ import Topology
 
     @Test func anOperatorGoesBackAlone() throws {
         var rig = try rig()
-        let first = try rig.text(topology(20)), second = try rig.text(topology(30)), third = try rig.text(topology(40))
-        let lin = try signer("lin", 0), wang = try signer("wang", 1)
+        let first = try rig.text(topology(20))
+        let second = try rig.text(topology(30))
+        let third = try rig.text(topology(40))
+        let lin = try signer("lin", 0)
+        let wang = try signer("wang", 1)
         for ruleset in [first, second] {
-            #expect(rig.refusal(try rig.activation(ruleset, lin, [rig.approval(of: ruleset, by: "wang", wang)])) == nil)
+            #expect(
+                rig.refusal(try rig.activation(ruleset, lin, [rig.approval(of: ruleset, by: "wang", wang)]))
+                    == nil)
         }
-        #expect(rig.refusal(try rig.activation(third, by: "wang", wang, []))?.contains("0 of 1 approvals") == true)
+        #expect(
+            rig.refusal(try rig.activation(third, by: "wang", wang, []))?.contains("0 of 1 approvals") == true
+        )
         #expect(rig.refusal(try rig.activation(first, lin, []))?.contains("0 of 1 approvals") == true)
         #expect(rig.refusal(try rig.activation(first, by: "wang", wang, [])) == nil)
         #expect(rig.history.epoch == 3)
@@ -233,24 +282,38 @@ import Topology
     @Test func proposalsGatherApprovalsUntilTheEpochMovesOn() throws {
         var rig = try rig()
         let ruleset = try rig.text(topology(20))
-        let proposal = RuleSetProposal(previous: 0, ruleset: ruleset, author: "lin", reason: "why", at: "2026-01-01T00:00:00Z")
+        let proposal = RuleSetProposal(
+            previous: 0, ruleset: ruleset, author: "lin", reason: "why", at: "2026-01-01T00:00:00Z")
         #expect(rig.take(proposal.key, proposal.json) == .proposal(ruleset: ruleset))
         let approval = try rig.approval(of: ruleset, by: "wang", signer("wang", 1))
         let key = RuleSetProposal.approvalKey(previous: 0, ruleset: ruleset, by: "wang")
-        for _ in 0..<2 { #expect(rig.take(key, RuleSetProposal.approvalJson(approval, of: proposal)) == .proposal(ruleset: ruleset)) }
+        for _ in 0..<2 {
+            #expect(
+                rig.take(key, RuleSetProposal.approvalJson(approval, of: proposal))
+                    == .proposal(ruleset: ruleset))
+        }
         #expect(rig.history.proposals.map(\.approvals) == [[approval]])
-        guard case .void = rig.take("approval/0/x/zhao", RuleSetProposal.approvalJson(approval, of: proposal)) else {
+        guard case .void = rig.take("approval/0/x/zhao", RuleSetProposal.approvalJson(approval, of: proposal))
+        else {
             Issue.record("an approval counts under another key")
             return
         }
-        #expect(rig.refusal(try rig.activation(ruleset, signer("lin", 0), rig.history.proposals[0].approvals)) == nil)
+        #expect(
+            rig.refusal(try rig.activation(ruleset, signer("lin", 0), rig.history.proposals[0].approvals))
+                == nil)
         #expect(rig.history.proposals.isEmpty)
     }
 
     @Test(arguments: [
         ("people: {}", "people is empty"),
-        ("approvals: 3\npeople: { lin: { duties: [approver] } }", "3 approvals are asked for, and 1 people may approve"),
-        ("people: { lin: { duties: [boss] } }", "p.yaml:1:27: a duty is author, approver or operator, not 'boss'"),
+        (
+            "approvals: 3\npeople: { lin: { duties: [approver] } }",
+            "3 approvals are asked for, and 1 people may approve"
+        ),
+        (
+            "people: { lin: { duties: [boss] } }",
+            "p.yaml:1:27: a duty is author, approver or operator, not 'boss'"
+        ),
         ("people: { lin: { key: gone.pub } }", "the file 'gone.pub' cannot be read"),
         ("people: { lin: { key: bad.pub } }", "bad.pub holds no public key"),
         ("people: { lin: { speaks_for_others: true } }", "takes a key"),
@@ -258,7 +321,8 @@ import Topology
         ("- 1", "needs a mapping"),
     ])
     func mistakesAreNamed(_ text: String, _ words: String) {
-        let environment = Environment(variable: { _ in nil }, fileText: { $0 == "bad.pub" ? "nonsense" : nil }, zones: .system)
+        let environment = Environment(
+            variable: { _ in nil }, fileText: { $0 == "bad.pub" ? "nonsense" : nil }, zones: .system)
         do {
             _ = try ApprovalPolicy.read(text, file: "p.yaml", environment: environment)
             Issue.record("'\(text)' is read")

@@ -3,16 +3,19 @@ import Testing
 
 @testable import Engine
 
-/// Goal: nothing is changed in, or taken out of, an audit without being named. Method: a chain of records from a seed, with one
-/// byte changed or one record gone, at every place.
+/// Goal: nothing is changed in, or taken out of, an audit without being named. Method: a chain of records
+/// from a seed, with one byte changed or one record gone, at every place.
 @Suite struct AuditChainTests {
     private func chain(_ count: Int, seed: UInt64) -> [[UInt8]] {
         var random = SplitMix64(seed: seed)
-        var chain = AuditChain(), records: [[UInt8]] = []
+        var chain = AuditChain()
+        var records: [[UInt8]] = []
         for _ in 0..<count {
             let record = chain.next(
-                by: "p\(random.next() % 5)", action: ["propose", "approve", "activate"][Int(random.next() % 3)],
-                details: [("epoch", "\(random.next() % 100)"), ("reason", "因为 \"\(random.next())\"\n")], at: "2026-01-01T00:00:00Z")
+                by: "p\(random.next() % 5)",
+                action: ["propose", "approve", "activate"][Int(random.next() % 3)],
+                details: [("epoch", "\(random.next() % 100)"), ("reason", "因为 \"\(random.next())\"\n")],
+                at: "2026-01-01T00:00:00Z")
             records.append(Array(record.json.utf8))
             #expect(chain.take(records.last ?? []) == nil)
         }
@@ -43,7 +46,8 @@ import Testing
                 changed[place][byte] ^= UInt8(1 + random.next() % 255)
                 let first = try #require(mistakes(changed).first, "record \(place + 1), byte \(byte)")
                 // Its number may be what was changed, which takes others for missing.
-                let named = ["record \(place + 1) ", "record \(place) or", "missing", "comes again"].contains { first.contains($0) }
+                let named = ["record \(place + 1) ", "record \(place) or", "missing", "comes again"].contains
+                { first.contains($0) }
                 #expect(named, "record \(place + 1), byte \(byte): \(first)")
             }
         }

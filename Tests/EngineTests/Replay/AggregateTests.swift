@@ -3,8 +3,8 @@ import Foundation
 import Testing
 import Topology
 
-/// Goal: what an aggregate says is so for values of any size and number, and what it cannot say is null, counted, or a
-/// dead letter that names the step and the result; for every batch size.
+/// Goal: what an aggregate says is so for values of any size and number, and what it cannot say is null,
+/// counted, or a dead letter that names the step and the result; for every batch size.
 @Suite struct AggregateTests {
     static func spec(_ schema: String, _ aggregate: String, more: String = "") throws -> TopologySpec {
         try ReplayRun.spec(
@@ -44,7 +44,8 @@ import Topology
 
     @Test(arguments: [1, 2, 2048]) func theGreatestAndTheLeastNumbers(rowsMax: Int) throws {
         let values: [(String, Int64)] = [
-            ("max", .max), ("min", .min), ("sd", -.max), ("sd", .max), ("sd", -.max), ("sd", .max), ("same", .max), ("same", .max),
+            ("max", .max), ("min", .min), ("sd", -.max), ("sd", .max), ("sd", -.max), ("sd", .max),
+            ("same", .max), ("same", .max),
             ("both", .min), ("both", .max), ("both", 0),
         ]
         let records = values.enumerated().map { Self.record($1.0, "\($1.1)", $0) }
@@ -57,30 +58,50 @@ import Topology
             let results = try Self.results(run)
             let (most, least) = ("\(Int64.max)", "\(Int64.min)")
             let wanted: [String: [String: String]] = [
-                "max": ["lo": most, "hi": most, "f": most, "l": most, "d": "1", "s": most, "sd": "0.000000", "a": "null"],
-                "min": ["lo": least, "hi": least, "f": least, "l": least, "d": "1", "s": least, "sd": "0.000000", "a": "null"],
-                "sd": ["lo": "-\(most)", "hi": most, "f": "-\(most)", "l": most, "d": "2", "s": "0", "sd": "null", "a": "0"],
-                "same": ["lo": most, "hi": most, "f": most, "l": most, "d": "1", "s": "null", "sd": "0.000000", "a": "null"],
-                "both": ["lo": least, "hi": most, "f": least, "l": "0", "d": "3", "s": "-1", "sd": "null", "a": "0"],
+                "max": [
+                    "lo": most, "hi": most, "f": most, "l": most, "d": "1", "s": most, "sd": "0.000000",
+                    "a": "null",
+                ],
+                "min": [
+                    "lo": least, "hi": least, "f": least, "l": least, "d": "1", "s": least, "sd": "0.000000",
+                    "a": "null",
+                ],
+                "sd": [
+                    "lo": "-\(most)", "hi": most, "f": "-\(most)", "l": most, "d": "2", "s": "0",
+                    "sd": "null", "a": "0",
+                ],
+                "same": [
+                    "lo": most, "hi": most, "f": most, "l": most, "d": "1", "s": "null", "sd": "0.000000",
+                    "a": "null",
+                ],
+                "both": [
+                    "lo": least, "hi": most, "f": least, "l": "0", "d": "3", "s": "-1", "sd": "null",
+                    "a": "0",
+                ],
             ]
             #expect(results == wanted)
-            // avg has six more digits: of two keys it does not fit, and of "same" neither does the sum; two deviations.
+            // avg has six more digits: of two keys it does not fit, and of "same" neither does the sum; two
+            // deviations.
             #expect(run.summary.overflows == 6 && run.summary.dead == 0)
         }
     }
 
     @Test(arguments: [1, 2048]) func nothingButNullsIsNull(rowsMax: Int) throws {
-        let records = [("a", "null"), ("b", "null"), ("b", "0"), ("c", "7")].enumerated().map { Self.record($1.0, $1.1, $0) }
+        let records = [("a", "null"), ("b", "null"), ("b", "0"), ("c", "7")].enumerated().map {
+            Self.record($1.0, $1.1, $0)
+        }
         let spec = try Self.spec(
             "v: \"int?\"",
             "{ n: count(), c: count(v is not null), s: sum(v), a: avg(v), lo: min(v), hi: max(v), f: first(v), d: distinct(v), sd: stddev(v), "
                 + "some: \"sum(v, v > 5)\", most: \"max(v, v > 5)\" }",
             more: Self.out)
         let results = try Self.results(try ReplayRun(spec, [("e", records)], rowsMax: rowsMax))
-        let none = Dictionary(uniqueKeysWithValues: ["s", "a", "lo", "hi", "f", "sd", "most"].map { ($0, "null") })
+        let none = Dictionary(
+            uniqueKeysWithValues: ["s", "a", "lo", "hi", "f", "sd", "most"].map { ($0, "null") })
         #expect(results["a"] == none.merging(["n": "1", "c": "0", "d": "0", "some": "0"]) { $1 })
-        #expect(results["b"]?.filter { ["n", "c", "s", "lo", "d", "some", "most"].contains($0.key) }
-            == ["n": "2", "c": "1", "s": "0", "lo": "0", "d": "1", "some": "0", "most": "null"])
+        #expect(
+            results["b"]?.filter { ["n", "c", "s", "lo", "d", "some", "most"].contains($0.key) }
+                == ["n": "2", "c": "1", "s": "0", "lo": "0", "d": "1", "some": "0", "most": "null"])
         #expect(results["c"]?["some"] == "7" && results["c"]?["most"] == "7")
     }
 
@@ -104,7 +125,9 @@ import Topology
         #expect(run["dead-letter"].count == 1)
         let letter = try #require(run["dead-letter"].first)
         #expect(letter.contains("millrace.NumberOutOfRange") && letter.contains("4000000000"))
-        for words in ["step y: where", "step w: s does not fit in 64 bits"] { #expect(letter.contains(words), "\(letter)") }
+        for words in ["step y: where", "step w: s does not fit in 64 bits"] {
+            #expect(letter.contains(words), "\(letter)")
+        }
     }
 
     /// A condition that does not fit raises nothing and clears nothing, and is counted.
@@ -122,12 +145,15 @@ import Topology
                   alerts: { kafka: { topic: alerts } }
                 """)
         let run = try ReplayRun(spec, [("e", records)], rowsMax: rowsMax)
-        let alerts = try run.objects("alerts").map { "\($0["rule"] ?? "") \($0["state"] ?? "") \($0["event_time"] ?? "")" }
+        let alerts = try run.objects("alerts").map {
+            "\($0["rule"] ?? "") \($0["state"] ?? "") \($0["event_time"] ?? "")"
+        }
         // Sums: 5, none, none, 6, -3; of 6 `cleared` is cleared, though it is above 4.
         let raised = "raised 2023-11-14T22:13:20Z"
         #expect(
             alerts.sorted() == [
-                "big cleared 2023-11-14T22:13:20.004Z", "big \(raised)", "cleared cleared 2023-11-14T22:13:20.003Z",
+                "big cleared 2023-11-14T22:13:20.004Z", "big \(raised)",
+                "cleared cleared 2023-11-14T22:13:20.003Z",
                 "cleared \(raised)", "plain cleared 2023-11-14T22:13:20.004Z", "plain \(raised)",
             ])
         // Of two records the sum does not fit, and of the rule with `clear` neither does that.
@@ -136,15 +162,21 @@ import Topology
 
     @Test(arguments: [65, 1000]) func distinctIsExactWhileThereAreFew(count: Int) throws {
         let records = (0..<count).map { Self.record("a", "\($0)", 0) }
-        let run = try ReplayRun(try Self.spec("v: int", "{ d: distinct(v) }", more: Self.out), [("e", records)], rowsMax: 2048)
+        let run = try ReplayRun(
+            try Self.spec("v: int", "{ d: distinct(v) }", more: Self.out), [("e", records)], rowsMax: 2048)
         #expect(try Self.results(run) == ["a": ["d": "\(count)"]])
     }
 
-    @Test(arguments: [(0, 9000), (10_000, 9000), (10_000, 20_000)]) func distinctOfIdsThatCount(exact: Int, count: Int) throws {
+    @Test(arguments: [(0, 9000), (10_000, 9000), (10_000, 20_000)]) func distinctOfIdsThatCount(
+        exact: Int, count: Int
+    ) throws {
         let records = (0..<count).map { Self.record("a", "\"buyer-\(100_000 + $0)\"", $0 / 20) }
         let call = exact == 0 ? "distinct(v)" : "distinct(v, exact: \(exact))"
-        let run = try ReplayRun(try Self.spec("v: text", "{ d: \"\(call)\" }", more: Self.out), [("e", records)], rowsMax: 2048)
+        let run = try ReplayRun(
+            try Self.spec("v: text", "{ d: \"\(call)\" }", more: Self.out), [("e", records)], rowsMax: 2048)
         let found = try #require(Int(try Self.results(run)["a"]?["d"] ?? ""))
-        #expect(abs(found - count) <= (count <= exact ? 0 : count * 3 * 1625 / 100_000), "\(count) counted as \(found)")
+        #expect(
+            abs(found - count) <= (count <= exact ? 0 : count * 3 * 1625 / 100_000),
+            "\(count) counted as \(found)")
     }
 }

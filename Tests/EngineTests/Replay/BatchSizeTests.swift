@@ -4,9 +4,10 @@ import Foundation
 import Testing
 import Topology
 
-/// Goal: the same bytes for every batch size. Method: random topologies over random records, among them late, malformed
-/// and refused ones; every output of batches of 1, 7, 2,048 and a random number of rows, byte by byte. A failure is made
-/// small before it is shown. `MILLRACE_TOPOLOGIES=5000` runs so many, `MILLRACE_SEED` begins at another.
+/// Goal: the same bytes for every batch size. Method: random topologies over random records, among them late,
+/// malformed and refused ones; every output of batches of 1, 7, 2,048 and a random number of rows, byte by
+/// byte. A failure is made small before it is shown. `MILLRACE_TOPOLOGIES=5000` runs so many, `MILLRACE_SEED`
+/// begins at another.
 @Suite struct BatchSizeTests {
     static let parts = 6
 
@@ -24,15 +25,18 @@ import Topology
             records += run.summary.records
             outputs += run.outputs.values.reduce(0) { $0 + $1.count }
         }
-        print("seeds \(first) to \(first + count - 1), part \(part): \(ran) topologies, \(records) records, \(outputs) outputs")
+        print(
+            "seeds \(first) to \(first + count - 1), part \(part): \(ran) topologies, \(records) records, \(outputs) outputs"
+        )
         #expect(ran * 10 >= seeds.count * 8)
     }
 
-    /// Seeds that failed once: keys of a close in the order of their ids; rows of windows `until: previous` in that of the
-    /// record that reached their end, not of the one that closed them; panes behind the ring; windows of a stream that were
-    /// as far as the last row of its batch.
+    /// Seeds that failed once: keys of a close in the order of their ids; rows of windows `until: previous`
+    /// in that of the record that reached their end, not of the one that closed them; panes behind the ring;
+    /// windows of a stream that were as far as the last row of its batch.
     @Test(arguments: [
-        (60, false), (73, false), (525, false), (625, false), (716, false), (805, false), (8, true), (136, true), (826, true),
+        (60, false), (73, false), (525, false), (625, false), (716, false), (805, false), (8, true),
+        (136, true), (826, true),
     ])
     func seedsThatFailedOnce(seed: UInt64, hasUnions: Bool) throws {
         #expect(try Self.check(RandomTopology(seed: seed, hasUnions: hasUnions), seed) != nil)
@@ -41,7 +45,9 @@ import Topology
     /// The run row by row; nil: the topology has a mistake.
     private static func check(_ topology: RandomTopology, _ seed: UInt64) throws -> ReplayRun? {
         guard let one = try run(topology, rowsMax: 1) else { return nil }
-        #expect(one["late"].count == one.summary.late && one["dead-letter"].count == one.summary.dead, "seed \(seed)")
+        #expect(
+            one["late"].count == one.summary.late && one["dead-letter"].count == one.summary.dead,
+            "seed \(seed)")
         guard let difference = try difference(topology, seed, one) else { return one }
         let small = try shrink(topology, seed)
         Issue.record(
@@ -61,11 +67,15 @@ import Topology
     }
 
     /// `one`: the run row by row, if it is known.
-    static func difference(_ topology: RandomTopology, _ seed: UInt64, _ one: ReplayRun? = nil) throws -> String? {
+    static func difference(_ topology: RandomTopology, _ seed: UInt64, _ one: ReplayRun? = nil) throws
+        -> String?
+    {
         guard let one = try one ?? run(topology, rowsMax: 1) else { return nil }
         for rowsMax in [7, 2048, 2 + Int(seed % 60)] {
             guard let other = try run(topology, rowsMax: rowsMax) else { return nil }
-            if let difference = one.difference(to: other) { return "batches of 1 and \(rowsMax): \(difference)" }
+            if let difference = one.difference(to: other) {
+                return "batches of 1 and \(rowsMax): \(difference)"
+            }
         }
         return nil
     }

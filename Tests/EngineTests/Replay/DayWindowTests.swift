@@ -1,7 +1,7 @@
 import Testing
 
-/// Goal: where clocks go back over midnight, a record falls into the window whose bounds hold it, and none that comes in
-/// order is late. Method: Newfoundland's clocks went back at 00:01 to 23:01 of the day before.
+/// Goal: where clocks go back over midnight, a record falls into the window whose bounds hold it, and none
+/// that comes in order is late. Method: Newfoundland's clocks went back at 00:01 to 23:01 of the day before.
 @Suite struct DayWindowTests {
     @Test(arguments: [1, 3, 2048])
     func clocksThatGoBackOverMidnight(rowsMax: Int) throws {
@@ -25,8 +25,12 @@ import Testing
         let run = try ReplayRun(spec, [("e", records)], rowsMax: rowsMax)
         let results = run["out"]
         #expect(results.count == 2)
-        #expect(results.first?.contains("\"start\":\"2009-10-31T02:30:00Z\",\"end\":\"2009-11-01T02:30:00Z\"") == true)
-        #expect(results.last?.contains("\"start\":\"2009-11-01T02:30:00Z\",\"end\":\"2009-11-02T03:30:00Z\"") == true)
+        #expect(
+            results.first?.contains("\"start\":\"2009-10-31T02:30:00Z\",\"end\":\"2009-11-01T02:30:00Z\"")
+                == true)
+        #expect(
+            results.last?.contains("\"start\":\"2009-11-01T02:30:00Z\",\"end\":\"2009-11-02T03:30:00Z\"")
+                == true)
         let values = try run.objects("out").map { ($0["values"] as? [String: Int]) ?? [:] }
         #expect(values == [["n": 2, "s": 3], ["n": 5, "s": 124]])
         #expect(run.summary.late == 0 && run.summary.dead == 0)

@@ -21,9 +21,11 @@ import Topology
         return try #require(try ReplayRun(spec, [("e", [line])], rowsMax: 1).objects("out").first)
     }
 
-    @Test(arguments: [
-        (7, 3, 1), (-7, 3, -1), (7, -3, 1), (-7, -3, -1), (6, -3, 0), (Int64.min, -1, 0), (Int64.min, 7, -1), (5, Int64.min, 5),
-    ] as [(Int64, Int64, Int64)])
+    @Test(
+        arguments: [
+            (7, 3, 1), (-7, 3, -1), (7, -3, 1), (-7, -3, -1), (6, -3, 0), (Int64.min, -1, 0),
+            (Int64.min, 7, -1), (5, Int64.min, 5),
+        ] as [(Int64, Int64, Int64)])
     func theRemainderHasTheSignOfTheDividend(v: Int64, w: Int64, remainder: Int64) throws {
         #expect(try Self.values("r: v % w", "\"v\":\(v),\"w\":\(w),")["r"] as? Int64 == remainder)
     }
@@ -32,19 +34,25 @@ import Topology
         #expect(try Self.values("r: v % w is null", "\"v\":5,")["r"] as? Bool == true)
     }
 
-    @Test(arguments: [
-        (0, 3, "hål"), (-2, 3, "hål"), (1, -1, ""), (-1, -1, ""), (3, 100, "lo中"), (5, 1, ""), (Int64.min, Int64.max, "hållo中"),
-        (Int64.max, Int64.max, ""), (5, 9, ""), (4, 9, "o中"),
-    ] as [(Int64, Int64, String)])
+    @Test(
+        arguments: [
+            (0, 3, "hål"), (-2, 3, "hål"), (1, -1, ""), (-1, -1, ""), (3, 100, "lo中"), (5, 1, ""),
+            (Int64.min, Int64.max, "hållo中"),
+            (Int64.max, Int64.max, ""), (5, 9, ""), (4, 9, "o中"),
+        ] as [(Int64, Int64, String)])
     func partsOfTexts(start: Int64, count: Int64, part: String) throws {
         let text = start == 5 ? "hållo" : start == 3 || start == 4 || start == .min ? "hållo中" : "hållo"
-        #expect(try Self.values("r: \"substring(t, v, w)\"", "\"t\":\"\(text)\",\"v\":\(start),\"w\":\(count),")["r"] as? String == part)
+        #expect(
+            try Self.values("r: \"substring(t, v, w)\"", "\"t\":\"\(text)\",\"v\":\(start),\"w\":\(count),")[
+                "r"] as? String == part)
     }
 
-    @Test(arguments: [
-        (5, 1, 9, true), (0, 1, 9, false), (10, 1, 9, false), (1, 1, 9, true), (9, 1, 9, true), (5, 9, 1, false),
-        (5, nil, 9, nil), (10, nil, 9, false), (5, 1, nil, nil), (0, 1, nil, false), (5, nil, nil, nil),
-    ] as [(Int, Int?, Int?, Bool?)])
+    @Test(
+        arguments: [
+            (5, 1, 9, true), (0, 1, 9, false), (10, 1, 9, false), (1, 1, 9, true), (9, 1, 9, true),
+            (5, 9, 1, false),
+            (5, nil, 9, nil), (10, nil, 9, false), (5, 1, nil, nil), (0, 1, nil, false), (5, nil, nil, nil),
+        ] as [(Int, Int?, Int?, Bool?)])
     func rangesWithAnEndThatIsNull(v: Int, low: Int?, high: Int?, isInside: Bool?) throws {
         let ends = [low.map { "\"lo\":\($0)," }, high.map { "\"hi\":\($0)," }].compactMap { $0 }.joined()
         let found = try Self.values("r: v in lo..hi, n: not (v in lo..hi)", "\"v\":\(v),\(ends)")
@@ -52,11 +60,14 @@ import Topology
         #expect(found["n"] as? Bool == isInside.map { !$0 })
     }
 
-    /// A record is late once every window that it falls into has closed; with `until: previous` that is a slide later.
+    /// A record is late once every window that it falls into has closed; with `until: previous` that is a
+    /// slide later.
     @Test(arguments: [
-        ("{ size: 10s }", 9_999, false), ("{ size: 10s }", 10_000, true), ("{ size: 10s, until: previous }", 19_999, false),
+        ("{ size: 10s }", 9_999, false), ("{ size: 10s }", 10_000, true),
+        ("{ size: 10s, until: previous }", 19_999, false),
         ("{ size: 10s, until: previous }", 20_000, true), ("{ size: 20s, slide: 10s }", 19_999, false),
-        ("{ size: 20s, slide: 10s }", 20_000, true), ("{ size: 20s, slide: 10s, until: previous }", 29_999, false),
+        ("{ size: 20s, slide: 10s }", 20_000, true),
+        ("{ size: 20s, slide: 10s, until: previous }", 29_999, false),
         ("{ size: 20s, slide: 10s, until: previous }", 30_000, true),
     ])
     func lateness(window: String, reached: Int, isLate: Bool) throws {

@@ -4,12 +4,17 @@ import Foundation
 import Records
 import Topology
 
-/// A topology with several sources, steps of every kind, rules and sinks, and records for it, all from a seed. Parts can
-/// be left out one by one, so that a failure can be made small.
+/// A topology with several sources, steps of every kind, rules and sinks, and records for it, all from a
+/// seed. Parts can be left out one by one, so that a failure can be made small.
 struct RandomTopology {
     /// A step, rule or sink of the file.
     struct Part {
-        enum Kind: String { case source = "sources", step = "steps", rule = "rules", sink = "sinks" }
+        enum Kind: String {
+            case source = "sources"
+            case step = "steps"
+            case rule = "rules"
+            case sink = "sinks"
+        }
 
         var kind: Kind
         var name: String
@@ -104,7 +109,8 @@ struct RandomTopology {
         parts.append(
             Part(
                 kind: .source, name: name,
-                text: "{ kafka: { topic: \(name) }, time: { field: at, out_of_order: \(disorder)ms }, schema: { "
+                text:
+                    "{ kafka: { topic: \(name) }, time: { field: at, out_of_order: \(disorder)ms }, schema: { "
                     + schema.joined(separator: ", ") + " } }",
                 needs: []))
         fields[name] = own
@@ -127,13 +133,17 @@ struct RandomTopology {
     private mutating func record(_ id: Int, _ at: Int64, _ keys: Int, _ spoiled: Int) -> String {
         func text(_ value: String?) -> String { value.map { "\"\($0)\"" } ?? "null" }
         if chance(spoiled) {
-            return any(["{", "[]", "{\"k\":\"a\"}", "{\"k\":1,\"at\":\(at)}", "{\"id\":\(id),\"amount\":1.001,\"flag\":true,\"at\":\(at)}"])
+            return any([
+                "{", "[]", "{\"k\":\"a\"}", "{\"k\":1,\"at\":\(at)}",
+                "{\"id\":\(id),\"amount\":1.001,\"flag\":true,\"at\":\(at)}",
+            ])
         }
         let key = chance(max(3, spoiled)) ? nil : "k\(roll(keys))"
         let group = chance(max(3, spoiled)) ? nil : "g\(roll(3))"
         let value = chance(spoiled) ? "4000000000" : chance(5) ? "null" : "\(roll(20) - 5)"
         let note = chance(10) ? nil : any(["", "n", "a longer note \(id)", "\u{4e2d}\u{6587}\(id)"])
-        return "{\"k\":\(text(key)),\"g\":\(text(group)),\"id\":\(id),\"v\":\(value),\"amount\":\(roll(1000)).\(roll(10)),"
+        return
+            "{\"k\":\(text(key)),\"g\":\(text(group)),\"id\":\(id),\"v\":\(value),\"amount\":\(roll(1000)).\(roll(10)),"
             + "\"flag\":\(chance(50)),\"note\":\(text(note)),\"at\":\(at)}"
     }
 
@@ -163,10 +173,15 @@ struct RandomTopology {
             let (text, needs, isWindow, key) = step(name)
             // The reader of topologies knows which fields the step has.
             let part = Part(kind: .step, name: name, text: text, needs: needs)
-            let probe = Part(kind: .sink, name: "probe", text: "{ kafka: { topic: probe }, from: \(name) }", needs: [])
-            let all = parts + [part] + relations.filter { $0.hasPrefix("s") }.map {
-                Part(kind: .sink, name: "p-\($0)", text: "{ kafka: { topic: p-\($0) }, from: \($0) }", needs: [])
-            }
+            let probe = Part(
+                kind: .sink, name: "probe", text: "{ kafka: { topic: probe }, from: \(name) }", needs: [])
+            let all =
+                parts + [part]
+                + relations.filter { $0.hasPrefix("s") }.map {
+                    Part(
+                        kind: .sink, name: "p-\($0)", text: "{ kafka: { topic: p-\($0) }, from: \($0) }",
+                        needs: [])
+                }
             guard let spec = TopologyReader.read(Self.text(all + [probe]), file: "t.yaml").spec,
                 let found = spec.steps.last(where: { $0.name == name })
             else {
@@ -178,9 +193,13 @@ struct RandomTopology {
             relations.append(name)
             if isWindow {
                 windows.append((name, key))
-                let times = ["window_start", "window_end", "window_time"].map { Field(name: $0, type: .timestamp) }
-                fields[name] = found.key.map { found.schema.fields[$0] }
-                    + found.outputs.map { Field(name: $0.name, type: $0.expression.type, isOptional: true) } + times
+                let times = ["window_start", "window_end", "window_time"].map {
+                    Field(name: $0, type: .timestamp)
+                }
+                fields[name] =
+                    found.key.map { found.schema.fields[$0] }
+                    + found.outputs.map { Field(name: $0.name, type: $0.expression.type, isOptional: true) }
+                    + times
             } else {
                 fields[name] = found.schema.fields
             }
@@ -189,14 +208,19 @@ struct RandomTopology {
     }
 
     /// What stands behind the step's name, what it reads, and whether it has a window with which key.
-    private mutating func step(_ name: String) -> (text: String, needs: [String], isWindow: Bool, key: [String]) {
+    private mutating func step(_ name: String) -> (
+        text: String, needs: [String], isWindow: Bool, key: [String]
+    ) {
         // Later steps are read more: chains.
-        let input = chance(50) ? relations[relations.count - 1 - roll(min(3, relations.count))] : any(relations)
+        let input =
+            chance(50) ? relations[relations.count - 1 - roll(min(3, relations.count))] : any(relations)
         var needs = [input]
         var items: [String] = []
         var from = input
         let kind = roll(100)
-        if kind < 12, hasUnions, let other = relations.first(where: { $0 != input && fields[$0] == fields[input] }) {
+        if kind < 12, hasUnions,
+            let other = relations.first(where: { $0 != input && fields[$0] == fields[input] })
+        {
             from = "[\(input), \(other)]"
             needs.append(other)
         }
@@ -223,11 +247,14 @@ struct RandomTopology {
         case 40..<50:
             let other = any(relations)
             needs.append(other)
-            let both = own.filter { field in fields[other]?.contains { $0.name == field.name && $0.type == field.type } ?? false }
+            let both = own.filter { field in
+                fields[other]?.contains { $0.name == field.name && $0.type == field.type } ?? false
+            }
             let on = both.filter { ["k", "g", "id"].contains($0.name) }.map(\.name)
             guard !on.isEmpty else { return ("{ }", needs, false, []) }
             items.append(
-                "join: { stream: \(other), on: \(any(on)), within: \(any(["1s", "10s", "60s"])), kind: \(any(["left", "inner"])), as: j\(name) }")
+                "join: { stream: \(other), on: \(any(on)), within: \(any(["1s", "10s", "60s"])), kind: \(any(["left", "inner"])), as: j\(name) }"
+            )
         case 50..<58:
             items.append("key: \(list(key(own)))")
             let within = "within: \(any(["5s", "30s"]))"
@@ -235,7 +262,8 @@ struct RandomTopology {
             items.append(
                 "sequence: "
                     + any([
-                        "{ repeat: \(quoted(a)), times: 2, \(within) }", "{ first: \(quoted(a)), then: \(quoted(b)), \(within) }",
+                        "{ repeat: \(quoted(a)), times: 2, \(within) }",
+                        "{ first: \(quoted(a)), then: \(quoted(b)), \(within) }",
                         "{ first: \(quoted(a)), without: \(quoted(b)), \(within) }",
                     ]))
         case 58..<64:
@@ -263,8 +291,12 @@ struct RandomTopology {
     }
 
     private func braces(_ items: [String]) -> String { "{ \(items.joined(separator: ", ")) }" }
-    private func quoted(_ expression: String) -> String { "\"\(expression.replacingOccurrences(of: "\"", with: "\\\""))\"" }
-    private func list(_ names: [String]) -> String { names.count == 1 ? names[0] : "[\(names.joined(separator: ", "))]" }
+    private func quoted(_ expression: String) -> String {
+        "\"\(expression.replacingOccurrences(of: "\"", with: "\\\""))\""
+    }
+    private func list(_ names: [String]) -> String {
+        names.count == 1 ? names[0] : "[\(names.joined(separator: ", "))]"
+    }
 
     private mutating func key(_ own: [Field]) -> [String] {
         let usual = own.filter { ["k", "g"].contains($0.name) }
@@ -274,7 +306,8 @@ struct RandomTopology {
 
     private mutating func window() -> String {
         any([
-            "{ size: 10s }", "{ size: 1s }", "{ size: 30s, slide: 10s }", "{ size: 60s, slide: 5s }", "{ size: 1d, zone: Asia/Shanghai }",
+            "{ size: 10s }", "{ size: 1s }", "{ size: 30s, slide: 10s }", "{ size: 60s, slide: 5s }",
+            "{ size: 1d, zone: Asia/Shanghai }",
             "{ size: 20s, slide: 10s, until: previous }", "{ size: 1h }",
         ])
     }
@@ -316,7 +349,11 @@ struct RandomTopology {
         case .int: return "\(field.name) \(any([">", "<", "==", ">="])) \(roll(8))"
         case .decimal: return "\(field.name) > \(roll(900)).50"
         case .bool: return chance(50) ? field.name : "not \(field.name)"
-        case .text: return any(["\(field.name) is null", "\(field.name) == \"k1\"", "length(\(field.name)) > 1", "\(field.name) is not null"])
+        case .text:
+            return any([
+                "\(field.name) is null", "\(field.name) == \"k1\"", "length(\(field.name)) > 1",
+                "\(field.name) is not null",
+            ])
         case .timestamp, .duration: return "\(field.name) is not null"
         }
     }
@@ -324,7 +361,9 @@ struct RandomTopology {
     private mutating func value(_ own: [Field]) -> String {
         let numbers = own.filter { $0.type == .int }.map(\.name)
         let texts = own.filter { $0.type == .text }.map(\.name)
-        if !numbers.isEmpty, chance(60) { return "\(any(numbers)) \(any(["+", "*", "-", "%"])) \(any(numbers))" }
+        if !numbers.isEmpty, chance(60) {
+            return "\(any(numbers)) \(any(["+", "*", "-", "%"])) \(any(numbers))"
+        }
         if texts.isEmpty { return "1" }
         return chance(50) ? "concat(\(any(texts)), \"x\")" : "upper(\(any(texts)))"
     }
@@ -360,12 +399,19 @@ struct RandomTopology {
                     [first.name, other.name]
                 )
             }
-            let outputs = (fields[first.name] ?? []).filter { !$0.name.hasPrefix("window_") && !first.key.contains($0.name) }
+            let outputs = (fields[first.name] ?? []).filter {
+                !$0.name.hasPrefix("window_") && !first.key.contains($0.name)
+            }
             let clear = chance(50) ? ", clear: \(quoted(condition(outputs)))" : ""
-            return ("{ on: \(first.name), when: \(quoted(condition(outputs)))\(clear)\(at), \(tail), message: \"{n}\" }", [first.name])
+            return (
+                "{ on: \(first.name), when: \(quoted(condition(outputs)))\(clear)\(at), \(tail), message: \"{n}\" }",
+                [first.name]
+            )
         }
         let step = any(relations.filter { $0.hasPrefix("s") } + ["s0"])
-        return ("{ on: \(step), when: \(quoted(condition(fields[step] ?? Self.sourceFields))), \(tail) }", [step])
+        return (
+            "{ on: \(step), when: \(quoted(condition(fields[step] ?? Self.sourceFields))), \(tail) }", [step]
+        )
     }
 
     private mutating func addSinks() {
@@ -373,14 +419,19 @@ struct RandomTopology {
         let rules = parts.filter { $0.kind == .rule }.map(\.name)
         // One by one and together: an order among steps, and none.
         for step in steps where chance(60) {
-            parts.append(Part(kind: .sink, name: "of-\(step)", text: "{ kafka: { topic: of-\(step) }, from: \(step) }", needs: [step]))
+            parts.append(
+                Part(
+                    kind: .sink, name: "of-\(step)", text: "{ kafka: { topic: of-\(step) }, from: \(step) }",
+                    needs: [step]))
         }
         if !steps.isEmpty {
             let some = steps.filter { _ in chance(60) } + [any(steps)]
             var seen: Set<String> = []
             let from = some.shuffled(using: &random).filter { seen.insert($0).inserted }
             parts.append(
-                Part(kind: .sink, name: "many", text: "{ kafka: { topic: many }, from: [\(from.joined(separator: ", "))] }", needs: from))
+                Part(
+                    kind: .sink, name: "many",
+                    text: "{ kafka: { topic: many }, from: [\(from.joined(separator: ", "))] }", needs: from))
         }
         if !rules.isEmpty {
             parts.append(Part(kind: .sink, name: "alerts", text: "{ kafka: { topic: alerts } }", needs: []))

@@ -3,8 +3,8 @@ import Foundation
 import Testing
 import Topology
 
-/// Goal: a row that one step cannot take is lost to that step and those that read it, and to nobody else, whatever the
-/// batch size; it is one dead letter, which names every step that refused it.
+/// Goal: a row that one step cannot take is lost to that step and those that read it, and to nobody else,
+/// whatever the batch size; it is one dead letter, which names every step that refused it.
 @Suite struct RefusalTests {
     static let text = """
         topology: t
@@ -55,7 +55,8 @@ import Topology
             let start = try #require(ISO8601DateFormatter().date(from: "\(window["start"] ?? "")"))
             let values = try #require(object["values"] as? [String: Any])
             let keys = try #require(object["key"] as? [String: Any])
-            return "\(keys[key] ?? "") \(Int64(start.timeIntervalSince1970) / 10) \(values["n"] ?? "") \(values["s"] ?? "")"
+            return
+                "\(keys[key] ?? "") \(Int64(start.timeIntervalSince1970) / 10) \(values["n"] ?? "") \(values["s"] ?? "")"
         }.sorted()
     }
 
@@ -68,8 +69,10 @@ import Topology
             let events = (0..<400).map { _ in
                 at += Int64(random.next() % 300)
                 return Event(
-                    k: random.next() % 5 == 0 ? nil : "k\(random.next() % 4)", b: random.next() % 5 == 0 ? nil : "b\(random.next() % 4)",
-                    v: random.next() % 6 == 0 ? 4_000_000_000 + Int64(random.next() % 10) : Int64(random.next() % 10), at: at)
+                    k: random.next() % 5 == 0 ? nil : "k\(random.next() % 4)",
+                    b: random.next() % 5 == 0 ? nil : "b\(random.next() % 4)",
+                    v: random.next() % 6 == 0
+                        ? 4_000_000_000 + Int64(random.next() % 10) : Int64(random.next() % 10), at: at)
             }
             let lines = events.map { event in
                 "{\"k\":\(event.k.map { "\"\($0)\"" } ?? "null"),\"b\":\(event.b.map { "\"\($0)\"" } ?? "null"),"
@@ -79,15 +82,20 @@ import Topology
             var first: ReplayRun?
             for rowsMax in [1, 7, 2048] {
                 let run = try ReplayRun(spec, [("e", lines)], rowsMax: rowsMax)
-                if let difference = first?.difference(to: run) { Issue.record("batches of \(rowsMax): \(difference)") }
+                if let difference = first?.difference(to: run) {
+                    Issue.record("batches of \(rowsMax): \(difference)")
+                }
                 first = first ?? run
             }
             let run = try #require(first)
             #expect(try Self.windows(run, "by_k", "k") == Self.windows(events) { $0.k })
             #expect(try Self.windows(run, "by_b", "b") == Self.windows(events) { $0.b })
             #expect(try Self.windows(run, "all", "v") == Self.windows(events) { "\($0.v)" })
-            #expect(try Self.windows(run, "of_squares", "b") == Self.windows(events) { isSmall($0) ? $0.b : nil })
-            #expect(try Self.windows(run, "of_keyed", "b") == Self.windows(events) { $0.k != nil && $0.v % 2 == 0 ? $0.b : nil })
+            #expect(
+                try Self.windows(run, "of_squares", "b") == Self.windows(events) { isSmall($0) ? $0.b : nil })
+            #expect(
+                try Self.windows(run, "of_keyed", "b")
+                    == Self.windows(events) { $0.k != nil && $0.v % 2 == 0 ? $0.b : nil })
             #expect(run["keyed"].count == events.count { $0.k != nil })
             let letters = events.compactMap { event in
                 var steps: [String] = []
@@ -95,12 +103,19 @@ import Topology
                 if event.k == nil { (steps, fields) = (steps + ["by_k"], fields + ["k"]) }
                 if event.b == nil { (steps, fields) = (steps + ["by_b"], fields + ["b"]) }
                 if !isSmall(event) { (steps, fields) = (steps + ["squares"], fields + ["sq"]) }
-                if isSmall(event), event.b == nil { (steps, fields) = (steps + ["of_squares"], fields + ["b"]) }
+                if isSmall(event), event.b == nil {
+                    (steps, fields) = (steps + ["of_squares"], fields + ["b"])
+                }
                 if event.k == nil { (steps, fields) = (steps + ["keyed"], fields + ["k"]) }
-                if event.k != nil, event.v % 2 == 0, event.b == nil { (steps, fields) = (steps + ["of_keyed"], fields + ["b"]) }
-                return steps.isEmpty ? nil : "\(steps.joined(separator: ", ")) | \(fields.joined(separator: ", "))"
+                if event.k != nil, event.v % 2 == 0, event.b == nil {
+                    (steps, fields) = (steps + ["of_keyed"], fields + ["b"])
+                }
+                return steps.isEmpty
+                    ? nil : "\(steps.joined(separator: ", ")) | \(fields.joined(separator: ", "))"
             }
-            let found = run["dead-letter"].map { $0.components(separatedBy: " | ").suffix(2).joined(separator: " | ") }
+            let found = run["dead-letter"].map {
+                $0.components(separatedBy: " | ").suffix(2).joined(separator: " | ")
+            }
             #expect(found == letters)
             #expect(run.summary.dead == Int64(letters.count) && letters.count > 100)
         }
@@ -123,10 +138,13 @@ import Topology
               all: { kafka: { topic: all }, from: all }
             """)
         let run = try ReplayRun(
-            spec, [("e", [4_000_000_000, 1, 2].map { "{\"k\":\"a\",\"v\":\($0),\"at\":1700000000000}" })], rowsMax: 2048)
+            spec, [("e", [4_000_000_000, 1, 2].map { "{\"k\":\"a\",\"v\":\($0),\"at\":1700000000000}" })],
+            rowsMax: 2048)
         #expect(run["all"].count == 1)
         #expect(run["dead-letter"].count == 2)
-        #expect(run["dead-letter"].first?.contains("| millrace.NumberOutOfRange | sq does not fit in 64 bits |") == true)
+        #expect(
+            run["dead-letter"].first?.contains("| millrace.NumberOutOfRange | sq does not fit in 64 bits |")
+                == true)
         #expect(run["dead-letter"].first?.hasSuffix("| e | sq") == true)
         #expect(run["dead-letter"].last?.contains("| millrace.MissingField | part has no value |") == true)
     }

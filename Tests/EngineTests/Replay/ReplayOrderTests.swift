@@ -6,12 +6,17 @@ import Records
 import Testing
 import Topology
 
-/// Goal: a replay takes each input in the order of event time, whatever the order of the file, the memory that it has for
-/// that, the batch size, and whether it reads a file or a pipe. Method: random inputs against the same ones sorted by hand.
+/// Goal: a replay takes each input in the order of event time, whatever the order of the file, the memory
+/// that it has for that, the batch size, and whether it reads a file or a pipe. Method: random inputs against
+/// the same ones sorted by hand.
 @Suite final class ReplayOrderTests {
-    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("millrace-\(UUID().uuidString)").path
+    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+        "millrace-\(UUID().uuidString)"
+    ).path
 
-    init() throws { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+    init() throws {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    }
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
     private func write(_ name: String, _ lines: [String], end: String = "\n") throws -> String {
@@ -27,7 +32,8 @@ import Topology
     }
 
     private func replay(
-        _ text: String, _ inputs: [(source: String, paths: [String])], rowsMax: Int = 2048, _ order: Replay.Order
+        _ text: String, _ inputs: [(source: String, paths: [String])], rowsMax: Int = 2048,
+        _ order: Replay.Order
     ) throws -> Output {
         let spec = try #require(TopologyReader.read(text, file: "t.yaml").spec)
         var output = Output()
@@ -94,7 +100,8 @@ import Topology
 
     private func csv(_ count: Int, spread: Int64, _ random: inout SplitMix64) -> [Line] {
         (0..<count).map { number in
-            let time = Self.base + Int64(number) * 10_000 + Int64(random.next() % UInt64(spread)) / 1000 * 1000
+            let time =
+                Self.base + Int64(number) * 10_000 + Int64(random.next() % UInt64(spread)) / 1000 * 1000
             if random.next() % 20 == 0 { return Line(text: "x,\(number),never") }
             return Line(text: "k\(number % 3),\(number),\(CivilTime.string(time))", time: time + 1000)
         }
@@ -108,16 +115,20 @@ import Topology
         let (a, b) = (json(700, spread: 3_600_000, &random), csv(500, spread: 7_200_000, &random))
         let wanted = try replay(
             Self.topology,
-            [("a", [try write("a", sorted(a))]), ("b", [try write("b", ["k,v,seconds"] + sorted(b))])], .asWritten)
+            [("a", [try write("a", sorted(a))]), ("b", [try write("b", ["k,v,seconds"] + sorted(b))])],
+            .asWritten)
         #expect(wanted.summary.inputs.allSatisfy { $0.outOfOrder == 0 } && wanted.summary.late == 0)
         #expect(wanted.lines.count > 1200)
         // The second half of the CSV file has its columns in another order.
         let swapped = b[250...].map { $0.text.split(separator: ",").reversed().joined(separator: ",") }
         let inputs = [
-            ("b", [
-                try write("b1", ["k,v,seconds"] + b[..<250].map(\.text)),
-                try write("b2", ["seconds,v,k"] + swapped),
-            ]),
+            (
+                "b",
+                [
+                    try write("b1", ["k,v,seconds"] + b[..<250].map(\.text)),
+                    try write("b2", ["seconds,v,k"] + swapped),
+                ]
+            ),
             ("a", [try write("a1", a[..<100].map(\.text)), try write("a2", a[100...].map(\.text))]),
         ]
         let found = try replay(Self.topology, inputs, rowsMax: rowsMax, .byTime(bufferBytes: bufferBytes))
@@ -132,7 +143,8 @@ import Topology
         }
     }
 
-    /// In order for longer than memory lasts, and then not; in order throughout; each as a file and as a pipe.
+    /// In order for longer than memory lasts, and then not; in order throughout; each as a file and as a
+    /// pipe.
     @Test(arguments: [0, 1, 399], [true, false])
     func longerThanMemory(moved: Int, isPipe: Bool) throws {
         var lines = (0..<400).map { #"{"k":"k","v":\#($0),"at":\#(Self.base + Int64($0) * 60_000)}"# }
@@ -152,7 +164,8 @@ import Topology
                 _ = bytes.withUnsafeBytes { Foundation.write(pipe, $0.baseAddress, $0.count) }
             }
             if isPipe { writer.start() }
-            let found = try replay(Self.topology, [("a", [path])], rowsMax: rowsMax, .byTime(bufferBytes: 5000))
+            let found = try replay(
+                Self.topology, [("a", [path])], rowsMax: rowsMax, .byTime(bufferBytes: 5000))
             #expect(found.lines == wanted.lines)
             #expect(found.summary.inputs[0].outOfOrder == (moved == 0 ? 0 : 1))
         }
@@ -186,7 +199,9 @@ import Topology
         for bufferBytes in [1, 1 << 20, 1 << 30] {
             let found = try replay(Self.topology, [("a", [path])], .byTime(bufferBytes: bufferBytes))
             // The time of the one that is too long is not known: it stays behind the one before it.
-            let records = found.lines.filter { $0.hasPrefix("sink(0)") }.map { $0.split(separator: "\"v\":")[1].prefix(1) }
+            let records = found.lines.filter { $0.hasPrefix("sink(0)") }.map {
+                $0.split(separator: "\"v\":")[1].prefix(1)
+            }
             #expect(records == ["4", "3", "1", "0"])
             #expect(found.summary.dead == 1)
             #expect(found.summary.refusalLines.count == 1)
@@ -196,8 +211,8 @@ import Topology
 
     // MARK: Tables
 
-    /// Goal: what a table says as of an event time does not depend on the order of its lines, or of the lines of the
-    /// stream. Oracle: the newest version that is not later than the record.
+    /// Goal: what a table says as of an event time does not depend on the order of its lines, or of the lines
+    /// of the stream. Oracle: the newest version that is not later than the record.
     @Test(arguments: [Replay.Order.asWritten, .byTime(bufferBytes: 1), .byTime(bufferBytes: 1 << 20)])
     func tablesAsOfEventTime(order: Replay.Order) throws {
         let topology = """
@@ -224,7 +239,9 @@ import Topology
                 key: Int(random.next() % 5), time: Self.base + Int64(random.next() % 500) * 60_000,
                 city: random.next() % 5 == 0 ? nil : "c\(number)")
             // Of two of one time the one that is read last counts; which that is the file says.
-            if !versions.contains(where: { $0.key == version.key && $0.time == version.time }) { versions.append(version) }
+            if !versions.contains(where: { $0.key == version.key && $0.time == version.time }) {
+                versions.append(version)
+            }
         }
         let lines = versions.map { version in
             version.city.map { #"{"k":"k\#(version.key)","city":"\#($0)","at":\#(version.time)}"# }
@@ -240,7 +257,9 @@ import Topology
                 let object = try JSONSerialization.jsonObject(with: Data(line.drop { $0 != "{" }.utf8))
                 let row = try #require(object as? [String: Any])
                 let number = try #require(row["n"] as? Int)
-                let wanted = versions.filter { $0.key == number % 5 && $0.time <= times[number] }.max { $0.time < $1.time }?.city
+                let wanted = versions.filter { $0.key == number % 5 && $0.time <= times[number] }.max {
+                    $0.time < $1.time
+                }?.city
                 #expect(row["tab.city"] as? String == wanted, "record \(number)")
             }
         }
@@ -274,10 +293,13 @@ import Topology
     @Test func reasonsAreTold() throws {
         let good = #"{"k":"a","v":1,"at":"2026-01-01T00:00:00Z"}"#
         let first = try write("a1", [good, good])
-        let second = try write("a2", Array(repeating: "no", count: 300) + [good] + Array(repeating: "{}", count: 10))
+        let second = try write(
+            "a2", Array(repeating: "no", count: 300) + [good] + Array(repeating: "{}", count: 10))
         let third = try write("a3", [good.replacingOccurrences(of: "1,", with: "\"x\",")])
         let empty = try write("a4", [])
-        let found = try replay(Self.topology, [("a", [first, second, third, empty])], .byTime(bufferBytes: 1 << 20)).summary
+        let found = try replay(
+            Self.topology, [("a", [first, second, third, empty])], .byTime(bufferBytes: 1 << 20)
+        ).summary
         #expect(found.records == 314 && found.dead == 311)
         #expect(found.inputs[0].files.map(\.records) == [2, 311, 1, 0])
         #expect(found.inputs[0].files.map(\.unread) == [0, 310, 1, 0])
@@ -295,15 +317,21 @@ import Topology
             ])
         let csv = try write("b1", ["k,v,at", "a,1,2026-01-01T00:00:00Z"])
         let nothing = try replay(Self.topology, [("a", [empty, empty]), ("b", [csv])], .asWritten).summary
-        #expect(nothing.unreadable.first == "a: no record in \(empty), \(empty); if that is right, leave this input out")
+        #expect(
+            nothing.unreadable.first
+                == "a: no record in \(empty), \(empty); if that is right, leave this input out")
     }
 
     /// One in a hundred is enough; what a step refuses was read.
     @Test func oneInAHundred() throws {
         let good = #"{"k":"a","v":1,"at":"2026-01-01T00:00:00Z"}"#
         let file = try write("a", [good] + Array(repeating: "no", count: 99))
-        #expect(try replay(Self.topology, [("a", [file])], .byTime(bufferBytes: 1 << 20)).summary.unreadable == [])
+        #expect(
+            try replay(Self.topology, [("a", [file])], .byTime(bufferBytes: 1 << 20)).summary.unreadable == []
+        )
         let fewer = try write("a", [good] + Array(repeating: "no", count: 100))
-        #expect(try replay(Self.topology, [("a", [fewer])], .byTime(bufferBytes: 1 << 20)).summary.unreadable.count == 1)
+        #expect(
+            try replay(Self.topology, [("a", [fewer])], .byTime(bufferBytes: 1 << 20)).summary.unreadable
+                .count == 1)
     }
 }

@@ -7,8 +7,8 @@ import Topology
 
 /// A replay of lines that the test has in memory, and all that came of it.
 struct ReplayRun {
-    /// By sink, and `late` and `dead-letter`: values in the order in which they were written, for refused records the
-    /// value of each header too.
+    /// By sink, and `late` and `dead-letter`: values in the order in which they were written, for refused
+    /// records the value of each header too.
     private(set) var outputs: [String: [String]] = [:]
     let summary: Replay.Summary
 
@@ -54,7 +54,8 @@ struct ReplayRun {
     func objects(_ name: String) throws -> [[String: Any]] {
         try self[name].map { line in
             let start = try #require(line.firstIndex(of: "{"))
-            return try #require(try JSONSerialization.jsonObject(with: Data(line[start...].utf8)) as? [String: Any])
+            return try #require(
+                try JSONSerialization.jsonObject(with: Data(line[start...].utf8)) as? [String: Any])
         }
     }
 
@@ -68,7 +69,9 @@ struct ReplayRun {
         for name in Set(outputs.keys).union(other.outputs.keys).sorted() {
             let (own, others) = (self[name], other[name])
             if own == others { continue }
-            let index = zip(own, others).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(own.count, others.count)
+            let index =
+                zip(own, others).enumerated().first { $0.element.0 != $0.element.1 }?.offset
+                ?? min(own.count, others.count)
             return "\(name) has \(own.count) and \(others.count) records; at \(index):\n  "
                 + "\(index < own.count ? Self.visible(own[index]) : "nothing")\n  "
                 + "\(index < others.count ? Self.visible(others[index]) : "nothing")"

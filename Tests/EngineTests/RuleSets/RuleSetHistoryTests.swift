@@ -7,14 +7,19 @@ import Testing
     private let one = RuleSetText(file: "t.yaml", text: "topology: one", parameters: ["limit": "5"])
     private let two = RuleSetText(file: "t.yaml", text: "topology: two", parameters: [:])
 
-    private func take(_ history: inout RuleSetHistory, _ key: String, _ value: String?) -> RuleSetHistory.Event {
+    private func take(_ history: inout RuleSetHistory, _ key: String, _ value: String?)
+        -> RuleSetHistory.Event
+    {
         guard let value else { return history.take(key: key, value: nil) }
         return Array(value.utf8).withUnsafeBufferPointer { history.take(key: key, value: $0) }
     }
 
-    private func activation(_ epoch: Int64, after previous: Int64, _ ruleset: String, by author: String = "a") -> RuleSetActivation {
+    private func activation(_ epoch: Int64, after previous: Int64, _ ruleset: String, by author: String = "a")
+        -> RuleSetActivation
+    {
         RuleSetActivation(
-            epoch: epoch, previous: previous, ruleset: ruleset, logic: "sha256:l", former: previous == 0 ? "sha256:b" : nil,
+            epoch: epoch, previous: previous, ruleset: ruleset, logic: "sha256:l",
+            former: previous == 0 ? "sha256:b" : nil,
             author: author, reason: "because", at: "2026-01-01T00:00:00Z")
     }
 
@@ -37,7 +42,9 @@ import Testing
 
     @Test func ofTwoWhoAreAtItAtOnceOneWins() {
         var history = begin()
-        let (mine, yours) = (activation(1, after: 0, "sha256:a", by: "me"), activation(1, after: 0, "sha256:b", by: "you"))
+        let (mine, yours) = (
+            activation(1, after: 0, "sha256:a", by: "me"), activation(1, after: 0, "sha256:b", by: "you")
+        )
         #expect(take(&history, mine.key, mine.json) == .activation(mine))
         guard case .void(let reason) = take(&history, yours.key, yours.json) else {
             Issue.record("the second counts")
@@ -51,11 +58,14 @@ import Testing
         var history = begin()
         let good = activation(1, after: 0, "sha256:a")
         let bad: [(String, String?)] = [
-            ("activation/2", good.json), ("activation/1", nil), ("activation/1", "{"), ("activation/1", "{}"), ("activation/1", ""),
+            ("activation/2", good.json), ("activation/1", nil), ("activation/1", "{"), ("activation/1", "{}"),
+            ("activation/1", ""),
             (activation(2, after: 0, "sha256:a").key, activation(2, after: 0, "sha256:a").json),
             (activation(2, after: 1, "sha256:a").key, activation(2, after: 1, "sha256:a").json),
-            ("activation/1", activation(1, after: 0, "sha256:unknown").json), ("text/a", nil), ("text/a", two.json), ("text/c", "[]"),
-            ("nonsense", "1"), ("", nil), ("text/d", String(repeating: " ", count: Limits.ruleSetBytesMax + 1)),
+            ("activation/1", activation(1, after: 0, "sha256:unknown").json), ("text/a", nil),
+            ("text/a", two.json), ("text/c", "[]"),
+            ("nonsense", "1"), ("", nil),
+            ("text/d", String(repeating: " ", count: Limits.ruleSetBytesMax + 1)),
         ]
         for (key, value) in bad {
             guard case .void = take(&history, key, value) else {

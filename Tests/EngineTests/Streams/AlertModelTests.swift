@@ -6,38 +6,46 @@ import Records
 import Testing
 import Topology
 
-/// Goal: an alert of rows that a model has scored says which model, the score and what pushed it most; with steps in
-/// between, whatever they keep; other alerts say nothing of models. Method: exact Shapley values by the definition, over all
-/// orders of the features.
+/// Goal: an alert of rows that a model has scored says which model, the score and what pushed it most; with
+/// steps in between, whatever they keep; other alerts say nothing of models. Method: exact Shapley values by
+/// the definition, over all orders of the features.
 @Suite struct AlertModelTests {
     static func topology(_ score: String) -> String {
-        ScoreTests.topology(score, more: """
-              far: { from: risk, where: score > 0.30, key: shop }
-              narrow: { from: risk, only: [id, shop, score, time], key: shop }
-              first: { from: far, deduplicate: { by: shop, within: 100s }, key: shop }
-              summed: { from: risk, key: shop, window: { size: 60s }, aggregate: { worst: max(score) } }
-            """).replacing("sinks:", with: """
-            rules:
-              near: { on: risk, when: score > 0.60, risk: default, severity: high }
-              behind: { on: first, when: score > 0, risk: default, severity: low }
-              less: { on: narrow, when: score > 0.9, risk: default, severity: low }
-              course: { on: course, when: score > 0.5, risk: course, severity: low }
-              plain: { on: last, when: sequence_rows == 3, risk: none, severity: low }
-              window: { on: summed, when: worst > 0.9, risk: none, severity: low }
-            sinks:
-              alerts: { kafka: { topic: alerts } }
-            """)
+        ScoreTests.topology(
+            score,
+            more: """
+                  far: { from: risk, where: score > 0.30, key: shop }
+                  narrow: { from: risk, only: [id, shop, score, time], key: shop }
+                  first: { from: far, deduplicate: { by: shop, within: 100s }, key: shop }
+                  summed: { from: risk, key: shop, window: { size: 60s }, aggregate: { worst: max(score) } }
+                """
+        ).replacing(
+            "sinks:",
+            with: """
+                rules:
+                  near: { on: risk, when: score > 0.60, risk: default, severity: high }
+                  behind: { on: first, when: score > 0, risk: default, severity: low }
+                  less: { on: narrow, when: score > 0.9, risk: default, severity: low }
+                  course: { on: course, when: score > 0.5, risk: course, severity: low }
+                  plain: { on: last, when: sequence_rows == 3, risk: none, severity: low }
+                  window: { on: summed, when: worst > 0.9, risk: none, severity: low }
+                sinks:
+                  alerts: { kafka: { topic: alerts } }
+                """)
     }
 
-    /// By feature, the mean over all orders of what it adds: f(known and it) - f(known), where what is not known goes the
-    /// ways of the training rows by their numbers.
+    /// By feature, the mean over all orders of what it adds: f(known and it) - f(known), where what is not
+    /// known goes the ways of the training rows by their numbers.
     static func shapley(_ ensemble: TreeEnsemble<Float, Float>, _ row: [Double]) -> [Double] {
         func value(_ known: Set<Int>) -> Double {
             func walk(_ tree: DecisionTree<Float, Float>, _ node: Int) -> Double {
                 guard let test = tree.nodes[node].test else { return Double(tree.nodes[node].values[0]) }
                 if known.contains(test.feature) {
                     let value = row[test.feature]
-                    let left = value.isNaN ? test.missingGoesLeft : test.categories?.goesLeft(value) ?? (Float(value) < test.split)
+                    let left =
+                        value.isNaN
+                        ? test.missingGoesLeft
+                        : test.categories?.goesLeft(value) ?? (Float(value) < test.split)
                     return walk(tree, left ? test.left : test.right)
                 }
                 let (left, right) = (tree.nodes[test.left].cover, tree.nodes[test.right].cover)
@@ -50,7 +58,9 @@ import Topology
         return [(first - none + both - second) / 2, (second - none + both - first) / 2]
     }
 
-    static func alerts(_ score: String, _ events: [ScoreTests.Event], _ random: inout SplitMix64) throws -> [[String: Any]] {
+    static func alerts(_ score: String, _ events: [ScoreTests.Event], _ random: inout SplitMix64) throws
+        -> [[String: Any]]
+    {
         let cluster = try ScoreTests.run(topology(score), events, rowsMax: 16, crashes: 50, &random)
         return try cluster.outputs.filter { $0.sink == "alerts" }
             .map { try #require(JSONSerialization.jsonObject(with: Data($0.text.utf8)) as? [String: Any]) }
@@ -77,7 +87,9 @@ import Topology
                 seen.insert(rule)
                 guard ["near", "behind", "less"].contains(rule) else { continue }
                 let told = try #require(alert["model"] as? [String: Any])
-                #expect(told["name"] as? String == "amounts" && told["version"] as? String == "2" && told["sha256"] as? String == model.card.sha256)
+                #expect(
+                    told["name"] as? String == "amounts" && told["version"] as? String == "2"
+                        && told["sha256"] as? String == model.card.sha256)
                 let event = try Self.event(alert, events)
                 let values = try trees.values([event.amountText, event.kind])
                 let margin = try ModelScoring(model).margins([event.amountText, event.kind])[0]
@@ -88,9 +100,13 @@ import Topology
                     continue
                 }
                 let contributions = Self.shapley(ensemble, values)
-                let wanted = [0, 1].filter { contributions[$0] > 0 }.sorted { contributions[$0] > contributions[$1] }
+                let wanted = [0, 1].filter { contributions[$0] > 0 }.sorted {
+                    contributions[$0] > contributions[$1]
+                }
                 let reasons = try #require(alert["reasons"] as? [[String: Any]])
-                #expect(reasons.map { $0["feature"] as? String } == wanted.map { ["amount", "kind"][$0] }, "seed \(seed), \(event)")
+                #expect(
+                    reasons.map { $0["feature"] as? String } == wanted.map { ["amount", "kind"][$0] },
+                    "seed \(seed), \(event)")
                 for (reason, feature) in zip(reasons, wanted) {
                     let contribution = try #require(Double(reason["contribution"] as? String ?? ""))
                     #expect(abs(contribution - contributions[feature]) < 2e-6, "seed \(seed), \(event)")
@@ -103,7 +119,9 @@ import Topology
                     let percentile = try #require(reason["percentile"] as? Int)
                     let all = Double(histogram.counts.reduce(0, +))
                     let low = Double(histogram.counts[..<bin].reduce(0, +)) / all * 100
-                    #expect(Double(percentile) >= low - 1 && Double(percentile) <= low + Double(histogram.counts[bin]) / all * 100 + 1)
+                    #expect(
+                        Double(percentile) >= low - 1
+                            && Double(percentile) <= low + Double(histogram.counts[bin]) / all * 100 + 1)
                 }
             }
             #expect(seen == ["near", "behind", "less", "course", "plain", "window"], "\(seen)")
@@ -121,7 +139,9 @@ import Topology
         let alerts = try Self.alerts("{ model: m, reasons: 0 }", events, &random)
         var count = 0
         for alert in alerts {
-            if alert["rule"] as? String == "near" { #expect(alert["reasons"] == nil && alert["model"] != nil) }
+            if alert["rule"] as? String == "near" {
+                #expect(alert["reasons"] == nil && alert["model"] != nil)
+            }
             guard alert["rule"] as? String == "course" else { continue }
             let event = try Self.event(alert, events)
             let history = Array(events[...event.id].filter { $0.shop == event.shop }.suffix(4))
@@ -135,9 +155,11 @@ import Topology
             }
             let largest = try #require(residuals.max { abs($0.residual) < abs($1.residual) })
             let first = try #require((alert["reasons"] as? [[String: Any]])?.first)
-            #expect(first["feature"] as? String == channels[largest.channel].name && first["step"] as? Int == 4)
+            #expect(
+                first["feature"] as? String == channels[largest.channel].name && first["step"] as? Int == 4)
             #expect(first["value"] as? String == texts[6 + largest.channel])
-            #expect(abs(try #require(Double(first["contribution"] as? String ?? "")) - largest.residual) < 2e-6)
+            #expect(
+                abs(try #require(Double(first["contribution"] as? String ?? "")) - largest.residual) < 2e-6)
             count += 1
         }
         #expect(count > 20)

@@ -13,7 +13,8 @@ struct ChainRow: Hashable {
 enum ChainOracle {
     /// Those of one instant stay as they are.
     static func byTime(_ rows: [ChainRow]) -> [ChainRow] {
-        rows.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }.map(\.element)
+        rows.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }.map(
+            \.element)
     }
 
     /// Rows of each key, in event-time order.
@@ -32,15 +33,22 @@ enum ChainOracle {
 
     static func totals(_ rows: [ChainRow], _ key: String, _ note: String) -> [String: String] {
         let notes = rows.map { $0[note] }.filter { $0 != "null" }
-        return [key: rows[0][key], "n": "\(rows.count)", "note": notes.first ?? "null", "last": notes.last ?? "null"]
+        return [
+            key: rows[0][key], "n": "\(rows.count)", "note": notes.first ?? "null",
+            "last": notes.last ?? "null",
+        ]
     }
 
     static func session(_ rows: [ChainRow], key: String, gap: Int64, max: Int64) -> [ChainRow] {
         keyed(rows, key).flatMap { own in
             var sessions: [[ChainRow]] = []
-            func end(_ session: [ChainRow]) -> Int64 { min(session[session.count - 1].time + gap, session[0].time + max) }
+            func end(_ session: [ChainRow]) -> Int64 {
+                min(session[session.count - 1].time + gap, session[0].time + max)
+            }
             for row in own {
-                if let last = sessions.last, row.time < end(last) { sessions[sessions.count - 1].append(row) } else {
+                if let last = sessions.last, row.time < end(last) {
+                    sessions[sessions.count - 1].append(row)
+                } else {
                     sessions.append([row])
                 }
             }
@@ -48,12 +56,16 @@ enum ChainOracle {
         }
     }
 
-    static func join(_ left: [ChainRow], _ right: [ChainRow], key: String, within: Int64, isLeft: Bool) -> [ChainRow] {
+    static func join(_ left: [ChainRow], _ right: [ChainRow], key: String, within: Int64, isLeft: Bool)
+        -> [ChainRow]
+    {
         let partners = Dictionary(grouping: right) { $0[key] }
         return left.flatMap { row in
             let found = (partners[row[key]] ?? []).filter { abs($0.time - row.time) <= within }
             if found.isEmpty, isLeft {
-                return [ChainRow(time: row.time + within, fields: row.fields.merging(["r.found": "false"]) { $1 })]
+                return [
+                    ChainRow(time: row.time + within, fields: row.fields.merging(["r.found": "false"]) { $1 })
+                ]
             }
             return found.map { partner in
                 var fields = row.fields
@@ -72,7 +84,8 @@ enum ChainOracle {
     }
 
     static func then(
-        _ rows: [ChainRow], key: String, within: Int64, _ first: (ChainRow) -> Bool, _ second: (ChainRow) -> Bool
+        _ rows: [ChainRow], key: String, within: Int64, _ first: (ChainRow) -> Bool,
+        _ second: (ChainRow) -> Bool
     ) -> [ChainRow] {
         keyed(rows, key).flatMap { own in
             var waiting: [ChainRow] = []
@@ -91,7 +104,8 @@ enum ChainOracle {
     }
 
     static func without(
-        _ rows: [ChainRow], key: String, within: Int64, _ first: (ChainRow) -> Bool, _ second: (ChainRow) -> Bool
+        _ rows: [ChainRow], key: String, within: Int64, _ first: (ChainRow) -> Bool,
+        _ second: (ChainRow) -> Bool
     ) -> [ChainRow] {
         keyed(rows, key).flatMap { own in
             own.filter(first).filter { row in

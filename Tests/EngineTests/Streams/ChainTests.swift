@@ -4,9 +4,9 @@ import Records
 import Testing
 import Topology
 
-/// Goal: operators chained three deep over more keys than a batch has rows give every row its own texts. Method: 5,000
-/// keys whose windows close together, each operator between others, against plain walks over lists, for batches of 1, 7
-/// and 2,048 rows.
+/// Goal: operators chained three deep over more keys than a batch has rows give every row its own texts.
+/// Method: 5,000 keys whose windows close together, each operator between others, against plain walks over
+/// lists, for batches of 1, 7 and 2,048 rows.
 @Suite struct ChainTests {
     struct Chain: Sendable, CustomTestStringConvertible {
         var name: String
@@ -38,7 +38,8 @@ import Topology
                 """,
             fields: ["k", "n", "note", "last"],
             oracle: { e, _ in
-                ChainOracle.window(ChainOracle.window(windowed(e), key: "k", size: 20_000), key: "k", size: 50_000)
+                ChainOracle.window(
+                    ChainOracle.window(windowed(e), key: "k", size: 20_000), key: "k", size: 50_000)
             }),
         Chain(
             name: "window, union, window",
@@ -59,17 +60,25 @@ import Topology
                 """,
             fields: ["k", "n", "note", "last"],
             oracle: { e, r in
-                let pairs = ChainOracle.join(windowed(e), windowed(r), key: "k", within: 10_000, isLeft: false)
+                let pairs = ChainOracle.join(
+                    windowed(e), windowed(r), key: "k", within: 10_000, isLeft: false)
                 return zip(
-                    ChainOracle.window(pairs, key: "k", size: 50_000, note: "r.note").sorted { "\($0["k"]) \($0.time)" < "\($1["k"]) \($1.time)" },
-                    ChainOracle.window(pairs, key: "k", size: 50_000).sorted { "\($0["k"]) \($0.time)" < "\($1["k"]) \($1.time)" }
+                    ChainOracle.window(pairs, key: "k", size: 50_000, note: "r.note").sorted {
+                        "\($0["k"]) \($0.time)" < "\($1["k"]) \($1.time)"
+                    },
+                    ChainOracle.window(pairs, key: "k", size: 50_000).sorted {
+                        "\($0["k"]) \($0.time)" < "\($1["k"]) \($1.time)"
+                    }
                 ).map { ChainRow(time: $0.time, fields: $0.fields.merging(["last": $1["last"]]) { $1 }) }
             }),
         Chain(
             name: "window, left join",
-            steps: small + other + "  found: { from: small, join: { stream: other, on: k, within: 10s, kind: left, as: r } }",
+            steps: small + other
+                + "  found: { from: small, join: { stream: other, on: k, within: 10s, kind: left, as: r } }",
             fields: ["k", "n", "note", "last", "r.found", "r.note", "r.last", "r.n"],
-            oracle: { e, r in ChainOracle.join(windowed(e), windowed(r), key: "k", within: 10_000, isLeft: true) }),
+            oracle: { e, r in
+                ChainOracle.join(windowed(e), windowed(r), key: "k", within: 10_000, isLeft: true)
+            }),
         Chain(
             name: "window, sequence (repeat), window",
             steps: small + """
@@ -79,14 +88,17 @@ import Topology
             fields: ["k", "n", "note", "last"],
             oracle: { e, _ in
                 ChainOracle.window(
-                    ChainOracle.repeated(windowed(e), key: "k", times: 2, within: 3_600_000), key: "k", size: 50_000)
+                    ChainOracle.repeated(windowed(e), key: "k", times: 2, within: 3_600_000), key: "k",
+                    size: 50_000)
             }),
         Chain(
             name: "window, sequence (then)",
-            steps: small + "  found: { from: small, key: k, sequence: { first: n > 1, then: n == 1, within: 1h } }",
+            steps: small
+                + "  found: { from: small, key: k, sequence: { first: n > 1, then: n == 1, within: 1h } }",
             fields: ["k", "n", "note", "last", "first.n", "first.note"],
             oracle: { e, _ in
-                ChainOracle.then(windowed(e), key: "k", within: 3_600_000, { $0["n"] != "1" }, { $0["n"] == "1" })
+                ChainOracle.then(
+                    windowed(e), key: "k", within: 3_600_000, { $0["n"] != "1" }, { $0["n"] == "1" })
             }),
         Chain(
             name: "window, sequence (without), window",
@@ -97,7 +109,8 @@ import Topology
             fields: ["k", "n", "note", "last"],
             oracle: { e, _ in
                 ChainOracle.window(
-                    ChainOracle.without(windowed(e), key: "k", within: 5_000, { $0["n"] != "1" }, { $0["n"] == "1" }),
+                    ChainOracle.without(
+                        windowed(e), key: "k", within: 5_000, { $0["n"] != "1" }, { $0["n"] == "1" }),
                     key: "k", size: 50_000)
             }),
         Chain(
@@ -109,7 +122,8 @@ import Topology
             fields: ["k", "n", "note", "last"],
             oracle: { e, _ in
                 ChainOracle.window(
-                    ChainOracle.session(windowed(e), key: "k", gap: 15_000, max: 3_600_000), key: "k", size: 100_000)
+                    ChainOracle.session(windowed(e), key: "k", gap: 15_000, max: 3_600_000), key: "k",
+                    size: 100_000)
             }),
         Chain(
             name: "window, top, window",
@@ -121,8 +135,11 @@ import Topology
             fields: ["k", "n", "note", "last"],
             oracle: { e, _ in
                 let groups = Dictionary(e.map { ($0["k"], $0["g"]) }) { $1 }
-                let rows = windowed(e).map { ChainRow(time: $0.time, fields: $0.fields.merging(["g": groups[$0["k"]] ?? ""]) { $1 }) }
-                return ChainOracle.window(ChainOracle.top(rows, key: "g", count: 2, by: "n"), key: "k", size: 50_000)
+                let rows = windowed(e).map {
+                    ChainRow(time: $0.time, fields: $0.fields.merging(["g": groups[$0["k"]] ?? ""]) { $1 })
+                }
+                return ChainOracle.window(
+                    ChainOracle.top(rows, key: "g", count: 2, by: "n"), key: "k", size: 50_000)
             }),
         Chain(
             name: "window, deduplicate, window",
@@ -132,7 +149,8 @@ import Topology
                 """,
             fields: ["k", "n", "note", "last"],
             oracle: { e, _ in
-                ChainOracle.window(ChainOracle.deduplicate(windowed(e), by: "k", within: 25_000), key: "k", size: 50_000)
+                ChainOracle.window(
+                    ChainOracle.deduplicate(windowed(e), by: "k", within: 25_000), key: "k", size: 50_000)
             }),
         Chain(
             name: "window, table join, window",
@@ -143,7 +161,8 @@ import Topology
             fields: ["k", "n", "note", "last"],
             oracle: { e, _ in
                 ChainOracle.window(windowed(e), key: "k", size: 50_000).map { row in
-                    ChainRow(time: row.time, fields: row.fields.merging(["note": "city of \(row["k"])"]) { $1 })
+                    ChainRow(
+                        time: row.time, fields: row.fields.merging(["note": "city of \(row["k"])"]) { $1 })
                 }
             }),
         Chain(
@@ -165,13 +184,19 @@ import Topology
             oracle: { e, _ in
                 let ups = ChainOracle.keyed(windowed(e), "k").flatMap { own in
                     own.prefix(2).enumerated().map { index, row in
-                        let items = own.prefix(index + 1).reversed().map { "\($0["note"]) 1" }.joined(separator: ", ")
-                        return ChainRow(time: row.time, fields: ["k": row["k"], "cause": row["note"], "items": items])
+                        let items = own.prefix(index + 1).reversed().map { "\($0["note"]) 1" }.joined(
+                            separator: ", ")
+                        return ChainRow(
+                            time: row.time, fields: ["k": row["k"], "cause": row["note"], "items": items])
                     }
                 }
                 return zip(
-                    ChainOracle.window(ups, key: "k", size: 50_000, note: "cause").sorted { "\($0["k"]) \($0.time)" < "\($1["k"]) \($1.time)" },
-                    ChainOracle.window(ups, key: "k", size: 50_000, note: "items").sorted { "\($0["k"]) \($0.time)" < "\($1["k"]) \($1.time)" }
+                    ChainOracle.window(ups, key: "k", size: 50_000, note: "cause").sorted {
+                        "\($0["k"]) \($0.time)" < "\($1["k"]) \($1.time)"
+                    },
+                    ChainOracle.window(ups, key: "k", size: 50_000, note: "items").sorted {
+                        "\($0["k"]) \($0.time)" < "\($1["k"]) \($1.time)"
+                    }
                 ).map { ChainRow(time: $0.time, fields: $0.fields.merging(["last": $1["last"]]) { $1 }) }
             }),
         Chain(
@@ -224,7 +249,9 @@ import Topology
     }
 
     static func lines(_ rows: [ChainRow], amount: String) -> [String] {
-        rows.map { "{\"k\":\"\($0["k"])\",\"g\":\"\($0["g"])\",\"note\":\"\($0["note"])\",\"amount\":\(amount),\"at\":\($0.time)}" }
+        rows.map {
+            "{\"k\":\"\($0["k"])\",\"g\":\"\($0["g"])\",\"note\":\"\($0["note"])\",\"amount\":\(amount),\"at\":\($0.time)}"
+        }
     }
 
     @Test(arguments: chains) func everyRowHasItsOwnTexts(_ chain: Chain) throws {
@@ -246,10 +273,16 @@ import Topology
         let e = Self.records([5, 15, 35], from: 0)
         // Half of the keys have a partner.
         let r = isFlow ? Self.records([4], from: Self.keys / 2) : Self.records([6], from: Self.keys / 2)
-        let expected = chain.oracle(e, r).map { Self.line($0, chain.fields, isWindow: chain.name.hasSuffix("window")) }.sorted()
-        let table = (0..<Self.keys).map { String(format: "{\"k\":\"k%05d\",\"city\":\"city of k%05d\",\"at\":1700000000000}", $0, $0) }
+        let expected = chain.oracle(e, r).map {
+            Self.line($0, chain.fields, isWindow: chain.name.hasSuffix("window"))
+        }.sorted()
+        let table = (0..<Self.keys).map {
+            String(format: "{\"k\":\"k%05d\",\"city\":\"city of k%05d\",\"at\":1700000000000}", $0, $0)
+        }
         var inputs: [(source: String, lines: [String])] = [("e", Self.lines(e, amount: "1.00"))]
-        if chain.steps.contains("r,") || chain.steps.contains("from: r") { inputs.append(("r", Self.lines(r, amount: "2.50"))) }
+        if chain.steps.contains("r,") || chain.steps.contains("from: r") {
+            inputs.append(("r", Self.lines(r, amount: "2.50")))
+        }
         if chain.steps.contains("tab") { inputs.append(("tab", table)) }
         #expect(expected.count > 1000)
         for rowsMax in [1, 7, 2048] {
@@ -259,13 +292,15 @@ import Topology
             let isSame = found == expected
             #expect(
                 isSame,
-                "batches of \(rowsMax): \(found.count) of \(expected.count) rows, first \(String(describing: difference))")
+                "batches of \(rowsMax): \(found.count) of \(expected.count) rows, first \(String(describing: difference))"
+            )
         }
     }
 
     /// `isWindow`: results name the end of their window, whose last instant is its event time.
     static func line(_ row: ChainRow, _ fields: [String], isWindow: Bool) -> String {
-        fields.map { "\($0)=\(row[$0])" }.joined(separator: " ") + " at \(CivilTime.string(row.time + (isWindow ? 1 : 0)))"
+        fields.map { "\($0)=\(row[$0])" }.joined(separator: " ")
+            + " at \(CivilTime.string(row.time + (isWindow ? 1 : 0)))"
     }
 
     /// A result of a window, or a row of an operator: what stands behind the names, as it is written.

@@ -5,9 +5,9 @@ import Records
 import Testing
 import Topology
 
-/// Goal: at a record, a row has what the windows of its key hold then, and no more, however records were cut into batches
-/// and whatever died; a key makes one row in a time; what comes behind event time makes none. Method: random records, out
-/// of order and late, against a walk over all that came before.
+/// Goal: at a record, a row has what the windows of its key hold then, and no more, however records were cut
+/// into batches and whatever died; a key makes one row in a time; what comes behind event time makes none.
+/// Method: random records, out of order and late, against a walk over all that came before.
 @Suite struct FeaturesTests {
     static func topology(_ features: String, step: String = "from: in, key: shop") -> String {
         """
@@ -34,7 +34,8 @@ import Topology
         """
     }
 
-    static let all = "{ of: [now, before], EVERY fields: { id: id, n: now.n, s: now.s, top: now.top, more: now.n - before.n, last: before.last, rate: amount / before.n } }"
+    static let all =
+        "{ of: [now, before], EVERY fields: { id: id, n: now.n, s: now.s, top: now.top, more: now.n - before.n, last: before.last, rate: amount / before.n } }"
 
     struct Event {
         var id: Int
@@ -50,7 +51,8 @@ import Topology
             time += Int64(random.next() % 900)
             let back = random.next() % 20 == 0 ? Int64(random.next() % 60_000) : Int64(random.next() % 5000)
             return Event(
-                id: id, shop: Int(random.next() % 4), amount: random.next() % 8 == 0 ? nil : Int64(random.next() % 500), time: time - back)
+                id: id, shop: Int(random.next() % 4),
+                amount: random.next() % 8 == 0 ? nil : Int64(random.next() % 500), time: time - back)
         }
     }
 
@@ -64,7 +66,8 @@ import Topology
             let watermark = max(reached, event.time) - 5000
             reached = max(reached, event.time)
             let pane = event.time / 10_000
-            // Closed windows take nothing: of `now` the last that holds the record ends two slides later, of `before` three.
+            // Closed windows take nothing: of `now` the last that holds the record ends two slides later, of
+            // `before` three.
             if (pane + 3) * 10_000 > watermark, event.amount.map({ $0 > 100 }) == true { now.append(event) }
             if (pane + 3) * 10_000 > watermark { before.append(event) }
             guard event.time >= watermark else {
@@ -73,16 +76,25 @@ import Topology
             }
             if let every, let time = last[event.shop], event.time < time + every { continue }
             last[event.shop] = event.time
-            let own = now.filter { $0.shop == event.shop && $0.time / 10_000 > pane - 3 && $0.time / 10_000 <= pane }
-            let earlier = before.filter { $0.shop == event.shop && $0.time / 10_000 >= pane - 2 && $0.time / 10_000 < pane }
+            let own = now.filter {
+                $0.shop == event.shop && $0.time / 10_000 > pane - 3 && $0.time / 10_000 <= pane
+            }
+            let earlier = before.filter {
+                $0.shop == event.shop && $0.time / 10_000 >= pane - 2 && $0.time / 10_000 < pane
+            }
             let sum = own.reduce(0) { $0 + ($1.amount ?? 0) }
             // Of equal times the one that came last.
-            let lastId = earlier.enumerated().max { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }?.element.id
+            let lastId = earlier.enumerated().max {
+                ($0.element.time, $0.offset) < ($1.element.time, $1.offset)
+            }?.element.id
             let top = own.compactMap(\.amount).max()
-            func money(_ value: Int64?) -> String { value.map { "\"\(Decimal.string(Int128($0), scale: 2))\"" } ?? "null" }
+            func money(_ value: Int64?) -> String {
+                value.map { "\"\(Decimal.string(Int128($0), scale: 2))\"" } ?? "null"
+            }
             var rate = "null"
             if let amount = event.amount, !earlier.isEmpty {
-                rate = "\"\(Decimal.string(Decimal.divideHalfEven(Int128(amount), Int128(earlier.count)), scale: 2))\""
+                rate =
+                    "\"\(Decimal.string(Decimal.divideHalfEven(Int128(amount), Int128(earlier.count)), scale: 2))\""
             }
             rows.append(
                 "S\(event.shop) \(event.id) \(own.count) \(money(own.isEmpty ? 0 : sum)) \(money(top)) \(own.count - earlier.count) "
@@ -100,7 +112,8 @@ import Topology
             default: "null"
             }
         }
-        return "\(row["shop"] as? String ?? "") " + ["id", "n", "s", "top", "more", "last", "rate"].map(value).joined(separator: " ")
+        return "\(row["shop"] as? String ?? "") "
+            + ["id", "n", "s", "top", "more", "last", "rate"].map(value).joined(separator: " ")
     }
 
     @Test(arguments: [nil, Int64(1000), 15_000]) func rowsAreWhatWasKnown(every: Int64?) throws {
@@ -110,14 +123,17 @@ import Topology
             let events = Self.events(&random, count: 400)
             let wanted = Self.oracle(events, every: every)
             #expect(wanted.rows.count > 20 && wanted.late > 5)
-            let topology = Self.topology(Self.all.replacing("EVERY", with: every.map { "every: \($0)ms," } ?? ""))
+            let topology = Self.topology(
+                Self.all.replacing("EVERY", with: every.map { "every: \($0)ms," } ?? ""))
             var first: [String] = []
             for (rowsMax, crashes) in [(2048, UInt64(0)), (1, 0), (7, 0), (16, 100)] {
                 let cluster = try TaskCluster(topology, partitions: 1, rowsMax: rowsMax)
                 for event in events {
                     let amount = event.amount.map { Decimal.string(Int128($0), scale: 2) } ?? "null"
                     try cluster.append(
-                        "in", key: "S\(event.shop)", "{\"id\":\(event.id),\"shop\":\"S\(event.shop)\",\"amount\":\(amount),\"time\":\(event.time)}")
+                        "in", key: "S\(event.shop)",
+                        "{\"id\":\(event.id),\"shop\":\"S\(event.shop)\",\"amount\":\(amount),\"time\":\(event.time)}"
+                    )
                 }
                 try cluster.run(&random, crashesPerMille: crashes, until: 1_100_000_000)
                 let rows = try cluster.outputs.filter { $0.sink == "known" }.map { try Self.text($0.text) }
@@ -139,7 +155,10 @@ import Topology
         ("{ of: [large], fields: { n: id } }", "step large has no window"),
         ("{ of: [visits], fields: { n: id } }", "step visits has no window that is current at a time"),
         ("{ of: [in], fields: { n: id } }", "'in' is a source"),
-        ("{ of: [other], fields: { n: other.n } }", "step other has the key id, and this one has shop; they need equal keys"),
+        (
+            "{ of: [other], fields: { n: other.n } }",
+            "step other has the key id, and this one has shop; they need equal keys"
+        ),
         ("{ of: [now, now], fields: { n: now.n } }", "'now' is named twice"),
         ("{ of: [now], fields: { n: now.m } }", "'now.m'; did you mean 'now.n'?"),
         ("{ of: [now], fields: { time: now.n } }", "the row has a 'time' already"),
@@ -154,8 +173,13 @@ import Topology
     }
 
     @Test func theStepNeedsAKeyAndOneInput() {
-        for (step, message) in [("from: in", "needs 'key'"), ("from: [in, large], key: shop", "features reads one step or source")] {
-            let errors = TopologyReader.read(Self.topology("{ fields: { n: id } }", step: step), file: "t.yaml").diagnostics
+        for (step, message) in [
+            ("from: in", "needs 'key'"),
+            ("from: [in, large], key: shop", "features reads one step or source"),
+        ] {
+            let errors = TopologyReader.read(
+                Self.topology("{ fields: { n: id } }", step: step), file: "t.yaml"
+            ).diagnostics
                 .filter { $0.severity == .error }
             #expect(errors.count == 1 && errors[0].message.contains(message), "\(errors)")
         }

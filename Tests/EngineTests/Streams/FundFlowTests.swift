@@ -4,9 +4,9 @@ import Records
 import Testing
 import Topology
 
-/// Goal: money is followed in event-time order, over accounts in any task, whatever order records come in. Method:
-/// random loans and transfers against a plain computation over the sorted list, one unit of money at a time in a queue,
-/// with one and with eight partitions, and with crashes.
+/// Goal: money is followed in event-time order, over accounts in any task, whatever order records come in.
+/// Method: random loans and transfers against a plain computation over the sorted list, one unit of money at
+/// a time in a queue, with one and with eight partitions, and with crashes.
 @Suite struct FundFlowTests {
     static func topology(method: String) -> String {
         """
@@ -69,7 +69,9 @@ import Topology
             time += 1 + Int64(random.next() % 3000)
             if random.next() % 20 == 0 {
                 loans.append(
-                    Loan(name: "L\(loans.count)", account: account(), amount: 50 + Int(random.next() % 200), time: time))
+                    Loan(
+                        name: "L\(loans.count)", account: account(), amount: 50 + Int(random.next() % 200),
+                        time: time))
             } else {
                 transfers.append(
                     Transfer(
@@ -90,7 +92,8 @@ import Topology
     /// First in, first out, unit by unit.
     static func oracle(_ loans: [Loan], _ transfers: [Transfer]) -> [String] {
         enum Event {
-            case loan(Loan), transfer(Transfer)
+            case loan(Loan)
+            case transfer(Transfer)
             case arrival(String, [Unit], Int64)
             var time: Int64 {
                 switch self {
@@ -143,10 +146,13 @@ import Topology
                     // What is too little is not followed.
                     let isFollowed = !transfer.cash && hop <= 3 && count >= 2
                     let step = " -\(count)@\(CivilTime.string(transfer.time))-> \(transfer.target)"
-                    lines.append("\(transfer.id) \(loan) \(count) \(hop) \(!isFollowed) \((unit.path + [step]).joined())")
+                    lines.append(
+                        "\(transfer.id) \(loan) \(count) \(hop) \(!isFollowed) \((unit.path + [step]).joined())"
+                    )
                     if isFollowed {
                         arriving += Array(
-                            repeating: Unit(loan: loan, disbursed: unit.disbursed, path: unit.path + [step]), count: count)
+                            repeating: Unit(loan: loan, disbursed: unit.disbursed, path: unit.path + [step]),
+                            count: count)
                     } else {
                         cleanCount += count
                     }
@@ -160,10 +166,12 @@ import Topology
 
     static func lines(_ cluster: TaskCluster) throws -> [String] {
         try cluster.sorted("flows").map { text in
-            let object = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+            let object = try #require(
+                try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
             func member(_ name: String) -> String { object[name].map { "\($0)" } ?? "" }
             let left = object["left"] as? Bool ?? false
-            return "\(member("id")) \(member("loan")) \(member("tainted")) \(member("hop")) \(left) \(member("path"))"
+            return
+                "\(member("id")) \(member("loan")) \(member("tainted")) \(member("hop")) \(left) \(member("path"))"
         }.sorted()
     }
 
@@ -179,7 +187,8 @@ import Topology
         for loan in shuffled(loans, \.time) {
             try cluster.append(
                 "loans", key: loan.account,
-                "{\"loan\":\"\(loan.name)\",\"account\":\"\(loan.account)\",\"amount\":\(loan.amount),\"time\":\(loan.time)}")
+                "{\"loan\":\"\(loan.name)\",\"account\":\"\(loan.account)\",\"amount\":\(loan.amount),\"time\":\(loan.time)}"
+            )
         }
         for transfer in shuffled(transfers, \.time) {
             try cluster.append(
@@ -208,7 +217,9 @@ import Topology
             let found = try Self.lines(cluster)
             #expect(expected.count > 100)
             let difference = zip(expected, found).first { $0 != $1 }
-            #expect(found == expected, "seed \(seed): \(found.count) of \(expected.count), first \(String(describing: difference))")
+            #expect(
+                found == expected,
+                "seed \(seed): \(found.count) of \(expected.count), first \(String(describing: difference))")
         }
     }
 

@@ -4,9 +4,10 @@ import Records
 import Testing
 import Topology
 
-/// Goal: where a limit of a join or a sequence is hit, what is lost is a dead letter, and nothing is told that is not so: no
-/// partner that is there is called missing, no `without` is early, at a limit that a task was restored at too. Method:
-/// random streams against a walk over the sorted events, and against every pair of all records.
+/// Goal: where a limit of a join or a sequence is hit, what is lost is a dead letter, and nothing is told
+/// that is not so: no partner that is there is called missing, no `without` is early, at a limit that a task
+/// was restored at too. Method: random streams against a walk over the sorted events, and against every pair
+/// of all records.
 @Suite struct JoinLimitTests {
     struct Event {
         var id: Int
@@ -22,7 +23,8 @@ import Topology
     static let before: Int64 = 20_000, after: Int64 = 3_000, within: Int64 = 25_000
 
     static func topology(_ limit: String, outOfOrder: String = "5s") -> String {
-        let source = "time: { field: t, out_of_order: \(outOfOrder) }, schema: { id: int, k: text, b: bool, x: text, t: { type: timestamp, unit: ms } }"
+        let source =
+            "time: { field: t, out_of_order: \(outOfOrder) }, schema: { id: int, k: text, b: bool, x: text, t: { type: timestamp, unit: ms } }"
         return """
             topology: t
             latency: 1d
@@ -54,14 +56,18 @@ import Topology
             burst = max(0, burst - 1)
             time += 1 + Int64(random.next() % 2000)
             return Event(
-                id: number, isRight: isRight, key: key, time: time, size: size == 0 ? 0 : Int(random.next() % UInt64(size)))
+                id: number, isRight: isRight, key: key, time: time,
+                size: size == 0 ? 0 : Int(random.next() % UInt64(size)))
         }
     }
 
     /// What comes of each step: `pair 3 5`, `pair 3 none`; and dead letters `pair 3 TooManyRowsOfKey`.
     static func oracle(_ events: [Event], rowsPerKey: Int) -> (rows: [String], letters: [String]) {
         var (rows, letters): ([String], [String]) = ([], [])
-        struct Waiting { var event: Event; var isMatched = false }
+        struct Waiting {
+            var event: Event
+            var isMatched = false
+        }
         var lefts: [Waiting] = []
         var rights: [Event] = []
         var lost: [String: Int64] = [:]
@@ -71,7 +77,11 @@ import Topology
                 lefts.removeFirst()
                 if left.isMatched { continue }
                 let isUnknown = lost[left.event.key].map { $0 >= left.event.time - before } ?? false
-                if isUnknown { letters.append("pair \(left.event.id) PartnerUnknown") } else { rows.append("pair \(left.event.id) none") }
+                if isUnknown {
+                    letters.append("pair \(left.event.id) PartnerUnknown")
+                } else {
+                    rows.append("pair \(left.event.id) none")
+                }
             }
             rights.removeAll { $0.time + before < time }
             firsts.removeAll { $0.time + within < time }
@@ -122,7 +132,9 @@ import Topology
 
     static func row(_ sink: String, _ text: Substring) throws -> String {
         let object = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
-        func member(_ name: String) -> String { object[name].map { $0 is NSNull ? "none" : "\($0)" } ?? "none" }
+        func member(_ name: String) -> String {
+            object[name].map { $0 is NSNull ? "none" : "\($0)" } ?? "none"
+        }
         return switch sink {
         case "pair": "pair \(member("id")) \(member("r.id"))"
         case "then": "then \(member("first.id")) \(member("id"))"
@@ -144,12 +156,18 @@ import Topology
             let expected = Self.oracle(events, rowsPerKey: 3)
             let cluster = try TaskCluster(
                 Self.topology("{ rows_per_key: 3 }"), partitions: partitions, rowsMax: rowsMax)
-            let shuffled = events.map { ($0, $0.time + Int64(random.next() % 4900)) }.sorted { $0.1 < $1.1 }.map(\.0)
-            for event in shuffled { try cluster.append(event.isRight ? "r" : "l", key: event.key, event.json) }
-            try cluster.run(&random, crashesPerMille: UInt64(crashes), until: (events.last?.time ?? 0) + 100_000)
+            let shuffled = events.map { ($0, $0.time + Int64(random.next() % 4900)) }.sorted { $0.1 < $1.1 }
+                .map(\.0)
+            for event in shuffled {
+                try cluster.append(event.isRight ? "r" : "l", key: event.key, event.json)
+            }
+            try cluster.run(
+                &random, crashesPerMille: UInt64(crashes), until: (events.last?.time ?? 0) + 100_000)
             #expect(cluster.lateCount == 0 && (crashes == 0 || cluster.crashes > 2))
             #expect(try cluster.outputs.map { try Self.row($0.sink, $0.text[...]) }.sorted() == expected.rows)
-            #expect(try cluster.letters.map { try Self.letter($0.step, $0.why, $0.text[...]) }.sorted() == expected.letters)
+            #expect(
+                try cluster.letters.map { try Self.letter($0.step, $0.why, $0.text[...]) }.sorted()
+                    == expected.letters)
             for why in ["TooManyRowsOfKey", "PartnerUnknown"] {
                 #expect(expected.letters.count { $0.hasSuffix(why) } > 5, "\(why)")
             }
@@ -157,7 +175,9 @@ import Topology
             for step in ["pair", "then", "without"] {
                 let hits = cluster.pipeline.counters.limits.counts.first { $0.place.step == step }
                 #expect(hits?.place.limit == .rowsPerKey)
-                #expect(hits.map { Int($0.count) } == expected.letters.count { $0.hasPrefix(step) && $0.hasSuffix("OfKey") })
+                #expect(
+                    hits.map { Int($0.count) }
+                        == expected.letters.count { $0.hasPrefix(step) && $0.hasSuffix("OfKey") })
             }
         }
     }
@@ -170,7 +190,9 @@ import Topology
         let letters = try run["dead-letter"].flatMap { text -> [String] in
             let parts = text.components(separatedBy: " | ")
             // A row that several steps refuse is one letter.
-            return try (parts.last ?? "").components(separatedBy: ", ").map { try letter($0, parts[1], parts[0][...]) }
+            return try (parts.last ?? "").components(separatedBy: ", ").map {
+                try letter($0, parts[1], parts[0][...])
+            }
         }
         func isLost(_ step: String, _ id: Int) -> Bool {
             letters.contains { $0.hasPrefix("\(step) \(id) ") && !$0.hasSuffix("PartnerUnknown") }
@@ -182,30 +204,43 @@ import Topology
                 $0.key == left.key && $0.time >= left.time - before && $0.time <= left.time + after
             }
             for right in partners where !pairs.contains("pair \(left.id) \(right.id)") {
-                #expect(isLost("pair", left.id) || isLost("pair", right.id), "seed \(seed): \(left.id) and \(right.id) are nowhere")
+                #expect(
+                    isLost("pair", left.id) || isLost("pair", right.id),
+                    "seed \(seed): \(left.id) and \(right.id) are nowhere")
             }
             // Never called missing where it is there, and never silent.
             let isMissing = pairs.contains("pair \(left.id) none")
             if isMissing { #expect(partners.isEmpty, "seed \(seed): \(left.id) has a partner") }
             if partners.isEmpty, !isMissing {
-                #expect(letters.contains { $0.hasPrefix("pair \(left.id) ") }, "seed \(seed): \(left.id) is nowhere")
+                #expect(
+                    letters.contains { $0.hasPrefix("pair \(left.id) ") },
+                    "seed \(seed): \(left.id) is nowhere")
             }
-            let ends = rights.contains { $0.key == left.key && $0.time > left.time && $0.time <= left.time + within }
+            let ends = rights.contains {
+                $0.key == left.key && $0.time > left.time && $0.time <= left.time + within
+            }
             if alone.contains("without \(left.id)") {
                 #expect(!ends, "seed \(seed): \(left.id) has another")
             } else if !ends {
-                #expect(letters.contains { $0.hasPrefix("without \(left.id) ") }, "seed \(seed): \(left.id) is nowhere")
+                #expect(
+                    letters.contains { $0.hasPrefix("without \(left.id) ") },
+                    "seed \(seed): \(left.id) is nowhere")
             }
         }
-        let all = Set(lefts.flatMap { left in
-            rights.filter { $0.key == left.key && $0.time >= left.time - before && $0.time <= left.time + after }
+        let all = Set(
+            lefts.flatMap { left in
+                rights.filter {
+                    $0.key == left.key && $0.time >= left.time - before && $0.time <= left.time + after
+                }
                 .map { "pair \(left.id) \($0.id)" }
-        })
+            })
         #expect(pairs.filter { !$0.hasSuffix("none") }.isSubset(of: all))
         #expect(pairs.count == run["pair"].count && alone.count == run["without"].count)
     }
 
-    @Test("Memory of waiting rows, and of the buffers before them: the same bytes for every batch size", arguments: ["1s", "30s"])
+    @Test(
+        "Memory of waiting rows, and of the buffers before them: the same bytes for every batch size",
+        arguments: ["1s", "30s"])
     func memory(outOfOrder: String) throws {
         var reasons: [String: Int] = [:]
         for seed in FundFlowTests.seeds {
@@ -225,9 +260,15 @@ import Topology
             for why in ["PartnerUnknown", "rows of 4096 bytes wait", "wait for event time"] {
                 reasons[why, default: 0] += first["dead-letter"].count { $0.contains(why) }
             }
-            #expect(first.summary.limits.contains { $0.contains("'pair': limit memory was hit") && $0.contains("limit: { memory: … } raises it") })
+            #expect(
+                first.summary.limits.contains {
+                    $0.contains("'pair': limit memory was hit")
+                        && $0.contains("limit: { memory: … } raises it")
+                })
             // With room for all nothing is refused.
-            let wide = try ReplayRun(try ReplayRun.spec(Self.topology("{ memory: 1MiB }", outOfOrder: outOfOrder)), inputs, rowsMax: 7)
+            let wide = try ReplayRun(
+                try ReplayRun.spec(Self.topology("{ memory: 1MiB }", outOfOrder: outOfOrder)), inputs,
+                rowsMax: 7)
             #expect(wide["dead-letter"].isEmpty && wide.summary.limits.isEmpty)
         }
         print(reasons)
@@ -243,7 +284,9 @@ import Topology
         for outboxBytesMax in [nil, 200] {
             // Reads the same rows at a time.
             var random = SplitMix64(seed: 6)
-            let cluster = try TaskCluster(Self.topology("{ memory: 1MiB }"), partitions: 1, rowsMax: rowsMax, outboxBytesMax: outboxBytesMax)
+            let cluster = try TaskCluster(
+                Self.topology("{ memory: 1MiB }"), partitions: 1, rowsMax: rowsMax,
+                outboxBytesMax: outboxBytesMax)
             for event in events { try cluster.append(event.isRight ? "r" : "l", key: event.key, event.json) }
             try cluster.run(&random, until: (events.last?.time ?? 0) + 100_000)
             if outboxBytesMax == nil {

@@ -5,8 +5,9 @@ import Records
 import Testing
 import Topology
 
-/// Goal: every record knows what those of its key before it had, in event-time order, however they came, were cut into
-/// batches, lie in partitions and whatever died. Method: random records against a walk over the sorted list.
+/// Goal: every record knows what those of its key before it had, in event-time order, however they came, were
+/// cut into batches, lie in partitions and whatever died. Method: random records against a walk over the
+/// sorted list.
 @Suite struct LagTests {
     static func topology(_ lag: String) -> String {
         """
@@ -48,7 +49,8 @@ import Topology
     }
 
     static func run(
-        _ lag: String, _ events: [Event], partitions: Int, rowsMax: Int, crashes: UInt64, _ random: inout SplitMix64
+        _ lag: String, _ events: [Event], partitions: Int, rowsMax: Int, crashes: UInt64,
+        _ random: inout SplitMix64
     ) throws -> TaskCluster {
         let cluster = try TaskCluster(topology(lag), partitions: partitions, rowsMax: rowsMax)
         for event in events {
@@ -85,7 +87,8 @@ import Topology
         var last: [Int: Event] = [:]
         var count = 0
         for event in events.sorted(by: { $0.time < $1.time }) {
-            if let before = last[event.city], event.time - before.time <= within ?? .max, let amount = event.amount,
+            if let before = last[event.city], event.time - before.time <= within ?? .max,
+                let amount = event.amount,
                 let other = before.amount, amount > other
             {
                 count += 1
@@ -97,7 +100,8 @@ import Topology
 
     static func rows(_ texts: [String], count: Int) throws -> [String] {
         try texts.map { text in
-            let object = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+            let object = try #require(
+                try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
             func value(_ name: String) -> String {
                 switch object[name] {
                 case let text as String: text
@@ -105,28 +109,39 @@ import Topology
                 default: "-"
                 }
             }
-            let fields = (1...count).map { "\(value("lag\($0).id")) \(value("lag\($0).amount")) \(value("lag\($0).shop"))" }
+            let fields = (1...count).map {
+                "\(value("lag\($0).id")) \(value("lag\($0).amount")) \(value("lag\($0).shop"))"
+            }
             return "\(value("id")): \(fields.joined(separator: ", "))"
         }.sorted()
     }
 
-    @Test(arguments: [(1, nil), (3, nil), (2, 4000)] as [(Int, Int64?)]) func theRecordsBefore(count: Int, within: Int64?) throws {
-        let lag = "{ fields: [id, amount, shop], count: \(count)\(within.map { ", within: \($0 / 1000)s" } ?? "") }"
+    @Test(arguments: [(1, nil), (3, nil), (2, 4000)] as [(Int, Int64?)]) func theRecordsBefore(
+        count: Int, within: Int64?
+    ) throws {
+        let lag =
+            "{ fields: [id, amount, shop], count: \(count)\(within.map { ", within: \($0 / 1000)s" } ?? "") }"
         for seed in FundFlowTests.seeds {
             var random = SplitMix64(seed: seed)
             let events = Self.events(&random, count: 600)
-            let shuffled = events.map { ($0, $0.time + Int64(random.next() % 4900)) }.sorted { $0.1 < $1.1 }.map(\.0)
+            let shuffled = events.map { ($0, $0.time + Int64(random.next() % 4900)) }.sorted { $0.1 < $1.1 }
+                .map(\.0)
             let expected = Self.oracle(events, count: count, within: within)
             let risen = Self.risen(events, within: within)
             var first: [TaskCluster.Output] = []
-            for (partitions, rowsMax, crashes) in [(1, 2048, 0), (1, 1, 0), (1, 7, 0), (1, 16, 100), (4, 16, 100)] {
+            for (partitions, rowsMax, crashes) in [
+                (1, 2048, 0), (1, 1, 0), (1, 7, 0), (1, 16, 100), (4, 16, 100),
+            ] {
                 print("seed \(seed), \(partitions) partitions, batches of \(rowsMax), crashes \(crashes)")
                 let cluster = try Self.run(
-                    lag, shuffled, partitions: partitions, rowsMax: rowsMax, crashes: UInt64(crashes), &random)
+                    lag, shuffled, partitions: partitions, rowsMax: rowsMax, crashes: UInt64(crashes), &random
+                )
                 #expect(try Self.rows(cluster.sorted("before"), count: count) == expected, "seed \(seed)")
                 #expect(cluster.sorted("risen").count == risen && risen > 50, "seed \(seed)")
                 if first.isEmpty { first = cluster.outputs }
-                if partitions == 1 { #expect(cluster.outputs == first, "the same bytes in the same order, seed \(seed)") }
+                if partitions == 1 {
+                    #expect(cluster.outputs == first, "the same bytes in the same order, seed \(seed)")
+                }
             }
         }
     }
@@ -136,7 +151,8 @@ import Topology
         var outputs: Set<[String]> = []
         for seed in UInt64(1)...5 {
             var random = SplitMix64(seed: seed)
-            let events = (0..<20).map { Event(id: $0, shop: 0, amount: Int64($0), time: 1_000_000_000) }.shuffled(using: &random)
+            let events = (0..<20).map { Event(id: $0, shop: 0, amount: Int64($0), time: 1_000_000_000) }
+                .shuffled(using: &random)
             let cluster = try Self.run(
                 "{ fields: [id, amount, shop] }", events, partitions: 1, rowsMax: 7, crashes: 0, &random)
             outputs.insert(cluster.outputs.filter { $0.sink == "before" }.map(\.text))
@@ -155,7 +171,9 @@ import Topology
         ("[amount]", "lag"),
     ]) func mistakes(lag: String, message: String) {
         let (spec, diagnostics) = TopologyReader.read(Self.topology(lag), file: "t.yaml")
-        #expect(spec == nil && diagnostics.count == 1 && diagnostics[0].message.contains(message), "\(diagnostics)")
+        #expect(
+            spec == nil && diagnostics.count == 1 && diagnostics[0].message.contains(message),
+            "\(diagnostics)")
         #expect(diagnostics.first?.position.line == 10, "\(diagnostics)")
     }
 

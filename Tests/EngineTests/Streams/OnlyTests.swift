@@ -4,8 +4,9 @@ import Foundation
 import Testing
 import Topology
 
-/// Goal: a step with `only` hands on the fields that it names and no others, to sinks, rules, windows, operators and
-/// through repartition topics. Method: by hand, and the same results on one task and on several.
+/// Goal: a step with `only` hands on the fields that it names and no others, to sinks, rules, windows,
+/// operators and through repartition topics. Method: by hand, and the same results on one task and on
+/// several.
 @Suite struct OnlyTests {
     static let text = """
         topology: t
@@ -49,9 +50,11 @@ import Topology
             let kind = random.next() % 2 == 0 ? "a" : "b"
             try cluster.append(
                 "e", key: id,
-                "{\"id\":\"\(id)\",\"user\":\"\(user)\",\"kind\":\"\(kind)\",\"amount\":\(amount),\"at\":\(1000 + index * 50)}")
+                "{\"id\":\"\(id)\",\"user\":\"\(user)\",\"kind\":\"\(kind)\",\"amount\":\(amount),\"at\":\(1000 + index * 50)}"
+            )
             if index % 3 == 0 {
-                try cluster.append("d", key: id, "{\"id\":\"\(id)\",\"city\":\"c\(index)\",\"at\":\(1000 + index * 50)}")
+                try cluster.append(
+                    "d", key: id, "{\"id\":\"\(id)\",\"city\":\"c\(index)\",\"at\":\(1000 + index * 50)}")
             }
         }
         try cluster.run(&random, until: 1_000_000)
@@ -71,8 +74,12 @@ import Topology
             for row in rows {
                 // In the order in which they are named.
                 let places = keys.map { row.range(of: "\"\($0)\":")?.lowerBound }
-                #expect(places.allSatisfy { $0 != nil } && places.compactMap { $0 } == places.compactMap { $0 }.sorted(), "\(row)")
-                #expect(row.filter { $0 == ":" }.count - row.components(separatedBy: "T00:00").dropFirst().count * 2 == keys.count, "\(row)")
+                #expect(
+                    places.allSatisfy { $0 != nil }
+                        && places.compactMap { $0 } == places.compactMap { $0 }.sorted(), "\(row)")
+                #expect(
+                    row.filter { $0 == ":" }.count - row.components(separatedBy: "T00:00").dropFirst().count
+                        * 2 == keys.count, "\(row)")
             }
             #expect(rows == several.sorted(sink), "\(sink)")
         }
@@ -81,11 +88,22 @@ import Topology
     }
 
     @Test(arguments: [
-        ("x: { from: e, only: [nobody] }", "'nobody'"), ("x: { from: e, only: [user], key: id }", "leaves out 'id'"),
-        ("x: { from: e, only: [user], key: user, window: { size: 1h }, aggregate: { n: count() } }", "only is for the records"),
-        ("y: { from: e, only: [user] }\n  x: { from: y, key: user, window: { size: 1h }, aggregate: { n: count() } }", "event time"),
-        ("y: { from: e, only: [user, amount] }\n  x: { from: y, key: user, top: { count: 1, by: amount } }", "event time"),
-        ("y: { from: e, only: [user] }\n  x: { from: [y, e] }", "event time"), ("y: { from: e, only: [user] }\n  x: { from: y, where: amount > 1 }", "amount"),
+        ("x: { from: e, only: [nobody] }", "'nobody'"),
+        ("x: { from: e, only: [user], key: id }", "leaves out 'id'"),
+        (
+            "x: { from: e, only: [user], key: user, window: { size: 1h }, aggregate: { n: count() } }",
+            "only is for the records"
+        ),
+        (
+            "y: { from: e, only: [user] }\n  x: { from: y, key: user, window: { size: 1h }, aggregate: { n: count() } }",
+            "event time"
+        ),
+        (
+            "y: { from: e, only: [user, amount] }\n  x: { from: y, key: user, top: { count: 1, by: amount } }",
+            "event time"
+        ),
+        ("y: { from: e, only: [user] }\n  x: { from: [y, e] }", "event time"),
+        ("y: { from: e, only: [user] }\n  x: { from: y, where: amount > 1 }", "amount"),
     ])
     func mistakes(steps: String, message: String) {
         let text = """
@@ -94,7 +112,8 @@ import Topology
             steps:
               \(steps)
             """
-        let errors = TopologyReader.read(text, file: "t").diagnostics.filter { $0.severity == .error }.map(\.description)
+        let errors = TopologyReader.read(text, file: "t").diagnostics.filter { $0.severity == .error }.map(
+            \.description)
         #expect(errors.count == 1 && errors.first?.contains(message) == true, "\(errors)")
     }
 }

@@ -5,10 +5,10 @@ import Records
 import Testing
 import Topology
 
-/// Goal: what every operator owes to whoever runs it: the same rows however its input is cut into batches, lies in partitions,
-/// comes out of order or late; after any crash, restored from a changelog, compacted or not, or from a snapshot; and
-/// under a topology that was compiled anew with other steps around it. An operator is a line here; what it computes
-/// is its own suite's.
+/// Goal: what every operator owes to whoever runs it: the same rows however its input is cut into batches,
+/// lies in partitions, comes out of order or late; after any crash, restored from a changelog, compacted or
+/// not, or from a snapshot; and under a topology that was compiled anew with other steps around it. An
+/// operator is a line here; what it computes is its own suite's.
 @Suite struct OperatorContractTests {
     struct Case: CustomTestStringConvertible, Sendable {
         var name: String
@@ -24,29 +24,57 @@ import Topology
     static let cases: [Case] = [
         Case(name: "union", step: "{ from: [a, b] }", isUnordered: true),
         Case(name: "join", step: "{ from: a, join: { stream: b, on: shop, within: 2s } }"),
-        Case(name: "left join", step: "{ from: a, join: { stream: b, on: [shop, kind], before: 1s, after: 4s, kind: left } }"),
-        Case(name: "full join", step: "{ from: a, join: { stream: b, on: [shop, kind], before: 1s, after: 4s, kind: full } }"),
+        Case(
+            name: "left join",
+            step: "{ from: a, join: { stream: b, on: [shop, kind], before: 1s, after: 4s, kind: left } }"),
+        Case(
+            name: "full join",
+            step: "{ from: a, join: { stream: b, on: [shop, kind], before: 1s, after: 4s, kind: full } }"),
         Case(name: "deduplicate", step: "{ from: a, deduplicate: { by: [city, kind], within: 4s } }"),
-        Case(name: "repeat", step: "{ from: a, key: city, sequence: { repeat: kind != \"x\", times: 3, within: 10s, gap: 4s } }"),
-        Case(name: "then", step: "{ from: a, key: city, sequence: { first: kind == \"x\", then: kind == \"y\", within: 5s, by: shop } }", least: 5),
-        Case(name: "without", step: "{ from: a, key: city, sequence: { first: kind == \"x\", without: kind == \"y\", within: 5s } }"),
-        Case(name: "session", step: "{ from: a, key: shop, window: { gap: 3s, max: 20s }, aggregate: { n: count(), s: sum(amount), d: distinct(kind) } }"),
+        Case(
+            name: "repeat",
+            step:
+                "{ from: a, key: city, sequence: { repeat: kind != \"x\", times: 3, within: 10s, gap: 4s } }"),
+        Case(
+            name: "then",
+            step:
+                "{ from: a, key: city, sequence: { first: kind == \"x\", then: kind == \"y\", within: 5s, by: shop } }",
+            least: 5),
+        Case(
+            name: "without",
+            step:
+                "{ from: a, key: city, sequence: { first: kind == \"x\", without: kind == \"y\", within: 5s } }"
+        ),
+        Case(
+            name: "session",
+            step:
+                "{ from: a, key: shop, window: { gap: 3s, max: 20s }, aggregate: { n: count(), s: sum(amount), d: distinct(kind) } }"
+        ),
         Case(name: "top", step: "{ from: a, key: city, top: { count: 2, by: amount } }"),
         Case(
             name: "fund flow",
-            step: "{ from: a, fund_flow: { source: shop, target: city, amount: amount, disbursements: { from: b, loan: kind, "
+            step:
+                "{ from: a, fund_flow: { source: shop, target: city, amount: amount, disbursements: { from: b, loan: kind, "
                 + "account: shop, amount: amount }, within: 1h, settle: 1s } }"),
         Case(
             name: "levels",
-            step: "{ from: a, key: city, levels: { item: shop, active: kind != \"x\", weight: amount, expire: 20s, "
+            step:
+                "{ from: a, key: city, levels: { item: shop, active: kind != \"x\", weight: amount, expire: 20s, "
                 + "steps: { watch: { at: 20, below: 10, hold: 2s }, act: { at: 40, below: 25 } } } }"),
-        Case(name: "lag", step: "{ from: a, key: city, lag: { fields: [amount, kind], count: 2, within: 6s } }"),
+        Case(
+            name: "lag", step: "{ from: a, key: city, lag: { fields: [amount, kind], count: 2, within: 6s } }"
+        ),
         Case(
             name: "last",
-            step: "{ from: a, key: city, last: { count: 4, within: 9s, aggregate: { s: sum(amount), f: first(kind), d: distinct(kind), "
+            step:
+                "{ from: a, key: city, last: { count: 4, within: 9s, aggregate: { s: sum(amount), f: first(kind), d: distinct(kind), "
                 + "q: \"quantile(amount, 0.5)\" } } }"),
-        Case(name: "features", step: "{ from: a, key: shop, features: { every: 2s, fields: { n: amount * 2, kind: kind } } }"),
-        Case(name: "sequence of", step: "{ from: a, key: city, sequence_of: { fields: [amount, id], steps: 3, least: 2 } }"),
+        Case(
+            name: "features",
+            step: "{ from: a, key: shop, features: { every: 2s, fields: { n: amount * 2, kind: kind } } }"),
+        Case(
+            name: "sequence of",
+            step: "{ from: a, key: city, sequence_of: { fields: [amount, id], steps: 3, least: 2 } }"),
         Case(name: "drift", step: "{ from: a, drift: { model: amounts, size: 20s } }", least: 10),
         Case(name: "score", step: "{ from: a, key: shop, score: { model: amounts } }", isUnordered: true),
     ]
@@ -63,7 +91,8 @@ import Topology
 
     /// `around`: with other steps before and behind it, and rules.
     static func topology(_ step: String, around: Bool = false) -> String {
-        let source = "{ kafka: { topic: NAME }, key: shop, time: { field: time, out_of_order: 2s, idle: 1h }, schema: { id: int, "
+        let source =
+            "{ kafka: { topic: NAME }, key: shop, time: { field: time, out_of_order: 2s, idle: 1h }, schema: { id: int, "
             + "shop: text, city: text, kind: text, amount: decimal(2), time: { type: timestamp, unit: ms } } }"
         let before = """
               0first: { from: b, key: [city, kind], window: { size: 10s }, aggregate: { n: count() } }
@@ -111,11 +140,15 @@ import Topology
                 "{\"id\":\(id),\"shop\":\"S\(shop)\",\"city\":\"S\(shop % 3)\",\"kind\":\"\(kind)\",\"amount\":\(amount),\"time\":\(time)}"
             return Event(source: source, shop: "S\(shop)", text: text, time: time)
         }
-        let places = events.map { $0.time + Int64(random.next() % 1900) + (random.next() % 40 == 0 ? 9000 : 0) }
+        let places = events.map {
+            $0.time + Int64(random.next() % 1900) + (random.next() % 40 == 0 ? 9000 : 0)
+        }
         return zip(events, places).sorted { $0.1 < $1.1 }.map(\.0)
     }
 
-    static func cluster(_ text: String, _ events: [Event], partitions: Int, rowsMax: Int) throws -> TaskCluster {
+    static func cluster(_ text: String, _ events: [Event], partitions: Int, rowsMax: Int) throws
+        -> TaskCluster
+    {
         let cluster = try TaskCluster(text, partitions: partitions, rowsMax: rowsMax)
         for event in events { try cluster.append(event.source, key: event.shop, event.text) }
         return cluster
@@ -133,9 +166,14 @@ import Topology
             var random = SplitMix64(seed: seed)
             let events = Self.events(&random, count: 500)
             var (first, late) = ([String](), 0)
-            for (partitions, rowsMax, crashes) in [(1, 2048, 0), (1, 1, 0), (1, 7, 0), (1, 64, 0), (1, 16, 120), (1, 1, 60), (3, 16, 120)] {
-                print("\(own.name), seed \(seed), \(partitions) partitions, batches of \(rowsMax), crashes \(crashes)")
-                let cluster = try Self.cluster(Self.topology(own.step), events, partitions: partitions, rowsMax: rowsMax)
+            for (partitions, rowsMax, crashes) in [
+                (1, 2048, 0), (1, 1, 0), (1, 7, 0), (1, 64, 0), (1, 16, 120), (1, 1, 60), (3, 16, 120),
+            ] {
+                print(
+                    "\(own.name), seed \(seed), \(partitions) partitions, batches of \(rowsMax), crashes \(crashes)"
+                )
+                let cluster = try Self.cluster(
+                    Self.topology(own.step), events, partitions: partitions, rowsMax: rowsMax)
                 try cluster.run(&random, crashesPerMille: UInt64(crashes), until: Self.end(events))
                 #expect(cluster.deadCount == 0)
                 if partitions > 1 {
@@ -146,9 +184,12 @@ import Topology
                 let found = Self.outputs(cluster, own)
                 if first.isEmpty {
                     (first, late) = (found, cluster.lateCount)
-                    #expect(found.count >= own.least && (late > 3 || own.isUnordered), "seed \(seed): \(found.count) rows, \(late) late")
+                    #expect(
+                        found.count >= own.least && (late > 3 || own.isUnordered),
+                        "seed \(seed): \(found.count) rows, \(late) late")
                 }
-                #expect(found == first, "seed \(seed), batches of \(rowsMax): \(found.count) of \(first.count)")
+                #expect(
+                    found == first, "seed \(seed), batches of \(rowsMax): \(found.count) of \(first.count)")
                 #expect(cluster.lateCount == late)
             }
         }
@@ -162,24 +203,30 @@ import Topology
             var first: [String] = []
             for partitions in [1, 2, 5] {
                 print("\(own.name), seed \(seed), \(partitions) partitions")
-                let cluster = try Self.cluster(Self.topology(own.step), events, partitions: partitions, rowsMax: 32)
+                let cluster = try Self.cluster(
+                    Self.topology(own.step), events, partitions: partitions, rowsMax: 32)
                 try cluster.run(&random, crashesPerMille: 50, until: Self.end(events))
                 #expect(cluster.deadCount == 0 && cluster.lateCount == 0)
                 let found = Self.outputs(cluster, own, sorted: true)
                 if first.isEmpty { first = found }
-                #expect(found == first, "seed \(seed), \(partitions) partitions: \(found.count) of \(first.count)")
+                #expect(
+                    found == first, "seed \(seed), \(partitions) partitions: \(found.count) of \(first.count)"
+                )
             }
         }
     }
 
-    @Test(arguments: cases, [false, true]) func takenOverByATopologyCompiledAnew(own: Case, fromSnapshot: Bool) throws {
+    @Test(arguments: cases, [false, true]) func takenOverByATopologyCompiledAnew(
+        own: Case, fromSnapshot: Bool
+    ) throws {
         for seed in UInt64(6)...8 {
             print("\(own.name), seed \(seed), from \(fromSnapshot ? "a snapshot" : "the changelog")")
             var random = SplitMix64(seed: seed)
             let events = Self.events(&random, count: 400)
             let straight = try Self.cluster(Self.topology(own.step), events, partitions: 1, rowsMax: 32)
             try straight.run(&random, until: Self.end(events))
-            let cluster = try Self.cluster(Self.topology(own.step), Array(events[..<200]), partitions: 1, rowsMax: 32)
+            let cluster = try Self.cluster(
+                Self.topology(own.step), Array(events[..<200]), partitions: 1, rowsMax: 32)
             while !cluster.isRead { for place in cluster.unread(0) { cluster.process(place, rows: 5) } }
             cluster.commit(0)
             let before = cluster.description(0)

@@ -5,7 +5,9 @@ import Topology
 
 /// Goal: an operator takes in all that stands behind `from`, and may read what one of its kind has made.
 @Suite struct OperatorInputTests {
-    static func run(_ steps: String, _ records: [(source: String, key: String, json: String)]) throws -> [String] {
+    static func run(_ steps: String, _ records: [(source: String, key: String, json: String)]) throws
+        -> [String]
+    {
         let cluster = try TaskCluster(
             """
             topology: t
@@ -30,13 +32,16 @@ import Topology
         return cluster.outputs.filter { $0.sink == "found" }.map(\.text)
     }
 
-    static func record(_ source: String, _ id: Int, _ kind: String, _ time: Int) -> (source: String, key: String, json: String) {
+    static func record(_ source: String, _ id: Int, _ kind: String, _ time: Int) -> (
+        source: String, key: String, json: String
+    ) {
         (source, "u", "{\"id\":\(id),\"user\":\"u\",\"kind\":\"\(kind)\",\"time\":\(time)}")
     }
 
     @Test func unionsGoIntoOperators() throws {
         let records = [
-            Self.record("one", 1, "a", 1000), Self.record("other", 2, "b", 2000), Self.record("one", 3, "a", 3000),
+            Self.record("one", 1, "a", 1000), Self.record("other", 2, "b", 2000),
+            Self.record("one", 3, "a", 3000),
             Self.record("other", 4, "b", 3000),
         ]
         let pairs = try Self.run(
@@ -44,7 +49,8 @@ import Topology
             records)
         #expect(pairs.count == 1)
         #expect(pairs.first?.contains("\"id\":2") == true && pairs.first?.contains("\"first.id\":1") == true)
-        let best = try Self.run("  found: { from: [one, other], key: user, top: { count: 1, by: id } }", records)
+        let best = try Self.run(
+            "  found: { from: [one, other], key: user, top: { count: 1, by: id } }", records)
         #expect(best.count == 3 && best.last?.contains("\"id\":4") == true)
     }
 
@@ -66,7 +72,9 @@ import Topology
     }
 
     @Test func pairsGoIntoSessions() throws {
-        let records = (1...4).flatMap { [Self.record("one", $0, "a", $0 * 1000), Self.record("other", $0, "b", $0 * 1000 + 1)] }
+        let records = (1...4).flatMap {
+            [Self.record("one", $0, "a", $0 * 1000), Self.record("other", $0, "b", $0 * 1000 + 1)]
+        }
         let found = try Self.run(
             """
               found:

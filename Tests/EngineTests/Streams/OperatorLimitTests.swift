@@ -5,8 +5,9 @@ import Records
 import Testing
 import Topology
 
-/// Goal: what an operator cannot keep or follow is a dead letter that names step, limit and remedy, and what it tells is
-/// as if that record had not come. Method: small topologies, given and expected by hand or against a plain walk.
+/// Goal: what an operator cannot keep or follow is a dead letter that names step, limit and remedy, and what
+/// it tells is as if that record had not come. Method: small topologies, given and expected by hand or
+/// against a plain walk.
 @Suite struct OperatorLimitTests {
     private static func lines(_ letters: [String]) -> [String] {
         letters.map { letter in
@@ -33,7 +34,8 @@ import Topology
             let lines = days.split(separator: " ").map { day in
                 let number = Int(day.drop { !$0.isNumber }) ?? 0
                 let value = day.hasPrefix("-") ? "0" : day.hasPrefix("+") ? "null" : "1"
-                return "{\"t\":\"2018-01-\(number < 9 ? "0" : "")\(number + 1)T00:00:00Z\",\"k\":\"a\",\"v\":\(value)}"
+                return
+                    "{\"t\":\"2018-01-\(number < 9 ? "0" : "")\(number + 1)T00:00:00Z\",\"k\":\"a\",\"v\":\(value)}"
             }
             return try ReplayRun(spec, [("s", lines)], rowsMax: 7).objects(sink).map { row in
                 "\(row["sequence.start"] ?? "")-\(row["sequence_time"] ?? "") \(row["sequence.count"] ?? "")"
@@ -73,7 +75,12 @@ import Topology
                 time += 1 + Int64(random.next() % 3000)
                 return (key: "k\(random.next() % 7)", time: time, value: number)
             }
-            struct Session { var start: Int64; var last: Int64; var count = 0; var sum = 0 }
+            struct Session {
+                var start: Int64
+                var last: Int64
+                var count = 0
+                var sum = 0
+            }
             var (open, rows, refused): ([String: Session], [String], [Int]) = ([:], [], [])
             func close(before time: Int64) {
                 for (key, session) in open where min(session.last + 10_000, session.start + 60_000) <= time {
@@ -95,12 +102,21 @@ import Topology
             #expect(refused.count > 20)
             let lines = events.map { "{\"t\":\($0.time),\"k\":\"\($0.key)\",\"v\":\($0.value)}" }
             let first = try ReplayRun(spec, [("s", lines)], rowsMax: 2048)
-            #expect(try first.objects("visits").map { "\($0["k"] ?? "") \($0["n"] ?? "") \($0["v"] ?? "")" }.sorted() == rows.sorted())
+            #expect(
+                try first.objects("visits").map { "\($0["k"] ?? "") \($0["n"] ?? "") \($0["v"] ?? "")" }
+                    .sorted() == rows.sorted())
             let letters = first["dead-letter"]
-            #expect(letters.count == refused.count && zip(letters, refused).allSatisfy { $0.contains("\"v\":\($1)}") })
+            #expect(
+                letters.count == refused.count
+                    && zip(letters, refused).allSatisfy { $0.contains("\"v\":\($1)}") })
             #expect(Set(Self.lines(letters)) == ["visits millrace.TooManySessions"])
-            #expect(letters.allSatisfy { $0.contains("step visits: 3 sessions are open, the limit sessions; window: { limit") })
-            for rowsMax in [1, 7] { #expect(try ReplayRun(spec, [("s", lines)], rowsMax: rowsMax).difference(to: first) == nil) }
+            #expect(
+                letters.allSatisfy {
+                    $0.contains("step visits: 3 sessions are open, the limit sessions; window: { limit")
+                })
+            for rowsMax in [1, 7] {
+                #expect(try ReplayRun(spec, [("s", lines)], rowsMax: rowsMax).difference(to: first) == nil)
+            }
         }
     }
 
@@ -124,13 +140,29 @@ import Topology
         let long = String(repeating: "é", count: 129)
         let run = try ReplayRun(
             spec,
-            [("s", [line(0, "a", true), line(1, "b", true), line(2, "c", true), line(3, long, true), line(4, "a", false), line(5, "b", false)])],
+            [
+                (
+                    "s",
+                    [
+                        line(0, "a", true), line(1, "b", true), line(2, "c", true), line(3, long, true),
+                        line(4, "a", false), line(5, "b", false),
+                    ]
+                )
+            ],
             rowsMax: 2048)
-        // Nobody knows whether c alone would have held the level up; an hour after the last that was refused it is over.
-        let rows = try run.objects("response").map { "\($0["direction"] ?? "") \($0["changed_at"] ?? "") \($0["cause"] ?? "")" }
+        // Nobody knows whether c alone would have held the level up; an hour after the last that was refused
+        // it is over.
+        let rows = try run.objects("response").map {
+            "\($0["direction"] ?? "") \($0["changed_at"] ?? "") \($0["cause"] ?? "")"
+        }
         #expect(rows == ["up 2020-01-01T00:01:00Z b", "down 2020-01-01T01:03:00Z expiry"])
-        #expect(Self.lines(run["dead-letter"]) == ["response millrace.TooManyItems", "response millrace.NameTooLong"])
-        #expect(run.summary.limits.count == 2 && run.summary.limits[0].contains("'response': limit item_name_bytes"))
+        #expect(
+            Self.lines(run["dead-letter"]) == [
+                "response millrace.TooManyItems", "response millrace.NameTooLong",
+            ])
+        #expect(
+            run.summary.limits.count == 2
+                && run.summary.limits[0].contains("'response': limit item_name_bytes"))
     }
 
     @Test("A text that a step makes too long, and a row that is too large for an operator")
@@ -154,8 +186,12 @@ import Topology
         // One letter of both.
         #expect(run["dead-letter"].count == 1)
         let letter = run["dead-letter"].first ?? ""
-        #expect(letter.contains("millrace.TextTooLong") && letter.contains("step long: twice is too long a text; step once: the row is too large"))
-        #expect(run.summary.limits.map { String($0.prefix(25)) } == ["'once': limit record_bytes", "'long': limit text_bytes w"].map { String($0.prefix(25)) })
+        #expect(
+            letter.contains("millrace.TextTooLong")
+                && letter.contains("step long: twice is too long a text; step once: the row is too large"))
+        #expect(
+            run.summary.limits.map { String($0.prefix(25)) }
+                == ["'once': limit record_bytes", "'long': limit text_bytes w"].map { String($0.prefix(25)) })
     }
 
     @Test func moneyThatCannotBeFollowed() throws {
@@ -180,29 +216,43 @@ import Topology
             "{\"id\":\(id),\"a\":\"\(a)\",\"b\":\(b.map { "\"\($0)\"" } ?? "null"),\"amount\":\(amount),\"cash\":\(cash),\"t\":\(1_000_001_000 + id * 2000)}"
         }
         let moves = [
-            move(0, "A", "B", "9"), move(1, "A", "B", "10"), move(2, "A", nil, "10"), move(3, "A", nil, "20", cash: true),
-            move(4, "A", "C", "30", cash: true), move(5, "C", "D", "30"), move(6, "A", long, "5"), move(7, "A", "B", "null"),
-            move(8, "", "B", "5"), move(9, "A", "A", "5"), move(10, "A", "B", "-5"), move(11, "B", "D", "19"), move(12, "A", "B", "31"),
+            move(0, "A", "B", "9"), move(1, "A", "B", "10"), move(2, "A", nil, "10"),
+            move(3, "A", nil, "20", cash: true),
+            move(4, "A", "C", "30", cash: true), move(5, "C", "D", "30"), move(6, "A", long, "5"),
+            move(7, "A", "B", "null"),
+            move(8, "", "B", "5"), move(9, "A", "A", "5"), move(10, "A", "B", "-5"), move(11, "B", "D", "19"),
+            move(12, "A", "B", "31"),
         ]
-        let run = try ReplayRun(spec, [("loans", [loan("L", "100"), loan(long, "100"), loan("M", "null")]), ("moves", moves)], rowsMax: 7)
+        let run = try ReplayRun(
+            spec, [("loans", [loan("L", "100"), loan(long, "100"), loan("M", "null")]), ("moves", moves)],
+            rowsMax: 7)
         // Every unit that leaves A with a row: 9 + 10 + 20 + 30 + 31 is what was lent.
-        let rows = try run.objects("flow").map { "\($0["id"] ?? "") \($0["tainted"] ?? "") \($0["left"] ?? "")" }
-        // What was below `least`, and what went outside, is clean money of its target: C pays 30 without taint, and of B's 19
-        // the oldest 9 are clean.
+        let rows = try run.objects("flow").map {
+            "\($0["id"] ?? "") \($0["tainted"] ?? "") \($0["left"] ?? "")"
+        }
+        // What was below `least`, and what went outside, is clean money of its target: C pays 30 without
+        // taint, and of B's 19 the oldest 9 are clean.
         #expect(rows == ["0 9 1", "1 10 0", "3 20 1", "4 30 1", "11 10 0", "12 31 0"])
         #expect(
             Self.lines(run["dead-letter"]) == [
-                "flow millrace.MissingField", "flow millrace.NameTooLong", "flow millrace.MissingField", "flow millrace.NameTooLong",
+                "flow millrace.MissingField", "flow millrace.NameTooLong", "flow millrace.MissingField",
+                "flow millrace.NameTooLong",
                 "flow millrace.MissingField", "flow millrace.MissingField",
             ])
-        for text in ["the name of its loan has 257 bytes", "it has no amount", "it names no target", "it names no source"] {
+        for text in [
+            "the name of its loan has 257 bytes", "it has no amount", "it names no target",
+            "it names no source",
+        ] {
             #expect(run["dead-letter"].contains { $0.contains("step flow: \(text)") }, "\(text)")
         }
         #expect(run.summary.limits.count == 1)
-        #expect(run.summary.limits[0].hasPrefix("'flow': limit fund_name_bytes was hit 2 times, for one key: "))
+        #expect(
+            run.summary.limits[0].hasPrefix("'flow': limit fund_name_bytes was hit 2 times, for one key: "))
     }
 
-    @Test("Hundreds of parcels of one transfer come to another task whole and in their order, in several records")
+    @Test(
+        "Hundreds of parcels of one transfer come to another task whole and in their order, in several records"
+    )
     func manyParcels() throws {
         let text = FundFlowTests.topology(method: "fifo").replacing("hops: 3", with: "hops: 30")
         var outputs: [[String]] = []
@@ -211,16 +261,21 @@ import Topology
             let cluster = try TaskCluster(text, partitions: partitions, rowsMax: 64)
             let name = { (number: Int) in "A\(number)" + String(repeating: "x", count: 240) }
             var time: Int64 = 1_000_000_000
-            // 250 loans, each over an account of its own to one; then all at once to another, and on from there.
+            // 250 loans, each over an account of its own to one; then all at once to another, and on from
+            // there.
             for number in 0..<250 {
                 time += 100
-                try cluster.append("loans", key: name(number), "{\"loan\":\"L\(number)\",\"account\":\"\(name(number))\",\"amount\":\(10 + number),\"time\":\(time)}")
+                try cluster.append(
+                    "loans", key: name(number),
+                    "{\"loan\":\"L\(number)\",\"account\":\"\(name(number))\",\"amount\":\(10 + number),\"time\":\(time)}"
+                )
             }
             func move(_ id: Int, _ from: Int, _ to: Int, _ amount: Int) throws {
                 time += 100
                 try cluster.append(
                     "transfers", key: name(from),
-                    "{\"id\":\"\(id)\",\"source\":\"\(name(from))\",\"target\":\"\(name(to))\",\"amount\":\(amount),\"cash\":false,\"time\":\(time)}")
+                    "{\"id\":\"\(id)\",\"source\":\"\(name(from))\",\"target\":\"\(name(to))\",\"amount\":\(amount),\"cash\":false,\"time\":\(time)}"
+                )
             }
             for number in 0..<250 { try move(number, number, 900, 10 + number) }
             time += 15_000
@@ -231,7 +286,10 @@ import Topology
             #expect(cluster.lateCount == 0 && cluster.deadCount == 0)
             let rows = cluster.outputs.filter { $0.text.contains("\"id\":\"1001\"") }.map(\.text)
             #expect(rows.count == 250)
-            let tainted = try rows.map { try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])["loan"] as? String }
+            let tainted = try rows.map {
+                try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])["loan"]
+                    as? String
+            }
             // First in, first out, over two records and more.
             #expect(tainted == (0..<250).map { "L\($0)" })
             outputs.append(cluster.outputs.map(\.text).sorted())

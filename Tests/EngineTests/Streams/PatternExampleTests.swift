@@ -2,8 +2,8 @@ import Engine
 import Testing
 import Topology
 
-/// Goal: patterns, rankings and sessions as an author writes them, with what their rules and sinks make of them. Method:
-/// one small topology, given and expected by hand.
+/// Goal: patterns, rankings and sessions as an author writes them, with what their rules and sinks make of
+/// them. Method: one small topology, given and expected by hand.
 @Suite struct PatternExampleTests {
     static let topology = """
         topology: shop

@@ -4,8 +4,8 @@ import Records
 import Testing
 import Topology
 
-/// Goal: deduplication, top and sessions go by event time, whatever order records come in and whichever tasks they are
-/// in. Method: random records against walks over the sorted list.
+/// Goal: deduplication, top and sessions go by event time, whatever order records come in and whichever tasks
+/// they are in. Method: random records against walks over the sorted list.
 @Suite struct SelectionTests {
     enum Operation: CaseIterable {
         case deduplicate, top, least, session
@@ -74,10 +74,16 @@ import Topology
             let minutes = Dictionary(grouping: sorted) { $0.time / 60_000 }
             for (_, all) in minutes {
                 for (shop, own) in Dictionary(grouping: all, by: \.shop) {
-                    let sums = Dictionary(grouping: own, by: \.user).mapValues { $0.reduce(0) { $0 + $1.value } }
-                    let best = sums.map { ($0.value, $0.key) }.sorted { $0.0 != $1.0 ? $0.0 > $1.0 : $0.1 < $1.1 }
+                    let sums = Dictionary(grouping: own, by: \.user).mapValues {
+                        $0.reduce(0) { $0 + $1.value }
+                    }
+                    let best = sums.map { ($0.value, $0.key) }.sorted {
+                        $0.0 != $1.0 ? $0.0 > $1.0 : $0.1 < $1.1
+                    }
                     // Users of equal sums may change places.
-                    for (rank, entry) in best.prefix(2).enumerated() { lines.append("\(shop) \(entry.0) \(rank + 1)") }
+                    for (rank, entry) in best.prefix(2).enumerated() {
+                        lines.append("\(shop) \(entry.0) \(rank + 1)")
+                    }
                 }
             }
         case .least: for event in sorted { lines.append("\(event.id) 1") }
@@ -107,19 +113,25 @@ import Topology
 
     static func lines(_ cluster: TaskCluster, _ operation: Operation) throws -> [String] {
         try cluster.sorted("found").map { text in
-            let object = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
-            func members(_ names: String...) -> String { names.map { object[$0].map { "\($0)" } ?? "none" }.joined(separator: " ") }
+            let object = try #require(
+                try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+            func members(_ names: String...) -> String {
+                names.map { object[$0].map { "\($0)" } ?? "none" }.joined(separator: " ")
+            }
             return switch operation {
             case .deduplicate: members("id")
             case .top: members("shop", "sum", "rank")
             case .least: members("id", "rank")
-            case .session: members("user", "n", "sum", "shops", "first", "last", "a", "window_start", "window_end")
+            case .session:
+                members("user", "n", "sum", "shops", "first", "last", "a", "window_start", "window_end")
             }
         }.sorted()
     }
 
     @Test(arguments: Operation.allCases, [(1, 1, 0), (1, 64, 0), (8, 7, 0), (1, 16, 100), (4, 16, 100)])
-    func rowsAreThoseOfEventTime(operation: Operation, run: (partitions: Int, rowsMax: Int, crashes: Int)) throws {
+    func rowsAreThoseOfEventTime(operation: Operation, run: (partitions: Int, rowsMax: Int, crashes: Int))
+        throws
+    {
         for seed in FundFlowTests.seeds {
             print("seed \(seed), \(operation), \(run)")
             var random = SplitMix64(seed: seed)
@@ -128,11 +140,15 @@ import Topology
                 time += 1 + Int64(random.next() % 1500)
                 return Event(
                     id: id, shop: "S\(random.next() % 4)", user: "U\(random.next() % 9)",
-                    kind: ["a", "b", "c"][Int(random.next() % 3)], value: Int(random.next() % 100), time: time)
+                    kind: ["a", "b", "c"][Int(random.next() % 3)], value: Int(random.next() % 100), time: time
+                )
             }
             let expected = Self.oracle(events, operation)
-            let cluster = try TaskCluster(Self.topology(operation), partitions: run.partitions, rowsMax: run.rowsMax)
-            for event in events.map({ ($0, $0.time + Int64(random.next() % 4900)) }).sorted(by: { $0.1 < $1.1 }).map(\.0) {
+            let cluster = try TaskCluster(
+                Self.topology(operation), partitions: run.partitions, rowsMax: run.rowsMax)
+            for event in events.map({ ($0, $0.time + Int64(random.next() % 4900)) }).sorted(by: {
+                $0.1 < $1.1
+            }).map(\.0) {
                 try cluster.append(
                     "in", key: event.shop,
                     "{\"id\":\(event.id),\"shop\":\"\(event.shop)\",\"user\":\"\(event.user)\",\"kind\":\"\(event.kind)\","
@@ -144,7 +160,8 @@ import Topology
             #expect(expected.count > 10)
             let difference = zip(expected, found).first { $0 != $1 }
             #expect(
-                found == expected, "seed \(seed): \(found.count) of \(expected.count), first \(String(describing: difference))")
+                found == expected,
+                "seed \(seed): \(found.count) of \(expected.count), first \(String(describing: difference))")
         }
     }
 }

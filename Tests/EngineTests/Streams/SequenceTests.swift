@@ -4,8 +4,8 @@ import Records
 import Testing
 import Topology
 
-/// Goal: patterns in the records of a key are found in event-time order, whatever order records come in and whichever
-/// tasks they are in. Method: random records against a walk over each key's sorted list.
+/// Goal: patterns in the records of a key are found in event-time order, whatever order records come in and
+/// whichever tasks they are in. Method: random records against a walk over each key's sorted list.
 @Suite struct SequenceTests {
     static func topology(_ sequence: String) -> String {
         """
@@ -65,21 +65,26 @@ import Topology
                 var told: Set<Int64> = []
                 for (place, event) in sorted.enumerated() where event.kind == "a" {
                     var first = place
-                    while first > 0, sorted[first - 1].kind == "a", sorted[first].time - sorted[first - 1].time <= gap { first -= 1 }
+                    while first > 0, sorted[first - 1].kind == "a",
+                        sorted[first].time - sorted[first - 1].time <= gap
+                    { first -= 1 }
                     guard place - first >= 2, event.time - sorted[place - 2].time <= within,
                         told.insert(sorted[first].time).inserted
                     else { continue }
                     lines.append(
-                        "\(event.id) 3 \(CivilTime.string(sorted[place - 2].time)) \(CivilTime.string(event.time))")
+                        "\(event.id) 3 \(CivilTime.string(sorted[place - 2].time)) \(CivilTime.string(event.time))"
+                    )
                 }
             case .then, .pairedThen:
                 var open: [Event] = []
                 for event in sorted {
                     let isSecond = event.kind == "b" || pattern == .then && event.kind == "c"
                     let within: Int64 = pattern == .then ? 30_000 : 60_000
-                    if isSecond, let place = open.firstIndex(where: {
-                        $0.time < event.time && event.time - $0.time <= within
-                    }) {
+                    if isSecond,
+                        let place = open.firstIndex(where: {
+                            $0.time < event.time && event.time - $0.time <= within
+                        })
+                    {
                         lines.append("\(event.id) \(open[place].id) \(CivilTime.string(event.time))")
                         open.remove(at: place)
                     }
@@ -87,7 +92,9 @@ import Topology
                 }
             case .without:
                 for event in sorted where event.kind == "a" {
-                    let has = sorted.contains { $0.kind == "b" && $0.time > event.time && $0.time - event.time <= 20_000 }
+                    let has = sorted.contains {
+                        $0.kind == "b" && $0.time > event.time && $0.time - event.time <= 20_000
+                    }
                     if !has { lines.append("\(event.id) \(CivilTime.string(event.time + 20_000))") }
                 }
             }
@@ -97,10 +104,12 @@ import Topology
 
     static func lines(_ cluster: TaskCluster, _ pattern: Pattern) throws -> [String] {
         try cluster.sorted("found").map { text in
-            let object = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+            let object = try #require(
+                try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
             func member(_ name: String) -> String { object[name].map { "\($0)" } ?? "none" }
             return switch pattern {
-            case .run, .gapRun: "\(member("id")) \(member("sequence.count")) \(member("sequence.start")) \(member("sequence_time"))"
+            case .run, .gapRun:
+                "\(member("id")) \(member("sequence.count")) \(member("sequence.start")) \(member("sequence_time"))"
             case .then, .pairedThen: "\(member("id")) \(member("first.id")) \(member("sequence_time"))"
             case .without: "\(member("id")) \(member("sequence_time"))"
             }
@@ -124,7 +133,8 @@ import Topology
     }
 
     static func run(
-        _ events: [Event], _ pattern: Pattern, partitions: Int, rowsMax: Int, crashes: Int, _ random: inout SplitMix64
+        _ events: [Event], _ pattern: Pattern, partitions: Int, rowsMax: Int, crashes: Int,
+        _ random: inout SplitMix64
     ) throws -> TaskCluster {
         let cluster = try TaskCluster(topology(pattern.text), partitions: partitions, rowsMax: rowsMax)
         for event in events {
@@ -144,7 +154,9 @@ import Topology
     }
 
     @Test(arguments: Pattern.allCases, [(1, 1, 0), (1, 64, 0), (8, 7, 0), (1, 16, 100), (4, 16, 100)])
-    func patternsAreFoundInEventTime(pattern: Pattern, run: (partitions: Int, rowsMax: Int, crashes: Int)) throws {
+    func patternsAreFoundInEventTime(pattern: Pattern, run: (partitions: Int, rowsMax: Int, crashes: Int))
+        throws
+    {
         for seed in FundFlowTests.seeds {
             print("seed \(seed), \(pattern), \(run)")
             var random = SplitMix64(seed: seed)
@@ -157,20 +169,26 @@ import Topology
             #expect(expected.count > 10)
             let difference = zip(expected, found).first { $0 != $1 }
             #expect(
-                found == expected, "seed \(seed): \(found.count) of \(expected.count), first \(String(describing: difference))")
+                found == expected,
+                "seed \(seed): \(found.count) of \(expected.count), first \(String(describing: difference))")
         }
     }
 
-    @Test("The same rows in the same order, however the input is cut and whoever dies", arguments: Pattern.allCases)
+    @Test(
+        "The same rows in the same order, however the input is cut and whoever dies",
+        arguments: Pattern.allCases)
     func sameBytes(pattern: Pattern) throws {
         for seed in FundFlowTests.seeds {
             var random = SplitMix64(seed: seed)
             let events = Self.shuffled(Self.events(&random, pattern, count: 600), &random)
             var first: [String]?
             for (rowsMax, crashes) in [(2048, 0), (1, 0), (7, 0), (100, 0), (16, 100)] {
-                let cluster = try Self.run(events, pattern, partitions: 1, rowsMax: rowsMax, crashes: crashes, &random)
+                let cluster = try Self.run(
+                    events, pattern, partitions: 1, rowsMax: rowsMax, crashes: crashes, &random)
                 let rows = cluster.outputs.map(\.text)
-                if let first { #expect(rows == first, "seed \(seed), batches of \(rowsMax), crashes \(crashes)") }
+                if let first {
+                    #expect(rows == first, "seed \(seed), batches of \(rowsMax), crashes \(crashes)")
+                }
                 first = first ?? rows
             }
         }

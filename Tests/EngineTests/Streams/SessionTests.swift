@@ -4,9 +4,9 @@ import Records
 import Testing
 import Topology
 
-/// Goal: sessions hold the records that they should and their results are those of windows, whatever order records come
-/// in, however they are cut and whoever dies. Method: random records with ties against a walk over the sorted list, and
-/// a session as long as a window against that window.
+/// Goal: sessions hold the records that they should and their results are those of windows, whatever order
+/// records come in, however they are cut and whoever dies. Method: random records with ties against a walk
+/// over the sorted list, and a session as long as a window against that window.
 @Suite struct SessionTests {
     static let aggregates = """
         n: count()
@@ -46,7 +46,8 @@ import Topology
 
     static func step(_ name: String, _ window: String, where condition: String = "true") -> String {
         let lines = aggregates.split(separator: "\n").map { "      " + $0 }.joined(separator: "\n")
-        return "  \(name):\n    from: in\n    where: \(condition)\n    key: user\n    window: \(window)\n    aggregate:\n\(lines)"
+        return
+            "  \(name):\n    from: in\n    where: \(condition)\n    key: user\n    window: \(window)\n    aggregate:\n\(lines)"
     }
 
     struct Event {
@@ -59,7 +60,8 @@ import Topology
     }
 
     static func run(
-        _ text: String, _ events: [Event], partitions: Int, rowsMax: Int, crashes: Int, _ random: inout SplitMix64
+        _ text: String, _ events: [Event], partitions: Int, rowsMax: Int, crashes: Int,
+        _ random: inout SplitMix64
     ) throws -> TaskCluster {
         let cluster = try TaskCluster(text, partitions: partitions, rowsMax: rowsMax)
         for event in events {
@@ -69,7 +71,8 @@ import Topology
                 "{\"id\":\(event.id),\"shop\":\"S\(event.id % 4)\",\"user\":\"\(event.user)\",\"kind\":\"\(event.kind)\","
                     + "\"buyer\":\"B\(event.buyer)\",\"amount\":\(amount),\"time\":\(event.time)}")
         }
-        try cluster.run(&random, crashesPerMille: UInt64(crashes), until: (events.map(\.time).max() ?? 0) + 200_000_000)
+        try cluster.run(
+            &random, crashesPerMille: UInt64(crashes), until: (events.map(\.time).max() ?? 0) + 200_000_000)
         #expect(cluster.lateCount == 0 && cluster.deadCount == 0)
         return cluster
     }
@@ -89,7 +92,8 @@ import Topology
             time += 1000 * Int64(random.next() % 3)
             return Event(
                 id: id, user: "U\(random.next() % 7)", kind: ["a", "b", "c"][Int(random.next() % 3)],
-                buyer: Int(random.next() % 5), amount: random.next() % 8 == 0 ? nil : Int64(random.next() % 90) * 100,
+                buyer: Int(random.next() % 5),
+                amount: random.next() % 8 == 0 ? nil : Int64(random.next() % 90) * 100,
                 time: time)
         }
     }
@@ -105,7 +109,9 @@ import Topology
                 let amounts = session.compactMap(\.amount)
                 let summed = session.filter { $0.kind != "b" }
                 let values = summed.compactMap(\.amount)
-                let sum = values.isEmpty && !summed.isEmpty ? "<null>" : Decimal.string(values.reduce(0, +), scale: 2)
+                let sum =
+                    values.isEmpty && !summed.isEmpty
+                    ? "<null>" : Decimal.string(values.reduce(0, +), scale: 2)
                 let least = amounts.min().map { Decimal.string($0, scale: 2) } ?? "<null>"
                 lines.append(
                     "\(user) \(CivilTime.string(session[0].time)) \(CivilTime.string(end)) \(session.count) "
@@ -127,7 +133,8 @@ import Topology
               found: { kafka: { topic: found }, from: [found] }
               hours: { kafka: { topic: hours }, from: [hours] }
             """
-        let steps = Self.step("found", "{ gap: 10s, max: 40s }", where: "kind != \"c\"")
+        let steps =
+            Self.step("found", "{ gap: 10s, max: 40s }", where: "kind != \"c\"")
             + "\n  hours: { from: found, key: user, window: { size: 5m }, aggregate: { sessions: count(), records: sum(n) } }"
         for seed in FundFlowTests.seeds {
             var random = SplitMix64(seed: seed)
@@ -140,19 +147,21 @@ import Topology
             ] {
                 print("seed \(seed), \(partitions) partitions, batches of \(rowsMax), crashes \(crashes)")
                 let cluster = try Self.run(
-                    Self.topology(steps, sinks), shuffled, partitions: partitions, rowsMax: rowsMax, crashes: crashes,
+                    Self.topology(steps, sinks), shuffled, partitions: partitions, rowsMax: rowsMax,
+                    crashes: crashes,
                     &random)
                 for sink in ["found", "hours", "alerts"] {
                     let rows = cluster.outputs.filter { $0.sink == sink }.map(\.text)
-                    // Several tasks have no order among them, nor have the keys of a window after a restore; an
-                    // alert names the partition.
+                    // Several tasks have no order among them, nor have the keys of a window after a restore;
+                    // an alert names the partition.
                     let isOrdered = partitions == 1 && (crashes == 0 || sink != "hours")
                     if let before = first[sink] {
                         if sink == "alerts", partitions > 1 {
                             #expect(rows.count == before.count)
                         } else {
                             #expect(
-                                isOrdered ? rows == before : rows.sorted() == before.sorted(), "seed \(seed), \(sink)")
+                                isOrdered ? rows == before : rows.sorted() == before.sorted(),
+                                "seed \(seed), \(sink)")
                         }
                     }
                     first[sink] = first[sink] ?? rows
@@ -160,8 +169,10 @@ import Topology
             }
             let found = try (first["found"] ?? []).map { text -> String in
                 let object = try Self.object(text)
-                return ["user", "window_start", "window_end", "n", "sum", "least", "buyers", "b", "window_time"]
-                    .map { object[$0].map { "\($0)" } ?? "none" }.joined(separator: " ")
+                return [
+                    "user", "window_start", "window_end", "n", "sum", "least", "buyers", "b", "window_time",
+                ]
+                .map { object[$0].map { "\($0)" } ?? "none" }.joined(separator: " ")
             }
             #expect(expected.count > 100)
             let difference = zip(expected, found.sorted()).first { $0 != $1 }
@@ -189,7 +200,8 @@ import Topology
                 time += 1 + Int64(random.next() % 20_000)
                 return Event(
                     id: id, user: "U\(random.next() % 3)", kind: ["a", "b"][Int(random.next() % 2)],
-                    buyer: Int(random.next() % 400), amount: random.next() % 8 == 0 ? nil : Int64(random.next() % 9000),
+                    buyer: Int(random.next() % 400),
+                    amount: random.next() % 8 == 0 ? nil : Int64(random.next() % 9000),
                     time: time)
             }
             for crashes in [0, 60] {
@@ -201,11 +213,14 @@ import Topology
                 #expect(sessions.count == 3 && windows.count == 3)
                 for session in sessions {
                     let user = try #require(session["user"] as? String)
-                    let window = try #require(windows.first { ($0["key"] as? [String: Any])?["user"] as? String == user })
+                    let window = try #require(
+                        windows.first { ($0["key"] as? [String: Any])?["user"] as? String == user })
                     let values = try #require(window["values"] as? [String: Any])
                     #expect(values.count == Self.aggregates.split(separator: "\n").count)
                     for (name, value) in values {
-                        #expect("\(session[name] ?? "none")" == "\(value)", "seed \(seed), crashes \(crashes), \(name)")
+                        #expect(
+                            "\(session[name] ?? "none")" == "\(value)",
+                            "seed \(seed), crashes \(crashes), \(name)")
                     }
                 }
             }

@@ -4,8 +4,8 @@ import Foundation
 import Testing
 import Topology
 
-/// Goal: rows that do not meet a source's `where` are seen by no step, operator or window, but move event time; whatever reads the
-/// source. Method: the same topology with the condition in a step of its own.
+/// Goal: rows that do not meet a source's `where` are seen by no step, operator or window, but move event
+/// time; whatever reads the source. Method: the same topology with the condition in a step of its own.
 @Suite struct SourceConditionTests {
     static func text(_ condition: String, _ name: String, _ step: String) -> String {
         """
@@ -46,7 +46,9 @@ import Topology
                 let id = "i\(random.next() % 8)"
                 let kind = ["\"a\"", "\"b\"", "null"][Int(random.next() % 3)]
                 try cluster.append(
-                    "e", key: id, "{\"id\":\"\(id)\",\"kind\":\(kind),\"amount\":\(random.next() % 50),\"at\":\(1000 + index * 100)}")
+                    "e", key: id,
+                    "{\"id\":\"\(id)\",\"kind\":\(kind),\"amount\":\(random.next() % 50),\"at\":\(1000 + index * 100)}"
+                )
             }
             try cluster.run(&random, until: 1_000_000)
             #expect(cluster.deadCount == 0)

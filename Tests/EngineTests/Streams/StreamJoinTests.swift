@@ -4,10 +4,13 @@ import Records
 import Testing
 import Topology
 
-/// Goal: pairs of two streams are those within the interval, each once, and missing partners are told, whatever order
-/// records come in and whichever tasks they are in. Method: random streams against every pair of all records.
+/// Goal: pairs of two streams are those within the interval, each once, and missing partners are told,
+/// whatever order records come in and whichever tasks they are in. Method: random streams against every pair
+/// of all records.
 @Suite struct StreamJoinTests {
-    static func topology(kind: String, before: Int64, after: Int64, join: String = "", key: String = "order") -> String {
+    static func topology(kind: String, before: Int64, after: Int64, join: String = "", key: String = "order")
+        -> String
+    {
         """
         topology: t
         latency: 1d
@@ -77,14 +80,16 @@ import Topology
             if hasPartner { continue }
             let size = right.size.map { "\($0)" } ?? "null"
             lines.append(
-                "\(right.ref) null null null \(right.ref) \(size) \(right.time) true \(CivilTime.string(right.time + before)) false")
+                "\(right.ref) null null null \(right.ref) \(size) \(right.time) true \(CivilTime.string(right.time + before)) false"
+            )
         }
         return lines.map { isFull && !$0.hasSuffix(" false") ? $0 + " true" : $0 }.sorted()
     }
 
     static func lines(_ cluster: TaskCluster, isLeft: Bool, isFull: Bool = false) throws -> [String] {
         try cluster.sorted("pairs").map { text in
-            let object = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+            let object = try #require(
+                try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
             func member(_ name: String) -> String {
                 guard let value = object[name], !(value is NSNull) else { return "null" }
                 return "\(value)"
@@ -93,7 +98,8 @@ import Topology
                 CivilTime.parse(member(name)).map { "\($0.milliseconds)" } ?? "null"
             }
             let found = isLeft ? (object["right.found"] as? Bool ?? false) : true
-            return "\(member("order")) \(member("shop")) \(member("value")) \(milliseconds("time")) \(member("right.ref")) "
+            return
+                "\(member("order")) \(member("shop")) \(member("value")) \(milliseconds("time")) \(member("right.ref")) "
                 + "\(member("right.size")) \(milliseconds("right.time")) \(found) \(member("joined_at"))"
                 + (isFull ? (object["left.found"] as? Bool ?? false) ? " true" : " false" : "")
         }.sorted()
@@ -102,7 +108,8 @@ import Topology
     static let seeds = FundFlowTests.seeds
 
     static func cluster(
-        _ text: String, _ lefts: [Left], _ rights: [Right], partitions: Int, rowsMax: Int, _ random: inout SplitMix64,
+        _ text: String, _ lefts: [Left], _ rights: [Right], partitions: Int, rowsMax: Int,
+        _ random: inout SplitMix64,
         crashesPerMille: UInt64
     ) throws -> TaskCluster {
         let cluster = try TaskCluster(text, partitions: partitions, rowsMax: rowsMax)
@@ -112,11 +119,13 @@ import Topology
         for left in shuffled(lefts, \.time) {
             try cluster.append(
                 "left", key: left.shop,
-                "{\"order\":\"\(left.order)\",\"shop\":\"\(left.shop)\",\"value\":\(left.value),\"time\":\(left.time)}")
+                "{\"order\":\"\(left.order)\",\"shop\":\"\(left.shop)\",\"value\":\(left.value),\"time\":\(left.time)}"
+            )
         }
         for right in shuffled(rights, \.time) {
             let size = right.size.map { "\($0)" } ?? "null"
-            try cluster.append("right", key: right.ref, "{\"ref\":\"\(right.ref)\",\"size\":\(size),\"time\":\(right.time)}")
+            try cluster.append(
+                "right", key: right.ref, "{\"ref\":\"\(right.ref)\",\"size\":\(size),\"time\":\(right.time)}")
         }
         let last = (lefts.map(\.time) + rights.map(\.time)).max() ?? 0
         try cluster.run(&random, crashesPerMille: crashesPerMille, until: last + 300_000)
@@ -131,9 +140,15 @@ import Topology
             time += Int64(random.next() % 1500)
             let order = "O\(random.next() % 60)"
             if random.next() % 2 == 0 {
-                lefts.append(Left(order: order, shop: "S\(random.next() % 5)", value: Int(random.next() % 100), time: time))
+                lefts.append(
+                    Left(
+                        order: order, shop: "S\(random.next() % 5)", value: Int(random.next() % 100),
+                        time: time))
             } else {
-                rights.append(Right(ref: order, size: random.next() % 8 == 0 ? nil : Int(random.next() % 100), time: time))
+                rights.append(
+                    Right(
+                        ref: order, size: random.next() % 8 == 0 ? nil : Int(random.next() % 100), time: time)
+                )
             }
             // Duplicates make pairs of their own.
             if random.next() % 20 == 0, let last = rights.last { rights.append(last) }
@@ -145,16 +160,21 @@ import Topology
     func everyPairOnce(partitions: Int, rowsMax: Int, crashes: Int) throws {
         for seed in Self.seeds {
             for (isLeft, before, after, isFull) in [
-                (true, Int64(20_000), Int64(40_000), false), (false, 0, 30_000, false), (true, 15_000, 0, false),
+                (true, Int64(20_000), Int64(40_000), false), (false, 0, 30_000, false),
+                (true, 15_000, 0, false),
                 (true, 20_000, 10_000, true),
             ] {
                 var random = SplitMix64(seed: seed)
                 let (lefts, rights) = Self.events(&random, count: 400)
                 let kind = isFull ? "full" : isLeft ? "left" : "inner"
-                print("seed \(seed), \(kind) \(before) \(after), \(partitions) partitions, batches of \(rowsMax)")
-                let expected = Self.oracle(lefts, rights, isLeft: isLeft, isFull: isFull, before: before, after: after)
+                print(
+                    "seed \(seed), \(kind) \(before) \(after), \(partitions) partitions, batches of \(rowsMax)"
+                )
+                let expected = Self.oracle(
+                    lefts, rights, isLeft: isLeft, isFull: isFull, before: before, after: after)
                 let cluster = try Self.cluster(
-                    Self.topology(kind: kind, before: before, after: after), lefts, rights, partitions: partitions,
+                    Self.topology(kind: kind, before: before, after: after), lefts, rights,
+                    partitions: partitions,
                     rowsMax: rowsMax, &random, crashesPerMille: UInt64(crashes))
                 let found = try Self.lines(cluster, isLeft: isLeft, isFull: isFull)
                 // Rows without a left part have no shop: the windows of shops refuse them.
@@ -163,10 +183,13 @@ import Topology
                 #expect(expected.count > 50)
                 let difference = zip(expected, found).first { $0 != $1 }
                 #expect(
-                    found == expected, "seed \(seed): \(found.count) of \(expected.count), first \(String(describing: difference))")
+                    found == expected,
+                    "seed \(seed): \(found.count) of \(expected.count), first \(String(describing: difference))"
+                )
                 // The windows over the pairs are those of their shops.
                 let sums = try cluster.sorted("shops").map { text -> Int in
-                    let object = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+                    let object = try #require(
+                        try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
                     return (object["values"] as? [String: Any])?["pairs"] as? Int ?? 0
                 }
                 #expect(sums.reduce(0, +) == expected.count - shopless)

@@ -7,8 +7,9 @@ import Records
 import Testing
 import Topology
 
-/// A topology on several tasks, with its topics in memory: sources, repartition topics and changelogs. The test says
-/// which task reads, commits and dies when. What was not committed is lost with its task, as after a crash.
+/// A topology on several tasks, with its topics in memory: sources, repartition topics and changelogs. The
+/// test says which task reads, commits and dies when. What was not committed is lost with its task, as after
+/// a crash.
 final class TaskCluster {
     struct Record {
         var key: [UInt8]?
@@ -50,14 +51,16 @@ final class TaskCluster {
     private let storage: RawRecordStorage
     private let options: Pipeline.Options
 
-    /// `outboxBytesMax`: beyond that outputs are handed on in the middle of a batch, and joins make few at a time.
+    /// `outboxBytesMax`: beyond that outputs are handed on in the middle of a batch, and joins make few at a
+    /// time.
     init(_ text: String, partitions: Int, rowsMax: Int = 64, outboxBytesMax: Int? = nil) throws {
         let (read, diagnostics) = TopologyReader.read(text, file: "t.yaml")
         let whole = try #require(read, "\(diagnostics)")
         spec = partitions > 1 ? whole.repartitioned() : whole
         self.partitions = partitions
         self.rowsMax = rowsMax
-        var options = Pipeline.Options(rowsMax: rowsMax, clock: nil, tracksChanges: true, partitions: partitions)
+        var options = Pipeline.Options(
+            rowsMax: rowsMax, clock: nil, tracksChanges: true, partitions: partitions)
         if let outboxBytesMax { (options.outboxBytesMax, options.pairsAtOnceMax) = (outboxBytesMax, 20) }
         self.options = options
         pipeline = try Planner(spec).pipeline(options).pipeline
@@ -71,14 +74,20 @@ final class TaskCluster {
     }
 
     private func output(_ record: Outbox.Record, _ sink: Int, of outbox: Outbox) -> Output {
-        func text(_ bytes: UnsafeBufferPointer<UInt8>?) -> String { bytes.map { String(decoding: $0, as: UTF8.self) } ?? "" }
-        return Output(sink: spec.sinks[sink].name, key: text(outbox.key(of: record)), text: text(outbox.value(of: record)))
+        func text(_ bytes: UnsafeBufferPointer<UInt8>?) -> String {
+            bytes.map { String(decoding: $0, as: UTF8.self) } ?? ""
+        }
+        return Output(
+            sink: spec.sinks[sink].name, key: text(outbox.key(of: record)),
+            text: text(outbox.value(of: record)))
     }
 
     // MARK: Topics
 
     private func partition(of key: [UInt8]) -> Int {
-        key.isEmpty ? 0 : key.withUnsafeBufferPointer { Int(hashBytes($0.baseAddress!, $0.count) % UInt64(partitions)) }
+        key.isEmpty
+            ? 0
+            : key.withUnsafeBufferPointer { Int(hashBytes($0.baseAddress!, $0.count) % UInt64(partitions)) }
     }
 
     func append(_ source: String, key: String, _ json: String) throws {
@@ -130,7 +139,8 @@ final class TaskCluster {
             }
             defer { pipeline.spill = nil }
             pipeline.process(
-                RawRecords(at: storage, from: 0, count: records.count), source: place.source, task: tasks[place.task],
+                RawRecords(at: storage, from: 0, count: records.count), source: place.source,
+                task: tasks[place.task],
                 outbox: &pending[place.task])
         }
         read[place] = start + records.count
@@ -177,12 +187,13 @@ final class TaskCluster {
         pipeline.collectChanges(tasks[task], positions: positions, into: &changes)
         for record in changes.records {
             changelogs[task].append(
-                (changes.key(of: record).map { Array($0) } ?? [], changes.value(of: record).map { Array($0) }))
+                (changes.key(of: record).map { Array($0) } ?? [], changes.value(of: record).map { Array($0) })
+            )
         }
     }
 
-    /// The task dies with what it has not committed, and is put back from its changelog, or, right after a commit,
-    /// from a snapshot.
+    /// The task dies with what it has not committed, and is put back from its changelog, or, right after a
+    /// commit, from a snapshot.
     func crash(_ task: Int, compacts: Bool, fromSnapshot: Bool) throws {
         crashes += 1
         var snapshot: Arena?
@@ -216,7 +227,9 @@ final class TaskCluster {
             for (key, value) in changelogs[task] {
                 try key.withUnsafeBufferPointer { key in
                     guard let value else { return try pipeline.restore(key: key, value: nil, task: state) }
-                    try value.withUnsafeBufferPointer { try pipeline.restore(key: key, value: $0, task: state) }
+                    try value.withUnsafeBufferPointer {
+                        try pipeline.restore(key: key, value: $0, task: state)
+                    }
                 }
             }
         }

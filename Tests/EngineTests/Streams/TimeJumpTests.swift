@@ -4,9 +4,9 @@ import Records
 import Testing
 import Topology
 
-/// Goal: what comes of a pause in event time is what would come if time went on in small steps, and a pause of a hundred
-/// years has no more to tell than one of ten days. Method: records before and after a pause, for every kind of window,
-/// rule and operator; a key of its own ticks through the pause, or does not.
+/// Goal: what comes of a pause in event time is what would come if time went on in small steps, and a pause
+/// of a hundred years has no more to tell than one of ten days. Method: records before and after a pause, for
+/// every kind of window, rule and operator; a key of its own ticks through the pause, or does not.
 @Suite struct TimeJumpTests {
     static let topology = """
         topology: t
@@ -76,7 +76,9 @@ import Topology
         var value: Int
         var time: Int64
 
-        var json: String { "{\"k\":\"\(key)\",\"o\":\"\(other)\",\"v\":\(value),\"t\":\"\(CivilTime.string(time))\"}" }
+        var json: String {
+            "{\"k\":\"\(key)\",\"o\":\"\(other)\",\"v\":\(value),\"t\":\"\(CivilTime.string(time))\"}"
+        }
     }
 
     /// Two hours of records, the pause, and two hours more.
@@ -89,7 +91,8 @@ import Topology
                 time += Int64(random.next() % 360_000)
                 rows.append(
                     Row(
-                        source: random.next() % 3 == 0 ? "f" : "e", key: "k\(random.next() % 4)", other: "o\(random.next() % 5)",
+                        source: random.next() % 3 == 0 ? "f" : "e", key: "k\(random.next() % 4)",
+                        other: "o\(random.next() % 5)",
                         value: Int(random.next() % 10) - 1, time: time))
             }
             if burst > 0 { break }
@@ -103,11 +106,13 @@ import Topology
         return rows
     }
 
-    /// What is told of all keys but the one that ticks, each sorted, without what tells of records by number. Times after
-    /// the middle of the pause are given as if it had been `base` long.
+    /// What is told of all keys but the one that ticks, each sorted, without what tells of records by number.
+    /// Times after the middle of the pause are given as if it had been `base` long.
     static func outputs(_ rows: [Row], pause: Int64, base: Int64) throws -> [String: [String]] {
         let spec = try ReplayRun.spec(topology)
-        let inputs = ["e", "f"].map { name in (source: name, lines: rows.filter { $0.source == name }.map(\.json)) }
+        let inputs = ["e", "f"].map { name in
+            (source: name, lines: rows.filter { $0.source == name }.map(\.json))
+        }
         let run = try ReplayRun(spec, inputs, rowsMax: 64)
         let middle = start + 10_800_000 + pause / 2
         func moved(_ text: Substring) -> String {
@@ -134,16 +139,22 @@ import Topology
             if lines == others { continue }
             let missing = Set(lines).subtracting(others).sorted()
             let strange = Set(others).subtracting(lines).sorted()
-            Issue.record("\(what), \(sink): \(others.count) of \(lines.count), missing \(missing.prefix(2)), strange \(strange.prefix(2))")
+            Issue.record(
+                "\(what), \(sink): \(others.count) of \(lines.count), missing \(missing.prefix(2)), strange \(strange.prefix(2))"
+            )
         }
     }
 
-    @Test(arguments: [1000, 9000, 61_000, 600_000, 3_660_000] as [Int64]) func aPauseIsWhatStepsAre(pause: Int64) throws {
+    @Test(arguments: [1000, 9000, 61_000, 600_000, 3_660_000] as [Int64]) func aPauseIsWhatStepsAre(
+        pause: Int64
+    ) throws {
         for seed in UInt64(1)...3 {
             print("seed \(seed)")
-            let jump = try Self.outputs(Self.rows(seed: seed, pause: pause, tick: nil), pause: pause, base: pause)
+            let jump = try Self.outputs(
+                Self.rows(seed: seed, pause: pause, tick: nil), pause: pause, base: pause)
             for tick in [1000, 10_000, 700_000] as [Int64] where tick < pause {
-                let steps = try Self.outputs(Self.rows(seed: seed, pause: pause, tick: tick), pause: pause, base: pause)
+                let steps = try Self.outputs(
+                    Self.rows(seed: seed, pause: pause, tick: tick), pause: pause, base: pause)
                 Self.compare(steps, jump, "seed \(seed), pause \(pause), steps of \(tick)")
             }
             #expect(jump["alerts"]!.count > 20 && jump["windows"]!.count > 100 && jump["rows"]!.count > 50)
@@ -155,11 +166,14 @@ import Topology
         for seed in UInt64(11)...12 {
             print("seed \(seed)")
             let base = 10 * day
-            let wanted = try Self.outputs(Self.rows(seed: seed, pause: base, tick: nil), pause: base, base: base)
-            let steps = try Self.outputs(Self.rows(seed: seed, pause: base, tick: 600_000), pause: base, base: base)
+            let wanted = try Self.outputs(
+                Self.rows(seed: seed, pause: base, tick: nil), pause: base, base: base)
+            let steps = try Self.outputs(
+                Self.rows(seed: seed, pause: base, tick: 600_000), pause: base, base: base)
             Self.compare(steps, wanted, "seed \(seed), ten days")
             for days in [30, 366, 36_525] as [Int64] {
-                let found = try Self.outputs(Self.rows(seed: seed, pause: days * day, tick: nil), pause: days * day, base: base)
+                let found = try Self.outputs(
+                    Self.rows(seed: seed, pause: days * day, tick: nil), pause: days * day, base: base)
                 Self.compare(wanted, found, "seed \(seed), \(days) days")
             }
         }

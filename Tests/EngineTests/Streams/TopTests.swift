@@ -4,8 +4,9 @@ import Records
 import Testing
 import Topology
 
-/// Goal: of the records of one instant and key the best are ranked, whatever order they come in, however they are cut
-/// into batches and whichever tasks they are in. Method: random records with many ties against a sort of each instant.
+/// Goal: of the records of one instant and key the best are ranked, whatever order they come in, however they
+/// are cut into batches and whichever tasks they are in. Method: random records with many ties against a sort
+/// of each instant.
 @Suite struct TopTests {
     static let topology = """
         topology: t
@@ -65,7 +66,9 @@ import Topology
 
     /// City, time, rank and value of each ranked row.
     static func oracle(_ events: [Event]) -> [String] {
-        let groups = Dictionary(grouping: events.filter { ($0.amount ?? 0) > 100 }) { "\($0.city) \($0.time)" }
+        let groups = Dictionary(grouping: events.filter { ($0.amount ?? 0) > 100 }) {
+            "\($0.city) \($0.time)"
+        }
         return groups.flatMap { group, events in
             events.compactMap(\.amount).sorted().prefix(3).enumerated().map { "\(group) \($0 + 1) \($1)" }
         }.sorted()
@@ -83,7 +86,8 @@ import Topology
 
     static func lines(_ texts: [String], _ value: String, _ time: String, per: Int64) throws -> [String] {
         try texts.map { text in
-            let object = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+            let object = try #require(
+                try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
             let amount = try #require(object[value] as? String)
             guard case .success(let units) = Decimal.parse(amount, scale: 2) else { return text }
             let time = try #require(CivilTime.parse(object[time] as? String ?? "")?.milliseconds)
@@ -95,7 +99,8 @@ import Topology
         for seed in FundFlowTests.seeds {
             var random = SplitMix64(seed: seed)
             let events = Self.events(&random, count: 800)
-            let shuffled = events.map { ($0, $0.time + Int64(random.next() % 4900)) }.sorted { $0.1 < $1.1 }.map(\.0)
+            let shuffled = events.map { ($0, $0.time + Int64(random.next() % 4900)) }.sorted { $0.1 < $1.1 }
+                .map(\.0)
             var outputs: [TaskCluster.Output] = []
             for (partitions, rowsMax, crashes) in [
                 (1, 2048, 0), (1, 1, 0), (1, 7, 0), (1, 100, 0), (8, 64, 0), (1, 16, 100), (4, 16, 100),
@@ -109,7 +114,9 @@ import Topology
                     #expect(expected.count > 100)
                     let sales = Dictionary(grouping: events) { "\($0.shop) \($0.time / 10_000)" }.values
                     #expect(sales.contains { $0.allSatisfy { $0.amount == nil } })
-                    #expect(try Self.lines(cluster.sorted("least"), "amount", "time", per: 1) == expected, "seed \(seed)")
+                    #expect(
+                        try Self.lines(cluster.sorted("least"), "amount", "time", per: 1) == expected,
+                        "seed \(seed)")
                     #expect(
                         try Self.lines(cluster.sorted("best"), "sold", "window_start", per: 10_000)
                             == Self.oracleOfWindows(events), "seed \(seed)")
@@ -117,11 +124,12 @@ import Topology
                 }
                 for sink in ["least", "best", "winners"] {
                     let first = outputs.filter { $0.sink == sink }.map(\.text)
-                    // The same bytes in the same order; several tasks have none among them, nor have the keys of a
-                    // window after a restore.
+                    // The same bytes in the same order; several tasks have none among them, nor have the keys
+                    // of a window after a restore.
                     let found = cluster.outputs.filter { $0.sink == sink }.map(\.text)
                     #expect(
-                        partitions == 1 && (crashes == 0 || sink != "winners") ? found == first : found.sorted() == first.sorted(),
+                        partitions == 1 && (crashes == 0 || sink != "winners")
+                            ? found == first : found.sorted() == first.sorted(),
                         "seed \(seed), \(sink): \(found.count) of \(first.count)")
                 }
             }

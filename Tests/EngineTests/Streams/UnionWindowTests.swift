@@ -4,9 +4,9 @@ import Records
 import Testing
 import Topology
 
-/// Goal: windows over a union hold the records that lie in them, however far its inputs are apart. Method: random
-/// sources whose times lie seconds to weeks apart, read in any order, with crashes, on one task and on several, and in a
-/// replay, against sums over all records.
+/// Goal: windows over a union hold the records that lie in them, however far its inputs are apart. Method:
+/// random sources whose times lie seconds to weeks apart, read in any order, with crashes, on one task and on
+/// several, and in a replay, against sums over all records.
 @Suite struct UnionWindowTests {
     struct Row {
         var source: String
@@ -32,7 +32,9 @@ import Topology
         Window(text: "{ size: 66s, slide: 1s }", size: 66_000, slide: 1000),
         Window(text: "{ size: 1m, slide: 20s, until: previous }", size: 60_000, slide: 20_000),
         Window(text: "{ size: 1d, zone: Europe/Berlin }", size: 1, slide: 1, isDays: true),
-        Window(text: "{ size: 5d, slide: 1d, zone: Europe/Berlin, until: yesterday }", size: 5, slide: 1, isDays: true),
+        Window(
+            text: "{ size: 5d, slide: 1d, zone: Europe/Berlin, until: yesterday }", size: 5, slide: 1,
+            isDays: true),
     ]
 
     static func topology(_ window: Window, key: String = "k") -> String {
@@ -69,7 +71,8 @@ import Topology
             """
     }
 
-    /// Times are all different, as the first and the last value want them. `apart`: how far the sources are, at most.
+    /// Times are all different, as the first and the last value want them. `apart`: how far the sources are,
+    /// at most.
     static func rows(_ random: inout SplitMix64, count: Int, gap: Int64, apart: Int64) -> [Row] {
         var rows: [Row] = []
         for (place, source) in ["a", "b", "c"].enumerated() {
@@ -112,13 +115,17 @@ import Topology
             return (0..<window.size).map { (midnight(day, $0 - window.size + 1), midnight(day, $0 + 1)) }
         }
         let first = (time / window.slide + 1) * window.slide
-        return stride(from: first, to: time + window.size + 1, by: Int64.Stride(window.slide)).map { ($0 - window.size, $0) }
+        return stride(from: first, to: time + window.size + 1, by: Int64.Stride(window.slide)).map {
+            ($0 - window.size, $0)
+        }
     }
 
     static func oracle(_ rows: [Row], _ window: Window, by key: (Row) -> String) -> [Key: [Row]] {
         var result: [Key: [Row]] = [:]
         for row in rows {
-            for (start, end) in windows(of: row.time, window) { result[Key(key: key(row), start: start, end: end), default: []].append(row) }
+            for (start, end) in windows(of: row.time, window) {
+                result[Key(key: key(row), start: start, end: end), default: []].append(row)
+            }
         }
         return result
     }
@@ -127,7 +134,8 @@ import Topology
         let values = rows.map(\.value)
         let sorted = rows.sorted { $0.time < $1.time }
         let middle = values.sorted()[(values.count + 1) / 2 - 1]
-        return "d \(Set(values).count) fi \(sorted[0].value) hi \(values.max()!) la \(sorted.last!.other) lo \(values.min()!) n "
+        return
+            "d \(Set(values).count) fi \(sorted[0].value) hi \(values.max()!) la \(sorted.last!.other) lo \(values.min()!) n "
             + "\(values.count) q \(middle) s \(values.reduce(0, +))"
     }
 
@@ -143,15 +151,19 @@ import Topology
             let key = Key(key: row.key, start: start, end: start + size)
             sums[key] = ((sums[key]?.count ?? 0) + 1, (sums[key]?.sum ?? 0) + row.n)
         }
-        return sums.sorted { $0.key < $1.key }.map { "\($0.key) \($0.start) \($0.end) n \($1.count) s \($1.sum)" }
+        return sums.sorted { $0.key < $1.key }.map {
+            "\($0.key) \($0.start) \($0.end) n \($1.count) s \($1.sum)"
+        }
     }
 
     /// Results of a step in the same form.
     static func found(_ texts: [String]) throws -> [String] {
         try texts.map { text -> (Key, String) in
-            let object = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+            let object = try #require(
+                try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
             func bound(_ name: String) -> Int64 {
-                ((object["window"] as? [String: String])?[name]).flatMap { CivilTime.parse($0)?.milliseconds } ?? -1
+                ((object["window"] as? [String: String])?[name]).flatMap { CivilTime.parse($0)?.milliseconds }
+                    ?? -1
             }
             let values = object["values"] as? [String: Any] ?? [:]
             let key = (object["key"] as? [String: Any])?.values.first.map { "\($0)" } ?? ""
@@ -164,8 +176,11 @@ import Topology
 
     static func difference(_ wanted: [String], _ found: [String]) -> String? {
         if wanted == found { return nil }
-        let place = zip(wanted, found).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(wanted.count, found.count)
-        return "\(found.count) of \(wanted.count); at \(place): wanted \(place < wanted.count ? wanted[place] : "nothing"), "
+        let place =
+            zip(wanted, found).enumerated().first { $0.element.0 != $0.element.1 }?.offset
+            ?? min(wanted.count, found.count)
+        return
+            "\(found.count) of \(wanted.count); at \(place): wanted \(place < wanted.count ? wanted[place] : "nothing"), "
             + "found \(place < found.count ? found[place] : "nothing")"
     }
 
@@ -173,7 +188,9 @@ import Topology
     static func expected(_ rows: [Row], _ window: Window, by key: (Row) -> String) -> [String: [String]] {
         let closed = oracle(rows, window, by: key)
         let hours = Window(text: "", size: 3_600_000, slide: 600_000)
-        let others = oracle(rows.filter { $0.source == "c" }, hours, by: key).map { ($0.key, $0.end - 1, $1.count) }
+        let others = oracle(rows.filter { $0.source == "c" }, hours, by: key).map {
+            ($0.key, $0.end - 1, $1.count)
+        }
         let made = closed.map { (key: $0.key, time: $0.end - 1, n: $1.count) }
         return [
             "w": lines(closed), "again": lines(made, size: 300_000),
@@ -185,7 +202,8 @@ import Topology
 
     /// How far apart, and the mean gap between records of a source.
     static let spreads: [(apart: Int64, gap: Int64)] = [
-        (5000, 3000), (180_000, 20_000), (7_200_000, 60_000), (3 * 86_400_000, 1_200_000), (21 * 86_400_000, 7_200_000),
+        (5000, 3000), (180_000, 20_000), (7_200_000, 60_000), (3 * 86_400_000, 1_200_000),
+        (21 * 86_400_000, 7_200_000),
     ]
 
     @Test(arguments: windows.indices) func windowsHoldWhatLiesInThem(place: Int) throws {
@@ -198,11 +216,13 @@ import Topology
             var random = SplitMix64(seed: seed)
             let rows = Self.rows(&random, count: 50, gap: spread.gap, apart: spread.apart)
             let end = (rows.map(\.time).max() ?? 0) + 40 * 86_400_000
-            let (key, by) = number % 2 == 0 ? ("k", { (row: Row) in row.key }) : ("o", { (row: Row) in row.other })
+            let (key, by) =
+                number % 2 == 0 ? ("k", { (row: Row) in row.key }) : ("o", { (row: Row) in row.other })
             let wanted = Self.expected(rows, window, by: by)
             // One source after the other; by turns; by turns with crashes.
             for (reading, (partitions, rowsMax)) in [(1, 1), (1, 64), (1, 7), (3, 7), (3, 64)].enumerated() {
-                let cluster = try TaskCluster(Self.topology(window, key: key), partitions: partitions, rowsMax: rowsMax)
+                let cluster = try TaskCluster(
+                    Self.topology(window, key: key), partitions: partitions, rowsMax: rowsMax)
                 for row in rows { try cluster.append(row.source, key: row.key, row.json) }
                 if reading == 0 || reading == 3 {
                     for source in [2, 0, 1] {
@@ -222,7 +242,9 @@ import Topology
                 }
             }
             let spec = try ReplayRun.spec(Self.topology(window, key: key))
-            let inputs = ["a", "b", "c"].map { name in (source: name, lines: rows.filter { $0.source == name }.map(\.json)) }
+            let inputs = ["a", "b", "c"].map { name in
+                (source: name, lines: rows.filter { $0.source == name }.map(\.json))
+            }
             let run = try ReplayRun(spec, inputs, rowsMax: number % 2 == 0 ? 2048 : 1)
             for (sink, lines) in wanted {
                 let texts = run[sink].map { String($0[($0.firstIndex(of: "{") ?? $0.startIndex)...]) }
@@ -233,7 +255,8 @@ import Topology
         }
     }
 
-    /// Goal: what operators make of a union does not depend on which input is read first, nor do windows over that.
+    /// Goal: what operators make of a union does not depend on which input is read first, nor do windows over
+    /// that.
     @Test func operatorsOverUnionsDoNotDependOnWhoIsRead() throws {
         let text = """
             topology: t
@@ -272,7 +295,9 @@ import Topology
                 }
                 if reading == 1 || reading == 2 {
                     for source in reading == 1 ? [2, 0, 1] : [1, 2, 0] {
-                        while let place = cluster.unread(0).first(where: { $0.source == source }) { cluster.process(place, rows: 20) }
+                        while let place = cluster.unread(0).first(where: { $0.source == source }) {
+                            cluster.process(place, rows: 20)
+                        }
                     }
                 }
                 try cluster.run(&random, crashesPerMille: reading > 2 ? 100 : 0, until: end)
@@ -308,12 +333,15 @@ import Topology
         func alerts() throws -> [String] {
             cluster.commit(0)
             return try cluster.outputs.map { output in
-                let object = try #require(try JSONSerialization.jsonObject(with: Data(output.text.utf8)) as? [String: Any])
-                return "\(object["state"] ?? "") \((object["window"] as? [String: String])?["end"] ?? "") \(object["message"] ?? "")"
+                let object = try #require(
+                    try JSONSerialization.jsonObject(with: Data(output.text.utf8)) as? [String: Any])
+                return
+                    "\(object["state"] ?? "") \((object["window"] as? [String: String])?["end"] ?? "") \(object["message"] ?? "")"
             }
         }
         func put(_ source: String, _ value: Int, _ time: Int64) throws {
-            try cluster.append(source, key: "k", "{\"k\":\"k\",\"v\":\(value),\"t\":\"\(CivilTime.string(time))\"}")
+            try cluster.append(
+                source, key: "k", "{\"k\":\"k\",\"v\":\(value),\"t\":\"\(CivilTime.string(time))\"}")
             while let place = cluster.unread(0).first { cluster.process(place, rows: 1) }
         }
         // Nothing is known of `b`, then it is nine days behind.
@@ -327,8 +355,10 @@ import Topology
         #expect(try alerts().count == 1)
         try put("a", 1, 11 * day)
         #expect(try alerts() == ["raised 1970-01-11T00:01:00Z 3", "cleared 1970-01-12T00:01:00Z 1"])
-        // An old window that holds enough raises the alert, and the newest one decides that it does not stay so.
+        // An old window that holds enough raises the alert, and the newest one decides that it does not stay
+        // so.
         try put("b", 10, day + 4000)
-        #expect(try alerts().suffix(2) == ["raised 1970-01-02T00:01:00Z 50", "cleared 1970-01-12T00:01:00Z 1"])
+        #expect(
+            try alerts().suffix(2) == ["raised 1970-01-02T00:01:00Z 50", "cleared 1970-01-12T00:01:00Z 1"])
     }
 }

@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-/// Goal: what cannot be written ends with one line and exit code 1, never with a trap or a success. Method: the program
-/// with its streams closed, on a full device, and on a pipe whose reader has left.
+/// Goal: what cannot be written ends with one line and exit code 1, never with a trap or a success. Method:
+/// the program with its streams closed, on a full device, and on a pipe whose reader has left.
 @Suite struct OutputTests {
     private static let topology = """
         topology: t
@@ -24,7 +24,8 @@ import Testing
     }
 
     static let commands = [
-        "replay t.yaml --input e=in.jsonl", "lint t.yaml", "explain t.yaml", "--help", "lint --help", "--version",
+        "replay t.yaml --input e=in.jsonl", "lint t.yaml", "explain t.yaml", "--help", "lint --help",
+        "--version",
         "generate --events 1000", "run t.yaml --bootstrap-server 127.0.0.1:1 --dry-run",
     ]
 
@@ -50,13 +51,16 @@ import Testing
     @Test func standardError() throws {
         let program = try program()
         let lint = "$MILLRACE lint unused.yaml"
-        try program.write("unused.yaml", Self.topology + "\n  more: { kafka: { topic: more }, from: w }\nparameters: { x: 1 }\n")
+        try program.write(
+            "unused.yaml",
+            Self.topology + "\n  more: { kafka: { topic: more }, from: w }\nparameters: { x: 1 }\n")
         #expect(try program.shell(lint).code == 0)
         #expect(try program.shell("\(lint) 2> /dev/full").code == 1)
         #expect(try program.shell("\(lint) 2>&-").code == 1)
         #expect(try program.shell("$MILLRACE replay t.yaml --input e=in.jsonl 2> /dev/full").code == 1)
         // All streams closed, and files opened in their place.
-        let result = try program.shell("$MILLRACE replay t.yaml --input e=in.jsonl --output out 0<&- 1>&- 2>&-; echo $?")
+        let result = try program.shell(
+            "$MILLRACE replay t.yaml --input e=in.jsonl --output out 0<&- 1>&- 2>&-; echo $?")
         #expect(result.output == "1\n")
         #expect(program.read("out/al.jsonl")?.split(separator: "\n").count == 1)
     }
@@ -64,8 +68,12 @@ import Testing
     @Test func files() throws {
         let program = try program()
         let labels = try program("generate", "--events", "10", "--labels", "/dev/full")
-        #expect(labels.code == 1 && labels.errors.hasSuffix("millrace generate: /dev/full: No space left on device\n"))
+        #expect(
+            labels.code == 1
+                && labels.errors.hasSuffix("millrace generate: /dev/full: No space left on device\n"))
         let limited = try program.shell("ulimit -f 4; $MILLRACE generate --events 1000 > big.jsonl")
-        #expect(limited.hasExited && limited.code == 1 && limited.errors.hasSuffix("standard output: File too large\n"), "\(limited)")
+        #expect(
+            limited.hasExited && limited.code == 1
+                && limited.errors.hasSuffix("standard output: File too large\n"), "\(limited)")
     }
 }

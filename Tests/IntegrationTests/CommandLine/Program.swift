@@ -10,9 +10,13 @@ final class Program {
         var hasExited: Bool
     }
 
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("millrace-cli-\(UUID().uuidString)").path
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+        "millrace-cli-\(UUID().uuidString)"
+    ).path
 
-    init() throws { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+    init() throws {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    }
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
     @discardableResult
@@ -39,7 +43,8 @@ final class Program {
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = words
         process.currentDirectoryURL = URL(fileURLWithPath: folder)
-        process.environment = ProcessInfo.processInfo.environment.merging(["MILLRACE": WorkerProcess.program]) { $1 }
+        process.environment = ProcessInfo.processInfo.environment.merging(["MILLRACE": WorkerProcess.program])
+        { $1 }
         process.standardInput = FileHandle.nullDevice
         // Files instead of pipes: nobody has to read while it runs.
         let paths = ["output", "errors"].map { "\(folder)/.\($0)-\(UUID().uuidString)" }
@@ -49,7 +54,9 @@ final class Program {
         process.standardError = files[1]
         try process.run()
         process.waitUntilExit()
-        let texts = try paths.map { String(decoding: try Data(contentsOf: URL(fileURLWithPath: $0)), as: UTF8.self) }
+        let texts = try paths.map {
+            String(decoding: try Data(contentsOf: URL(fileURLWithPath: $0)), as: UTF8.self)
+        }
         for path in paths { unlink(path) }
         return Result(
             code: process.terminationStatus, output: texts[0], errors: texts[1],

@@ -25,7 +25,9 @@ struct CrashComparison {
         /// Everything, by kind and key.
         var lines: [String] {
             kinds.flatMap { kind in
-                kind.outputs.sorted { $0.key < $1.key }.flatMap { key, texts in texts.map { "\(kind.name) \(key) \($0)" } }
+                kind.outputs.sorted { $0.key < $1.key }.flatMap { key, texts in
+                    texts.map { "\(kind.name) \(key) \($0)" }
+                }
             }
         }
     }
@@ -42,7 +44,8 @@ struct CrashComparison {
             if wanted == got { continue }
             let (wantedCounts, gotCounts) = (counts(wanted), counts(got))
             // One that came, but not as it should, is told once, with the first place that differs.
-            var strange = Dictionary(grouping: gotCounts.keys.filter { wantedCounts[$0] == nil }.sorted(), by: identity)
+            var strange = Dictionary(
+                grouping: gotCounts.keys.filter { wantedCounts[$0] == nil }.sorted(), by: identity)
             for text in wantedCounts.keys.filter({ gotCounts[$0] == nil }).sorted() {
                 if let other = strange[identity(text)]?.popLast() {
                     found.append(short("wrong \(kind) of \(key): \(place(other, text))"))
@@ -50,7 +53,9 @@ struct CrashComparison {
                     found.append(short("lost \(kind) of \(key): \(text)"))
                 }
             }
-            for text in strange.values.joined().sorted() { found.append(short("wrong \(kind) of \(key): \(text)")) }
+            for text in strange.values.joined().sorted() {
+                found.append(short("wrong \(kind) of \(key): \(text)"))
+            }
             for (text, count) in gotCounts.sorted(by: { $0.key < $1.key }) {
                 guard let due = wantedCounts[text], count != due else { continue }
                 found.append(short("\(kind) of \(key) \(count) times instead of \(due): \(text)"))
@@ -76,9 +81,12 @@ struct CrashComparison {
     /// The place where two texts begin to differ.
     private static func place(_ got: String, _ wanted: String) -> String {
         let (got, wanted) = (Array(got), Array(wanted))
-        let at = zip(got, wanted).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(got.count, wanted.count)
+        let at =
+            zip(got, wanted).enumerated().first { $0.element.0 != $0.element.1 }?.offset
+            ?? min(got.count, wanted.count)
         let before = String(got[max(0, at - 60)..<at])
-        return "\(identity(String(wanted))): …\(before) then '\(String(got[at...].prefix(60)))', not '\(String(wanted[at...].prefix(60)))'"
+        return
+            "\(identity(String(wanted))): …\(before) then '\(String(got[at...].prefix(60)))', not '\(String(wanted[at...].prefix(60)))'"
     }
 
     private static func counts(_ texts: [String]) -> [String: Int] {
@@ -104,10 +112,13 @@ struct CrashComparison {
             var outputs: [Output] = []
             _ = try replay.run(
                 output: { outbox throws(Fault) in
-                    for record in outbox.records { outputs.append(Output(record, outbox, names, Int32(partition))) }
+                    for record in outbox.records {
+                        outputs.append(Output(record, outbox, names, Int32(partition)))
+                    }
                 }, progress: { _, _, _ in })
             // The greatest time that a record reached; time only goes beyond it at the end of the input.
-            let reached = lines.lazy.compactMap(eventTime).max().map { $0 - CrashStream.outOfOrderMilliseconds } ?? .min
+            let reached =
+                lines.lazy.compactMap(eventTime).max().map { $0 - CrashStream.outOfOrderMilliseconds } ?? .min
             for output in outputs where output.time <= reached { topics.add(output) }
         }
         return topics
@@ -163,7 +174,9 @@ struct CrashComparison {
     /// Partition and offset of the order that caused an alert, as "partition/offset"; nil if time did.
     static func cause(ofAlert json: String) -> String? {
         func number(_ member: String, from: String.Index) -> Int64? {
-            guard let place = json.range(of: "\"\(member)\":", range: from..<json.endIndex) else { return nil }
+            guard let place = json.range(of: "\"\(member)\":", range: from..<json.endIndex) else {
+                return nil
+            }
             return Int64(json[place.upperBound...].prefix { $0.isNumber })
         }
         guard let cause = json.range(of: "\"cause\":{")?.upperBound,
@@ -173,9 +186,11 @@ struct CrashComparison {
     }
 
     /// A refused record by where it came from, with its reason; `partition` where a replay knows none.
-    static func refused(value: String, _ headers: [(name: String, value: String)], partition: Int32? = nil) -> (
-        key: String, text: String
-    ) {
+    static func refused(value: String, _ headers: [(name: String, value: String)], partition: Int32? = nil)
+        -> (
+            key: String, text: String
+        )
+    {
         var (place, offset) = ("", "")
         let own = headers.map { header -> String in
             var value = header.value

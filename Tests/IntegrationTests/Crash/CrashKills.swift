@@ -4,8 +4,8 @@ import Foundation
 /// Feeds a stream while workers die at random instants: as they start, restore, process and commit.
 struct CrashKills {
     var kills: Int
-    /// Points at which a worker that came back kills itself: after every other kill, and every kill of the second half,
-    /// until one died at each, then now and then.
+    /// Points at which a worker that came back kills itself: after every other kill, and every kill of the
+    /// second half, until one died at each, then now and then.
     var points: [String] = []
     /// Share of the kills after which the worker comes back without its disk.
     var wipes = 0.0
@@ -28,7 +28,8 @@ struct CrashKills {
             }
             try run.pumps(seconds: seconds(2))
             let missing = points.filter { !run.pointsHit.contains($0) }
-            // A worker may end in another way before it comes to its point; then there are more turns in the second half.
+            // A worker may end in another way before it comes to its point; then there are more turns in the
+            // second half.
             isTurn = missing.isEmpty ? !points.isEmpty && chance(0.3) : !isTurn || run.kills >= kills / 2
             let choice = missing.isEmpty ? points : missing
             let point = isTurn ? choice[armed % choice.count] : nil

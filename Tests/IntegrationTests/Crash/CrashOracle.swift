@@ -34,7 +34,9 @@ enum CrashOracle {
         return (end - 300_000, end, end + 290_000)
     }
 
-    private static func day(_ time: Int64, _ zone: TimeZoneTable) -> (start: Int64, end: Int64, lastEnd: Int64) {
+    private static func day(_ time: Int64, _ zone: TimeZoneTable) -> (
+        start: Int64, end: Int64, lastEnd: Int64
+    ) {
         var cursor = zone.cursor()
         let day = zone.localDay(containing: time, &cursor)
         let end = zone.startOfDay(ordinal: day + 1)
@@ -99,7 +101,8 @@ enum CrashOracle {
             for (field, value) in fields.sorted(by: { $0.key < $1.key }) {
                 let parts = field.split(separator: ".", maxSplits: 1)
                 let json = kept["\(parts[0]) \(key)"] ?? "nothing"
-                let name = parts[1] == "window_start" ? "start" : parts[1] == "window_end" ? "end" : String(parts[1])
+                let name =
+                    parts[1] == "window_start" ? "start" : parts[1] == "window_end" ? "end" : String(parts[1])
                 // Decimals, texts and times stand in quotes, counts do not.
                 guard !json.contains("\"\(name)\":\"\(value)\""), !json.contains("\"\(name)\":\(value),"),
                     !json.contains("\"\(name)\":\(value)}")
@@ -111,7 +114,8 @@ enum CrashOracle {
     }
 
     /// Where Redis holds something else; each in at most 400 characters.
-    static func differences(_ expected: [String: [String: String]], _ redis: RedisAddress) throws -> [String] {
+    static func differences(_ expected: [String: [String: String]], _ redis: RedisAddress) throws -> [String]
+    {
         let reader = try RedisReader(redis)
         var found: [String] = []
         for (key, fields) in expected.sorted(by: { $0.key < $1.key }) {
@@ -119,7 +123,9 @@ enum CrashOracle {
             let wrong = fields.sorted { $0.key < $1.key }.filter { held[$0.key] != $0.value }.map {
                 "\($0.key) is \(held[$0.key] ?? "missing"), not \($0.value)"
             }
-            if !wrong.isEmpty { found.append(CrashComparison.short("Redis \(key): \(wrong.joined(separator: "; "))")) }
+            if !wrong.isEmpty {
+                found.append(CrashComparison.short("Redis \(key): \(wrong.joined(separator: "; "))"))
+            }
         }
         return found
     }

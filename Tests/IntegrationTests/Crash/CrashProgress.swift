@@ -26,7 +26,9 @@ final class CrashProgress {
         do {
             try reader.poll(timeoutMilliseconds: milliseconds) { record in
                 if let key = record.keyText { merchants.insert(key) }
-                guard let value = record.valueText, let cause = CrashComparison.cause(ofAlert: value) else { return }
+                guard let value = record.valueText, let cause = CrashComparison.cause(ofAlert: value) else {
+                    return
+                }
                 let parts = cause.split(separator: "/")
                 reached[String(parts[0])] = max(reached[String(parts[0])] ?? 0, (Int(parts[1]) ?? 0) + 1)
             }

@@ -7,7 +7,10 @@ import Topology
 /// Two workers of two lanes each on 8 partitions, fed at a pace while things happen to them, and what came
 /// of it. One thread does all: `pump` feeds what is due and starts again what has ended.
 final class CrashRun {
-    enum Guarantee: String { case atLeastOnce = "at-least-once", exactlyOnce = "exactly-once" }
+    enum Guarantee: String {
+        case atLeastOnce = "at-least-once"
+        case exactlyOnce = "exactly-once"
+    }
 
     struct Options {
         var seed: UInt64
@@ -74,7 +77,8 @@ final class CrashRun {
         let file = Self.root.path + "/Tests/IntegrationTests/Crash/topology.yaml"
         let text = try String(contentsOfFile: file, encoding: .utf8)
             .replacingOccurrences(of: "topology: crash-suite", with: "topology: \(names.topology)")
-            .replacingOccurrences(of: "guarantee: at-least-once", with: "guarantee: \(options.guarantee.rawValue)")
+            .replacingOccurrences(
+                of: "guarantee: at-least-once", with: "guarantee: \(options.guarantee.rawValue)")
         let topology = folder + "/topology.yaml"
         try text.write(toFile: topology, atomically: true, encoding: .utf8)
         let parameters = ["topic": names.orders, "alerts": names.alerts, "results": names.results]
@@ -112,8 +116,8 @@ final class CrashRun {
         try pump(seconds: seconds, "the workers to be ready") { workers.allSatisfy(\.isReady) }
     }
 
-    /// `kill -9`; it comes back at once, or after `awaySeconds`, with a point at which it kills itself, without
-    /// what it kept on disk where `losesDisk`.
+    /// `kill -9`; it comes back at once, or after `awaySeconds`, with a point at which it kills itself,
+    /// without what it kept on disk where `losesDisk`.
     func kill(_ number: Int, awaySeconds: Double = 0, losesDisk: Bool = false, then point: String? = nil) {
         workers[number].kill()
         kills += 1
@@ -135,7 +139,8 @@ final class CrashRun {
         let words = workers[number].lastWords
         faults.append(
             CrashComparison.short(
-                "worker \(workers[number].name) ended with \(ending?.description ?? "nothing") at SIGTERM: \(words)"))
+                "worker \(workers[number].name) ended with \(ending?.description ?? "nothing") at SIGTERM: \(words)"
+            ))
         workers[number].kill()
     }
 
@@ -144,7 +149,8 @@ final class CrashRun {
         for (number, worker) in workers.enumerated() {
             guard worker.poll(), Date() >= away[number] else { continue }
             if let ending = worker.ending, ending != .signal(SIGKILL), ending != .exit(0) {
-                let line = CrashComparison.short("worker \(worker.name) ended with \(ending): \(worker.lastWords)")
+                let line = CrashComparison.short(
+                    "worker \(worker.name) ended with \(ending): \(worker.lastWords)")
                 // To give up with a message is allowed; to crash is not.
                 if case .signal = ending { faults.append(line) } else { refusals.append(line) }
                 guard refusals.count + faults.count < Self.refusalsMax else {
@@ -220,7 +226,9 @@ final class CrashRun {
         for order in orders { try send(order) }
         try feeder.flush()
         let wanted = Set(orders.map(\.merchantName))
-        try pump(seconds: seconds, "alerts of \(orders[0].id) and others") { wanted.isSubset(of: progress.merchants) }
+        try pump(seconds: seconds, "alerts of \(orders[0].id) and others") {
+            wanted.isSubset(of: progress.merchants)
+        }
     }
 
     // MARK: The end
@@ -244,13 +252,17 @@ final class CrashRun {
         let live = try CrashComparison.live(settings, names)
         differences = faults + differences + CrashComparison.differences(expected: expected, live: live)
         // For whoever looks at a run that was kept.
-        for (name, lines) in [("differences", differences), ("expected", expected.lines), ("live", live.lines)] {
-            try lines.joined(separator: "\n").write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
+        for (name, lines) in [
+            ("differences", differences), ("expected", expected.lines), ("live", live.lines),
+        ] {
+            try lines.joined(separator: "\n").write(
+                toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
         }
         return differences
     }
 
-    /// Aggregates in the stores and in Redis, which is written after a commit and so has a while to become right.
+    /// Aggregates in the stores and in Redis, which is written after a commit and so has a while to become
+    /// right.
     private func aggregateDifferences(_ markers: [CrashStream.Order]) throws -> [String] {
         let expected = try CrashOracle.hashes(try topic(markers: markers).orders)
         var group = settings
@@ -268,7 +280,9 @@ final class CrashRun {
     }
 
     /// What stands in the orders topic, which is the truth for both sides, by partition.
-    private func topic(markers: [CrashStream.Order]) throws -> (orders: [[CrashStream.Order]], texts: [[String]]) {
+    private func topic(markers: [CrashStream.Order]) throws -> (
+        orders: [[CrashStream.Order]], texts: [[String]]
+    ) {
         var known: [String: CrashStream.Order] = [:]
         for order in stream.orders + markers { known[order.text] = order }
         var orders = [[CrashStream.Order]](repeating: [], count: Int(CrashStream.partitions))

@@ -91,7 +91,9 @@ struct CrashStream {
             order.time = now - 3 * 86_400_000
         } else if luck < 640 {
             order.malformed = malformed(order)
-        } else if luck < 650, let last = orders.last(where: { $0.merchant == merchant && $0.malformed == nil }) {
+        } else if luck < 650,
+            let last = orders.last(where: { $0.merchant == merchant && $0.malformed == nil })
+        {
             // Two large orders at one instant: ids differ by an ordinal.
             order.time = max(last.time, reached - Self.outOfOrderMilliseconds)
             order.amount = 700_000
@@ -104,7 +106,8 @@ struct CrashStream {
         switch pick(4) {
         case 0: "not JSON \(order.id)"
         case 1: "{\"order_id\":\"\(order.id)\",\"merchant_id\":\"M1\",\"kind\":\"paid\",\"amount\":\"many\"}"
-        case 2: "{\"order_id\":\"\(order.id)\",\"buyer_id\":\"b1\",\"kind\":\"paid\",\"amount\":1.00,\"event_time\":1}"
+        case 2:
+            "{\"order_id\":\"\(order.id)\",\"buyer_id\":\"b1\",\"kind\":\"paid\",\"amount\":1.00,\"event_time\":1}"
         default:
             "{\"order_id\":\"\(order.id)\",\"merchant_id\":\"M1\",\"buyer_id\":\"b1\",\"kind\":\"paid\","
                 + "\"amount\":1.00,\"event_time\":\"2199-13-01T00:00:00Z\"}"
@@ -117,8 +120,10 @@ struct CrashStream {
         let last = stream.orders.filter { $0.malformed == nil }.map(\.time).max() ?? 0
         return (0..<partitions).map { partition in
             Order(
-                partition: partition, merchant: (number + 1) * 1_000_000 + Int(partition), buyer: 0, isPaid: true,
-                amount: 999_900, time: last + aheadMilliseconds, id: "marker-\(number)-\(partition)", malformed: nil)
+                partition: partition, merchant: (number + 1) * 1_000_000 + Int(partition), buyer: 0,
+                isPaid: true,
+                amount: 999_900, time: last + aheadMilliseconds, id: "marker-\(number)-\(partition)",
+                malformed: nil)
         }
     }
 

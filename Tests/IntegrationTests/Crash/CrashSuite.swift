@@ -32,7 +32,8 @@ import Testing
     /// Goal: two workers of two lanes on 8 partitions are killed at random instants, and at every named point
     /// of restore, commit and snapshot; nothing is lost, nothing comes twice, nothing is wrong.
     @Test func nothingIsLostOrRepeatedHoweverOftenWorkersDie() throws {
-        let run = try CrashRun(try KafkaCluster.shared(), CrashRun.Options(seed: Self.seed, orders: Self.orders))
+        let run = try CrashRun(
+            try KafkaCluster.shared(), CrashRun.Options(seed: Self.seed, orders: Self.orders))
         defer { run.close() }
         try CrashKills(kills: Self.kills, points: Self.points, wipes: 0.4).feed(run)
         Self.expectNone(try run.finish(), run)

@@ -23,8 +23,8 @@ struct CrashTrouble {
         #expect(refusal == nil)
     }
 
-    /// Goal: a worker that hangs for ten seconds, while the other one takes over, does no harm when it wakes up
-    /// with what it had in its hands.
+    /// Goal: a worker that hangs for ten seconds, while the other one takes over, does no harm when it wakes
+    /// up with what it had in its hands.
     @Test func aWorkerThatHangsAndWakesUpDoesNoHarm() throws {
         try Self.run { run in
             run.allow(0.9)
@@ -36,8 +36,8 @@ struct CrashTrouble {
         }
     }
 
-    /// Goal: SIGTERM in the middle of the stream drains, commits and leaves with exit code 0, and a start goes
-    /// on from there.
+    /// Goal: SIGTERM in the middle of the stream drains, commits and leaves with exit code 0, and a start
+    /// goes on from there.
     @Test func workersAskedToStopGoOnWhereTheyStopped() throws {
         try Self.run { run in
             run.allow(0.9)
@@ -60,8 +60,8 @@ struct CrashTrouble {
         }
     }
 
-    /// Goal: one of three brokers is killed and started again during load: nothing is lost, and from ten seconds
-    /// after the kill on, alerts are there within three seconds of their orders again.
+    /// Goal: one of three brokers is killed and started again during load: nothing is lost, and from ten
+    /// seconds after the kill on, alerts are there within three seconds of their orders again.
     @Test func aBrokerOfThreeDiesDuringLoad() throws {
         let cluster = try KafkaCluster.own(brokers: 3)
         defer { cluster.wipe() }
@@ -101,7 +101,8 @@ struct CrashTrouble {
         let seconds = worstOf.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }
         print("crash suite: second from the kill on:slowest alert in ms: " + seconds.joined(separator: " "))
         #expect(after.count > 50)
-        // How fast this machine is, is no matter of right or wrong; a worker that does not come back takes longer than this.
+        // How fast this machine is, is no matter of right or wrong; a worker that does not come back takes
+        // longer than this.
         #expect(slowest?.milliseconds ?? 0 < 60_000, "\(slowest.map { "\($0)" } ?? "")")
     }
 
@@ -120,7 +121,9 @@ struct CrashTrouble {
         return result
     }
 
-    private static func each(_ settings: KafkaSettings, _ topic: String, _ body: (KafkaReader.Record) -> Void) throws {
+    private static func each(_ settings: KafkaSettings, _ topic: String, _ body: (KafkaReader.Record) -> Void)
+        throws
+    {
         let reader = try KafkaReader(settings, topic: topic)
         let deadline = Date().addingTimeInterval(60)
         while !reader.isAtEnd {

@@ -2,14 +2,14 @@ import Base
 import Foundation
 import Testing
 
-/// The crash suite proves that it can fail: workers with a planted fault of the client are each caught. (Faults of lanes and
-/// operators are the simulation's, which finds them within seconds.)
+/// The crash suite proves that it can fail: workers with a planted fault of the client are each caught.
+/// (Faults of lanes and operators are the simulation's, which finds them within seconds.)
 @Suite(
     .serialized, .enabled(if: KafkaCluster.isAvailable, KafkaCluster.missing)
 )
 struct PlantedFaults {
-    /// How a fault shows: where workers die, whether they lose their disk, and whether the broker is stopped for
-    /// so long that a commit ends in doubt.
+    /// How a fault shows: where workers die, whether they lose their disk, and whether the broker is stopped
+    /// for so long that a commit ends in doubt.
     struct Scenario: Sendable, CustomStringConvertible {
         var fault: String?
         var points: [String] = []
@@ -26,7 +26,8 @@ struct PlantedFaults {
     static let orders = 20_000
     static let brokerStopSeconds = 12.0
 
-    /// A worker that dies with nothing in its hands leaves no trace of a fault, so there are some more chances.
+    /// A worker that dies with nothing in its hands leaves no trace of a fault, so there are some more
+    /// chances.
     static let runsMax = 4
 
     /// Goal: each planted fault leaves at least one difference, or a worker that refuses to go on.
@@ -60,7 +61,8 @@ struct PlantedFaults {
         let run = try CrashRun(cluster, options)
         defer { run.close() }
         do {
-            let kills = CrashKills(kills: max(4, 2 * scenario.points.count), points: scenario.points, wipes: scenario.wipes)
+            let kills = CrashKills(
+                kills: max(4, 2 * scenario.points.count), points: scenario.points, wipes: scenario.wipes)
             try kills.feed(run)
             if scenario.stopsBroker {
                 run.allow(0.95)

@@ -59,7 +59,9 @@ final class WorkerProcess {
         words += ["--instance-id", name, "--lanes", "2", "--metrics-port", "0", "--snapshot-interval", "1"]
         if let redis = setup.redis { words += ["--redis", redis] }
         words += ["--state", state]
-        for (name, value) in setup.parameters.sorted(by: { $0.key < $1.key }) { words += ["--set", "\(name)=\(value)"] }
+        for (name, value) in setup.parameters.sorted(by: { $0.key < $1.key }) {
+            words += ["--set", "\(name)=\(value)"]
+        }
         words += setup.extra
         return words
     }
@@ -178,7 +180,9 @@ enum Http {
         }
         guard isConnected == 0 else { return nil }
         let request = Array("GET \(path) HTTP/1.0\r\nHost: localhost\r\n\r\n".utf8)
-        guard Glibc.send(socket, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else { return nil }
+        guard Glibc.send(socket, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else {
+            return nil
+        }
         var answer: [UInt8] = []
         var part = [UInt8](repeating: 0, count: 4096)
         while true {

@@ -3,8 +3,8 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// An HTTP server on loopback that takes some requests and fails others: 500, 429 with `Retry-After`, a reset, a stall after which it
-/// answers when nobody listens any more.
+/// An HTTP server on loopback that takes some requests and fails others: 500, 429 with `Retry-After`, a
+/// reset, a stall after which it answers when nobody listens any more.
 final class FaultyEndpoint: Sendable {
     struct Request: Sendable {
         var path: String

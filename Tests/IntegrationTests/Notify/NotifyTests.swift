@@ -5,9 +5,10 @@ import Outlets
 import Security
 import Testing
 
-/// Goal: whoever is to be told is told, at least once and under one id, whatever the endpoint does and however often the notifier is
-/// killed. Method: a real Kafka, an endpoint that fails, `kill -9`; what the endpoint took is compared with what was fed.
-/// `MILLRACE_NOTIFY_ALERTS=10000 MILLRACE_NOTIFY_KILLS=20` make it large, and it prints its figures.
+/// Goal: whoever is to be told is told, at least once and under one id, whatever the endpoint does and
+/// however often the notifier is killed. Method: a real Kafka, an endpoint that fails, `kill -9`; what the
+/// endpoint took is compared with what was fed. `MILLRACE_NOTIFY_ALERTS=10000 MILLRACE_NOTIFY_KILLS=20` make
+/// it large, and it prints its figures.
 @Suite(.enabled(if: KafkaCluster.isAvailable, KafkaCluster.missing)) struct NotifyTests {
     static let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -198,7 +199,8 @@ import Testing
         #expect(ids.count == 1)
         let log = try rig.call("log", "--alert", "a", "--json").output
         #expect(log.contains("\"status\":\"dead\"") && log.contains("\"status\":\"delivered\""))
-        // The next one that starts has the topology for itself; the first says so and ends, once it would write.
+        // The next one that starts has the topology for itself; the first says so and ends, once it would
+        // write.
         let first = try Process.started(rig)
         #expect(
             WorkerTests.wait(seconds: 30) { rig.program.read("second")?.contains("notify: topology") == true }

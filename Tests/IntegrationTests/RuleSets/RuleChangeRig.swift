@@ -9,7 +9,9 @@ import Topology
 
 /// A topology whose rules change, what it was fed, and what must come out.
 final class RuleChangeRig {
-    static let seed = ProcessInfo.processInfo.environment["MILLRACE_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0..<1_000_000)
+    static let seed =
+        ProcessInfo.processInfo.environment["MILLRACE_SEED"].flatMap(UInt64.init)
+        ?? UInt64.random(in: 0..<1_000_000)
 
     private let cluster: KafkaCluster
     let group = "rules-\(UInt32.random(in: 0...UInt32.max))"
@@ -26,13 +28,18 @@ final class RuleChangeRig {
         cluster = try KafkaCluster.shared()
         program = try Program()
         self.partitions = partitions
-        try KafkaAdmin(cluster.settings(group: "admin")).create([KafkaTopicPlan(name: orders, partitions: Int(partitions))])
+        try KafkaAdmin(cluster.settings(group: "admin")).create([
+            KafkaTopicPlan(name: orders, partitions: Int(partitions))
+        ])
         try program.write("start.yaml", text(burst: 1_000_000))
     }
 
     /// `burst`: records of a shop in ten seconds; nil: there is no such rule.
     func text(burst: Int?, usual: Int = 2, extra: String = "window: { size: 10s, slide: 2s }") -> String {
-        let rule = burst.map { "  burst: { on: pace, when: n >= \($0), clear: n < 2, risk: r, severity: high, message: \"{n}\" }\n" } ?? ""
+        let rule =
+            burst.map {
+                "  burst: { on: pace, when: n >= \($0), clear: n < 2, risk: r, severity: high, message: \"{n}\" }\n"
+            } ?? ""
         return """
             topology: \(group)
             sources:
@@ -53,14 +60,17 @@ final class RuleChangeRig {
     }
 
     func variant(_ random: inout SplitMix64) -> String {
-        text(burst: random.next() % 4 == 0 ? nil : 2 + Int(random.next() % 6), usual: 1 + Int(random.next() % 5))
+        text(
+            burst: random.next() % 4 == 0 ? nil : 2 + Int(random.next() % 6),
+            usual: 1 + Int(random.next() % 5))
     }
 
     func startWorker(_ name: String, _ extra: [String] = []) throws -> WorkerProcess {
         let worker = WorkerProcess(
             name,
             WorkerProcess.Setup(
-                topology: "\(program.folder)/start.yaml", folder: program.folder, bootstrapServers: bootstrapServers, parameters: [:], extra: extra))
+                topology: "\(program.folder)/start.yaml", folder: program.folder,
+                bootstrapServers: bootstrapServers, parameters: [:], extra: extra))
         try worker.start()
         return worker
     }
@@ -70,7 +80,8 @@ final class RuleChangeRig {
     func deploy(_ text: String, _ extra: String = "") throws -> Program.Result {
         number += 1
         try program.write("\(number).yaml", text)
-        return try program.shell("$MILLRACE deploy \(number).yaml --bootstrap-server \(bootstrapServers) --timeout 20 \(extra)")
+        return try program.shell(
+            "$MILLRACE deploy \(number).yaml --bootstrap-server \(bootstrapServers) --timeout 20 \(extra)")
     }
 
     func deployInBackground(_ text: String) throws -> Process {
@@ -78,7 +89,10 @@ final class RuleChangeRig {
         try program.write("\(number).yaml", text)
         let process = Process()
         process.executableURL = URL(fileURLWithPath: WorkerProcess.program)
-        process.arguments = ["deploy", "\(program.folder)/\(number).yaml", "--bootstrap-server", bootstrapServers, "--timeout", "20"]
+        process.arguments = [
+            "deploy", "\(program.folder)/\(number).yaml", "--bootstrap-server", bootstrapServers, "--timeout",
+            "20",
+        ]
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()
@@ -97,7 +111,9 @@ final class RuleChangeRig {
         try feeder.flush()
     }
 
-    private func row(_ shop: Int, _ amount: Int, at time: Int64) -> (partition: Int32, key: String, value: String) {
+    private func row(_ shop: Int, _ amount: Int, at time: Int64) -> (
+        partition: Int32, key: String, value: String
+    ) {
         (Int32(shop) % partitions, "s\(shop)", "{\"shop\":\"s\(shop)\",\"amount\":\(amount),\"t\":\(time)}")
     }
 
@@ -152,22 +168,33 @@ final class RuleChangeRig {
             if let key = record.keyText { _ = history.take(key: key, value: record.value) }
         }
         let board = RuleSetBoard(RuleSet(epoch: 0, spec: try spec(history, 0)))
-        for activation in history.activations { board.activate(RuleSet(epoch: activation.epoch, spec: try spec(history, activation.epoch))) }
+        for activation in history.activations {
+            board.activate(RuleSet(epoch: activation.epoch, spec: try spec(history, activation.epoch)))
+        }
         var switches: [Int32: [SwitchedReplay.Switch]] = [:]
         try read(RuleSetTopics.acknowledgements(group)) { record in
-            guard let key = record.keyText, !key.hasPrefix("prepared/"), let value = record.value else { return }
-            if let read = try? SwitchedReplay.Switch(Array(value)) { switches[record.partition, default: []].append(read) }
+            guard let key = record.keyText, !key.hasPrefix("prepared/"), let value = record.value else {
+                return
+            }
+            if let read = try? SwitchedReplay.Switch(Array(value)) {
+                switches[record.partition, default: []].append(read)
+            }
         }
         var expected: [String: [String]] = [:]
-        for partition in 0..<partitions { try replay(partition, board, switches[partition] ?? [], into: &expected) }
+        for partition in 0..<partitions {
+            try replay(partition, board, switches[partition] ?? [], into: &expected)
+        }
         var found: [String: [String]] = [:]
         for alert in try alerts() { found[customer(alert), default: []].append(stripped(alert)) }
         for key in Set(found.keys).union(expected.keys).sorted() {
             let (one, other) = (found[key] ?? [], expected[key] ?? [])
-            let place = zip(one, other).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(one.count, other.count)
+            let place =
+                zip(one, other).enumerated().first { $0.element.0 != $0.element.1 }?.offset
+                ?? min(one.count, other.count)
             #expect(
                 one == other,
-                "\(key): \(one.count) for \(other.count), at \(place): \(one.dropFirst(place).first ?? "none")\nfor \(other.dropFirst(place).first ?? "none")")
+                "\(key): \(one.count) for \(other.count), at \(place): \(one.dropFirst(place).first ?? "none")\nfor \(other.dropFirst(place).first ?? "none")"
+            )
         }
         print("\(found.values.reduce(0) { $0 + $1.count }) alerts in \(history.epoch) epochs")
     }
@@ -182,7 +209,8 @@ final class RuleChangeRig {
     }
 
     private func replay(
-        _ partition: Int32, _ board: RuleSetBoard, _ switches: [SwitchedReplay.Switch], into expected: inout [String: [String]]
+        _ partition: Int32, _ board: RuleSetBoard, _ switches: [SwitchedReplay.Switch],
+        into expected: inout [String: [String]]
     ) throws {
         let replay = try SwitchedReplay(board, switches, partition: partition, partitions: Int(partitions))
         var outbox = Outbox()
@@ -197,7 +225,8 @@ final class RuleChangeRig {
                     storage.keys[0] = key.baseAddress
                     storage.keyCounts[0] = 1
                     storage.offsets[0] = Int64(offset)
-                    try replay.process(RawRecords(at: storage, from: 0, count: 1), source: 0, topic: orders, into: &outbox)
+                    try replay.process(
+                        RawRecords(at: storage, from: 0, count: 1), source: 0, topic: orders, into: &outbox)
                 }
             }
             take(&outbox, &expected)

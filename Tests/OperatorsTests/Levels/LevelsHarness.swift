@@ -29,7 +29,8 @@ final class LevelsHarness {
 
         var json: String {
             func text(_ value: String?) -> String { value.map { "\"\($0)\"" } ?? "null" }
-            let head = "{\"number\":\(number),\"customer\":\"C\(customer)\",\"desk\":\(customer % 2),\"at\":\(time),\"item\":\(text(item))"
+            let head =
+                "{\"number\":\(number),\"customer\":\"C\(customer)\",\"desk\":\(customer % 2),\"at\":\(time),\"item\":\(text(item))"
             if isControl {
                 return head + ",\"action\":\(text(action)),\"until\":\(until.map(String.init) ?? "null"),"
                     + "\"reason\":\(text(reason)),\"owner\":\(text(owner))}"
@@ -95,8 +96,11 @@ final class LevelsHarness {
         return try #require(spec, "\(diagnostics)")
     }
 
-    /// Times of whole seconds, so that records and what is due often meet; of one customer and kind they differ.
-    static func events(_ random: inout SplitMix64, count: Int, disorder: UInt64 = 20, customers: UInt64 = 4) -> [Event] {
+    /// Times of whole seconds, so that records and what is due often meet; of one customer and kind they
+    /// differ.
+    static func events(_ random: inout SplitMix64, count: Int, disorder: UInt64 = 20, customers: UInt64 = 4)
+        -> [Event]
+    {
         var time: Int64 = 1000
         var taken: Set<[Int64]> = []
         return (0..<count).map { number in
@@ -112,7 +116,9 @@ final class LevelsHarness {
                 event.weight = random.next() % 20 == 0 ? nil : Int64(random.next() % 50)
                 return event
             }
-            event.action = ["suppress", "snooze", "resume", "suppress", "resume", "stop", nil].pick(Dice(seed: random.next())) ?? nil
+            event.action =
+                ["suppress", "snooze", "resume", "suppress", "resume", "stop", nil].pick(
+                    Dice(seed: random.next())) ?? nil
             if event.action == "snooze", random.next() % 5 > 0 || random.next() % 2 == 0 { event.item = nil }
             if random.next() % 3 > 0 { event.until = event.time + (Int64(random.next() % 40) - 4) * 1000 }
             event.reason = random.next() % 12 == 0 ? nil : "because \(number)"
@@ -142,16 +148,20 @@ final class LevelsHarness {
         self.rowsMax = rowsMax
         self.partitions = partitions
         let decoders: [any RecordDecoder] = spec.sources.map { source in
-            let columns = source.wire.map { WireColumn(path: $0.path, field: $0.field, zone: nil, isRounded: false, reading: $0.reading) }
+            let columns = source.wire.map {
+                WireColumn(path: $0.path, field: $0.field, zone: nil, isRounded: false, reading: $0.reading)
+            }
             return switch source.format {
             case .rows: StreamRows(capacity: rowsMax)
-            case .repartition: RepartitionDecoder(columns.map(\.field), partitions: partitions, capacity: rowsMax)
+            case .repartition:
+                RepartitionDecoder(columns.map(\.field), partitions: partitions, capacity: rowsMax)
             case .published: JsonDecoder(columns, capacity: rowsMax)
             }
         }
         pipeline = Pipeline(
             spec, decoders: decoders, zones: ZoneTables([:]),
-            options: Pipeline.Options(rowsMax: rowsMax, clock: nil, tracksChanges: tracksChanges, partitions: partitions))
+            options: Pipeline.Options(
+                rowsMax: rowsMax, clock: nil, tracksChanges: tracksChanges, partitions: partitions))
         let pipeline = self.pipeline
         tasks = (0..<partitions).map { pipeline.makeTask(partition: Int32($0)) }
         topics = spec.repartitions.map { _ in Array(repeating: [], count: partitions) }
@@ -175,13 +185,17 @@ final class LevelsHarness {
                 end += 1
             }
             feed(
-                events[start..<end].map { (Array("C\($0.customer)".utf8), Array($0.json.utf8), $0.time, $0.number) },
+                events[start..<end].map {
+                    (Array("C\($0.customer)".utf8), Array($0.json.utf8), $0.time, $0.number)
+                },
                 source: events[start].isControl ? 1 : 0, task: place(events[start]))
             start = end
         }
     }
 
-    func feed(_ records: [(key: [UInt8]?, value: [UInt8], timestamp: Int64, offset: Int)], source: Int, task: Int) {
+    func feed(
+        _ records: [(key: [UInt8]?, value: [UInt8], timestamp: Int64, offset: Int)], source: Int, task: Int
+    ) {
         bytes.removeAll()
         bytes.reserve(records.reduce(0) { $0 + ($1.key?.count ?? 0) + $1.value.count + 128 })
         func copy(_ data: [UInt8]?) -> UnsafePointer<UInt8>? {
@@ -198,7 +212,8 @@ final class LevelsHarness {
             storage.offsets[row] = Int64(record.offset)
         }
         pipeline.process(
-            RawRecords(at: storage, from: 0, count: records.count), source: source, task: tasks[task], outbox: &outbox)
+            RawRecords(at: storage, from: 0, count: records.count), source: source, task: tasks[task],
+            outbox: &outbox)
         collect()
     }
 
@@ -210,7 +225,8 @@ final class LevelsHarness {
             case .sink(let sink): outputs.append("\(sink) \(text)")
             case .repartition(let topic):
                 let key = outbox.key(of: record).map { Array($0) }
-                let place = record.partition >= 0
+                let place =
+                    record.partition >= 0
                     ? Int(record.partition) : RepartitionBroker.partition(of: key ?? [], among: partitions)
                 topics[topic][place].append((key, value))
             default: refused.append(text)
@@ -222,7 +238,9 @@ final class LevelsHarness {
     /// Event time ends; repartition topics are read to their ends.
     func finish() {
         for task in tasks {
-            for source in [0, 1] { pipeline.advance(source: source, to: Self.end, task: task, outbox: &outbox) }
+            for source in [0, 1] {
+                pipeline.advance(source: source, to: Self.end, task: task, outbox: &outbox)
+            }
             pipeline.carryWatermarks(task, quiet: { _ in true }, into: &outbox)
             collect()
         }
@@ -232,7 +250,9 @@ final class LevelsHarness {
                 while !left.isEmpty {
                     let records = left.prefix(rowsMax)
                     left = left.dropFirst(rowsMax)
-                    feed(records.map { ($0.key, $0.value, 1, 0) }, source: spec.repartitions[topic].source, task: place)
+                    feed(
+                        records.map { ($0.key, $0.value, 1, 0) }, source: spec.repartitions[topic].source,
+                        task: place)
                 }
             }
         }
@@ -273,7 +293,8 @@ final class LevelsHarness {
     func rows() throws -> [String: [String]] {
         var rows: [String: [String]] = [:]
         for output in outputs where output.hasPrefix("0 ") {
-            let object = try #require(try JSONSerialization.jsonObject(with: Data(output.dropFirst(2).utf8)) as? [String: Any])
+            let object = try #require(
+                try JSONSerialization.jsonObject(with: Data(output.dropFirst(2).utf8)) as? [String: Any])
             let customer = try #require(object["customer"] as? String)
             if let desk = object["desk"] { #expect("\(desk)" == "\((Int(customer.dropFirst()) ?? 0) % 2)") }
             rows[customer, default: []].append(

@@ -1,11 +1,13 @@
 import Records
 
-/// Levels by looking at every second: which items there are is found anew from all of a customer's records each time.
+/// Levels by looking at every second: which items there are is found anew from all of a customer's records
+/// each time.
 struct LevelsOracle {
     typealias Event = LevelsHarness.Event
 
     static let columns = [
-        "changed_at", "direction", "level", "previous", "score", "items", "repeats", "measure", "cause", "item", "until",
+        "changed_at", "direction", "level", "previous", "score", "items", "repeats", "measure", "cause",
+        "item", "until",
         "reason", "owner",
     ]
     static let names = ["none", "a", "b", "c"]
@@ -69,10 +71,13 @@ struct LevelsOracle {
             if let item = items[name], group > 0, alert.time < item.time + group, weight <= item.weight {
                 items[name]?.repeats += 1
             } else {
-                items[name] = Item(name: name, weight: weight, time: alert.time, repeats: items[name]?.repeats ?? 0)
+                items[name] = Item(
+                    name: name, weight: weight, time: alert.time, repeats: items[name]?.repeats ?? 0)
             }
         }
-        let left = items.values.filter { isOver ? time < $0.time + Self.expire : time <= $0.time + Self.expire }
+        let left = items.values.filter {
+            isOver ? time < $0.time + Self.expire : time <= $0.time + Self.expire
+        }
         return left.sorted { ($1.weight, $0.name) < ($0.weight, $1.name) }
     }
 
@@ -82,8 +87,9 @@ struct LevelsOracle {
         let before = items(event.time, isOver: false)
         alerts.append(event)
         let after = items(event.time, isOver: false)
-        guard let name = event.item, before.map(\.time) != after.map(\.time) || before.map(\.weight) != after.map(\.weight)
-            || before.map(\.name) != after.map(\.name)
+        guard let name = event.item,
+            before.map(\.time) != after.map(\.time) || before.map(\.weight) != after.map(\.weight)
+                || before.map(\.name) != after.map(\.name)
         else { return }
         evaluate(event.time, after, cause: name, isFree: false)
     }
@@ -102,7 +108,9 @@ struct LevelsOracle {
             }
         }
         let items = items(event.time, isOver: false)
-        add(event.time, "control", current, current, items, cause: refusal.map { "refused: \($0)" } ?? event.action ?? "", event)
+        add(
+            event.time, "control", current, current, items,
+            cause: refusal.map { "refused: \($0)" } ?? event.action ?? "", event)
         if refusal == nil {
             var record = event
             (record.item, record.until) = (nil, nil)
@@ -115,11 +123,17 @@ struct LevelsOracle {
         if action == "stop" { return "no action 'stop'; there are suppress, snooze and resume" }
         if event.reason ?? "" == "" { return "no reason" }
         if event.owner ?? "" == "" { return "no owner" }
-        if action == "snooze", event.item != nil { return "snooze is for all items; leave out 'item', or suppress it" }
+        if action == "snooze", event.item != nil {
+            return "snooze is for all items; leave out 'item', or suppress it"
+        }
         if action == "snooze", event.until == nil { return "snooze needs 'until'" }
-        if action != "resume", let until = event.until, until <= event.time { return "'until' is not after the record" }
+        if action != "resume", let until = event.until, until <= event.time {
+            return "'until' is not after the record"
+        }
         if action == "resume" {
-            let isThere = event.item.map { suppressed[$0] != nil } ?? (allUntil != nil || snoozed != nil || !suppressed.isEmpty)
+            let isThere =
+                event.item.map { suppressed[$0] != nil }
+                ?? (allUntil != nil || snoozed != nil || !suppressed.isEmpty)
             if !isThere { return "nothing to resume" }
         }
         return nil
@@ -143,7 +157,9 @@ struct LevelsOracle {
         level == 3 && items.filter { counts($0) && $0.weight >= 40 }.count >= 2
     }
 
-    private mutating func evaluate(_ time: Int64, _ items: [Item], cause: String, isFree: Bool, _ event: Event? = nil) {
+    private mutating func evaluate(
+        _ time: Int64, _ items: [Item], cause: String, isFree: Bool, _ event: Event? = nil
+    ) {
         if snoozed != nil { return }
         let score = score(items)
         let target = (1...3).last { score >= Self.at[$0] || isHeldUp($0, items) } ?? 0
@@ -152,7 +168,9 @@ struct LevelsOracle {
             (level, since) = (target, time)
             return
         }
-        func mayLeave(_ level: Int) -> Bool { level > 0 && score < Self.below[level] && !isHeldUp(level, items) }
+        func mayLeave(_ level: Int) -> Bool {
+            level > 0 && score < Self.below[level] && !isHeldUp(level, items)
+        }
         while mayLeave(level), since + Self.hold[level] <= time {
             var next = level - 1
             while isFree, mayLeave(next) { next -= 1 }
@@ -162,12 +180,16 @@ struct LevelsOracle {
     }
 
     private mutating func add(
-        _ time: Int64, _ direction: String, _ level: Int, _ previous: Int, _ items: [Item], cause: String, _ event: Event?
+        _ time: Int64, _ direction: String, _ level: Int, _ previous: Int, _ items: [Item], cause: String,
+        _ event: Event?
     ) {
-        let list = items.map { "\($0.name) \(Decimal.string($0.weight, scale: 1))\(counts($0) ? "" : " (suppressed)")" }
+        let list = items.map {
+            "\($0.name) \(Decimal.string($0.weight, scale: 1))\(counts($0) ? "" : " (suppressed)")"
+        }
         let values: [String] = [
             CivilTime.string(time), direction, Self.names[level], Self.names[previous],
-            Decimal.string(score(items), scale: 1), list.joined(separator: ", "), "\(items.reduce(0) { $0 + $1.repeats })",
+            Decimal.string(score(items), scale: 1), list.joined(separator: ", "),
+            "\(items.reduce(0) { $0 + $1.repeats })",
             level == previous ? "-" : Self.measures[level], cause, event?.item ?? "-",
             event?.until.map { CivilTime.string($0) } ?? "-", event?.reason ?? "-", event?.owner ?? "-",
         ]

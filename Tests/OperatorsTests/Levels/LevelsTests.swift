@@ -7,11 +7,13 @@ import Topology
 
 @testable import Operators
 
-/// Goal: levels are what the definition says, whatever comes when. Method: random alerts and controls, out of order and
-/// late, against an oracle that looks at every second anew.
+/// Goal: levels are what the definition says, whatever comes when. Method: random alerts and controls, out of
+/// order and late, against an oracle that looks at every second anew.
 @Suite struct LevelsTests {
     static let seeds: ClosedRange<UInt64> = {
-        if let text = ProcessInfo.processInfo.environment["MILLRACE_SEED"], let seed = UInt64(text) { return seed...seed }
+        if let text = ProcessInfo.processInfo.environment["MILLRACE_SEED"], let seed = UInt64(text) {
+            return seed...seed
+        }
         return 1...20
     }()
 
@@ -19,7 +21,8 @@ import Topology
         #expect(Set(expected.keys) == Set(found.keys), "seed \(seed)")
         for (customer, rows) in expected {
             let other = found[customer] ?? []
-            let place = zip(rows, other).enumerated().first { $0.element.0 != $0.element.1 }?.offset
+            let place =
+                zip(rows, other).enumerated().first { $0.element.0 != $0.element.1 }?.offset
                 ?? min(rows.count, other.count)
             let isSame = rows == other
             #expect(
@@ -46,25 +49,36 @@ import Topology
             let harness = LevelsHarness(spec, rowsMax: 64)
             harness.give(events)
             harness.finish()
-            let late = Set(harness.refused.compactMap { WindowOracleTests.member($0, "number").flatMap { Int($0) } })
+            let late = Set(
+                harness.refused.compactMap { WindowOracleTests.member($0, "number").flatMap { Int($0) } })
             #expect(late.count == harness.refused.count)
             if bound == 21 { #expect(late.isEmpty) } else { #expect(!late.isEmpty) }
-            let expected = LevelsOracle.rows(events.filter { !late.contains($0.number) }, group: isGrouped ? 6000 : 0)
+            let expected = LevelsOracle.rows(
+                events.filter { !late.contains($0.number) }, group: isGrouped ? 6000 : 0)
             Self.compare(expected, try harness.rows(), seed)
             for row in expected.values.joined() {
                 let columns = row.split(separator: "|", omittingEmptySubsequences: false)
-                seen["\(columns[1]) \(columns[8].hasPrefix("r") && columns[8].count == 2 ? "item" : columns[8])", default: 0] += 1
-                if columns[1] == "up", columns[3] == "none", columns[2] == "c" { seen["several up", default: 0] += 1 }
-                if columns[1] == "down", columns[3] == "c", columns[2] != "b" { seen["several down", default: 0] += 1 }
+                seen[
+                    "\(columns[1]) \(columns[8].hasPrefix("r") && columns[8].count == 2 ? "item" : columns[8])",
+                    default: 0] += 1
+                if columns[1] == "up", columns[3] == "none", columns[2] == "c" {
+                    seen["several up", default: 0] += 1
+                }
+                if columns[1] == "down", columns[3] == "c", columns[2] != "b" {
+                    seen["several down", default: 0] += 1
+                }
                 if columns[6] != "0" { seen["repeats", default: 0] += 1 }
             }
         }
         guard Self.seeds.count > 1 else { return }
         for kind in [
-            "up item", "up control", "down item", "down hold", "down expiry", "down control", "several up", "several down",
+            "up item", "up control", "down item", "down hold", "down expiry", "down control", "several up",
+            "several down",
             "repeats", "control suppress", "control snooze", "control resume", "control refused: no action",
-            "control refused: no action 'stop'; there are suppress, snooze and resume", "control refused: no reason",
-            "control refused: no owner", "control refused: nothing to resume", "control refused: snooze needs 'until'",
+            "control refused: no action 'stop'; there are suppress, snooze and resume",
+            "control refused: no reason",
+            "control refused: no owner", "control refused: nothing to resume",
+            "control refused: snooze needs 'until'",
             "control refused: 'until' is not after the record",
             "control refused: snooze is for all items; leave out 'item', or suppress it",
         ] {
@@ -86,10 +100,16 @@ import Topology
             }
             #expect(all[0].contains { $0.hasPrefix("1 ") } && all[0].contains { $0.hasPrefix("2 ") })
             // Topics have no order among each other.
-            for (outputs, sink) in all.dropFirst().flatMap({ outputs in ["0 ", "1 ", "2 "].map { (outputs, $0) } }) {
-                let (wanted, found) = (all[0].filter { $0.hasPrefix(sink) }, outputs.filter { $0.hasPrefix(sink) })
+            for (outputs, sink) in all.dropFirst().flatMap({ outputs in
+                ["0 ", "1 ", "2 "].map { (outputs, $0) }
+            }) {
+                let (wanted, found) = (
+                    all[0].filter { $0.hasPrefix(sink) }, outputs.filter { $0.hasPrefix(sink) }
+                )
                 let isSame = wanted == found
-                #expect(isSame, "seed \(seed): \(zip(wanted, found).first { $0 != $1 }.map { "\($0)" } ?? "count")")
+                #expect(
+                    isSame,
+                    "seed \(seed): \(zip(wanted, found).first { $0 != $1 }.map { "\($0)" } ?? "count")")
             }
         }
     }
@@ -134,7 +154,9 @@ import Topology
         #expect(total > 40)
     }
 
-    @Test(arguments: LevelsHarness.Spread.allCases) func partitionsDoNotMatter(spread: LevelsHarness.Spread) throws {
+    @Test(arguments: LevelsHarness.Spread.allCases) func partitionsDoNotMatter(spread: LevelsHarness.Spread)
+        throws
+    {
         for seed in UInt64(51)...56 {
             print("seed \(seed), \(spread)")
             var random = SplitMix64(seed: seed)

@@ -5,8 +5,9 @@ import Testing
 
 @testable import Outlets
 
-/// Goal: a mail in Chinese arrives whole, in the form that mail programs read, and a refusal is understood. Method: aiosmtpd takes it
-/// and Python's own parser reads it; where there is none, only the bytes are looked at.
+/// Goal: a mail in Chinese arrives whole, in the form that mail programs read, and a refusal is understood.
+/// Method: aiosmtpd takes it and Python's own parser reads it; where there is none, only the bytes are looked
+/// at.
 @Suite struct MailTests {
     /// A mail server whose address is `port`; it refuses some addresses.
     private final class Server {

@@ -5,8 +5,9 @@ import Topology
 
 @testable import Outlets
 
-/// Goal: everybody who is to be told is, within the limits, whatever fails and whenever the process is killed. Method: random streams
-/// of alerts through a world of which all is known; what must hold is looked for in what the endpoints took.
+/// Goal: everybody who is to be told is, within the limits, whatever fails and whenever the process is
+/// killed. Method: random streams of alerts through a world of which all is known; what must hold is looked
+/// for in what the endpoints took.
 @Suite struct NotifyMachineTests {
     static let seeds: [UInt64] = Array(1...5)
 

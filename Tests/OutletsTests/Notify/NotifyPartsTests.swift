@@ -5,13 +5,13 @@ import Topology
 
 @testable import Outlets
 
-/// Goal: the parts of the notifier's decisions are right by themselves. Method: each against a plain definition over random input,
-/// whose seed is in the message.
+/// Goal: the parts of the notifier's decisions are right by themselves. Method: each against a plain
+/// definition over random input, whose seed is in the message.
 @Suite struct NotifyPartsTests {
     static let seeds: [UInt64] = [1, 2, 3, 4, 5, 6, 7, 8]
 
-    /// Whatever is begun when `next` allows it and ends when it likes, no window of any limit holds more ends than its count;
-    /// and `next` is the first moment that allows another.
+    /// Whatever is begun when `next` allows it and ends when it likes, no window of any limit holds more ends
+    /// than its count; and `next` is the first moment that allows another.
     @Test(arguments: seeds) func noWindowHoldsMoreThanItsLimit(seed: UInt64) {
         var random = SplitMix64(seed: seed)
         let limits = [RateLimit(3, 60), RateLimit(7, 400), RateLimit(15, 2000)]

@@ -5,7 +5,8 @@ import Topology
 
 @testable import Outlets
 
-/// Goal: a configuration says what it means or where it is wrong. Method: one that is right, and it again with one mistake each.
+/// Goal: a configuration says what it means or where it is wrong. Method: one that is right, and it again
+/// with one mistake each.
 @Suite struct NotifyReaderTests {
     static let right = """
         allow: [mail.bank.example, 127.0.0.1]

@@ -5,8 +5,8 @@ import Topology
 
 @testable import Outlets
 
-/// A notifier without Kafka and network: a machine whose outputs are "committed" into dictionaries, that is killed at will and begins
-/// again with them, and endpoints that take, refuse, or leave one in the dark.
+/// A notifier without Kafka and network: a machine whose outputs are "committed" into dictionaries, that is
+/// killed at will and begins again with them, and endpoints that take, refuse, or leave one in the dark.
 struct NotifyWorld {
     struct Acceptance {
         var message: NotifyMessage

@@ -4,9 +4,10 @@ import Records
 import State
 import Testing
 
-/// Goal: no unit of taint is lost or made. Method: a million random transfers between accounts that are spread over
-/// tasks, with parts on their way, under bounds tight enough that lots are merged and displaced; on the way every
-/// loan's ledgers are added up and compared with what was disbursed and with what is on its way.
+/// Goal: no unit of taint is lost or made. Method: a million random transfers between accounts that are
+/// spread over tasks, with parts on their way, under bounds tight enough that lots are merged and displaced;
+/// on the way every loan's ledgers are added up and compared with what was disbursed and with what is on its
+/// way.
 @Suite struct FundFlowConservationTests {
     static let transfers = 1_000_000
     static let tasks = 4
@@ -77,8 +78,9 @@ import Testing
         let (merged, displaced) = stores.reduce((0, 0)) { ($0.0 + $1.merged, $0.1 + $1.displaced) }
         var total = FundLedger()
         for store in stores { total += store.total }
-        print("\(tainted) of \(Self.transfers) transfers were tainted, \(merged) lots merged, \(displaced) displaced, "
-            + "in \(ContinuousClock.now - start); \(total)")
+        print(
+            "\(tainted) of \(Self.transfers) transfers were tainted, \(merged) lots merged, \(displaced) displaced, "
+                + "in \(ContinuousClock.now - start); \(total)")
         #expect(tainted > Self.transfers / 20 && merged > 100 && displaced > 100)
         #expect(total.left > 0 && total.expired > 0 && total.held > 0)
     }
@@ -89,7 +91,8 @@ import Testing
 
     static func deliver(_ next: Waiting, _ names: [[UInt8]], _ stores: [FundFlowStore], _ time: Int64) {
         names[next.target].withUnsafeBufferPointer { name in
-            let status = stores[task(name)].receive(name, parts: next.sent.parts, clean: next.sent.clean, time: time)
+            let status = stores[task(name)].receive(
+                name, parts: next.sent.parts, clean: next.sent.clean, time: time)
             if status != .done { Issue.record("\(status)") }
         }
     }

@@ -54,7 +54,9 @@ struct FundFlowOracle {
         return runs
     }
 
-    func isOver(_ unit: Unit, _ time: Int64) -> Bool { unit.loan != nil && time - unit.disbursed > rules.within }
+    func isOver(_ unit: Unit, _ time: Int64) -> Bool {
+        unit.loan != nil && time - unit.disbursed > rules.within
+    }
 
     private mutating func open(_ name: String, _ time: Int64) -> Account {
         var account = accounts[name] ?? Account(units: Array(repeating: .clean, count: Int(rules.opening)))
@@ -62,7 +64,9 @@ struct FundFlowOracle {
             expired[account.units[index].loan ?? "", default: 0] += 1
             account.units[index] = .clean
         }
-        if let touched = account.touched, time - touched > rules.within, account.units.allSatisfy({ $0.loan == nil }) {
+        if let touched = account.touched, time - touched > rules.within,
+            account.units.allSatisfy({ $0.loan == nil })
+        {
             account.units = Array(repeating: .clean, count: Int(rules.opening))
         }
         account.touched = max(account.touched ?? time, time)
@@ -139,12 +143,16 @@ struct FundFlowOracle {
             }
             let path = unit.path + " -\(part)@\(CivilTime.string(time))-> " + target
             send.parts.append(
-                Part(loan: loan, amount: part, disbursed: unit.disbursed, hop: unit.hop + 1, fate: fate, path: path))
+                Part(
+                    loan: loan, amount: part, disbursed: unit.disbursed, hop: unit.hop + 1, fate: fate,
+                    path: path))
         }
         return send
     }
 
-    func held(_ loan: String) -> Int { accounts.values.reduce(0) { $0 + $1.units.filter { $0.loan == loan }.count } }
+    func held(_ loan: String) -> Int {
+        accounts.values.reduce(0) { $0 + $1.units.filter { $0.loan == loan }.count }
+    }
 }
 
 /// Names as texts.

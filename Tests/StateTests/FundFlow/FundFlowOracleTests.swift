@@ -4,9 +4,10 @@ import Records
 import State
 import Testing
 
-/// Goal: money goes where the definitions say, unit by unit. Method: random streams against an oracle that keeps every
-/// unit of money in an array: refunds, self-transfers, overdrawn accounts, zero amounts, equal times, parts
-/// that wait between two accounts, sweeps, and stores that are restored from their changes on the way.
+/// Goal: money goes where the definitions say, unit by unit. Method: random streams against an oracle that
+/// keeps every unit of money in an array: refunds, self-transfers, overdrawn accounts, zero amounts, equal
+/// times, parts that wait between two accounts, sweeps, and stores that are restored from their changes on
+/// the way.
 @Suite struct FundFlowOracleTests {
     static let seed = ProcessInfo.processInfo.environment["MILLRACE_SEED"].flatMap { UInt64($0) }
     static let steps = 5000
@@ -21,7 +22,8 @@ import Testing
         FundFlowOracle.Send(
             parts: send.parts.map { part in
                 FundFlowOracle.Part(
-                    loan: String(decoding: part.loan, as: UTF8.self), amount: part.amount, disbursed: part.disbursed,
+                    loan: String(decoding: part.loan, as: UTF8.self), amount: part.amount,
+                    disbursed: part.disbursed,
                     hop: part.hop, fate: part.fate, path: part.path.text(scale: 0))
             }, clean: send.clean, left: send.left, unknown: send.unknown)
     }
@@ -45,7 +47,8 @@ import Testing
 
     static func describe(_ units: [FundFlowOracle.Unit]) -> [String] {
         FundFlowOracle.runs(units).map { unit, amount in
-            unit.loan.map { "\($0) \(amount) \(unit.disbursed) \(unit.hop) \(unit.path)" } ?? "clean \(amount)"
+            unit.loan.map { "\($0) \(amount) \(unit.disbursed) \(unit.hop) \(unit.path)" }
+                ?? "clean \(amount)"
         }
     }
 
@@ -84,8 +87,10 @@ import Testing
                 let amount = amount * Int64(1 + random.next() % 3)
                 let target = names[Int(random.next() % 6)]
                 let toOutside = random.next() % 20 == 0
-                let sent = store.send(from: name, to: target, amount: amount, time: time, toOutside: toOutside)
-                let expected = oracle.send(from: name, to: target, amount: amount, time: time, toOutside: toOutside)
+                let sent = store.send(
+                    from: name, to: target, amount: amount, time: time, toOutside: toOutside)
+                let expected = oracle.send(
+                    from: name, to: target, amount: amount, time: time, toOutside: toOutside)
                 let isSame = Self.seen(sent) == expected
                 try #require(isSame, "step \(step): \(Self.seen(sent)), not \(expected)")
                 #expect(sent.status == (amount <= 0 ? .notPositive : name == target ? .sameAccount : .done))
@@ -101,7 +106,9 @@ import Testing
             case 10...17 where !waiting.isEmpty:
                 // Out of the order in which it was sent.
                 let next = waiting.remove(at: Int(random.next() % UInt64(min(waiting.count, 3))))
-                #expect(store.receive(next.target, parts: next.parts, clean: next.expected.clean, time: time) == .done)
+                #expect(
+                    store.receive(next.target, parts: next.parts, clean: next.expected.clean, time: time)
+                        == .done)
                 oracle.receive(next.target, next.expected.parts, clean: next.expected.clean, time: time)
             case 18 where random.next() % 4 == 0:
                 store.advance(to: time)
@@ -120,7 +127,8 @@ import Testing
             #expect(store.verify() == nil)
             // The oracle knows no bounds.
             try #require(store.merged == 0 && store.displaced == 0)
-            // What a sweep found is found by the oracle at the next operation: compared on accounts just touched.
+            // What a sweep found is found by the oracle at the next operation: compared on accounts just
+            // touched.
             if oracle.accounts[name]?.touched == time {
                 let lots = Self.describe(store.holdings(of: name))
                 let isSame = lots == Self.describe(oracle.accounts[name]?.units ?? [])

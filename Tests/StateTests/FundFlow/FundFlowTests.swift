@@ -36,11 +36,14 @@ import Testing
         #expect(send.clean == 3 && Self.shares(send) == ["L1 3 carried", "L2 4 carried"])
         #expect(store.shown("A") == "clean 7, L1 7/0, L2 6/0")
         let rest = store.send(from: "A", to: "B", amount: 25, time: 5)
-        #expect(rest.clean == 12 && rest.unknown == 5 && Self.shares(rest) == ["L1 7 carried", "L2 6 carried"])
+        #expect(
+            rest.clean == 12 && rest.unknown == 5 && Self.shares(rest) == ["L1 7 carried", "L2 6 carried"])
         #expect(store.shown("A") == "")
     }
 
-    @Test("Shares are those of exact fractions, rounded as running sums: to the last unit in all, and each by less than one")
+    @Test(
+        "Shares are those of exact fractions, rounded as running sums: to the last unit in all, and each by less than one"
+    )
     func sharesAreRoundedAsRunningSums() {
         for seed in [UInt64(1), 2, 3] {
             var random = SplitMix64(seed: seed)
@@ -49,8 +52,11 @@ import Testing
                 let size = [7, 1000, 1 << 40][Int(random.next() % 3)]
                 let clean = Int64(random.next() % UInt64(size))
                 _ = store.receive("A", clean: clean, time: 1)
-                let lots = (0..<Int(1 + random.next() % 9)).map { _ in 1 + Int64(random.next() % UInt64(size)) }
-                for (number, lot) in lots.enumerated() { _ = store.disburse("A", loan: "L\(number)", amount: lot, time: 1) }
+                let lots = (0..<Int(1 + random.next() % 9)).map { _ in 1 + Int64(random.next() % UInt64(size))
+                }
+                for (number, lot) in lots.enumerated() {
+                    _ = store.disburse("A", loan: "L\(number)", amount: lot, time: 1)
+                }
                 let balance = lots.reduce(clean, +)
                 let amount = 1 + Int64(random.next() % UInt64(balance))
                 let send = store.send(from: "A", to: "B", amount: amount, time: 2)
@@ -63,7 +69,11 @@ import Testing
                     let total = Int128(amount) * Int128(sum) / Int128(balance)
                     let part = Int64(total - given)
                     given = total
-                    if part > 0 { #expect(parts.popFirst().map { $0.loan == Array("L\(number)".utf8) && $0.amount == part } == true) }
+                    if part > 0 {
+                        #expect(
+                            parts.popFirst().map { $0.loan == Array("L\(number)".utf8) && $0.amount == part }
+                                == true)
+                    }
                     // |part - amount x lot / balance| < 1
                     let error = Int128(part) * Int128(balance) - Int128(amount) * Int128(lot)
                     #expect(abs(error) < Int128(balance) && part <= lot)
@@ -203,7 +213,8 @@ import Testing
         // No two are of one loan: the oldest leaves, twice, since it is a lot still, of clean money.
         _ = store.disburse("D", loan: "L4", amount: 1, time: 22)
         #expect(store.shown("D") == "clean 27, L3 5/0, L4 1/0" && store.displaced == 2)
-        #expect(store.ledger(of: "L1").left == 20 && store.ledger(of: "L2").left == 7 && store.verify() == nil)
+        #expect(
+            store.ledger(of: "L1").left == 20 && store.ledger(of: "L2").left == 7 && store.verify() == nil)
         // Clean lots are merged as well, over what lies between them.
         _ = store.receive("D", clean: 2, time: 23)
         #expect(store.shown("D") == "clean 29, L3 5/0, L4 1/0" && store.verify() == nil)
@@ -219,7 +230,8 @@ import Testing
         #expect(store.shown("D") == "L1 20/0, L2 5/0" && store.holdings(of: "D").first?.disbursed == 50)
         #expect(store.holdings(of: "D").first?.path.text(scale: 0) == "... D")
         let send = store.send(from: "D", to: "E", amount: 25, time: 1050)
-        #expect(Self.shares(send) == ["L1 20 carried"] && send.clean == 5 && store.ledger(of: "L2").expired == 5)
+        #expect(
+            Self.shares(send) == ["L1 20 carried"] && send.clean == 5 && store.ledger(of: "L2").expired == 5)
         #expect(store.verify() == nil)
     }
 
@@ -237,8 +249,8 @@ import Testing
         #expect(lot?.path.steps.last?.time == Int64(Limits.fundHopsMax - 1))
     }
 
-    /// Goal: bytes that are not a store's are refused, whatever they are. Method: every entry cut at every length,
-    /// and other rules.
+    /// Goal: bytes that are not a store's are refused, whatever they are. Method: every entry cut at every
+    /// length, and other rules.
     @Test func damagedEntriesAreRefused() {
         let store = FundFlowStore(rules: Self.fifo)
         _ = store.receive("A", clean: 5, time: 1)

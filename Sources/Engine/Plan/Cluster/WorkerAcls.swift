@@ -22,7 +22,9 @@ extension KafkaAcl {
         )
         let followed = topics.spec.sinks.filter { $0.target is any OutletSink }.compactMap(\.topic)
         for topic in followed {
-            acls.append(KafkaAcl(resource: .group, name: topic, operations: ["Read"], purpose: "positions of an outlet"))
+            acls.append(
+                KafkaAcl(
+                    resource: .group, name: topic, operations: ["Read"], purpose: "positions of an outlet"))
         }
         for topic in topics.outputs {
             let isOurs = topic.hasPrefix("\(topics.spec.name)-")
@@ -48,11 +50,13 @@ extension KafkaAcl {
         }
         acls.append(
             KafkaAcl(
-                resource: .topic, name: RuleSetTopics.ruleSets(topics.group), operations: ["Read", "Write", "Describe"],
+                resource: .topic, name: RuleSetTopics.ruleSets(topics.group),
+                operations: ["Read", "Write", "Describe"],
                 purpose: "rules that change while they run; Write for the text of the worker's file"))
         acls.append(
             KafkaAcl(
-                resource: .topic, name: RuleSetTopics.acknowledgements(topics.group), operations: ["Write", "Describe"],
+                resource: .topic, name: RuleSetTopics.acknowledgements(topics.group),
+                operations: ["Write", "Describe"],
                 purpose: "which task goes by which rules"))
         for prefix in Set([topics.spec.name, topics.group]).sorted()
         where topics.written.contains(where: { $0.hasPrefix("\(prefix)-") && topics.facts.topics[$0] == nil })

@@ -26,7 +26,9 @@ final class AlertWriter {
     /// Keys of alerts whose rules are gone.
     private let arena = Arena(capacity: 256)
 
-    init(_ topology: CompiledTopology, _ meters: StageMeters) { (self.topology, self.meters) = (topology, meters) }
+    init(_ topology: CompiledTopology, _ meters: StageMeters) {
+        (self.topology, self.meters) = (topology, meters)
+    }
 
     /// One alert, as the design's section 5 fixes it.
     func write(
@@ -95,7 +97,8 @@ final class AlertWriter {
         meters.counters.alerts += 1
     }
 
-    /// Returns where the number of late records before the alert belongs, which is known once all outputs are in order.
+    /// Returns where the number of late records before the alert belongs, which is known once all outputs are
+    /// in order.
     private func writeCause(_ context: AlertContext) -> Int {
         json.name("cause")
         if let cause = context.cause, cause.offset >= 0 {
@@ -151,8 +154,8 @@ final class AlertWriter {
 
     // MARK: Rules that are gone
 
-    /// Appends the alerts that clear what a restored task has found abandoned: a restore finds them, and the first commit
-    /// after it clears them, together with what was kept of them.
+    /// Appends the alerts that clear what a restored task has found abandoned: a restore finds them, and the
+    /// first commit after it clears them, together with what was kept of them.
     func clearAbandoned(_ task: TaskState, into outbox: inout Outbox) {
         if task.abandoned.isEmpty { return }
         let watermark = topology.sources.indices.reduce(Int64.min) {
@@ -160,7 +163,9 @@ final class AlertWriter {
         }
         outbox.order = 0
         for alert in task.abandoned { write(alert, watermark, task, &outbox) }
-        Log.info("task \(task.partition): \(task.abandoned.count) raised alerts of rules that are gone are cleared")
+        Log.info(
+            "task \(task.partition): \(task.abandoned.count) raised alerts of rules that are gone are cleared"
+        )
         task.abandoned.removeAll()
     }
 

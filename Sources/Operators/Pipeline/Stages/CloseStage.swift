@@ -5,8 +5,8 @@ import Records
 import State
 import Topology
 
-/// Windows that event time has passed: the rules that wait for that, the results that sinks and streams take, the alerts that
-/// time alone clears, and the keys that nobody needs any more.
+/// Windows that event time has passed: the rules that wait for that, the results that sinks and streams take,
+/// the alerts that time alone clears, and the keys that nobody needs any more.
 final class CloseStage {
     private let topology: CompiledTopology
     private let meters: StageMeters
@@ -22,7 +22,8 @@ final class CloseStage {
     var closesOneByOne = false
 
     init(
-        _ topology: CompiledTopology, _ meters: StageMeters, _ rules: RuleStage, _ alerts: AlertWriter, _ order: OutputOrder,
+        _ topology: CompiledTopology, _ meters: StageMeters, _ rules: RuleStage, _ alerts: AlertWriter,
+        _ order: OutputOrder,
         _ lent: Lent<Workbench>
     ) {
         (self.topology, self.meters, self.rules) = (topology, meters, rules)
@@ -32,15 +33,18 @@ final class CloseStage {
     /// The watermark of a source at which the next of its windows closes; `.min` where any row may change it.
     func nextClose(_ flow: SourceFlow, _ task: TaskState) -> Int64 {
         var next = Int64.max
-        for step in flow.windows { if let store = task.stores[step.index] { next = min(next, store.nextClose) } }
+        for step in flow.windows {
+            if let store = task.stores[step.index] { next = min(next, store.nextClose) }
+        }
         return next
     }
 
     /// Closes the windows of a source up to `watermark`, in the order of their ends: at each end the rules
-    /// that wait for it, the results that sinks take, and the rules that time alone clears. Goes from one end at which
-    /// something changes to the next, however many lie between.
+    /// that wait for it, the results that sinks take, and the rules that time alone clears. Goes from one end
+    /// at which something changes to the next, however many lie between.
     func close(
-        source: Int, watermark: Int64, _ task: TaskState, _ outbox: inout Outbox, drain: (_ stream: Int, inout Outbox) -> Void
+        source: Int, watermark: Int64, _ task: TaskState, _ outbox: inout Outbox,
+        drain: (_ stream: Int, inout Outbox) -> Void
     ) {
         let flow = topology.flows[source]
         guard nextClose(flow, task) <= watermark else { return }
@@ -67,8 +71,8 @@ final class CloseStage {
         for step in own { task.windows[step.index]?.noteRemovalAhead() }
     }
 
-    /// The next end of a window of the source at which something may change: a closed window that somebody reads, or
-    /// what a raised alert goes by; `.max`: there is none.
+    /// The next end of a window of the source at which something may change: a closed window that somebody
+    /// reads, or what a raised alert goes by; `.max`: there is none.
     private func nextEnd(source: Int, task: TaskState) -> Int64 {
         var end = Int64.max
         for step in topology.flows[source].windows {
@@ -95,8 +99,9 @@ final class CloseStage {
         return end
     }
 
-    /// True if a raised alert waits for the step's next close, in whose window its key has no records. The key may have been
-    /// forgotten by now: a store that was restored knows nothing of the pane that leaves then.
+    /// True if a raised alert waits for the step's next close, in whose window its key has no records. The
+    /// key may have been forgotten by now: a store that was restored knows nothing of the pane that leaves
+    /// then.
     private func clearsEmpty(_ step: StepPlan, _ store: WindowStore, _ task: TaskState) -> Bool {
         topology.rulesAtClose[step.index].contains { rule in
             task.rules[rule.index].raisedIds.contains { !store.hasRecords($0, .closed) }
@@ -121,7 +126,9 @@ final class CloseStage {
             evaluate(rule, closing, at: end, source: source, task: task, outbox: &outbox)
         }
         for step in closing {
-            guard let window = step.window, !window.emissionSinks.isEmpty || step.stream != nil else { continue }
+            guard let window = step.window, !window.emissionSinks.isEmpty || step.stream != nil else {
+                continue
+            }
             emit(step, window, at: end, task: task, outbox: &outbox, drain)
         }
     }
@@ -140,12 +147,14 @@ final class CloseStage {
         }
         var due: [UInt32] = []
         if rule.spec.at == .close, let store = task.stores[rule.spec.on[0]] {
-            // A window that did not change has the truth that it had, unless another window is compared with it.
+            // A window that did not change has the truth that it had, unless another window is compared with
+            // it.
             let hasTruth = rule.readsOneWindow && !task.rules[rule.index].judgesAll
             let ids = store.closedKeys(among: hasTruth ? nil : store.live)
             task.rules[rule.index].judgesAll = false
             test(rule, ids, closing, at: end, source, task) { note($0, $1, $2) }
-            // A window without a record of the key clears, whether the key has records in later ones already or not.
+            // A window without a record of the key clears, whether the key has records in later ones already
+            // or not.
             turning += task.rules[rule.index].raisedIds.filter { !store.hasRecords($0, .closed) }
         } else {
             // Time only clears, and few at a time.
@@ -161,7 +170,8 @@ final class CloseStage {
 
     /// Raises or clears the alerts of these keys, in the order of the keys, as of event time `end`.
     private func turn(
-        _ ids: [UInt32], _ rule: RulePlan, _ closing: [StepPlan], at end: Int64, _ source: Int, _ task: TaskState,
+        _ ids: [UInt32], _ rule: RulePlan, _ closing: [StepPlan], at end: Int64, _ source: Int,
+        _ task: TaskState,
         _ outbox: inout Outbox, isOfActivation: Bool = false, _ note: (AlertEdge) -> Void = { _ in }
     ) {
         let keys = task.groups[rule.group].keys
@@ -183,7 +193,8 @@ final class CloseStage {
         }
     }
 
-    /// Judges every key that has records in one of the rule's windows, or a raised alert, as of now, since the rule is new.
+    /// Judges every key that has records in one of the rule's windows, or a raised alert, as of now, since
+    /// the rule is new.
     func judgeAll(_ rule: RulePlan, _ task: TaskState, _ outbox: inout Outbox, _ note: (AlertEdge) -> Void) {
         let source = topology.steps[rule.spec.on[0]].source
         let time = task.watermarks[source]
@@ -197,8 +208,8 @@ final class CloseStage {
         turn(turning, rule, [], at: time, source, task, &outbox, isOfActivation: true, note)
     }
 
-    /// Sorts keys by their fields: which id a key has, and when it came first, depends on how the input was cut and on
-    /// restarts.
+    /// Sorts keys by their fields: which id a key has, and when it came first, depends on how the input was
+    /// cut and on restarts.
     private func putInOrder(_ ids: inout [UInt32], _ columns: [Column], _ keys: KeyTable) {
         if columns.count == 1, columns[0].type == .text { return keyOrder.sort(&ids, of: keys) }
         keyOrder.sort(&ids, of: keys) { KeyCoding.appendOrdered($0, columns, to: $1) }
@@ -211,8 +222,8 @@ final class CloseStage {
         return task.rules[rule.index].timers[place].take(through: end)
     }
 
-    /// Evaluates a rule for keys as of the end of a window and calls `body` with those for which it may have changed:
-    /// whether the condition is true and whether it is cleared.
+    /// Evaluates a rule for keys as of the end of a window and calls `body` with those for which it may have
+    /// changed: whether the condition is true and whether it is cleared.
     private func test(
         _ rule: RulePlan,
         _ ids: [UInt32],
@@ -225,11 +236,14 @@ final class CloseStage {
         inChunks(of: ids) { ids, bench in
             guard let start = ids.baseAddress else { return }
             gather(rule, start, count: ids.count, closing, at: end, source, task, bench)
-            rules.evaluate(rule, start, arena: bench.arena, rows: bench.first(ids.count), task) { body(ids[$0], $1, $2) }
+            rules.evaluate(rule, start, arena: bench.arena, rows: bench.first(ids.count), task) {
+                body(ids[$0], $1, $2)
+            }
         }
     }
 
-    /// Fills the rule's columns with what its windows are for these keys as of the end of a window, a row each.
+    /// Fills the rule's columns with what its windows are for these keys as of the end of a window, a row
+    /// each.
     private func gather(
         _ rule: RulePlan,
         _ ids: UnsafePointer<UInt32>,
@@ -256,7 +270,8 @@ final class CloseStage {
                 if bound != .min { store.advance(ids, count: count, to: bound) }
             }
             window.gather(
-                store, ids: ids, count: count, isClosed ? .closed : .running, at: end, rows: bench.first(count),
+                store, ids: ids, count: count, isClosed ? .closed : .running, at: end,
+                rows: bench.first(count),
                 arena: bench.arena)
         }
         guard rule.readsKey else { return }
@@ -283,7 +298,8 @@ final class CloseStage {
             row: row, time: end, window: window, watermark: end, cause: nil)
     }
 
-    /// Calls `body` with a batch of keys at a time, and `between` after each, when the workbench is free again.
+    /// Calls `body` with a batch of keys at a time, and `between` after each, when the workbench is free
+    /// again.
     private func inChunks(
         of ids: [UInt32], _ body: (UnsafeBufferPointer<UInt32>, Workbench) -> Void, between: () -> Void = {}
     ) {
@@ -298,15 +314,17 @@ final class CloseStage {
         }
     }
 
-    private func compute(_ ids: UnsafeBufferPointer<UInt32>, _ body: (UnsafeBufferPointer<UInt32>, Workbench) -> Void) {
+    private func compute(
+        _ ids: UnsafeBufferPointer<UInt32>, _ body: (UnsafeBufferPointer<UInt32>, Workbench) -> Void
+    ) {
         let bench = lent.take()
         defer { lent.giveBack() }
         bench.arena.removeAll()
         body(ids, bench)
     }
 
-    /// The closed window of every key that has records in it, as records and as rows of the step's stream, which go
-    /// through the steps that read it when a batch of them is written.
+    /// The closed window of every key that has records in it, as records and as rows of the step's stream,
+    /// which go through the steps that read it when a batch of them is written.
     private func emit(
         _ step: StepPlan,
         _ window: WindowPlan,

@@ -17,8 +17,9 @@ final class DeadLetterStage {
         (self.topology, self.meters, self.order) = (topology, meters, order)
     }
 
-    /// Dead letters and late records of a stretch, in row order, as they came, with the reason in headers. A row that
-    /// several steps refused is one letter, which names them all; one that was late for some step besides is both.
+    /// Dead letters and late records of a stretch, in row order, as they came, with the reason in headers. A
+    /// row that several steps refused is one letter, which names them all; one that was late for some step
+    /// besides is both.
     func write(
         _ plan: SourcePlan,
         _ task: TaskState,
@@ -29,7 +30,9 @@ final class DeadLetterStage {
         let batch = plan.batch
         if !plan.refusals.isEmpty {
             // By row; of one row as the steps came to it.
-            let found = plan.refusals.enumerated().sorted { ($0.element.row, $0.offset) < ($1.element.row, $1.offset) }
+            let found = plan.refusals.enumerated().sorted {
+                ($0.element.row, $0.offset) < ($1.element.row, $1.offset)
+            }
             plan.refusals = found.map(\.element)
         }
         var next = 0
@@ -54,7 +57,9 @@ final class DeadLetterStage {
                 let refusals = plan.refusals[first..<next]
                 writeDead(plan, row, refusals, task, &outbox)
                 meters.counters.dead[Int(plan.refusals[first].status.rawValue)] += 1
-                for refusal in refusals { meters.noteLimit(refusal.status.rawValue, topology.steps[Int(refusal.step)].authorName) }
+                for refusal in refusals {
+                    meters.noteLimit(refusal.status.rawValue, topology.steps[Int(refusal.step)].authorName)
+                }
                 if refusals.contains(where: { $0.status == .aheadOfOthers }) { forgetUnused(row, plan, task) }
             }
             if plan.late[row] != 0 {
@@ -66,8 +71,8 @@ final class DeadLetterStage {
         plan.refusals.removeAll(keepingCapacity: true)
     }
 
-    /// A row that no window took may have brought in a key that none holds. Where no step took the row, its id is one
-    /// from before and may be any key's; one that no window holds may go all the same.
+    /// A row that no window took may have brought in a key that none holds. Where no step took the row, its
+    /// id is one from before and may be any key's; one that no window holds may go all the same.
     private func forgetUnused(_ row: Int, _ plan: SourcePlan, _ task: TaskState) {
         for (key, _, _) in topology.flows[plan.index].keys {
             let group = task.groups[key.group]
@@ -104,7 +109,8 @@ final class DeadLetterStage {
             let offset = batch.raw.offsets[row]
             addOrigin(
                 RepartitionOrigin(
-                    source: Int32(plan.index), partition: batch.partition, offset: offset, appended: -1, watermark: .min),
+                    source: Int32(plan.index), partition: batch.partition, offset: offset, appended: -1,
+                    watermark: .min),
                 outbox, &record)
         } else {
             addOrigin(plan.origin(of: row), outbox, &record)
@@ -114,7 +120,9 @@ final class DeadLetterStage {
             let names = refusals.map { topology.steps[Int($0.step)].authorName }
             outbox.addHeader("millrace.errors.step", names.joined(separator: ", "), to: &record)
             let fields = refusals.compactMap(\.field)
-            if !fields.isEmpty { outbox.addHeader("millrace.errors.field", fields.joined(separator: ", "), to: &record) }
+            if !fields.isEmpty {
+                outbox.addHeader("millrace.errors.field", fields.joined(separator: ", "), to: &record)
+            }
         } else {
             outbox.addHeader("millrace.errors.step", plan.spec.name, to: &record)
             if plan.spec.schema.fields.indices.contains(field) {
@@ -138,7 +146,9 @@ final class DeadLetterStage {
         case .aheadOfOthers:
             text.appendText("the event time ")
             text.appendTime(plan.batch.times[Int(refusal.row)])
-            text.appendText(" lies ahead of that of the slowest input, and windows ahead of it have all the memory that they may")
+            text.appendText(
+                " lies ahead of that of the slowest input, and windows ahead of it have all the memory that they may"
+            )
         case .outOfRange:
             text.appendText(field)
             text.appendText(" does not fit in 64 bits")
@@ -148,9 +158,12 @@ final class DeadLetterStage {
         case .oversized: text.appendText("the row is too large, the limit record_bytes")
         case .stepMemoryFull:
             text.appendText(
-                "the rows that wait for event time have no room for it, the limit memory; limit: { memory: … } raises that")
+                "the rows that wait for event time have no room for it, the limit memory; limit: { memory: … } raises that"
+            )
         case .versionForgotten:
-            text.appendText("the version of its table that it asks for was dropped; table: { versions: … } keeps them longer")
+            text.appendText(
+                "the version of its table that it asks for was dropped; table: { versions: … } keeps them longer"
+            )
         default:
             text.appendText(field)
             text.appendText(" has no value")
@@ -197,7 +210,9 @@ final class DeadLetterStage {
         }
         // An oversized record cannot be passed on whole; its first part tells what it was.
         let count = Int(raw.valueCounts[row])
-        let kept = raw.values[row].map { TextCut.wholeCharacters($0, count, atMost: Limits.deadLetterBytesMax) }
+        let kept = raw.values[row].map {
+            TextCut.wholeCharacters($0, count, atMost: Limits.deadLetterBytesMax)
+        }
         outbox.setValue(raw.values[row], kept ?? count, of: &record)
         return record
     }
@@ -208,7 +223,9 @@ final class DeadLetterStage {
         _ record: inout Outbox.Record
     ) {
         outbox.addHeader("__streams.errors.topic", topology.sources[Int(origin.source)].topic, to: &record)
-        outbox.addHeader("__streams.errors.partition", to: &record) { $0.appendNumber(Int64(origin.partition)) }
+        outbox.addHeader("__streams.errors.partition", to: &record) {
+            $0.appendNumber(Int64(origin.partition))
+        }
         outbox.addHeader("__streams.errors.offset", to: &record) { $0.appendNumber(origin.offset) }
     }
 
@@ -233,7 +250,8 @@ extension SourcePlan {
         switch status {
         case .nullKey:
             text.appendText(
-                "the record has no key, and its topic has several partitions: windows need a key's records in one")
+                "the record has no key, and its topic has several partitions: windows need a key's records in one"
+            )
         case .futureTime:
             text.appendText("the event time ")
             text.appendTime(columns[spec.timeField].values[row])

@@ -5,13 +5,15 @@ import Records
 import State
 import Topology
 
-/// Rows that change other windows than the newest of their key: those that come out of order, and those that run ahead
-/// of what the rings reach. Rules `at: record` look at them one by one; the stretch is cut up around them.
+/// Rows that change other windows than the newest of their key: those that come out of order, and those that
+/// run ahead of what the rings reach. Rules `at: record` look at them one by one; the stretch is cut up
+/// around them.
 ///
-/// Such a row is looked at as of several event times: its own, and those at which the later windows that hold it begin, up
-/// to the newest of the key. As of each, every window of the rule is the one that is current then and not closed (one of
-/// another source: as far as that source's event time lets it be). Windows that are not the newest can only raise: what is
-/// past clears nothing. The newest one, where it holds the row or an older one has just raised, decides as ever.
+/// Such a row is looked at as of several event times: its own, and those at which the later windows that hold
+/// it begin, up to the newest of the key. As of each, every window of the rule is the one that is current
+/// then and not closed (one of another source: as far as that source's event time lets it be). Windows that
+/// are not the newest can only raise: what is past clears nothing. The newest one, where it holds the row or
+/// an older one has just raised, decides as ever.
 final class OutOfOrderStage {
     private let topology: CompiledTopology
     private let meters: StageMeters
@@ -21,7 +23,8 @@ final class OutOfOrderStage {
     private let order: OutputOrder
     /// 1 for rows of the stretch that are looked at one by one; 0 between stretches.
     private let isApart: UnsafeMutablePointer<UInt8>
-    /// The rows of the stretch while those of a part of it are under way; and by step those that it has selected.
+    /// The rows of the stretch while those of a part of it are under way; and by step those that it has
+    /// selected.
     private let stretch: SelectionBuffer
     private let stretches: [SelectionBuffer]
     /// Event times as of which the windows are looked at, ascending.
@@ -31,7 +34,8 @@ final class OutOfOrderStage {
     private var changes: [Int64] = []
 
     init(
-        _ topology: CompiledTopology, _ meters: StageMeters, _ windows: WindowStage, _ rules: RuleStage, _ alerts: AlertWriter,
+        _ topology: CompiledTopology, _ meters: StageMeters, _ windows: WindowStage, _ rules: RuleStage,
+        _ alerts: AlertWriter,
         _ order: OutputOrder
     ) {
         (self.topology, self.meters, self.windows) = (topology, meters, windows)
@@ -47,16 +51,20 @@ final class OutOfOrderStage {
 
     deinit { isApart.deallocate() }
 
-    /// True if rows of the stretch are such, and have been taken through windows and rules with all the others.
+    /// True if rows of the stretch are such, and have been taken through windows and rules with all the
+    /// others.
     func take(
         _ flow: SourceFlow, _ plan: SourcePlan, _ task: TaskState, _ bench: Workbench, _ outbox: inout Outbox
     ) -> Bool {
-        guard flow.watchesOrder, windows.findOutOfOrder(flow, plan, task, flags: isApart) else { return false }
+        guard flow.watchesOrder, windows.findOutOfOrder(flow, plan, task, flags: isApart) else {
+            return false
+        }
         process(flow, plan, task, bench, &outbox)
         return true
     }
 
-    /// Takes a stretch through its windows and rules in parts: each row that is marked by itself, and what lies between.
+    /// Takes a stretch through its windows and rules in parts: each row that is marked by itself, and what
+    /// lies between.
     private func process(
         _ flow: SourceFlow, _ plan: SourcePlan, _ task: TaskState, _ bench: Workbench, _ outbox: inout Outbox
     ) {
@@ -96,7 +104,8 @@ final class OutOfOrderStage {
             rules.writePending(plan, task, &outbox)
             // What windows have kept of the rows goes before what has not had its turn.
             for (place, step) in own.enumerated() {
-                (stretches[step.index].rows + kept[place]).update(from: step.selection.rows, count: step.selection.count)
+                (stretches[step.index].rows + kept[place]).update(
+                    from: step.selection.rows, count: step.selection.count)
                 kept[place] += step.selection.count
             }
             start = end
@@ -118,13 +127,16 @@ final class OutOfOrderStage {
 
     // MARK: Looking
 
-    /// Looks at the windows of a rule that a row by itself has changed, the oldest first, and writes the alerts.
+    /// Looks at the windows of a rule that a row by itself has changed, the oldest first, and writes the
+    /// alerts.
     private func fire(
         _ rule: RulePlan, _ row: Int, _ plan: SourcePlan, _ task: TaskState, _ bench: Workbench,
         _ outbox: inout Outbox
     ) {
         let source = plan.index
-        let members = rule.spec.on.filter { topology.steps[$0].source == source && topology.steps[$0].selection.count > 0 }
+        let members = rule.spec.on.filter {
+            topology.steps[$0].source == source && topology.steps[$0].selection.count > 0
+        }
         guard let key = members.first.flatMap({ topology.steps[$0].key }) else { return }
         let id = key.ids[row]
         let time = plan.batch.times[row]
@@ -149,7 +161,9 @@ final class OutOfOrderStage {
         gather(rule, id, isNewest: true, source, task, bench)
         var (isTrue, isCleared) = (false, false)
         withUnsafePointer(to: id) { id in
-            rules.evaluate(rule, id, arena: bench.arena, rows: bench.first(1), task) { (isTrue, isCleared) = ($1, $2) }
+            rules.evaluate(rule, id, arena: bench.arena, rows: bench.first(1), task) {
+                (isTrue, isCleared) = ($1, $2)
+            }
         }
         if let edge = rules.edge(rule, id, isTrue, isCleared, at: time, task) {
             alerts.write(rule, edge, context(0, anchors[0]), arena: bench.arena, &outbox)
@@ -158,8 +172,8 @@ final class OutOfOrderStage {
         rules.lookAgain(rule, id, at: time, source, task)
     }
 
-    /// The first of `instants` at which the condition is true, as a row of the rule's columns, and the anchor of the
-    /// window that an alert names.
+    /// The first of `instants` at which the condition is true, as a row of the rule's columns, and the anchor
+    /// of the window that an alert names.
     private func firstHit(
         _ rule: RulePlan, _ id: UInt32, _ source: Int, _ task: TaskState, _ bench: Workbench
     ) -> (row: Int, anchor: Int64)? {
@@ -181,8 +195,8 @@ final class OutOfOrderStage {
         return nil
     }
 
-    /// Puts the event times as of which a row is looked at into `instants`, without the newest, which is returned,
-    /// and whether the row has changed what is current then.
+    /// Puts the event times as of which a row is looked at into `instants`, without the newest, which is
+    /// returned, and whether the row has changed what is current then.
     private func findInstants(
         _ rule: RulePlan, _ id: UInt32, _ time: Int64, _ members: [Int], _ source: Int, _ task: TaskState
     ) -> (time: Int64, isChanged: Bool) {
@@ -212,8 +226,8 @@ final class OutOfOrderStage {
         return (newest, isChanged)
     }
 
-    /// Fills the rule's columns with what its windows are as of `instants`, a row each; `isNewest`: windows of other
-    /// sources are as far as they have come.
+    /// Fills the rule's columns with what its windows are as of `instants`, a row each; `isNewest`: windows
+    /// of other sources are as far as they have come.
     private func gather(
         _ rule: RulePlan, _ id: UInt32, isNewest: Bool, _ source: Int, _ task: TaskState, _ bench: Workbench
     ) {
@@ -233,7 +247,8 @@ final class OutOfOrderStage {
                 changes.append(max(anchor, first))
             }
             changes.withUnsafeBufferPointer {
-                store.gather(id, anchors: $0, window.storeIndices, into: window.aggregateColumns, arena: arena)
+                store.gather(
+                    id, anchors: $0, window.storeIndices, into: window.aggregateColumns, arena: arena)
             }
             window.runOutputs(rows, arena: arena)
             if place == 0 { swap(&anchors, &changes) }

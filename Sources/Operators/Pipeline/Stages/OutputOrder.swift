@@ -2,9 +2,9 @@ import Base
 import Dataflow
 import State
 
-/// The order of outputs, which is that of rows going through one by one, however the input was cut into batches: first
-/// the row of the batch that brought an output about; of one row the source's own outputs, then those of each stream; of
-/// one stream its closes and rows as they come.
+/// The order of outputs, which is that of rows going through one by one, however the input was cut into
+/// batches: first the row of the batch that brought an output about; of one row the source's own outputs,
+/// then those of each stream; of one stream its closes and rows as they come.
 final class OutputOrder {
     private let topology: CompiledTopology
     private let roots: RootRows
@@ -38,7 +38,8 @@ final class OutputOrder {
 
     // MARK: Very many outputs
 
-    /// Hands outputs on before the end of the batch, once they are many: those of its rows so far are all there.
+    /// Hands outputs on before the end of the batch, once they are many: those of its rows so far are all
+    /// there.
     func spillOver(_ task: TaskState, _ outbox: inout Outbox) {
         guard outbox.bytes.count > topology.options.outboxBytesMax, let spill else { return }
         end(task, &outbox)
@@ -46,8 +47,8 @@ final class OutputOrder {
         firstOutput = 0
     }
 
-    /// The same in the middle of what comes of one row, for results whose sink takes nothing else: they come in their
-    /// order. What comes of rows before that one is all there.
+    /// The same in the middle of what comes of one row, for results whose sink takes nothing else: they come
+    /// in their order. What comes of rows before that one is all there.
     func spillResults(_ outbox: inout Outbox) {
         guard isAlone, outbox.bytes.count > topology.options.outboxBytesMax, let spill else { return }
         var (results, others) = (Outbox(), Outbox())
@@ -71,7 +72,8 @@ final class OutputOrder {
         order(plan.stream?.roots[row] ?? Int32(row), plan, tick: plan.firstTick + row)
     }
 
-    /// The same for what comes of event time having reached `watermark` in a source; the next such is after it.
+    /// The same for what comes of event time having reached `watermark` in a source; the next such is after
+    /// it.
     func nextOrder(reaching watermark: Int64, _ plan: SourcePlan) -> UInt64 {
         ticks += 1
         return order(roots.first(reaching: watermark, in: plan.index), plan, tick: ticks)
@@ -84,8 +86,8 @@ final class OutputOrder {
         return UInt64(root) << 48 | stage << 36 | 1 << 35 | UInt64(tick)
     }
 
-    /// The same for dead letters of an operator, before all else that comes of its stream for that row. `number`: of the
-    /// operator's letters.
+    /// The same for dead letters of an operator, before all else that comes of its stream for that row.
+    /// `number`: of the operator's letters.
     static func order(ofLetter number: Int, root: Int32, stage: Int) -> UInt64 {
         UInt64(root) << 48 | UInt64(stage) << 36 | UInt64(number) & (1 << 35 - 1)
     }

@@ -3,7 +3,8 @@ import Dataflow
 import Records
 import Topology
 
-/// Rows of a stretch that go out as they are: records of steps that sinks take, and those of repartition topics.
+/// Rows of a stretch that go out as they are: records of steps that sinks take, and those of repartition
+/// topics.
 final class RecordStage {
     private let topology: CompiledTopology
     private let meters: StageMeters
@@ -26,7 +27,8 @@ final class RecordStage {
                 value.removeAll()
                 encoder.encode(row, of: columns, arena: plan.batch.arena, into: value)
                 var record = outbox.begin(
-                    .sink(output.sink), timestamp: plan.batch.times[row], causedAt: plan.origin(of: row).appended)
+                    .sink(output.sink), timestamp: plan.batch.times[row],
+                    causedAt: plan.origin(of: row).appended)
                 if let key = output.step.key, key.encoded.valid[row] == 1 {
                     let text = TextReference(packed: key.encoded.values[row])
                     outbox.setKey(plan.batch.arena.base + text.offset, text.count, of: &record)
@@ -43,9 +45,10 @@ final class RecordStage {
     // MARK: Repartition topics
 
     /// Writes the rows of this stretch that windows of another key take in, in row order, each with the
-    /// watermark after it. They go to the partition that Kafka's partitioner chooses for the key, or all to the
-    /// first.
-    func writeRepartitioned(_ flow: SourceFlow, _ plan: SourcePlan, _ task: TaskState, _ outbox: inout Outbox) {
+    /// watermark after it. They go to the partition that Kafka's partitioner chooses for the key, or all to
+    /// the first.
+    func writeRepartitioned(_ flow: SourceFlow, _ plan: SourcePlan, _ task: TaskState, _ outbox: inout Outbox)
+    {
         let arena = plan.batch.arena
         for repartition in flow.repartitions {
             guard let key = repartition.step.key else { continue }
@@ -60,8 +63,8 @@ final class RecordStage {
                 origin.writer = task.partition
                 origin.watermark = watermarks[row]
                 encoder.encode(row, arena: arena, origin)
-                // Stamped with the time of the write: by their event time old records would outlive the topic's
-                // retention before they are read.
+                // Stamped with the time of the write: by their event time old records would outlive the
+                // topic's retention before they are read.
                 var record = outbox.begin(.repartition(repartition.index), partition: target, timestamp: 0)
                 let text = TextReference(packed: keys[row])
                 outbox.setKey(arena.base + text.offset, text.count, of: &record)
@@ -74,14 +77,16 @@ final class RecordStage {
     /// Tells every partition of every repartition topic how far event time has come in this task's partition,
     /// where that has changed since the last call. To be called before each commit.
     ///
-    /// `quiet`: sources whose partition was read to its end and has been silent for its idle time. What comes of them
-    /// alone is marked idle, so that windows downstream do not wait for it, whenever its last record was; its time goes
-    /// on with the clock and is told as well, for the case that all others are idle too.
+    /// `quiet`: sources whose partition was read to its end and has been silent for its idle time. What comes
+    /// of them alone is marked idle, so that windows downstream do not wait for it, whenever its last record
+    /// was; its time goes on with the clock and is told as well, for the case that all others are idle too.
     ///
-    /// `atEnd`: sources whose partition was read to its end. Who writes asks the others how far they are, and who has read
-    /// everything answers with its next commit, so that those who read the topic know that nothing is under way.
+    /// `atEnd`: sources whose partition was read to its end. Who writes asks the others how far they are, and
+    /// who has read everything answers with its next commit, so that those who read the topic know that
+    /// nothing is under way.
     func carryWatermarks(
-        _ task: TaskState, quiet: (Int) -> Bool, atEnd: (Int) -> Bool = { _ in false }, into outbox: inout Outbox
+        _ task: TaskState, quiet: (Int) -> Bool, atEnd: (Int) -> Bool = { _ in false },
+        into outbox: inout Outbox
     ) {
         for repartition in topology.repartitions {
             let origin = repartition.spec.origin
@@ -97,10 +102,12 @@ final class RecordStage {
             task.hasWritten[repartition.index] = false
             task.carried[repartition.index] = time
             repartition.encoder.encodeMark(
-                partition: task.partition, watermark: time.watermark, isIdle: time.isIdle, isAtEnd: time.isAtEnd,
+                partition: task.partition, watermark: time.watermark, isIdle: time.isIdle,
+                isAtEnd: time.isAtEnd,
                 asks: asks)
             for partition in 0..<topology.options.partitions {
-                var record = outbox.begin(.repartition(repartition.index), partition: Int32(partition), timestamp: 0)
+                var record = outbox.begin(
+                    .repartition(repartition.index), partition: Int32(partition), timestamp: 0)
                 outbox.setValue(repartition.encoder.bytes.base, repartition.encoder.bytes.count, of: &record)
                 outbox.end(record)
             }
@@ -113,6 +120,7 @@ final class RecordStage {
     }
 
     private func isAtEnd(_ source: Int, _ task: TaskState, _ atEnd: (Int) -> Bool) -> Bool {
-        topology.sources[source].carried == nil ? atEnd(source) : atEnd(source) && task.upstream[source].allSatisfy { $0.isAtEnd }
+        topology.sources[source].carried == nil
+            ? atEnd(source) : atEnd(source) && task.upstream[source].allSatisfy { $0.isAtEnd }
     }
 }

@@ -5,8 +5,8 @@ import Records
 import State
 import Topology
 
-/// The fourth stage: conditions over what windows are after each row, and the edges that they make. Alerts of a stretch are
-/// written when its rules are through, in row order.
+/// The fourth stage: conditions over what windows are after each row, and the edges that they make. Alerts of
+/// a stretch are written when its rules are through, in row order.
 final class RuleStage {
     private let topology: CompiledTopology
     private let meters: StageMeters
@@ -61,8 +61,11 @@ final class RuleStage {
     }
 
     /// Rows of any of these steps, with the key id that each has there.
-    private func rows(of own: [StepPlan], _ plan: SourcePlan) -> (rows: Selection, ids: UnsafePointer<UInt32>) {
-        if own.count == 1, let key = own[0].key { return (own[0].selection.selection, UnsafePointer(key.ids)) }
+    private func rows(of own: [StepPlan], _ plan: SourcePlan) -> (rows: Selection, ids: UnsafePointer<UInt32>)
+    {
+        if own.count == 1, let key = own[0].key {
+            return (own[0].selection.selection, UnsafePointer(key.ids))
+        }
         if own.allSatisfy({ $0.selection.count == 0 }) { return (union.none, UnsafePointer(ids)) }
         for step in own {
             guard let key = step.key else { continue }
@@ -72,8 +75,8 @@ final class RuleStage {
         return (union.of(own, among: plan.rows.selection), UnsafePointer(ids))
     }
 
-    /// Calls `body` in row order for the rows where the state of a key, `ids[row]`, may change: the condition is true, or
-    /// the key's alert is raised already or by a row of these.
+    /// Calls `body` in row order for the rows where the state of a key, `ids[row]`, may change: the condition
+    /// is true, or the key's alert is raised already or by a row of these.
     func evaluate(
         _ rule: RulePlan,
         _ ids: UnsafePointer<UInt32>,
@@ -188,7 +191,9 @@ final class RuleStage {
 
     /// Clears what is raised, or raises what is not.
     @inline(never)
-    private func turn(_ rule: RulePlan, _ id: UInt32, isRaised: Bool, at time: Int64, _ task: TaskState) -> AlertEdge? {
+    private func turn(_ rule: RulePlan, _ id: UInt32, isRaised: Bool, at time: Int64, _ task: TaskState)
+        -> AlertEdge?
+    {
         let last = task.rules[rule.index].edges[id]
         if isRaised {
             guard var edge = last else { return nil }
@@ -199,9 +204,12 @@ final class RuleStage {
         let key = task.groups[rule.group].keys.key(of: id)
         var edge: AlertEdge
         if let last, time < last.eventTime {
-            // An alert of that time may have been before: these are counted apart, for as long as the key is known.
+            // An alert of that time may have been before: these are counted apart, for as long as the key is
+            // known.
             edge = newEdge(rule, key, time, -1 - last.outOfOrder)
-            (edge.eventTime, edge.ordinal, edge.outOfOrder) = (last.eventTime, last.ordinal, last.outOfOrder + 1)
+            (edge.eventTime, edge.ordinal, edge.outOfOrder) = (
+                last.eventTime, last.ordinal, last.outOfOrder + 1
+            )
         } else {
             edge = newEdge(rule, key, time, last.map { $0.eventTime == time ? $0.ordinal + 1 : 0 } ?? 0)
             edge.outOfOrder = last?.outOfOrder ?? 0
@@ -210,9 +218,11 @@ final class RuleStage {
         return edge
     }
 
-    /// The alert's id: a hash of (topology, rule, key, event time of the edge, ordinal; below zero: of those that came
-    /// out of order), so that the same input always gives the same id.
-    private func newEdge(_ rule: RulePlan, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ ordinal: Int) -> AlertEdge {
+    /// The alert's id: a hash of (topology, rule, key, event time of the edge, ordinal; below zero: of those
+    /// that came out of order), so that the same input always gives the same id.
+    private func newEdge(_ rule: RulePlan, _ key: UnsafeBufferPointer<UInt8>, _ time: Int64, _ ordinal: Int)
+        -> AlertEdge
+    {
         name.removeAll()
         name.appendText(topology.spec.name)
         name.appendText("\u{0}")
@@ -240,7 +250,9 @@ final class RuleStage {
 
     /// Forgets a key that no window and no raised alert holds, and what rules remember of it.
     func drop(_ id: UInt32, _ group: Int, _ task: TaskState) {
-        for rule in topology.rules where rule.hasWindow && rule.group == group { task.rules[rule.index].forget(id) }
+        for rule in topology.rules where rule.hasWindow && rule.group == group {
+            task.rules[rule.index].forget(id)
+        }
         task.groups[group].keys.remove(id)
     }
 
@@ -249,9 +261,11 @@ final class RuleStage {
         rule.spec.on.contains { task.stores[$0]?.hasKey(id) ?? false }
     }
 
-    /// A window of a step has no records of the key any more: rules on nothing else forget it, unless it is raised.
+    /// A window of a step has no records of the key any more: rules on nothing else forget it, unless it is
+    /// raised.
     func release(_ id: UInt32, of step: StepPlan, _ group: Int, _ task: TaskState) {
-        for rule in topology.rules where rule.hasWindow && rule.spec.on.contains(step.index) && !isHeld(id, rule, task) {
+        for rule in topology.rules
+        where rule.hasWindow && rule.spec.on.contains(step.index) && !isHeld(id, rule, task) {
             if !task.rules[rule.index].isRaised(id) { task.rules[rule.index].forget(id) }
         }
         if task.groups[group].release(id) { drop(id, group, task) }
@@ -261,7 +275,9 @@ final class RuleStage {
 
     /// A raised alert has a record more, which leaves its windows in time.
     func lookAgain(_ rule: RulePlan, _ id: UInt32, at time: Int64, _ source: Int, _ task: TaskState) {
-        guard task.rules[rule.index].isRaised(id), let place = rule.sources.firstIndex(of: source) else { return }
+        guard task.rules[rule.index].isRaised(id), let place = rule.sources.firstIndex(of: source) else {
+            return
+        }
         let due = task.rules[rule.index].timers[place].due(of: id)
         if due <= time { return }
         var next = Int64.max
@@ -276,7 +292,9 @@ final class RuleStage {
 
     /// When a raised alert is to be looked at next: what one of its windows holds, or says, is another then.
     func nextLook(_ rule: RulePlan, _ id: UInt32, _ source: Int, _ task: TaskState) -> Int64 {
-        let stores = rule.spec.on.filter { topology.steps[$0].source == source }.compactMap { task.stores[$0] }
+        let stores = rule.spec.on.filter { topology.steps[$0].source == source }.compactMap {
+            task.stores[$0]
+        }
         var next = Int64.max
         for store in stores {
             let anchor = store.nextAnchor(of: id, each: false)

@@ -4,8 +4,8 @@ import Formats
 import Records
 import Topology
 
-/// The first stage: records of a source become a batch with event times and a watermark after each row. Rows that the
-/// source refuses have a status that says why.
+/// The first stage: records of a source become a batch with event times and a watermark after each row. Rows
+/// that the source refuses have a status that says why.
 final class SourceStage {
     private let topology: CompiledTopology
     private let options: Pipeline.Options
@@ -48,7 +48,9 @@ final class SourceStage {
     private func timesOfRows(_ raw: RawRecords, _ plan: SourcePlan) -> [Int64] {
         plan.decoder.decode(raw, into: plan.batch)
         let rows = plan.selectGood(into: good)
-        for (program, _) in plan.derived { _ = program.run(plan.columns, arena: plan.batch.arena, rows: rows) }
+        for (program, _) in plan.derived {
+            _ = program.run(plan.columns, arena: plan.batch.arena, rows: rows)
+        }
         let time = plan.columns[plan.spec.timeField]
         var last = Int64.min
         return (0..<raw.count).map { row in
@@ -102,7 +104,10 @@ final class SourceStage {
                     greatest = max(greatest, value)
                     if value &- reached > step {
                         crowd.reached = reached
-                        if crowd.leap(value, appended: batch.raw.timestamps[row], row: next, now: now ?? .max) { leaps = true }
+                        if crowd.leap(value, appended: batch.raw.timestamps[row], row: next, now: now ?? .max)
+                        {
+                            leaps = true
+                        }
                         reached = crowd.reached
                     } else {
                         reached = max(reached, value)
@@ -191,12 +196,15 @@ final class SourceStage {
         var rows = InputRows(times: eventTimes(of: raw, plan))
         var newest: Int64 = -1
         // What a repartition topic brings was appended where it comes from.
-        for row in 0..<raw.count { newest = max(newest, plan.carried?.origins[row].appended ?? raw.timestamps[row]) }
+        for row in 0..<raw.count {
+            newest = max(newest, plan.carried?.origins[row].appended ?? raw.timestamps[row])
+        }
         if let now, newest >= 0 { rows.age = now - newest }
         guard let carried = plan.carried else { return rows }
         // Rows of a stream come in order; those of a source may be out of it.
         let repartition = topology.repartitions.first { $0.spec.source == plan.index }
-        let lead = repartition.map { topology.sources[$0.spec.origin].stream == nil ? plan.spec.outOfOrder : 0 } ?? 0
+        let lead =
+            repartition.map { topology.sources[$0.spec.origin].stream == nil ? plan.spec.outOfOrder : 0 } ?? 0
         for row in 0..<raw.count {
             let status = plan.batch.status[row]
             let isMark = status == RowStatus.mark.rawValue
@@ -209,7 +217,9 @@ final class SourceStage {
                 word.asks = carried.asks[row] != 0
             }
             if isMark { rows.times[row] = word.reach }
-            if word.asks, word.writer != task.partition, let index = repartition?.index { task.isAsked[index] = true }
+            if word.asks, word.writer != task.partition, let index = repartition?.index {
+                task.isAsked[index] = true
+            }
             rows.words.append(word)
         }
         return rows
@@ -229,7 +239,8 @@ extension SourcePlan {
         return buffer.selection
     }
 
-    /// Computes the derived fields; rows whose value overflows, or is missing though it must not be, are refused.
+    /// Computes the derived fields; rows whose value overflows, or is missing though it must not be, are
+    /// refused.
     func derive(_ rows: Selection) {
         for (place, (program, field)) in derived.enumerated() {
             let column = program.run(columns, arena: batch.arena, rows: rows)

@@ -20,7 +20,8 @@ final class StageMeters {
     @inline(__always)
     func lap(_ stage: StageClock.Stage) { clock?.lap(stage) }
 
-    /// Counts a limit that kept a row out of a source or step. Those of operators are counted where they are hit.
+    /// Counts a limit that kept a row out of a source or step. Those of operators are counted where they are
+    /// hit.
     func noteLimit(_ status: UInt8, _ name: String) {
         let limit: LimitName
         switch RowStatus(rawValue: status) {
@@ -38,7 +39,9 @@ final class StageMeters {
     func noteUnread(_ plan: SourcePlan, _ row: Int) {
         let status = plan.batch.status[row]
         counters.dead[Int(status)] += 1
-        counters.reads[plan.index].refuse(status: status, field: plan.batch.statusField[row]) { plan.reason(row) }
+        counters.reads[plan.index].refuse(status: status, field: plan.batch.statusField[row]) {
+            plan.reason(row)
+        }
         noteLimit(status, plan.spec.name)
     }
 }

@@ -13,7 +13,8 @@ struct Refusal {
     var field: String?
 }
 
-/// The second stage: the rows of a stretch that each step has, by its conditions, with its derived fields and its key.
+/// The second stage: the rows of a stretch that each step has, by its conditions, with its derived fields and
+/// its key.
 final class StepStage {
     private let topology: CompiledTopology
     private let tables: TableStage
@@ -76,7 +77,8 @@ final class StepStage {
             if rows.count == 0 { continue }
             key.encode(rows, arena: arena)
             guard !windows.isEmpty else { continue }
-            task.groups[key.group].keys.intern(key.encoded.values, in: arena, rows: self.rows(of: windows, plan), ids: key.ids)
+            task.groups[key.group].keys.intern(
+                key.encoded.values, in: arena, rows: self.rows(of: windows, plan), ids: key.ids)
         }
     }
 
@@ -90,14 +92,16 @@ final class StepStage {
     private func refuseConditions(_ column: Column, _ rows: Selection, _ step: StepPlan, _ plan: SourcePlan) {
         for index in rows.indices where column.valid[rows[index]] == 2 {
             plan.refusals.append(
-                Refusal(row: Int32(rows[index]), step: Int16(step.index), status: .outOfRange, field: "where"))
+                Refusal(row: Int32(rows[index]), step: Int16(step.index), status: .outOfRange, field: "where")
+            )
         }
     }
 
-    /// Rows for which an operator would compute a number that does not fit are refused before it takes them in: later
-    /// they are bytes that no dead letter could be made of.
+    /// Rows for which an operator would compute a number that does not fit are refused before it takes them
+    /// in: later they are bytes that no dead letter could be made of.
     private func refuse(_ operation: OperatorPlan, _ plan: SourcePlan) {
-        for (step, field, program) in operation.bounded where step.source == plan.index && step.selection.count > 0 {
+        for (step, field, program) in operation.bounded
+        where step.source == plan.index && step.selection.count > 0 {
             let column = program.run(step.columns, arena: plan.batch.arena, rows: step.selection.selection)
             step.refuse(column, isOptional: true, field: field, plan)
         }
@@ -113,7 +117,8 @@ final class StepStage {
             let name = step.spec.schema.fields[field].name
             step.keep { row in
                 if valid[row] == 1 { return true }
-                plan.refusals.append(Refusal(row: Int32(row), step: Int16(step.index), status: .nullKey, field: name))
+                plan.refusals.append(
+                    Refusal(row: Int32(row), step: Int16(step.index), status: .nullKey, field: name))
                 return false
             }
         }

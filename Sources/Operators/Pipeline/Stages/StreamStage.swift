@@ -5,18 +5,21 @@ import Records
 import State
 import Topology
 
-/// The fifth stage: rows of a stretch into the operators that take them. What those make is rows of a stream, which go
-/// through the steps that read it as if they were a source's; when they do, the pipeline's work list says.
+/// The fifth stage: rows of a stretch into the operators that take them. What those make is rows of a stream,
+/// which go through the steps that read it as if they were a source's; when they do, the pipeline's work list
+/// says.
 final class StreamStage {
     private let topology: CompiledTopology
     private let meters: StageMeters
     /// By input of an operator, how many of its rows have had their turn.
     private var next: [Int] = []
 
-    init(_ topology: CompiledTopology, _ meters: StageMeters) { (self.topology, self.meters) = (topology, meters) }
+    init(_ topology: CompiledTopology, _ meters: StageMeters) {
+        (self.topology, self.meters) = (topology, meters)
+    }
 
-    /// Hands the rows of a stretch to the operators that take them: those of event-time order have them put into their
-    /// buffers, where those that event time has passed are late.
+    /// Hands the rows of a stretch to the operators that take them: those of event-time order have them put
+    /// into their buffers, where those that event time has passed are late.
     func take(_ flow: SourceFlow, _ plan: SourcePlan, _ task: TaskState, _ outbox: inout Outbox) {
         for operation in flow.operators {
             switch operation.order {
@@ -27,12 +30,16 @@ final class StreamStage {
     }
 
     /// By row, then by input.
-    private func pass(_ plan: SourcePlan, _ operation: OperatorPlan, _ task: TaskState, _ outbox: inout Outbox) {
+    private func pass(
+        _ plan: SourcePlan, _ operation: OperatorPlan, _ task: TaskState, _ outbox: inout Outbox
+    ) {
         guard let state = task.operators[operation.step.index] else { return }
         let source = plan.index
         let own = operation.inputsOfSource[source]
         if own.allSatisfy({ $0.rows.count == 0 }) { return }
-        let others = operation.intakes.reduce(Int64.max) { $1.source == source ? $0 : min($0, task.settled[$1.source]) }
+        let others = operation.intakes.reduce(Int64.max) {
+            $1.source == source ? $0 : min($0, task.settled[$1.source])
+        }
         next.removeAll(keepingCapacity: true)
         for _ in own { next.append(0) }
         operation.taken.removeAll(keepingCapacity: true)
@@ -60,7 +67,9 @@ final class StreamStage {
 
     private func buffer(_ plan: SourcePlan, _ operation: OperatorPlan, _ task: TaskState) {
         let inputs = operation.inputsOfSource[plan.index]
-        guard inputs.contains(where: { $0.step.selection.count > 0 }), let own = task.operators[operation.step.index] else {
+        guard inputs.contains(where: { $0.step.selection.count > 0 }),
+            let own = task.operators[operation.step.index]
+        else {
             return
         }
         require(!operation.isReleasing, "a row goes into a buffer whose rows are being taken")
@@ -83,7 +92,8 @@ final class StreamStage {
                 if isLarge || own.buffer.usedBytes + key.count + bytes.count > room {
                     plan.refusals.append(
                         Refusal(
-                            row: Int32(row), step: Int16(operation.step.index), status: isLarge ? .oversized : .stepMemoryFull,
+                            row: Int32(row), step: Int16(operation.step.index),
+                            status: isLarge ? .oversized : .stepMemoryFull,
                             field: nil))
                     if !isLarge {
                         let hash = key.baseAddress.map { hashBytes($0, key.count) } ?? 0
@@ -92,13 +102,14 @@ final class StreamStage {
                     own.lose(input, key, at: time, now: watermark)
                     continue
                 }
-                own.buffer.insert(time: time, input: input.index, key: key, row: bytes, contentStart: contentStart)
+                own.buffer.insert(
+                    time: time, input: input.index, key: key, row: bytes, contentStart: contentStart)
             }
         }
     }
 
-    /// Bytes that an operator's buffer may have before rows of a source are refused. An input that is behind the others
-    /// is what event time waits for, and gets twice as much.
+    /// Bytes that an operator's buffer may have before rows of a source are refused. An input that is behind
+    /// the others is what event time waits for, and gets twice as much.
     private func bufferRoom(_ operation: OperatorPlan, _ source: Int, _ task: TaskState) -> Int {
         let memory = operation.spec.limits.memory
         let isBehind = operation.intakes.allSatisfy { task.settled[source] <= task.settled[$0.source] }
@@ -107,8 +118,8 @@ final class StreamStage {
 
     // MARK: Event time
 
-    /// Event time up to which an operator has all rows of all its inputs. Inputs that are quiet are not waited for;
-    /// where all are, time goes on with that of the one that is ahead.
+    /// Event time up to which an operator has all rows of all its inputs. Inputs that are quiet are not
+    /// waited for; where all are, time goes on with that of the one that is ahead.
     func watermark(of operation: OperatorPlan, _ task: TaskState) -> Int64 {
         let watermark = operation.intakes.reduce(.max) { min($0, task.settled[$1.source]) }
         if watermark != Upstream.idle { return watermark }
@@ -125,7 +136,9 @@ final class StreamStage {
         else { return }
         operation.isReleasing = true
         count(of: operation) {
-            own.release(operation, before: watermark, rowsMax: topology.options.rowsMax) { drain(operation.stream, &outbox) }
+            own.release(operation, before: watermark, rowsMax: topology.options.rowsMax) {
+                drain(operation.stream, &outbox)
+            }
         }
         operation.isReleasing = false
         takeLetters(operation.rows, &outbox)
@@ -151,7 +164,8 @@ final class StreamStage {
         for letter in rows.letters {
             switch letter {
             case .dead(let status): meters.counters.dead[Int(status.rawValue)] += 1
-            case .limit(let limit, let key, let count): meters.counters.limits.note(limit, rows.step, key: key, count: count)
+            case .limit(let limit, let key, let count):
+                meters.counters.limits.note(limit, rows.step, key: key, count: count)
             }
         }
         rows.letters.removeAll(keepingCapacity: true)
@@ -161,7 +175,8 @@ final class StreamStage {
 extension RowBuffer {
     /// Makes a row of a key's window that closes now: the key, then row `row` of the window's columns.
     func append(
-        _ key: [Column], _ window: WindowPlan, _ row: Int, _ bounds: (start: Int64, end: Int64), partition: Int32,
+        _ key: [Column], _ window: WindowPlan, _ row: Int, _ bounds: (start: Int64, end: Int64),
+        partition: Int32,
         arena: Arena
     ) {
         begin(time: bounds.end - 1, origin: .time(of: partition))

@@ -15,8 +15,8 @@ final class TableStage {
     /// By source; nil: its rows do not lie elsewhere.
     private let lookups: [LookupTable?]
 
-    /// `lookups`: by source, where tables are that lie elsewhere and how their texts are read; without, such a table has
-    /// what its records say, like any other.
+    /// `lookups`: by source, where tables are that lie elsewhere and how their texts are read; without, such
+    /// a table has what its records say, like any other.
     init(
         _ topology: CompiledTopology, _ meters: StageMeters,
         lookups: [Int: (lookup: any TableLookup, decoder: TextsDecoder)]
@@ -25,7 +25,8 @@ final class TableStage {
         good = SelectionBuffer(capacity: topology.options.rowsMax)
         self.lookups = topology.sources.map { source in
             guard let found = lookups[source.index], let table = source.spec.redisTable else { return nil }
-            return LookupTable(table, source.spec, found.lookup, found.decoder, capacity: topology.options.rowsMax)
+            return LookupTable(
+                table, source.spec, found.lookup, found.decoder, capacity: topology.options.rowsMax)
         }
     }
 
@@ -34,7 +35,8 @@ final class TableStage {
     /// Takes the records of a table's batch in, which nothing comes of but dead letters.
     func take(_ plan: SourcePlan, _ table: TablePlan, _ task: TaskState) {
         if options.requiresKeys, table.shared == nil {
-            for row in 0..<plan.batch.count where plan.batch.status[row] == 0 && plan.batch.raw.keys[row] == nil {
+            for row in 0..<plan.batch.count
+            where plan.batch.status[row] == 0 && plan.batch.raw.keys[row] == nil {
                 plan.batch.status[row] = RowStatus.nullKey.rawValue
             }
         }
@@ -47,8 +49,8 @@ final class TableStage {
         for row in 0..<plan.batch.count { plan.watermarks[row] = task.watermarks[source] }
     }
 
-    /// Takes records of a table that every lane has all of. Those that are refused are counted and that is all: each
-    /// lane sees them at each start.
+    /// Takes records of a table that every lane has all of. Those that are refused are counted and that is
+    /// all: each lane sees them at each start.
     func takeBroadcast(_ raw: RawRecords, _ plan: SourcePlan) {
         guard let table = plan.table, let shared = table.shared else { return }
         plan.decoder.decode(raw, into: plan.batch)
@@ -60,7 +62,8 @@ final class TableStage {
     }
 
     private func store(
-        _ plan: SourcePlan, _ table: TablePlan, _ state: VersionedTable, _ greatest: inout Int64, _ watermark: inout Int64
+        _ plan: SourcePlan, _ table: TablePlan, _ state: VersionedTable, _ greatest: inout Int64,
+        _ watermark: inout Int64
     ) {
         let batch = plan.batch
         let deleted = table.deleted
@@ -99,7 +102,9 @@ final class TableStage {
             }
             let values = deleted.isTrue(row) ? nil : table.row.encode(table.values, row, batch.arena)
             let key = TextReference(packed: table.key.encoded.values[row])
-            state.put(batch.arena.base + key.offset, key.count, time: time, row: values, bound: table.bound(watermark))
+            state.put(
+                batch.arena.base + key.offset, key.count, time: time, row: values,
+                bound: table.bound(watermark))
         }
     }
 
@@ -126,13 +131,15 @@ final class TableStage {
         var base = UnsafePointer(arena.base)
         if let lookup = lookups[source], let table = origin.table {
             lookup.find(
-                join.key.encoded, in: arena, rows: input, now: options.clock?.nowMilliseconds ?? monotonicNanoseconds() / 1_000_000,
+                join.key.encoded, in: arena, rows: input,
+                now: options.clock?.nowMilliseconds ?? monotonicNanoseconds() / 1_000_000,
                 places: join.partners, origin, table)
             base = lookup.rowBytes
         } else if let table = origin.table, let state = table.shared?.state ?? task.tables[source] {
             let watermark = table.shared?.watermark ?? task.watermarks[source]
             let unknown = state.find(
-                join.key.encoded, in: arena, rows: input, times: plan.batch.times, bound: table.bound(watermark),
+                join.key.encoded, in: arena, rows: input, times: plan.batch.times,
+                bound: table.bound(watermark),
                 places: join.partners)
             base = UnsafePointer(state.rowBytes)
             if unknown > 0 { input = refuseUnknown(join, step, input, plan) }
@@ -169,7 +176,8 @@ final class TableStage {
         return passed
     }
 
-    /// Rows that ask for versions that were dropped go no further: that they have no partner would be a guess.
+    /// Rows that ask for versions that were dropped go no further: that they have no partner would be a
+    /// guess.
     private func refuseUnknown(
         _ join: TableJoinPlan, _ step: StepPlan, _ input: Selection, _ plan: SourcePlan
     ) -> Selection {

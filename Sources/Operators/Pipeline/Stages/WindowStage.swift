@@ -4,8 +4,8 @@ import Records
 import State
 import Topology
 
-/// The third stage: rows of a stretch into the windows of their keys, and what those windows are after each row into
-/// columns, for the rules that read them.
+/// The third stage: rows of a stretch into the windows of their keys, and what those windows are after each
+/// row into columns, for the rules that read them.
 final class WindowStage {
     private let topology: CompiledTopology
     private let meters: StageMeters
@@ -37,9 +37,11 @@ final class WindowStage {
         foreignWatermarks.deallocate()
     }
 
-    /// The rows that a pass looks at, their keys' ids and, in `updates`, 1 for those that belong to the window's step
-    /// (0: another step's, for which the window is only read).
-    private func rows(of pass: WindowPass, _ plan: SourcePlan) -> (rows: Selection, ids: UnsafePointer<UInt32>) {
+    /// The rows that a pass looks at, their keys' ids and, in `updates`, 1 for those that belong to the
+    /// window's step (0: another step's, for which the window is only read).
+    private func rows(of pass: WindowPass, _ plan: SourcePlan) -> (
+        rows: Selection, ids: UnsafePointer<UInt32>
+    ) {
         let own = pass.isOwn ? pass.step.selection.selection : union.none
         if pass.readers.isEmpty {
             for index in 0..<own.count { updates[own[index]] = 1 }
@@ -68,7 +70,9 @@ final class WindowStage {
             pass.window.runArguments(
                 pass.step.columns, arena: batch.arena, rows: pass.step.selection.selection)
             for (call, name) in pass.window.bounded {
-                for column in [pass.window.argumentColumns[call], pass.window.conditionColumns[call]].compactMap({ $0 }) {
+                for column in [pass.window.argumentColumns[call], pass.window.conditionColumns[call]]
+                    .compactMap({ $0 })
+                {
                     pass.step.refuse(column, isOptional: true, field: name, plan)
                 }
             }
@@ -120,16 +124,21 @@ final class WindowStage {
         }
     }
 
-    /// Takes a row that lies further ahead than the rings reach. False: it belongs to another step, or there is no room
-    /// for it, for which it is refused.
-    private func addAhead(_ row: Int, _ id: UInt32, _ pass: WindowPass, _ plan: SourcePlan, _ store: WindowStore) -> Bool {
+    /// Takes a row that lies further ahead than the rings reach. False: it belongs to another step, or there
+    /// is no room for it, for which it is refused.
+    private func addAhead(
+        _ row: Int, _ id: UInt32, _ pass: WindowPass, _ plan: SourcePlan, _ store: WindowStore
+    ) -> Bool {
         guard updates[row] != 0 else { return false }
         let window = pass.window
         let calls = window.storeIndices.enumerated().map { call, index in
             (index: index, argument: window.argumentColumns[call], condition: window.conditionColumns[call])
         }
-        if store.addAhead(id, row: row, time: plan.batch.times[row], calls: calls, arena: plan.batch.arena) { return true }
-        plan.refusals.append(Refusal(row: Int32(row), step: Int16(pass.step.index), status: .aheadOfOthers, field: nil))
+        if store.addAhead(id, row: row, time: plan.batch.times[row], calls: calls, arena: plan.batch.arena) {
+            return true
+        }
+        plan.refusals.append(
+            Refusal(row: Int32(row), step: Int16(pass.step.index), status: .aheadOfOthers, field: nil))
         return false
     }
 
@@ -169,9 +178,11 @@ final class WindowStage {
 
     // MARK: Out of order
 
-    /// Sets 1 in `flags` for the rows of the stretch that change or read other windows than the newest of their key.
-    /// False: there are none.
-    func findOutOfOrder(_ flow: SourceFlow, _ plan: SourcePlan, _ task: TaskState, flags: UnsafeMutablePointer<UInt8>) -> Bool {
+    /// Sets 1 in `flags` for the rows of the stretch that change or read other windows than the newest of
+    /// their key. False: there are none.
+    func findOutOfOrder(
+        _ flow: SourceFlow, _ plan: SourcePlan, _ task: TaskState, flags: UnsafeMutablePointer<UInt8>
+    ) -> Bool {
         var isFound = false
         for pass in flow.passes where pass.window.isRead && pass.hasRows {
             guard let store = task.stores[pass.step.index] else { continue }
@@ -190,9 +201,12 @@ final class WindowStage {
 
     // MARK: Metrics
 
-    /// Hands the metrics of keys that changed since they were last handed over to the sinks that take them: all, or at most
-    /// `keysMax` of each step, so that the many keys of a task that was just restored do not hold the lane up.
-    func collectMetrics(_ task: TaskState, keysMax: Int, _ bench: Lent<Workbench>, into sink: (Int) -> (any MetricsSink)?) {
+    /// Hands the metrics of keys that changed since they were last handed over to the sinks that take them:
+    /// all, or at most `keysMax` of each step, so that the many keys of a task that was just restored do not
+    /// hold the lane up.
+    func collectMetrics(
+        _ task: TaskState, keysMax: Int, _ bench: Lent<Workbench>, into sink: (Int) -> (any MetricsSink)?
+    ) {
         for step in topology.steps {
             guard let window = step.window, let store = task.stores[step.index], let keyPlan = step.key,
                 !window.metricsSinks.isEmpty
@@ -233,10 +247,12 @@ final class WindowStage {
         let keys = bench.keys(like: step.key?.columns ?? [])
         for (row, id) in ids.enumerated() {
             KeyCoding.decode(group.keys.key(of: id), into: keys, row: 0, arena: bench.arena)
-            let bounds = store.bounds(at: store.anchor(of: id, .running, otherwise: store.anchor(at: watermark)))
+            let bounds = store.bounds(
+                at: store.anchor(of: id, .running, otherwise: store.anchor(at: watermark)))
             var fields = zip(window.outputFields, window.outputColumns).map { field, column in
                 let value =
-                    column.valid[row] == 1 ? ValueText.string(column.values[row], column.type, arena: bench.arena) : ""
+                    column.valid[row] == 1
+                    ? ValueText.string(column.values[row], column.type, arena: bench.arena) : ""
                 return (name: "\(step.spec.name).\(field.name)", value: value)
             }
             fields.append((name: "\(step.spec.name).window_start", value: CivilTime.string(bounds.start)))

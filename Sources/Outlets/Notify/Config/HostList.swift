@@ -45,8 +45,8 @@ package struct WebAddress: Equatable, Sendable {
     }
 }
 
-/// Where messages may be sent. A host is allowed by its name; an address that is not public (of this machine, of private networks)
-/// only if it is listed itself, whatever name leads to it.
+/// Where messages may be sent. A host is allowed by its name; an address that is not public (of this machine,
+/// of private networks) only if it is listed itself, whatever name leads to it.
 package struct HostList: Sendable, Equatable {
     /// In lower case; `*.` in front stands for any names below.
     package private(set) var names: [String] = []
@@ -133,7 +133,8 @@ package struct HostList: Sendable, Equatable {
         }
     }
 
-    /// `host:port:address` of the first address of a URL's host that may be reached; throws in words what is wrong.
+    /// `host:port:address` of the first address of a URL's host that may be reached; throws in words what is
+    /// wrong.
     package func resolve(_ url: String) throws(Fault) -> String {
         guard let web = WebAddress(url) else { throw Fault(.user, "'\(url)' is no URL") }
         guard allows(host: web.host) else { throw Fault(.user, "host '\(web.host)' is not in 'allow'") }

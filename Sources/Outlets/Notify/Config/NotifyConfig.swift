@@ -34,7 +34,8 @@ package struct NotifyConfig: Sendable {
 
     package func route(named name: String) -> NotifyRoute? { routes.lazy.compactMap { $0.find(name) }.first }
 
-    /// The routes that take an alert: of each list the first that matches, and the next ones where it says `continue`.
+    /// The routes that take an alert: of each list the first that matches, and the next ones where it says
+    /// `continue`.
     package func routes(of alert: AlertBrief) -> [NotifyRoute] { Self.match(routes, alert, groups) }
 
     private static func match(_ routes: [NotifyRoute], _ alert: AlertBrief, _ groups: [String: [String]])

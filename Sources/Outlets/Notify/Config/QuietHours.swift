@@ -1,6 +1,7 @@
 import Records
 
-/// When a person is not to be disturbed: hours of each day, whole days of the week, and holidays, in their zone.
+/// When a person is not to be disturbed: hours of each day, whole days of the week, and holidays, in their
+/// zone.
 package struct QuietHours: Sendable {
     package var zone: TimeZoneTable
     /// Minutes of the day; the end may lie before the start, in the next morning. Equal: no hours.
@@ -31,8 +32,8 @@ package struct QuietHours: Sendable {
 
     private static let daysLookedAt: Int64 = 400
 
-    /// The first instant after `now` at which it is not quiet; nil: it is not quiet now. Where there is none within 400 days,
-    /// the last that was looked at.
+    /// The first instant after `now` at which it is not quiet; nil: it is not quiet now. Where there is none
+    /// within 400 days, the last that was looked at.
     package func end(after now: Int64) -> Int64? {
         guard isQuiet(at: now) else { return nil }
         var cursor = zone.cursor()

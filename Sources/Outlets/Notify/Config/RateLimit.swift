@@ -13,8 +13,9 @@ package struct RateLimit: Equatable, Sendable {
     package static let sms = [RateLimit(3, 60_000), RateLimit(10, 3_600_000), RateLimit(40, 86_400_000)]
 }
 
-/// What was sent to one contact, against several limits at once. A window of any limit that ends at any moment holds at most
-/// its count: what is under way counts until it has ended, and from then on as of its end.
+/// What was sent to one contact, against several limits at once. A window of any limit that ends at any
+/// moment holds at most its count: what is under way counts until it has ended, and from then on as of its
+/// end.
 package struct SlidingLimits: Equatable, Sendable {
     /// Ends, ascending, as many as the greatest count.
     package private(set) var log: [Int64] = []

@@ -3,8 +3,8 @@ import Models
 
 /// Reads what `NotifyMachine` keeps, a record at a time.
 enum KeptState {
-    /// Goes on with what was kept, by the keys and values of `Outputs.changes`. What was under way is tried again under its id; whether
-    /// it was taken is not known.
+    /// Goes on with what was kept, by the keys and values of `Outputs.changes`. What was under way is tried
+    /// again under its id; whether it was taken is not known.
     static func restore(
         _ state: [String: [UInt8]], into machine: inout NotifyMachine, _ now: Int64
     ) throws(Fault) {
@@ -35,24 +35,30 @@ enum KeptState {
         for (contact, known) in machine.limits {
             let channel = machine.config.channels[contact.channel]
             var settled = known
-            // As if the tries had gone on to their timeout: the other side may not have noticed that nobody listens.
+            // As if the tries had gone on to their timeout: the other side may not have noticed that nobody
+            // listens.
             let end = now + (channel?.timeout ?? 0) + NotifyMachine.unknownMargin
             for _ in 0..<known.pending { settled.end(at: end, counts: true, channel?.limits ?? []) }
             machine.limits[contact] = settled
         }
-        for group in machine.groups.values { machine.setTimer(of: group, machine.config.route(named: group.key.route), now) }
+        for group in machine.groups.values {
+            machine.setTimer(of: group, machine.config.route(named: group.key.route), now)
+        }
         for watch in machine.watches.values { machine.timers.set(.watch(watch.id), at: watch.due) }
         for contact in machine.boxes.keys {
             machine.boxes[contact]?.entries.sort { $0.number < $1.number }
             machine.setTimer(of: contact)
         }
-        for (channel, address) in machine.disabled where machine.config.channels[channel]?.url.map(NotifyMachine.address) != address {
+        for (channel, address) in machine.disabled
+        where machine.config.channels[channel]?.url.map(NotifyMachine.address) != address {
             machine.disabled[channel] = nil
             machine.keep("disabled\u{1F}\(channel)", nil)
         }
     }
 
-    private static func take(_ kind: String, _ node: DocumentNode, into machine: inout NotifyMachine) throws(Fault) {
+    private static func take(_ kind: String, _ node: DocumentNode, into machine: inout NotifyMachine)
+        throws(Fault)
+    {
         switch kind {
         case "group":
             let group = try AlertGroup(node)

@@ -161,7 +161,8 @@ extension NotifyMachine {
         keep(send.tryKey, nil)
     }
 
-    /// It is not tried any more: a letter, a word to those who look after it, and the next step of its escalation.
+    /// It is not tried any more: a letter, a word to those who look after it, and the next step of its
+    /// escalation.
     private mutating func bury(_ send: PendingSend, _ outcome: SendOutcome, _ now: Int64) {
         counts.undelivered += 1
         note(send, outcome, status: outcome.verdict == .gone ? "disabled" : "dead", next: nil, now)

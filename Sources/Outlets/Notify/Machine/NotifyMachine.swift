@@ -2,8 +2,9 @@ import Base
 import Records
 import Topology
 
-/// Decides who is told what and when: alerts, what people decided, results of sends and the time go in; messages, letters and
-/// changes of its state come out, which are made durable together. It knows no clock and no I/O: the same calls give the same.
+/// Decides who is told what and when: alerts, what people decided, results of sends and the time go in;
+/// messages, letters and changes of its state come out, which are made durable together. It knows no clock
+/// and no I/O: the same calls give the same.
 package struct NotifyMachine {
     package let config: NotifyConfig
     package let topology: String

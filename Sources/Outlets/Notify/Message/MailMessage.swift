@@ -79,7 +79,8 @@ package enum MailMessage {
         return "\(isPlain ? "\"\(name)\"" : encoded(name, 6)) <\(address.address)>"
     }
 
-    /// RFC 2047: words of at most 75 characters, none of which divides a character. `used`: columns of the first line that are taken.
+    /// RFC 2047: words of at most 75 characters, none of which divides a character. `used`: columns of the
+    /// first line that are taken.
     static func encoded(_ text: String, _ used: Int) -> String {
         if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }), !text.contains("=?"),
             used + text.utf8.count <= 200

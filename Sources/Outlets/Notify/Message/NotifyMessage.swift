@@ -7,7 +7,8 @@ import Topology
 package struct NotifyMessage: Equatable, Sendable {
     package enum Kind: String, Sendable {
         case alert, cleared, escalation
-        /// What was held back: by limits, quiet hours, a storm, or because it was too old for a message of its own.
+        /// What was held back: by limits, quiet hours, a storm, or because it was too old for a message of
+        /// its own.
         case digest
         /// Asked for by a person who wants to see it arrive.
         case test

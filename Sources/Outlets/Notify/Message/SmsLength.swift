@@ -1,7 +1,7 @@
 /// How many parts a text takes as SMS (3GPP TS 23.038 and 23.040).
 package enum SmsLength {
-    /// 160 characters of the default alphabet in one part, 153 in each of several; with any other character 70 and 67 units of
-    /// UTF-16.
+    /// 160 characters of the default alphabet in one part, 153 in each of several; with any other character
+    /// 70 and 67 units of UTF-16.
     package static func parts(_ text: some StringProtocol) -> Int {
         let (units, isPlain) = measure(text)
         let single = isPlain ? 160 : 70

@@ -8,7 +8,8 @@ package struct WhoIsTold: Equatable, Sendable {
     package var contact: NotifyContact
     /// 0, or the step of the escalation.
     package var step: Int
-    /// From the alert on, milliseconds, where nothing was told of its customer and risk lately and no limit is reached.
+    /// From the alert on, milliseconds, where nothing was told of its customer and risk lately and no limit
+    /// is reached.
     package var after: Int64
     /// The end of quiet hours, if they hold it back.
     package var quietUntil: Int64?

@@ -5,10 +5,12 @@ import Models
 import Records
 import Topology
 
-/// `millrace notify`: reads alerts that were committed, decides, and sends what was decided once that is durable.
+/// `millrace notify`: reads alerts that were committed, decides, and sends what was decided once that is
+/// durable.
 ///
-/// What goes out is decided exactly once, and sent at least once under an id that stays: a try is written down before it is made,
-/// its result behind it, and what was under way when the process ended is tried again.
+/// What goes out is decided exactly once, and sent at least once under an id that stays: a try is written
+/// down before it is made, its result behind it, and what was under way when the process ended is tried
+/// again.
 package final class Notifier {
     package struct Options: Sendable {
         package var kafka: KafkaSettings

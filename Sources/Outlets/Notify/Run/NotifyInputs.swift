@@ -85,7 +85,8 @@ final class NotifyInputs {
         }
     }
 
-    /// `{"alert_id","status","by","at"}`, `until` with snoozed ones; null takes it back. nil: it is none of these.
+    /// `{"alert_id","status","by","at"}`, `until` with snoozed ones; null takes it back. nil: it is none of
+    /// these.
     private static func disposition(_ record: KafkaReader.Record) -> (String, AlertDisposition?)? {
         guard let value = record.value else { return record.keyText.map { ($0, nil) } }
         do throws(Fault) {

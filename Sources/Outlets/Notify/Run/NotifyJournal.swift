@@ -3,8 +3,9 @@ import Connectors
 import Dataflow
 import Records
 
-/// Makes what a turn decided durable, all of it or nothing: messages, results, letters, state and positions in one transaction.
-/// A topology has one at a time: whoever opens the next one ends what this one had not committed.
+/// Makes what a turn decided durable, all of it or nothing: messages, results, letters, state and positions
+/// in one transaction. A topology has one at a time: whoever opens the next one ends what this one had not
+/// committed.
 final class NotifyJournal {
     private let sink: KafkaSink
     private var outbox = Outbox()

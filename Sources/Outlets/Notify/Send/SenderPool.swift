@@ -2,8 +2,8 @@ import Base
 import Glibc
 import Synchronization
 
-/// Threads that send, some for each channel, so that a slow one holds no other back. Critical messages go first, and some threads
-/// are theirs alone.
+/// Threads that send, some for each channel, so that a slow one holds no other back. Critical messages go
+/// first, and some threads are theirs alone.
 package final class SenderPool: Sendable {
     package struct Result: Sendable {
         package var id: String
