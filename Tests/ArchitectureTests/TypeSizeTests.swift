@@ -9,7 +9,6 @@ import Testing
     /// Types that are longer, and how long they are. They may only shrink.
     static let ceilings = [
         "Connectors.KafkaSource": 606,
-        "State.WindowStore": 1984,
         "Topology.SourceReader": 730,
     ]
 

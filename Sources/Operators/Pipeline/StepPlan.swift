@@ -197,7 +197,7 @@ enum KeyCoding {
 
 /// The window of a step, compiled for one lane; the windows themselves belong to the tasks.
 final class WindowPlan {
-    let options: WindowStore.Options
+    let options: WindowOptions
     let arguments: [Program?]
     let conditions: [Program?]
     /// Their values for the rows of a stretch.
@@ -260,7 +260,7 @@ final class WindowPlan {
             }
         }
         storeIndices = indices
-        var options = WindowStore.Options(
+        var options = WindowOptions(
             length: length,
             span: span,
             excludesCurrent: window.excludesCurrent,
@@ -327,17 +327,17 @@ final class WindowPlan {
         _ store: WindowStore,
         ids: UnsafePointer<UInt32>,
         count: Int,
-        _ totals: WindowStore.Totals,
+        _ totals: WindowTotals.Kind,
         at time: Int64,
         rows: Selection,
         arena: Arena
     ) {
+        let totals = store.totals(totals)
         for (call, index) in storeIndices.enumerated() {
-            store.gather(
+            totals.gather(
                 index,
                 ids: ids,
                 count: count,
-                totals,
                 into: aggregateColumns[call],
                 arena: arena,
                 anchorOtherwise: store.anchor(at: time)

@@ -34,14 +34,14 @@ final class TaskWindows: TaskStore {
             outbox.add(removals)
             removals.removeAll()
         }
-        guard store.hasChanges else { return }
+        guard store.codec.hasChanges else { return }
         let bytes = outbox.bytes
-        store.drainChanges(into: bytes) { id, segment, start in
+        store.codec.drainChanges(into: bytes) { id, segment, start in
             let key = bytes.count
             appendPanesKey(id, segment, to: bytes)
             outbox.add(.changelog, partition: partition, key: key..<bytes.count, value: start..<key)
         }
-        store.drainAhead(into: bytes) { id, page, start in
+        store.codec.drainAhead(into: bytes) { id, page, start in
             let key = bytes.count
             appendPageKey(id, page, to: bytes)
             outbox.add(.changelog, partition: partition, key: key..<bytes.count, value: start..<key)
@@ -51,7 +51,7 @@ final class TaskWindows: TaskStore {
     /// A key leaves the step's windows: its panes leave the changelog.
     func noteRemoval(of id: UInt32) {
         let bytes = removals.bytes
-        store.forgetDrained(id) { segment in
+        store.codec.forgetDrained(id) { segment in
             let start = bytes.count
             appendPanesKey(id, segment, to: bytes)
             removals.add(.changelog, partition: partition, key: start..<bytes.count, value: nil)
@@ -62,7 +62,7 @@ final class TaskWindows: TaskStore {
     /// are there.
     func noteRemovalAhead() {
         let bytes = removals.bytes
-        for (id, page) in store.takeGoneAhead() {
+        for (id, page) in store.codec.takeGoneAhead() {
             let start = bytes.count
             appendPageKey(id, page, to: bytes)
             removals.add(.changelog, partition: partition, key: start..<bytes.count, value: nil)
@@ -94,7 +94,9 @@ final class TaskWindows: TaskStore {
             // The key stays for now: another of its windows may have begun before this one was forgotten, and
             // comes with a later record of the same commit.
             guard let id = group.keys.find(name) else { return true }
-            if isAhead ? store.restoreAheadRemoval(id, place) : store.restoreRemoval(id, Int(place)) {
+            if isAhead
+                ? store.codec.restoreAheadRemoval(id, place) : store.codec.restoreRemoval(id, Int(place))
+            {
                 _ = group.release(id)
             }
             return true
@@ -102,7 +104,9 @@ final class TaskWindows: TaskStore {
         var reader = BinaryReader(value)
         let id = group.keys.intern(name)
         let isGood =
-            isAhead ? store.restoreAhead(id, place, &reader) : store.restoreSegment(id, Int(place), &reader)
+            isAhead
+            ? store.codec.restoreAhead(id, place, &reader)
+            : store.codec.restoreSegment(id, Int(place), &reader)
         takeArrivals()
         return isGood && reader.isValid
     }
@@ -116,13 +120,13 @@ final class TaskWindows: TaskStore {
     func write(to snapshot: SnapshotWriter) {
         snapshot.withNumbers(of: key.group) { numbers in
             guard let start = numbers.baseAddress else { return snapshot.bytes.appendVarint(0) }
-            store.writeSnapshot(numbers: start, to: snapshot.bytes)
+            store.codec.writeSnapshot(numbers: start, to: snapshot.bytes)
         }
     }
 
     func read(_ reader: inout BinaryReader, _ snapshot: SnapshotReader) -> Bool {
         defer { takeArrivals() }
-        return store.readSnapshot(&reader, ids: snapshot.ids[key.group])
+        return store.codec.readSnapshot(&reader, ids: snapshot.ids[key.group])
     }
 
     // MARK: For people
@@ -136,7 +140,7 @@ final class TaskWindows: TaskStore {
     }
 
     func describe(_ task: TaskState, _ bench: Workbench, _ body: (StateEntry) -> Void) {
-        let totals: WindowStore.Totals = store.options.keepsRunning ? .running : .closed
+        let totals: WindowTotals.Kind = store.options.keepsRunning ? .running : .closed
         let keys = bench.keys(like: key.columns)
         let names = step.spec.key.map { step.spec.schema.fields[$0].name }
         let watermark = task.watermarks[step.source]
@@ -149,7 +153,7 @@ final class TaskWindows: TaskStore {
             KeyCoding.decode(group.keys.key(of: id), into: keys, row: 0, arena: bench.arena)
             let (key, text) = bench.keyTexts(Array(zip(names, keys)))
             let bounds = store.bounds(
-                at: store.anchor(of: id, totals, otherwise: store.anchor(at: watermark)))
+                at: store.totals(totals).anchor(of: id, otherwise: store.anchor(at: watermark)))
             bench.json.removeAll()
             bench.json.beginObject()
             bench.json.member("step", step.spec.name)

@@ -53,16 +53,16 @@ final class WindowViews {
         let id = task.groups[group].keys.find(key) ?? UInt32.max
         for view in views {
             guard let store = task.stores[view.step.index] else { continue }
-            var anchor = store.currentAnchor(at: time)
-            let (first, newest) = store.openAnchors(of: id)
+            var anchor = store.view.currentAnchor(at: time)
+            let (first, newest) = store.view.openAnchors(of: id)
             // One of another source is as far on as that source, and no further than its records let it be
             // read.
-            if view.step.source != source, store.newest(of: id) != .min {
+            if view.step.source != source, store.view.newest(of: id) != .min {
                 anchor = min(anchor, max(newest, first == .min ? newest : first + store.lead))
             }
             anchor = max(anchor, first)
             withUnsafePointer(to: anchor) { anchor in
-                store.gather(
+                store.view.gather(
                     id, anchors: UnsafeBufferPointer(start: anchor, count: 1), view.storeIndices,
                     into: view.aggregates, arena: arena)
             }

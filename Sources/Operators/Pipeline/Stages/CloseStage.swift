@@ -103,8 +103,9 @@ final class CloseStage {
     /// key may have been forgotten by now: a store that was restored knows nothing of the pane that leaves
     /// then.
     private func clearsEmpty(_ step: StepPlan, _ store: WindowStore, _ task: TaskState) -> Bool {
-        topology.rulesAtClose[step.index].contains { rule in
-            task.rules[rule.index].raisedIds.contains { !store.hasRecords($0, .closed) }
+        let closed = store.totals(.closed)
+        return topology.rulesAtClose[step.index].contains { rule in
+            task.rules[rule.index].raisedIds.contains { !closed.hasRecords($0) }
         }
     }
 
@@ -150,12 +151,13 @@ final class CloseStage {
             // A window that did not change has the truth that it had, unless another window is compared with
             // it.
             let hasTruth = rule.readsOneWindow && !task.rules[rule.index].judgesAll
-            let ids = store.closedKeys(among: hasTruth ? nil : store.live)
+            let closed = store.totals(.closed)
+            let ids = hasTruth ? closed.filled(among: store.changed) : closed.filled(among: store.live)
             task.rules[rule.index].judgesAll = false
             test(rule, ids, closing, at: end, source, task) { note($0, $1, $2) }
             // A window without a record of the key clears, whether the key has records in later ones already
             // or not.
-            turning += task.rules[rule.index].raisedIds.filter { !store.hasRecords($0, .closed) }
+            turning += task.rules[rule.index].raisedIds.filter { !closed.hasRecords($0) }
         } else {
             // Time only clears, and few at a time.
             due = takeDue(rule, at: end, source, task)
@@ -291,8 +293,8 @@ final class CloseStage {
     ) -> AlertContext {
         let first = rule.spec.on[0]
         let window = task.stores[first].map { store in
-            let totals: WindowStore.Totals = rule.spec.at == .close ? .closed : .running
-            return store.bounds(at: store.anchor(of: id, totals, otherwise: store.anchor(at: end)))
+            let totals: WindowTotals.Kind = rule.spec.at == .close ? .closed : .running
+            return store.bounds(at: store.totals(totals).anchor(of: id, otherwise: store.anchor(at: end)))
         }
         return AlertContext(
             row: row, time: end, window: window, watermark: end, cause: nil)
@@ -338,7 +340,7 @@ final class CloseStage {
         stream?.setRoot(reaching: end, in: step.source)
         let bounds = store.bounds(at: store.closedAnchor)
         let keys = task.groups[keyPlan.group].keys
-        var ids = store.live.filter { store.hasRecords($0, .closed) }
+        var ids = store.totals(.closed).filled(among: store.live)
         putInOrder(&ids, keyPlan.columns, keys)
         inChunks(of: ids) { ids, bench in
             guard let start = ids.baseAddress else { return }

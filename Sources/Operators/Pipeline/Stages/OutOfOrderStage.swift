@@ -203,22 +203,22 @@ final class OutOfOrderStage {
         var newest = time
         for step in rule.spec.on where topology.steps[step].source == source {
             guard let store = task.stores[step] else { continue }
-            let anchor = store.openAnchors(of: id).newest
-            if anchor != .min { newest = max(newest, store.beginsAt(anchor)) }
+            let anchor = store.view.openAnchors(of: id).newest
+            if anchor != .min { newest = max(newest, store.view.beginsAt(anchor)) }
         }
         var isChanged = newest == time
         instants.removeAll(keepingCapacity: true)
         if !isChanged { instants.append(time) }
         for step in members {
             guard let store = task.stores[step] else { continue }
-            let (first, last) = store.anchors(covering: time)
-            let current = store.currentAnchor(at: newest)
+            let (first, last) = store.view.anchors(covering: time)
+            let current = store.view.currentAnchor(at: newest)
             if last >= current, first <= current { isChanged = true }
             changes.removeAll(keepingCapacity: true)
-            let low = max(first, store.openAnchors(of: id).first, store.currentAnchor(at: time) + 1)
-            store.appendAnchors(of: id, low, min(last, current), each: rule.readsTime, to: &changes)
+            let low = max(first, store.view.openAnchors(of: id).first, store.view.currentAnchor(at: time) + 1)
+            store.view.appendAnchors(of: id, low, min(last, current), each: rule.readsTime, to: &changes)
             for anchor in changes {
-                let begin = store.beginsAt(anchor)
+                let begin = store.view.beginsAt(anchor)
                 if begin > time, begin < newest { instants.append(begin) }
             }
         }
@@ -238,16 +238,16 @@ final class OutOfOrderStage {
             guard let store = task.stores[step], let window = topology.steps[step].window else { continue }
             changes.removeAll(keepingCapacity: true)
             for instant in instants {
-                var anchor = store.currentAnchor(at: instant)
-                let (first, newest) = store.openAnchors(of: id)
-                if topology.steps[step].source != source, store.newest(of: id) != .min {
+                var anchor = store.view.currentAnchor(at: instant)
+                let (first, newest) = store.view.openAnchors(of: id)
+                if topology.steps[step].source != source, store.view.newest(of: id) != .min {
                     anchor = min(anchor, max(newest, first == .min ? newest : first + store.lead))
                     if isNewest { anchor = max(anchor, newest) }
                 }
                 changes.append(max(anchor, first))
             }
             changes.withUnsafeBufferPointer {
-                store.gather(
+                store.view.gather(
                     id, anchors: $0, window.storeIndices, into: window.aggregateColumns, arena: arena)
             }
             window.runOutputs(rows, arena: arena)

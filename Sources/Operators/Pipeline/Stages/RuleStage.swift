@@ -283,9 +283,9 @@ final class RuleStage {
         var next = Int64.max
         for step in rule.spec.on where topology.steps[step].source == source {
             guard let store = task.stores[step] else { continue }
-            let (first, last) = store.anchors(covering: time)
+            let (first, last) = store.view.anchors(covering: time)
             // In a window of what was before, it is not at once.
-            next = min(next, store.beginsAt(store.options.excludesCurrent ? first : last + 1))
+            next = min(next, store.view.beginsAt(store.options.excludesCurrent ? first : last + 1))
         }
         if next < due { task.rules[rule.index].timers[place].set(id, to: next) }
     }
@@ -297,11 +297,11 @@ final class RuleStage {
         }
         var next = Int64.max
         for store in stores {
-            let anchor = store.nextAnchor(of: id, each: false)
-            if anchor != .max { next = min(next, store.beginsAt(anchor)) }
+            let anchor = store.view.nextAnchor(of: id, each: false)
+            if anchor != .max { next = min(next, store.view.beginsAt(anchor)) }
         }
         // What is told of time is, as long as there are records.
         guard rule.readsTime, next != .max else { return next }
-        return stores.reduce(next) { min($0, $1.beginsAt($1.openAnchors(of: id).newest + 1)) }
+        return stores.reduce(next) { min($0, $1.view.beginsAt($1.view.openAnchors(of: id).newest + 1)) }
     }
 }

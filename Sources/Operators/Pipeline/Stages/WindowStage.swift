@@ -147,7 +147,7 @@ final class WindowStage {
         var count = 0
         for index in 0..<rows.count where updates[rows[index]] != 0 {
             step.selection.rows[count] = rows.rows[index]
-            count += store.isAdded(index, scratch) ? 1 : 0
+            count += scratch.isAdded(index) ? 1 : 0
         }
         step.selection.count = count
     }
@@ -157,22 +157,14 @@ final class WindowStage {
     ) {
         // The number of records, which every window keeps, and which is that of a `count()`.
         let count = window.isRead ? window.storeIndices.firstIndex(of: 0) : nil
-        store.apply(
-            0, rows, positions, times: batch.times, argument: nil, condition: nil,
-            output: count.map { window.aggregateColumns[$0] }, arena: batch.arena, scratch: scratch
-        )
+        let update = PaneUpdate(
+            store, rows, positions, times: batch.times, arena: batch.arena, scratch: scratch)
+        update.apply(
+            0, argument: nil, condition: nil, output: count.map { window.aggregateColumns[$0] })
         for (call, index) in window.storeIndices.enumerated() where index > 0 {
-            store.apply(
-                index,
-                rows,
-                positions,
-                times: batch.times,
-                argument: window.argumentColumns[call],
-                condition: window.conditionColumns[call],
-                output: window.isRead ? window.aggregateColumns[call] : nil,
-                arena: batch.arena,
-                scratch: scratch
-            )
+            update.apply(
+                index, argument: window.argumentColumns[call], condition: window.conditionColumns[call],
+                output: window.isRead ? window.aggregateColumns[call] : nil)
         }
     }
 
@@ -189,8 +181,8 @@ final class WindowStage {
             let hasStrangers = !pass.isOwn || pass.window.readers.keys.contains { $0 != plan.index }
             if plan.isInOrder, !hasStrangers, !plan.spec.mayRunAhead { continue }
             let (rows, ids) = rows(of: pass, plan)
-            guard store.mayBeOutOfOrder(rows, times: plan.batch.times) else { continue }
-            if store.findOutOfOrder(
+            guard store.order.mayBeFound(rows, times: plan.batch.times) else { continue }
+            if store.order.find(
                 rows, ids: ids, times: plan.batch.times, takesLate: !pass.readers.isEmpty, flags: flags)
             {
                 isFound = true
@@ -248,7 +240,7 @@ final class WindowStage {
         for (row, id) in ids.enumerated() {
             KeyCoding.decode(group.keys.key(of: id), into: keys, row: 0, arena: bench.arena)
             let bounds = store.bounds(
-                at: store.anchor(of: id, .running, otherwise: store.anchor(at: watermark)))
+                at: store.totals(.running).anchor(of: id, otherwise: store.anchor(at: watermark)))
             var fields = zip(window.outputFields, window.outputColumns).map { field, column in
                 let value =
                     column.valid[row] == 1

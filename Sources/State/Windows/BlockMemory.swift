@@ -16,6 +16,9 @@ struct BlockMemory {
     /// Chunks that have memory. Nothing here is counted by reference: the struct is read in loops.
     private var reserved = 0
 
+    /// How many keys before its turn a key's block is asked for: about as long as memory takes.
+    static let prefetchDistance = 8
+
     /// A quarter of a megabyte.
     private static let chunkWords = 1 << 15
     private static let chunksAtOnce = 8

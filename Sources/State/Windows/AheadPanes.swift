@@ -69,8 +69,7 @@ final class AheadPanes {
     /// Of a page beside its words: the object, its places in the tables.
     private static let pageBytes = 256
 
-    private let paneWords: Int
-    private let neutral: UnsafePointer<Int64>
+    private let aggregates: PaneAggregates
     private let sketches: [Aggregate]
     private let tracksChanges: Bool
     private let bytesMax: Int
@@ -84,15 +83,10 @@ final class AheadPanes {
     /// Pages that a changelog has and that have left since.
     private var gone: [(id: UInt32, number: Int64)] = []
 
-    /// `neutral`: the words of a pane without records, which outlive this object.
-    init(
-        paneWords: Int, neutral: UnsafePointer<Int64>, aggregates: [Aggregate], bytesMax: Int,
-        tracksChanges: Bool
-    ) {
-        (self.paneWords, self.neutral, self.bytesMax, self.tracksChanges) = (
-            paneWords, neutral, bytesMax, tracksChanges
-        )
-        sketches = aggregates.filter(\.isSketch)
+    /// `aggregates` outlive this object.
+    init(_ aggregates: PaneAggregates, bytesMax: Int, tracksChanges: Bool) {
+        (self.aggregates, self.bytesMax, self.tracksChanges) = (aggregates, bytesMax, tracksChanges)
+        sketches = aggregates.all.filter(\.isSketch)
     }
 
     var isEmpty: Bool { pages.isEmpty }
@@ -118,7 +112,7 @@ final class AheadPanes {
     var oldest: [Page] { numbers.first.flatMap { byNumber[$0.time] } ?? [] }
 
     @inline(__always)
-    func words(_ page: Page, _ pane: Int64) -> Accumulator { page.words + Int(pane & 7) * paneWords }
+    func words(_ page: Page, _ pane: Int64) -> Accumulator { page.words + Int(pane & 7) * aggregates.words }
 
     // MARK: Records
 
@@ -138,12 +132,52 @@ final class AheadPanes {
         return page
     }
 
+    /// Adds a row to a pane of a page that is open for it.
+    func add(
+        _ row: Int, time: Int64, _ calls: [(index: Int, argument: Column?, condition: Column?)],
+        to page: Page, _ pane: Int64, _ arena: Arena
+    ) {
+        let words = words(page, pane)
+        words[0] += 1
+        for call in calls where call.index > 0 {
+            if let condition = call.condition, condition.valid[row] != 1 || condition.values[row] == 0 {
+                continue
+            }
+            if let argument = call.argument, argument.valid[row] != 1 {
+                if case .sum(isCounted: true) = aggregates.all[call.index] {
+                    words[aggregates.offsets[call.index] + 3] += 1
+                }
+                continue
+            }
+            let value = call.argument?.values[row] ?? 0
+            add(value, time, call.index, words + aggregates.offsets[call.index], page, Int(pane & 7), arena)
+        }
+        noteSketches(of: page)
+    }
+
+    private func add(
+        _ value: Int64, _ time: Int64, _ index: Int, _ words: Accumulator, _ page: Page, _ slot: Int,
+        _ arena: Arena
+    ) {
+        switch aggregates.all[index] {
+        case .distinct(let isText, _):
+            let hash =
+                isText ? DistinctSet.hash(TextReference(packed: value), arena) : DistinctSet.hash(value)
+            page.distinct[place(index)]?.add(hash, slot: slot)
+        case .quantile: page.quantiles[place(index)]?.add(value, slot: slot)
+        default: aggregates.all[index].addAny(value, time, to: words, arena: arena)
+        }
+    }
+
+    /// Position of a sketch aggregate among those of a page.
+    func place(_ index: Int) -> Int {
+        aggregates.all[..<index].reduce(0) { $0 + ($1.isSketch ? 1 : 0) }
+    }
+
     private func add(_ place: Place) -> Page {
         memoryBytes += wordBytes + Self.pageBytes
-        let page = Page(place.id, place.number, words: Self.panesPerPage * paneWords, sketches)
-        for pane in 0..<Self.panesPerPage {
-            (page.words + pane * paneWords).update(from: neutral, count: paneWords)
-        }
+        let page = Page(place.id, place.number, words: Self.panesPerPage * aggregates.words, sketches)
+        for pane in 0..<Self.panesPerPage { aggregates.clear(page.words + pane * aggregates.words) }
         noteSketches(of: page)
         pages[place] = page
         keys[place.id, default: Key(newest: .min, pages: 0)].pages += 1
@@ -157,7 +191,7 @@ final class AheadPanes {
         keys[id]?.newest = max(newest, pane)
     }
 
-    private var wordBytes: Int { Self.panesPerPage * paneWords * 8 }
+    private var wordBytes: Int { Self.panesPerPage * aggregates.words * 8 }
 
     /// To be called when sketches of a page have changed.
     func noteSketches(of page: Page) {

@@ -49,6 +49,10 @@ package final class WindowScratch {
     /// Says of a row that `prepare` does not see whether a window has taken it.
     package func setAdded(_ position: Int, _ isAdded: Bool) { actions[position] = isAdded ? Action.adds : 0 }
 
+    /// True if `prepare`, or who called `setAdded`, took the row at this position of the selection into a
+    /// window.
+    package func isAdded(_ position: Int) -> Bool { actions[position] & Action.adds != 0 }
+
     deinit {
         blocks.deallocate()
         panes.deallocate()
