@@ -6,10 +6,11 @@ let policy: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
+    // Builds for tests: debug ones, and the optimised one of deploy/test, which sets it by hand.
     .define("VERIFY", .when(configuration: .debug)),
     // A lane is one thread, and what it computes in has one owner: that nothing is changed while it is read
-    // is checked in debug builds, which all tests are. In release the checks took a fifth of the time of rows
-    // that go through one by one.
+    // is checked in builds for tests. In release the checks took a fifth of the time of rows that go through
+    // one by one.
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
@@ -31,9 +32,11 @@ func system(_ name: String, pkgConfig: String, apt: String) -> Target {
     )
 }
 
+/// Tests are run once: optimising them takes longer than it saves.
 func tests(_ name: String, uses: [String], exclude: [String] = []) -> Target {
     .testTarget(
-        name: name, dependencies: uses.map { .byName(name: $0) }, exclude: exclude, swiftSettings: policy)
+        name: name, dependencies: uses.map { .byName(name: $0) }, exclude: exclude,
+        swiftSettings: policy + [.unsafeFlags(["-Onone"], .when(configuration: .release))])
 }
 
 let package = Package(

@@ -1,7 +1,7 @@
 import Glibc
 
 /// Faults that tests plant to prove that they would be found, and points at which they kill the process. Both
-/// come from the environment, in debug builds only: `MILLRACE_PLANT=offsets-first`,
+/// come from the environment, in builds for tests only: `MILLRACE_PLANT=offsets-first`,
 /// `MILLRACE_KILL_AT=commit-sent:3` (SIGKILL at the third pass).
 package enum Plant {
     package enum Mistake: String, CaseIterable, Sendable {
@@ -21,7 +21,7 @@ package enum Plant {
         case snapshotRename = "snapshot-rename"
     }
 
-    #if DEBUG
+    #if VERIFY
         private static let mistake = getenv("MILLRACE_PLANT").flatMap {
             Mistake(rawValue: String(cString: $0))
         }
@@ -46,7 +46,7 @@ package enum Plant {
     #endif
 }
 
-#if DEBUG
+#if VERIFY
     import Synchronization
 
     private final class Passes: Sendable {

@@ -10,7 +10,7 @@ package func require(
     if !condition { unreachable(message(), file: file, line: line) }
 }
 
-/// A check too dear for the data path of a release build.
+/// A check too dear for the data path of a release build; builds for tests have it.
 @inlinable @inline(__always)
 package func verify(_ condition: @autoclosure () -> Bool, _ message: @autoclosure () -> String) {
     #if VERIFY

@@ -14,6 +14,8 @@ enum Version {
 
     #if DEBUG
         private static let build = "debug build"
+    #elseif VERIFY
+        private static let build = "build for tests"
     #else
         private static let build = "release build"
     #endif

@@ -10,7 +10,7 @@ final class WorkerProcess {
         var bootstrapServers: String
         var parameters: [String: String]
         var redis: String?
-        /// A fault that debug builds plant: `MILLRACE_PLANT`.
+        /// A fault that builds for tests plant: `MILLRACE_PLANT`.
         var plant: String?
         var extra: [String] = []
     }
