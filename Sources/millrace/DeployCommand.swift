@@ -26,6 +26,9 @@ enum DeployCommand: Command {
           --pool NAME          the workers that are to run it, where nobody does yet; default "default"
           --dry-run            say what would change, and change nothing
           --begin-empty        agree that windows which are new know nothing of what was before
+          --alerts-max N       how many alerts the change itself may raise and clear, of merchants whose windows meet the new
+                               rules already; default 100. What it would come to is tried on a copy of the state and told
+                               before; a roll-back may any number
           --restart            agree that every worker ends and begins anew with the file, where that is what it takes; whoever
                                started them must start them again (systemd, Kubernetes, `millrace worker`)
           --reason TEXT        why, for those who look at it later
@@ -46,7 +49,7 @@ enum DeployCommand: Command {
         "--bootstrap-server": .value, "--status": .flag, "--rollback": .flag, "--dry-run": .flag,
         "--undeploy": .flag, "--pool": .value, "--begin-empty": .flag, "--restart": .flag, "--reason": .value,
         "--author": .value, "--group": .value, "--timeout": .value, "--set": .values, "--json": .flag,
-        "--policy": .value, "--key": .value, "--holder": .value,
+        "--policy": .value, "--key": .value, "--holder": .value, "--alerts-max": .value,
     ].merging(KafkaArguments.options) { $1 }
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -154,13 +157,18 @@ enum DeployCommand: Command {
         let start = monotonicNanoseconds()
         let timeout = Int64(try arguments.integer("--timeout", in: 1...3600) ?? 10) * 1000
         let author = arguments.value("--author") ?? getenv("USER").map { String(cString: $0) } ?? "unknown"
-        let request = RuleSetDeployment.Request(
+        var request = RuleSetDeployment.Request(
             text, spec, author: author, reason: arguments.value("--reason") ?? "",
             consent: arguments.has("--restart") ? .restart : arguments.has("--begin-empty") ? .empty : .hot,
             signer: try RulesCommand.signer(arguments, author), milliseconds: timeout)
+        let most = try arguments.integer("--alerts-max", in: 0...1_000_000_000)
+        request.alertsMax = most ?? (arguments.has("--rollback") ? nil : 100)
         let epoch: Int64
         let way: ChangePlan.Way
-        switch try deployment.deploy(request, at: { SystemClock().nowMilliseconds }) {
+        let outcome = try deployment.deploy(request, at: { SystemClock().nowMilliseconds }) { answers in
+            if !arguments.has("--json") { tellTrial(answers) }
+        }
+        switch outcome {
         case .activated(let made, let how): (epoch, way) = (made, how)
         case let other: throw fault(other, deployment, spec, seconds: timeout / 1000)
         }
@@ -170,6 +178,11 @@ enum DeployCommand: Command {
         return report(
             spec.name, deployment, acknowledgements, arguments,
             after: Double(monotonicNanoseconds() - start) / 1e9)
+    }
+
+    private static func tellTrial(_ answers: [RuleSetDeployment.Answer]) {
+        guard let count = RuleSetDeployment.total(answers), !answers.isEmpty else { return }
+        put("would raise \(count.raised) alerts and clear \(count.cleared) at once")
     }
 
     /// Why nothing was changed.
@@ -201,6 +214,12 @@ enum DeployCommand: Command {
                 .user,
                 "\(what): \(way == .restart ? "--restart" : "--begin-empty") agrees to it; nothing was changed"
             )
+        case .tooManyAlerts(let count):
+            let all = count.raised + count.cleared
+            return Fault(
+                .user,
+                "it would raise \(count.raised) alerts and clear \(count.cleared) at once: --alerts-max \(all) agrees to it; "
+                    + "nothing was changed")
         case .unanswered(let tasks):
             return Fault(
                 .external,

@@ -18,6 +18,8 @@ package final class Jobs: Sendable {
         var epoch: Int64?
         var prepared = 0
         var tasks = 0
+        /// What the switch itself would raise and clear; nil: not known.
+        var trial: RuleSetTrials.Count?
         var reasons: [String] = []
         var error: String?
         var startedAt: Int64
@@ -31,7 +33,8 @@ package final class Jobs: Sendable {
                 ("job", .text(id)), ("topology", .text(topology)), ("change", .optional(change)),
                 ("state", .text(state)),
                 ("epoch", epoch.map { .int($0) } ?? .null), ("prepared", .int(Int64(prepared))),
-                ("tasks", .int(Int64(tasks))),
+                ("tasks", .int(Int64(tasks))), ("raises", trial.map { .int(Int64($0.raised)) } ?? .null),
+                ("clears", trial.map { .int(Int64($0.cleared)) } ?? .null),
                 ("reasons", .texts(reasons)), ("error", .optional(error)), ("activation", activation),
             ])
         }
@@ -168,6 +171,7 @@ package final class Jobs: Sendable {
         let outcome = try deployment.deploy(request, at: now) { answers in
             change(id) { job in
                 job.prepared = answers.filter(\.isPrepared).count
+                job.trial = RuleSetDeployment.total(answers)
                 job.reasons = Set(answers.flatMap(\.reasons)).sorted()
             }
         }
@@ -204,6 +208,11 @@ package final class Jobs: Sendable {
                 (way == .restart
                     ? "every worker must begin anew (restart)" : "what is new begins empty (begin_empty)")
                     + ", which nobody has agreed to; nothing was changed")
+        case .tooManyAlerts(let count):
+            Fault(
+                .user,
+                "it would raise \(count.raised) alerts and clear \(count.cleared) at once; nothing was changed"
+            )
         case .unanswered(let tasks):
             Fault(
                 .external,

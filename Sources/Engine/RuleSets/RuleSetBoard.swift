@@ -16,6 +16,7 @@ package final class RuleSetBoard: Sendable {
     private let sets: Mutex<[RuleSet]>
     /// The newest epoch, for lanes that look at it with every commit.
     private let epoch: Atomic<Int64>
+    let trials = RuleSetTrials()
 
     package init(_ first: RuleSet) {
         sets = Mutex([first])
@@ -54,6 +55,10 @@ package final class RuleSetBoard: Sendable {
     /// more, each is.
     package func changed(from former: Int64, to next: Int64) -> @Sendable (String) -> Bool {
         guard let before = set(former), let now = set(next) else { return { _ in true } }
+        return Self.changed(from: before, to: now)
+    }
+
+    static func changed(from before: TopologySpec, to now: TopologySpec) -> @Sendable (String) -> Bool {
         let texts = Dictionary(before.rules.map { ($0.name, before.logic(of: $0)) }) { a, _ in a }
         let changed = Set(now.rules.filter { texts[$0.name] != now.logic(of: $0) }.map(\.name))
         return { changed.contains($0) }

@@ -10,6 +10,8 @@ extension RuleSetDeployment {
         package var reason: String
         /// How far somebody has agreed to go.
         package var consent: ChangePlan.Way
+        /// How many alerts the switch itself may raise and clear; nil: any number.
+        package var alertsMax: Int?
         /// Whose key vouches, where there is a policy.
         package var signer: RuleSetSigner?
         /// Who has agreed as the signer has seen, which is a console then.
@@ -35,6 +37,8 @@ extension RuleSetDeployment {
         case refused([Answer])
         /// It goes further than somebody has agreed to; and why.
         case unagreed(ChangePlan.Way, reasons: [String])
+        /// The switch itself would raise and clear more alerts than somebody has agreed to.
+        case tooManyAlerts(RuleSetTrials.Count)
         case unanswered(tasks: [Int32])
         /// Workers were started with different files, and nothing was activated yet.
         case differentFiles([String])
@@ -63,6 +67,10 @@ extension RuleSetDeployment {
             return .unanswered(
                 tasks: (0..<Int32(tasks)).filter { task in !answers.contains { $0.task == task } })
         }
+        if let most = request.alertsMax, let count = Self.total(answers), count.raised + count.cleared > most
+        {
+            return .tooManyAlerts(count)
+        }
         let former = Set(answers.map(\.former))
         if previous == 0, former.count > 1 { return .differentFiles(former.sorted()) }
         try refresh()
@@ -83,6 +91,17 @@ extension RuleSetDeployment {
             reason: request.reason, at: clock(),
             signer: request.signer)
         return .activated(epoch: epoch, way: way)
+    }
+
+    /// What the tasks' trials come to; nil: one was not made.
+    package static func total(_ answers: [Answer]) -> RuleSetTrials.Count? {
+        var total = RuleSetTrials.Count(raised: 0, cleared: 0)
+        for answer in answers {
+            guard let trial = answer.trial else { return nil }
+            total.raised += trial.raised
+            total.cleared += trial.cleared
+        }
+        return total
     }
 
     private mutating func askOnce(_ request: Request, at: Int64) throws(Fault) {

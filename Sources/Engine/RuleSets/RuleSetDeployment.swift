@@ -18,6 +18,8 @@ package struct RuleSetDeployment {
         package var former: String
         /// Hash of the policy by which it judges activations; nil: none.
         package var policy: String?
+        /// What the switch itself would raise and clear; nil: it was not tried.
+        package var trial: RuleSetTrials.Count?
         package var reasons: [String]
     }
 
@@ -121,11 +123,18 @@ package struct RuleSetDeployment {
                         } ?? .none,
                         worker: try node["worker"].text,
                         former: try node["former"].text, policy: try node.optional("policy")?.text,
-                        reasons: try node.optional("reasons")?.texts ?? []))
+                        trial: try Self.trial(node), reasons: try node.optional("reasons")?.texts ?? []))
             }
             if answers.count == tasks || monotonicNanoseconds() > deadline { return answers }
             usleep(20_000)
         }
+    }
+
+    private static func trial(_ node: DocumentNode) throws(Fault) -> RuleSetTrials.Count? {
+        guard let raised = node.optional("raises"), let cleared = node.optional("clears") else {
+            return nil
+        }
+        return RuleSetTrials.Count(raised: try raised.integer, cleared: try cleared.integer)
     }
 
     // MARK: Activating

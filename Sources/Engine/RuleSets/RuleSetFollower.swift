@@ -43,12 +43,17 @@ final class RuleSetFollower: Sendable {
         /// Of its record.
         var offset: Int64
         var ruleset: String
-        /// What is to be said of it, and the tasks that it was said for.
-        var answer = ""
+        /// How tasks would go on with it, or why they would not; nil: nobody has looked yet.
+        var verdict: Result<ChangePlan, Fault>?
+        /// Of the trial that lanes make of it, and when it began, nanoseconds.
+        var trial: (number: Int64, began: Int64)?
+        /// The tasks that were answered for.
         var told: Set<Int32> = []
     }
 
     private static let proposalsMax = 8
+    /// How long an answer waits for what a trial counts.
+    private static let trialNanoseconds: Int64 = 3_000_000_000
 
     /// Reads the topic to its end. `own`: the file that the worker was started with, whose rules count where
     /// nothing was activated.
@@ -181,15 +186,16 @@ final class RuleSetFollower: Sendable {
             switch event {
             case .void(let reason): Log.warning("rules: \(reason)")
             case .text(let ruleset):
-                state.proposals.removeAll { $0.ruleset == ruleset }
+                withdraw(ruleset, &state)
                 if state.proposals.count == Self.proposalsMax {
                     Log.warning(
                         "rules: more than \(Self.proposalsMax) texts are proposed; \(state.proposals[0].ruleset) gets no more answers"
                     )
-                    state.proposals.removeFirst()
+                    withdraw(state.proposals[0].ruleset, &state)
                 }
-                let answer = self.answer(to: ruleset, offset, state)
-                state.proposals.append(Proposal(offset: offset, ruleset: ruleset, answer: answer))
+                var proposal = Proposal(offset: offset, ruleset: ruleset)
+                judge(&proposal, state)
+                state.proposals.append(proposal)
             case .activation(let activation): try activate(activation, &state)
             case .proposal: break
             }
@@ -203,40 +209,73 @@ final class RuleSetFollower: Sendable {
     /// What is to be said of proposals depends on the rules that they would follow on.
     private func prepareAgain(_ state: inout State) {
         for place in state.proposals.indices {
-            let proposal = state.proposals[place]
-            state.proposals[place].answer = answer(to: proposal.ruleset, proposal.offset, state)
-            state.proposals[place].told = []
+            var proposal = state.proposals[place]
+            judge(&proposal, state)
+            proposal.told = []
+            state.proposals[place] = proposal
         }
     }
 
-    private func answer(to ruleset: String, _ offset: Int64, _ state: borrowing State) -> String {
+    private func withdraw(_ ruleset: String, _ state: inout State) {
+        for case let trial? in state.proposals.filter({ $0.ruleset == ruleset }).map(\.trial) {
+            board.trials.end(trial.number)
+        }
+        state.proposals.removeAll { $0.ruleset == ruleset }
+    }
+
+    /// Finds out how tasks would go on with a proposal, and has it tried where they go on as they are.
+    private func judge(_ proposal: inout Proposal, _ state: borrowing State) {
+        if let trial = proposal.trial { board.trials.end(trial.number) }
+        proposal.trial = nil
+        do throws(Fault) {
+            var (spec, plan) = try check(proposal.ruleset, state)
+            proposal.verdict = .success(plan)
+            guard plan.way <= .empty, plan.way != .none else { return }
+            spec.epoch = state.history.epoch + 1
+            let number = board.trials.begin(Self.running(spec, partitions, kafka.group))
+            proposal.trial = (number, monotonicNanoseconds())
+        } catch {
+            proposal.verdict = .failure(error)
+        }
+    }
+
+    private func answer(to proposal: Proposal, _ count: RuleSetTrials.Count?, _ state: borrowing State)
+        -> String
+    {
         var json = JsonWriter()
         json.beginObject()
-        json.member("ruleset", ruleset)
-        json.member("text", offset)
+        json.member("ruleset", proposal.ruleset)
+        json.member("text", proposal.offset)
         json.member("epoch", state.history.epoch)
         json.member("former", state.current.ruleset)
         json.member("worker", worker)
         if let policy = state.policy { json.member("policy", policy) }
-        do throws(Fault) {
-            let plan = try check(ruleset, state)
+        switch proposal.verdict {
+        case .success(let plan):
             json.member("state", plan.way == .none ? "refused" : "prepared")
             json.member("class", plan.changeClass.rawValue)
             json.member("way", plan.way.rawValue)
+            if let count {
+                json.member("raises", Int64(count.raised))
+                json.member("clears", Int64(count.cleared))
+            }
             json.name("reasons")
             json.list(plan.elements.filter { $0.changeClass > .mixed }) { json, element in
                 json.text("\(element.element): \(element.changeClass.rawValue): \(element.reason)")
             }
-        } catch {
+        case .failure(let fault):
             json.member("state", "refused")
             json.name("reasons")
-            json.list(error.detail.split(separator: "\n")) { $0.text(String($1)) }
+            json.list(fault.detail.split(separator: "\n")) { $0.text(String($1)) }
+        case nil: unreachable("a proposal that nobody has looked at")
         }
         json.endObject()
         return json.string
     }
 
-    private func check(_ ruleset: String, _ state: borrowing State) throws(Fault) -> ChangePlan {
+    private func check(_ ruleset: String, _ state: borrowing State) throws(Fault) -> (
+        TopologySpec, ChangePlan
+    ) {
         guard let text = state.history.texts[ruleset] else {
             throw Fault(.defect, "a text that is not known")
         }
@@ -250,7 +289,7 @@ final class RuleSetFollower: Sendable {
         }
         let plan = try ChangePlan(from: state.current, to: spec, group: kafka.group)
         if plan.way != .none { try makeTopics(of: spec, beside: state.current) }
-        return plan
+        return (spec, plan)
     }
 
     /// The topics of sinks that are new.
@@ -268,14 +307,23 @@ final class RuleSetFollower: Sendable {
         let tasks = Set(statuses().flatMap { $0.partitions.map(\.partition) })
         for place in state.proposals.indices {
             let proposal = state.proposals[place]
+            var told: Set<Int32> = []
             for task in tasks.subtracting(proposal.told).sorted() {
+                var count: RuleSetTrials.Count?
+                if let trial = proposal.trial {
+                    count = board.trials.count(of: task, trial.number)
+                    // A lane that does not come to it holds nothing up.
+                    let isOver = monotonicNanoseconds() - trial.began > Self.trialNanoseconds
+                    if count == nil, !isOver { continue }
+                }
+                told.insert(task)
                 if state.answers == nil { state.answers = try openAnswers() }
                 guard let answers = state.answers else { continue }
                 try answers.feeder.send(
                     to: answers.topic, key: RuleSetText.preparedKey(proposal.ruleset, task),
-                    value: proposal.answer, partition: task)
+                    value: answer(to: proposal, count, state), partition: task)
             }
-            state.proposals[place].told.formUnion(tasks)
+            state.proposals[place].told.formUnion(told)
         }
     }
 
@@ -298,7 +346,7 @@ final class RuleSetFollower: Sendable {
         }
         Log.info("epoch \(activation.epoch) of the rules, by \(activation.author): \(activation.reason)")
         state.current = spec
-        state.proposals.removeAll { $0.ruleset == activation.ruleset }
+        withdraw(activation.ruleset, &state)
         prepareAgain(&state)
         board.activate(RuleSet(epoch: activation.epoch, spec: Self.running(spec, partitions, kafka.group)))
     }

@@ -18,6 +18,8 @@ final class PipelineGraph: LaneGraph {
     private var metricsAt: Int64 = 0
     /// Rules that change while they run; nil: they do not.
     private let changes: RuleChanges?
+    /// Of the last rules that were proposed and tried.
+    private var tried: Int64 = 0
     /// By task: what its switch to other rules has given, until it takes a record or a commit comes.
     private var switches: [Int32: Outbox] = [:]
     /// Tasks whose next commit makes their switch certain.
@@ -235,9 +237,29 @@ final class PipelineGraph: LaneGraph {
         if let made = switches.removeValue(forKey: task) { outbox.add(made) }
     }
 
+    /// Tries rules that are proposed on a copy of what the tasks hold.
+    private func tryProposals(_ changes: RuleChanges) {
+        for trial in changes.board.trials.trials(after: tried) {
+            tried = trial.number
+            do throws(Fault) {
+                let rules = RuleSwitch(try changes.makePipeline(trial.spec))
+                let isChanged = RuleSetBoard.changed(from: spec, to: trial.spec)
+                for (number, task) in tasks {
+                    let made = try rules.trial(task, of: pipeline, rules: isChanged)
+                    let count = RuleSetTrials.Count(raised: made?.raised ?? 0, cleared: made?.cleared ?? 0)
+                    changes.board.trials.note(count, of: number, trial.number)
+                }
+            } catch {
+                Log.warning("rules that are proposed were not tried: \(error.detail)")
+            }
+        }
+    }
+
     func change() throws(Fault) -> [SinkRoute]? {
         // What was restored in advance is not whole yet.
-        guard restoring.isEmpty, let changes, let next = changes.board.newest(after: spec.epoch ?? 0) else {
+        guard restoring.isEmpty, let changes else { return nil }
+        tryProposals(changes)
+        guard let next = changes.board.newest(after: spec.epoch ?? 0) else {
             return nil
         }
         let start = monotonicNanoseconds()

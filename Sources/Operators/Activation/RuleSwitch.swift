@@ -44,13 +44,26 @@ package struct RuleSwitch {
     /// What a lane has of tables that each lane has all of, and whoever takes its outputs, from the pipeline
     /// before.
     package func adopt(_ former: Pipeline) {
+        adoptTables(former)
+        (pipeline.spill, pipeline.stages) = (former.spill, former.stages)
+    }
+
+    private func adoptTables(_ former: Pipeline) {
         for source in pipeline.topology.sources {
             guard let table = source.table, table.shared != nil,
                 let before = former.topology.sources.first(where: { $0.spec.name == source.spec.name })?.table
             else { continue }
             table.adopt(before)
         }
-        (pipeline.spill, pipeline.stages) = (former.spill, former.stages)
+    }
+
+    /// What `activate` would make of a task, tried on a copy of it. To be called right after a commit.
+    package func trial(_ task: TaskState, of former: Pipeline, rules: (String) -> Bool) throws(Fault)
+        -> Activation?
+    {
+        adoptTables(former)
+        var outbox = Outbox()
+        return activate(try takeOver(task, of: former), rules: rules, into: &outbox)
     }
 
     /// Ends what the task's former rules have left, and judges the keys of its live windows once by those

@@ -81,7 +81,8 @@ final class RuleChangeRig {
         number += 1
         try program.write("\(number).yaml", text)
         return try program.shell(
-            "$MILLRACE deploy \(number).yaml --bootstrap-server \(bootstrapServers) --timeout 20 \(extra)")
+            "$MILLRACE deploy \(number).yaml --bootstrap-server \(bootstrapServers) --timeout 20 "
+                + (extra.contains("--alerts-max") ? extra : "--alerts-max 1000000 \(extra)"))
     }
 
     func deployInBackground(_ text: String) throws -> Process {
@@ -91,7 +92,7 @@ final class RuleChangeRig {
         process.executableURL = URL(fileURLWithPath: WorkerProcess.program)
         process.arguments = [
             "deploy", "\(program.folder)/\(number).yaml", "--bootstrap-server", bootstrapServers, "--timeout",
-            "20",
+            "20", "--alerts-max", "1000000",
         ]
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice

@@ -70,9 +70,16 @@ import Topology
         #expect(try rig.alerts().isEmpty)
         let pids = workers.map(\.process)
 
-        var result = try rig.deploy(rig.text(burst: 5))
+        // What it would come to is known beforehand, and too many alerts need a word.
+        var result = try rig.deploy(rig.text(burst: 5), "--alerts-max 39")
         #expect(
-            result.code == 0 && result.output.contains("8 of 8 tasks go on with it")
+            result.code != 0 && result.output.contains("would raise 40 alerts and clear 0 at once")
+                && result.errors.contains("--alerts-max 40 agrees to it; nothing was changed"), "\(result)")
+        #expect(try rig.alerts().isEmpty)
+        result = try rig.deploy(rig.text(burst: 5), "--alerts-max 40")
+        #expect(
+            result.code == 0 && result.output.contains("would raise 40 alerts and clear 0 at once")
+                && result.output.contains("8 of 8 tasks go on with it")
                 && result.output.contains("raised 40, cleared 0"), "\(result)")
         let raised = try rig.alerts()
         #expect(
