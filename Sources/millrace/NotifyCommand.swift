@@ -1,5 +1,6 @@
 import Base
 import Connectors
+import Engine
 import Glibc
 import Outlets
 import Records
@@ -32,6 +33,8 @@ enum NotifyCommand: Command {
           --topology FILE      the topology whose alerts are told; its name begins the names of the topics
           --topic TOPIC        topics of alerts, instead of those of the file's sinks
           --group NAME         the name that the topics begin with, instead of the topology's, or the first topic's
+          --metrics-port N     /metrics, /health and /ready over HTTP; 0 takes any free port
+          --metrics-address IP where they listen; default 127.0.0.1
           --from earliest|latest  where a topic begins of which nothing was read yet; default earliest: what is older than it
                                may wait for its delivery comes as a digest
           --set name=value     a parameter of the topology
@@ -45,7 +48,7 @@ enum NotifyCommand: Command {
         "--bootstrap-server": .value, "--config": .value, "--topology": .value, "--topic": .values,
         "--group": .value, "--from": .value,
         "--alert": .value, "--alert-file": .value, "--undelivered": .flag, "--all": .flag, "--set": .values,
-        "--json": .flag,
+        "--json": .flag, "--metrics-port": .value, "--metrics-address": .value,
     ].merging(KafkaArguments.options) { $1 }
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -100,6 +103,18 @@ enum NotifyCommand: Command {
         case "earliest": options.startsAtEnd = false
         case "latest": options.startsAtEnd = true
         case let word: throw Fault(.user, "--from is earliest or latest, not '\(word)'")
+        }
+        let status = options.status
+        let metrics = try arguments.integer("--metrics-port", in: 0...65535).map { (port) throws(Fault) in
+            try MetricsServer(
+                address: arguments.value("--metrics-address") ?? "127.0.0.1", port: UInt16(port),
+                pages: MetricsServer.Pages(
+                    metrics: { status.metrics }, isHealthy: { true }, unreadiness: { status.unreadiness }))
+        }
+        if let metrics {
+            say(
+                "metrics on http://\(arguments.value("--metrics-address") ?? "127.0.0.1"):\(metrics.port)/metrics"
+            )
         }
         let stop = options.stop
         Signals.onStop { _ in stop.set() }

@@ -25,6 +25,7 @@ extension NotifyMachine {
                 let waits = boxes[contact]?.entries.contains { $0.notBefore <= now } ?? false
                 guard !waits, limits[contact, default: SlidingLimits()].next(channel.limits, now) == now
                 else {
+                    counts.add(\.throttled, rest.count, of: contact.channel)
                     return hold(Array(rest), contact, route: route, step: step, .limit, until: now)
                 }
             }

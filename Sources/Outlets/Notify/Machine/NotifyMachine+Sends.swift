@@ -41,7 +41,7 @@ extension NotifyMachine {
                 send, SendOutcome(.dead, text: "there is no '\(contact)' in the configuration any more"), now)
         }
         if case .popup = channel.kind {
-            counts.delivered += 1
+            counts.add(\.sent, of: contact.channel)
             note(
                 send, SendOutcome(.delivered, text: "for the console to show"), status: "posted", next: nil,
                 now)
@@ -72,6 +72,7 @@ extension NotifyMachine {
                 sends[id] = send
                 keep(send.tryKey, send.tryJson)
                 timers.set(.send(id), at: next)
+                counts.add(\.throttled, of: contact.channel)
                 return
             }
             limits[contact, default: SlidingLimits()].begin()
@@ -103,9 +104,9 @@ extension NotifyMachine {
             if boxes[contact] != nil { timers.set(.held(contact), at: now) }
             wake(contact, now)
         }
+        counts.add(outcome.verdict == .delivered ? \.sent : \.failed, of: contact.channel)
         switch outcome.verdict {
         case .delivered:
-            counts.delivered += 1
             note(send, outcome, status: "delivered", next: nil, now)
             remove(send)
             if send.isResent { out.letters.append((id, nil)) }
@@ -122,6 +123,7 @@ extension NotifyMachine {
             }
             send.next = now + wait
             sends[id] = send
+            counts.add(\.retried, of: contact.channel)
             note(send, outcome, status: "failed", next: send.next, now)
             keep(send.tryKey, send.tryJson)
             timers.set(.send(id), at: send.next)
@@ -164,7 +166,7 @@ extension NotifyMachine {
     /// It is not tried any more: a letter, a word to those who look after it, and the next step of its
     /// escalation.
     private mutating func bury(_ send: PendingSend, _ outcome: SendOutcome, _ now: Int64) {
-        counts.undelivered += 1
+        counts.add(\.givenUp, of: send.message.contact.channel)
         note(send, outcome, status: outcome.verdict == .gone ? "disabled" : "dead", next: nil, now)
         remove(send)
         out.letters.append((send.message.id, DeliveryRecord.letter(send, outcome, now)))

@@ -31,6 +31,21 @@ package struct NotifyCounts: Equatable, Sendable {
     package var unrouted = 0
     package var unreadable = 0
     package var messages = 0
-    package var delivered = 0
-    package var undelivered = 0
+    package var delivered: Int { channels.values.reduce(0) { $0 + $1.sent } }
+    package var undelivered: Int { channels.values.reduce(0) { $0 + $1.givenUp } }
+
+    package struct Channel: Equatable, Sendable {
+        package var sent = 0
+        /// Tries.
+        package var failed = 0
+        package var retried = 0
+        package var givenUp = 0
+        /// Alerts and messages that waited for a limit.
+        package var throttled = 0
+    }
+    package var channels: [String: Channel] = [:]
+
+    mutating func add(_ what: WritableKeyPath<Channel, Int>, _ more: Int = 1, of channel: String) {
+        channels[channel, default: Channel()][keyPath: what] += more
+    }
 }

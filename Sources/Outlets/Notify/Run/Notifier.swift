@@ -19,6 +19,7 @@ package final class Notifier {
         /// Where alerts begin that nothing is known of yet.
         package var startsAtEnd = false
         package var stop = StopSignal()
+        package var status = NotifyStatus()
 
         package init(kafka: KafkaSettings, topology: String, alertTopics: [String]) {
             (self.kafka, self.topology, self.alertTopics) = (kafka, topology, alertTopics)
@@ -55,6 +56,7 @@ package final class Notifier {
                 if monotonicNanoseconds() - begin > 60_000_000_000 { failures = 0 }
                 failures += 1
                 Log.warning("notify: \(error.detail); beginning again")
+                options.status.isNotReady(error.detail)
                 let wait = min(10_000, 100 << min(failures, 7))
                 for _ in 0..<(wait / 50) where !options.stop.isSet { usleep(50_000) }
             }
@@ -110,6 +112,7 @@ package final class Notifier {
         _ machine: inout NotifyMachine, _ inputs: NotifyInputs, _ journal: NotifyJournal, _ pool: SenderPool
     ) throws(Fault) {
         var report = NotifyReport(clock.nowMilliseconds)
+        var shownAt: Int64?
         var drainBegan: Int64?
         while true {
             if options.stop.isSet {
@@ -138,6 +141,10 @@ package final class Notifier {
             // Only now: what is sent is known to whoever comes next.
             if drainBegan == nil { pool.add(outputs.tries.map(\.message)) }
             report.say(machine, clock.nowMilliseconds)
+            if shownAt.map({ now - $0 >= 1000 || now < $0 }) ?? true {
+                shownAt = now
+                options.status.show(NotifyStatus.text(machine, now))
+            }
         }
     }
 }
