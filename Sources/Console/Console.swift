@@ -4,6 +4,7 @@ import Engine
 import Glibc
 import Http
 import Models
+import Outlets
 import Records
 import Security
 import Synchronization
@@ -31,6 +32,8 @@ package final class Console: Sendable {
         /// As the workers hold it, and by what the console speaks for people.
         package var policy: ApprovalPolicy?
         package var signer: (holder: String, keyFile: String)?
+        /// Whose links in messages are answered; nil: nobody's.
+        package var link: AcknowledgementLink?
         /// Of the index; nil: the cluster is asked.
         package var cluster: String?
 
@@ -43,6 +46,7 @@ package final class Console: Sendable {
     let sessions: Sessions
     let limiter = LoginLimiter()
     let board: TopologyBoard
+    let popups = PopupBoard()
     let hub: EventHub
     let follower: ConsoleFollower
     let pages: Pages
@@ -73,7 +77,7 @@ package final class Console: Sendable {
             cluster = try KafkaAdmin(options.kafka).clusterId()
         }
         index = try AlertIndex(folder: options.folder, cluster: cluster)
-        sessions = Sessions(now: now)
+        sessions = Sessions(file: "\(options.folder)/sessions", now: now)
         board = TopologyBoard(policy: options.policy)
         for (name, text) in options.files {
             board.change(name) { state in
@@ -81,8 +85,8 @@ package final class Console: Sendable {
                 state.readAgain()
             }
         }
-        hub = EventHub(index, sessions, now: now)
-        follower = ConsoleFollower(options.kafka, board, index, hub, stopping: stopping)
+        hub = EventHub(index, sessions, popups, now: now)
+        follower = ConsoleFollower(options.kafka, board, index, hub, popups, stopping: stopping, now: now)
         pages = Pages(folder: options.pagesFolder)
         names = try Pages.names(pages.openapi)
         jobs = Jobs(hub, policy: options.policy, signer: options.signer, now: now)
@@ -100,6 +104,7 @@ package final class Console: Sendable {
                 Background { [self] () throws(Fault) in
                     hub.run(stopping: stopping) {
                         readUsersAgain()
+                        sessions.save()
                         for metrics in watch.look(
                             now: now(), only: board.all.count == 1 ? board.all[0].name : "")
                         { hub.tell("metrics", metrics.json, topology: metrics.topology) }
@@ -118,6 +123,7 @@ package final class Console: Sendable {
         }
         for thread in threads.withLock({ $0 }) { _ = thread.join() }
         threads.withLock { $0 = [] }
+        sessions.save()
     }
 
     package var isIndexReady: Bool { !index.isBuilding }
@@ -148,6 +154,10 @@ package final class Console: Sendable {
 
     /// Answers a request, whatever it is.
     package func answer(_ request: ServedRequest) -> ServedAnswer {
+        if request.path == AcknowledgePage.path {
+            return Self.guarded(
+                AcknowledgePage(console: self).answer(request), isTls: options.http.certificate != nil)
+        }
         guard request.path.hasPrefix("/api/") || request.path == "/api" else {
             return Self.guarded(pages.answer(request), isTls: options.http.certificate != nil)
         }
@@ -329,7 +339,7 @@ package final class Console: Sendable {
         return nil
     }
 
-    private func language(_ request: ServedRequest) -> String {
+    func language(_ request: ServedRequest) -> String {
         (request.headers["accept-language"] ?? "").lowercased().hasPrefix("zh") ? "zh" : "en"
     }
 

@@ -4,6 +4,7 @@ import Console
 import Engine
 import Glibc
 import Http
+import Outlets
 import Security
 import Topology
 
@@ -32,6 +33,7 @@ enum ConsoleCommand: Command {
           --history DIR             records of the past for backtests, DIR/SOURCE a file or folder for each source
           --policy FILE             the workers' policy, where they have one; with --key FILE, the private key by which the console
                                     vouches for who has logged in; --holder NAME is its name in the policy, default "console"
+          --link-secret FILE        the `secret` of the notifier's links: /acknowledge answers them
           --pages DIR               pages from a folder in place of those in the binary
           --connections-per-address N   default 256; more where all come through one proxy
         \(KafkaArguments.help)
@@ -46,7 +48,7 @@ enum ConsoleCommand: Command {
         "--trusted-proxy": .values, "--worker-metrics": .values,
         "--history": .value, "--pages": .value, "--connections-per-address": .value, "--roles": .value,
         "--language": .value, "--api-key": .flag, "--policy": .value, "--key": .value, "--holder": .value,
-        "--set": .values,
+        "--set": .values, "--link-secret": .value,
     ].merging(KafkaArguments.options) { $1 }
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -77,6 +79,7 @@ enum ConsoleCommand: Command {
         options.http.port = UInt16(try arguments.integer("--port", in: 0...65535) ?? 8080)
         options.http.connectionsPerAddress =
             try arguments.integer("--connections-per-address", in: 1...100_000) ?? 256
+        options.http.connections = connections()
         options.http.certificate = try arguments.value("--tls-certificate").map { (path) throws(Fault) in
             try FileText.read(path)
         }
@@ -93,6 +96,9 @@ enum ConsoleCommand: Command {
         options.historyFolder = arguments.value("--history")
         options.workerMetrics = arguments.all("--worker-metrics").map {
             $0.hasSuffix("/") ? String($0.dropLast()) : $0
+        }
+        if let file = arguments.value("--link-secret") {
+            options.link = try link(file)
         }
         options.version = Version.text.split(separator: "\n").first.map(String.init) ?? ""
         options.policy = try RulesCommand.policy(arguments)
@@ -124,6 +130,36 @@ enum ConsoleCommand: Command {
         while !stopped.isSet { usleep(50_000) }
         console.stop()
         return ExitCode.done
+    }
+
+    private static let connectionsMax = 12_000
+    /// Files, and connections to Kafka.
+    private static let otherDescriptors = 500
+
+    /// As many as the limit of open files has room for, which is raised as far as it may be.
+    private static func connections() -> Int {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        var limit = rlimit()
+        guard getrlimit(resource, &limit) == 0 else { return 500 }
+        let wanted = rlim_t(connectionsMax + otherDescriptors)
+        if limit.rlim_cur < wanted {
+            limit.rlim_cur = min(limit.rlim_max, wanted)
+            setrlimit(resource, &limit)
+            getrlimit(resource, &limit)
+        }
+        return max(100, Int(min(limit.rlim_cur, wanted)) - otherDescriptors)
+    }
+
+    /// As `${file:…}` reads it for the notifier.
+    private static func link(_ file: String) throws(Fault) -> AcknowledgementLink {
+        var secret = try FileText.bytes(of: file, bytesMax: 64 << 10)
+        if secret.last == 10 { secret.removeLast(secret.dropLast().last == 13 ? 2 : 1) }
+        guard secret.count >= AcknowledgementLink.secretBytesLeast else {
+            throw Fault(
+                .user,
+                "\(file): the secret of links needs \(AcknowledgementLink.secretBytesLeast) bytes at least")
+        }
+        return AcknowledgementLink(base: AcknowledgementLink.page, secret: secret)
     }
 
     private static func addUser(_ arguments: Arguments) throws(Fault) -> Int32 {

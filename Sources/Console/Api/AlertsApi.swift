@@ -311,7 +311,7 @@ extension TopologyLedger.Book {
     package mutating func dispose(
         _ id: String, topology: String, _ action: Disposition.Action, revision: Int64, caller: Caller,
         outcome: String?, until: Int64?,
-        note: String?, at: Int64
+        note: String?, at: Int64, link: String? = nil
     ) throws(ApiError) -> Disposition {
         let current = dispositions[id] ?? Disposition(alertId: id, topology: topology)
         guard current.revision == revision else {
@@ -327,7 +327,7 @@ extension TopologyLedger.Book {
         self.note(
             AuditEvent(
                 caller, "alert.\(action.rawValue)", id, old: current.status,
-                new: next.outcome.map { "\(next.status): \($0)" } ?? next.status, reason: note))
+                new: next.outcome.map { "\(next.status): \($0)" } ?? next.status, reason: note, link: link))
         return next
     }
 }

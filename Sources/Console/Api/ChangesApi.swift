@@ -215,7 +215,8 @@ struct ChangesApi: ApiPart {
         }
         let made = options
         let backtest = try asked { () throws(Fault) in try Backtest(current, text, inputs: inputs, made) }
-        let job = try jobs.start(backtest, topology: state.name, change: changeId, by: call.caller.name)
+        let job = try jobs.start(
+            backtest, of: text, topology: state.name, change: changeId, by: call.caller.name)
         return ServedAnswer(202, job.json(withReport: false))
     }
 
@@ -248,7 +249,8 @@ struct ChangesApi: ApiPart {
         return ServedAnswer(
             200,
             .object([
-                ("change", change.row), ("text", .text(change.text.text)),
+                ("change", change.row(backtest: jobs.backtest(of: change)?.id)),
+                ("text", .text(change.text.text)),
                 (
                     "parameters",
                     .object(

@@ -25,6 +25,10 @@ extension Console {
         Route("GET", "/api/events", "streamEvents", .all) { (console, call) throws(ApiError) in
             try SystemApi(console: console).events(call)
         },
+        Route("POST", "/api/popups/{id}/seen", "seePopup", .all) { (console, call) throws(ApiError) in
+            console.sessions.see(call.values["id"] ?? "", call.caller)
+            return ServedAnswer(204)
+        },
         Route("GET", "/api/openapi.json", "getOpenapi", .all) { (console, _) throws(ApiError) in
             ServedAnswer(200, headers: [("Content-Type", "application/json")], body: console.pages.openapi)
         },

@@ -15,6 +15,8 @@ package final class EventHub: Sendable {
         let topologies: Set<String>
         /// What it has seen.
         let seen: Atomic<Int64>
+        /// The number of the last popup.
+        let popup = Atomic<Int>(0)
 
         init(_ stream: EventStream, _ caller: Caller, _ topologies: Set<String>, seen: Int64) {
             (self.stream, self.caller, self.topologies) = (stream, caller, topologies)
@@ -26,14 +28,17 @@ package final class EventHub: Sendable {
 
     private let index: AlertIndex
     private let sessions: Sessions
+    private let popups: PopupBoard
     private let now: @Sendable () -> Int64
     private let listeners = Mutex<[Listener]>([])
     private let isAwake = Atomic<Bool>(false)
     /// One at a time, so that a stream's events keep their order.
     private let pushing = Mutex<Void>(())
 
-    package init(_ index: AlertIndex, _ sessions: Sessions, now: @escaping @Sendable () -> Int64) {
-        (self.index, self.sessions, self.now) = (index, sessions, now)
+    package init(
+        _ index: AlertIndex, _ sessions: Sessions, _ popups: PopupBoard, now: @escaping @Sendable () -> Int64
+    ) {
+        (self.index, self.sessions, self.popups, self.now) = (index, sessions, popups, now)
     }
 
     /// Adds a stream that goes on behind `last`, an id of an event as it was sent.
@@ -80,7 +85,36 @@ package final class EventHub: Sendable {
                 }
                 listener.seen.store(sequence, ordering: .relaxed)
             }
+            pushPopups(listener)
         }
+    }
+
+    /// Those of the last hour that this browser has not shown yet, but for what somebody looks after by now.
+    private func pushPopups(_ listener: Listener) {
+        guard listener.caller.session != nil else { return }
+        let time = now()
+        let found = popups.popups(
+            for: listener.caller.name, after: listener.popup.load(ordering: .relaxed), now: time)
+        listener.popup.store(found.newest, ordering: .relaxed)
+        for popup in found.popups where listener.wants(popup.topology) {
+            if sessions.hasSeen(popup.id, listener.caller) { continue }
+            let rows = popup.alerts.prefix(20).compactMap { try? index.alert($0, now: time) }
+            let isOver = rows.allSatisfy { $0.status != "open" || (popup.kind != "cleared" && !$0.isRaised) }
+            if isOver, rows.count == popup.alerts.count { continue }
+            listener.stream.send(
+                event: "popup", data: Self.json(popup, rows, masked: listener.caller.seesMasked).string)
+        }
+    }
+
+    private static func json(_ popup: PopupBoard.Popup, _ rows: [AlertRow], masked: Bool) -> Json {
+        let worst = rows.max { $0.severity < $1.severity }
+        return .object([
+            ("id", .text(popup.id)), ("topology", .text(popup.topology)), ("kind", .text(popup.kind)),
+            ("severity", .text(popup.severity)), ("at", .time(popup.at)),
+            ("customer", .text(masked ? Mask.text(popup.customer) : popup.customer)),
+            ("count", .int(Int64(popup.alerts.count))), ("alerts", .texts(popup.alerts.prefix(20))),
+            ("alert", worst?.json(masked: masked) ?? .null),
+        ])
     }
 
     private static func withoutNote(_ json: String) -> String {

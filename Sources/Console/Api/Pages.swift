@@ -15,6 +15,8 @@ struct Pages: Sendable {
     private let files: [String: File]
     private let folder: String?
     let openapi: [UInt8]
+    /// Of the pages, by language and key.
+    let texts: [String: [String: String]]
 
     init(folder: String?) {
         self.folder = folder
@@ -24,6 +26,16 @@ struct Pages: Sendable {
             if name == "openapi.json" { openapi = bytes } else { files[name] = Self.file(name, bytes) }
         }
         (self.files, self.openapi) = (files, openapi)
+        var texts: [String: [String: String]] = [:]
+        for language in ["en", "zh"] {
+            guard let bytes = files["\(language).json"]?.bytes, let read = try? JsonDocument.read(bytes),
+                case .object(let members) = read
+            else { continue }
+            for member in members {
+                if case .text(let text) = member.value { texts[language, default: [:]][member.name] = text }
+            }
+        }
+        self.texts = texts
     }
 
     private static var embedded: [(name: String, bytes: [UInt8])] {

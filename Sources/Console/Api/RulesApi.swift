@@ -98,11 +98,7 @@ struct RulesApi: ApiPart {
         let range = lines.ruleLines[name] ?? rule.position.line...rule.position.line
         let all = text.text.split(separator: "\n", omittingEmptySubsequences: false)
         let part = all[(range.lowerBound - 1)..<min(all.count, range.upperBound)]
-        func member(_ key: String) -> String? {
-            part.map { $0.drop { $0 == " " } }.first { $0.hasPrefix("\(key):") }.map {
-                String($0.dropFirst(key.count + 1).drop { $0 == " " })
-            }
-        }
+        let members = lines.ruleMembers[name] ?? [:]
         return ServedAnswer(
             200,
             .object([
@@ -111,8 +107,8 @@ struct RulesApi: ApiPart {
                     ruleJson(
                         rule, state, spec, counts["\(state.name)/\(name)"] ?? AlertIndex.RuleCounts(), lines)
                 ),
-                ("clear", .optional(member("clear"))), ("at", .text(rule.at.rawValue)),
-                ("message", .optional(member("message"))),
+                ("clear", .optional(members["clear"])), ("at", .text(rule.at.rawValue)),
+                ("message", .optional(members["message"])),
                 ("measure", .text(rule.measure)), ("first_line", .int(Int64(range.lowerBound))),
                 ("last_line", .int(Int64(range.upperBound))),
                 ("text", .text(part.joined(separator: "\n"))),

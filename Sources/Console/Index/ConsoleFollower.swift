@@ -12,6 +12,8 @@ package final class ConsoleFollower: Sendable {
     private let board: TopologyBoard
     private let index: AlertIndex
     private let hub: EventHub
+    private let popups: PopupBoard
+    private let now: @Sendable () -> Int64
     private let stopping: StopSignal
     /// Why nothing comes for now.
     private let fault = Mutex<String?>(nil)
@@ -19,8 +21,9 @@ package final class ConsoleFollower: Sendable {
 
     package init(
         _ kafka: KafkaSettings, _ board: TopologyBoard, _ index: AlertIndex, _ hub: EventHub,
-        stopping: StopSignal
+        _ popups: PopupBoard, stopping: StopSignal, now: @escaping @Sendable () -> Int64
     ) {
+        (self.popups, self.now) = (popups, now)
         (self.kafka, self.board, self.index, self.hub, self.stopping) = (kafka, board, index, hub, stopping)
     }
 
@@ -95,6 +98,10 @@ package final class ConsoleFollower: Sendable {
             fault.withLock { $0 = nil }
             if !entries.isEmpty {
                 try index.take(entries)
+                for entry in entries where entry.kind == .delivery {
+                    let topology = String(entry.topic.dropLast("-deliveries".count))
+                    _ = popups.take(entry.value, topology: topology, now: now())
+                }
                 counts.withLock { $0.done += Int64(entries.count) }
                 entries.removeAll(keepingCapacity: true)
                 if index.isBuilding { hub.tellProgress(progress, isReady: false) } else { hub.wake() }

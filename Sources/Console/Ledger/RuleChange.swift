@@ -91,6 +91,11 @@ package struct RuleChange: Sendable, Equatable {
     /// Without its text.
     package var row: Json { .object(members) }
 
+    /// `backtest`: of the one that ran over its text.
+    func row(backtest: String?) -> Json {
+        .object(members.map { $0.0 == "backtest" ? ($0.0, .optional(backtest)) : $0 })
+    }
+
     private var members: [(String, Json)] {
         [
             ("id", .text(id)), ("topology", .text(topology)), ("title", .text(title)),

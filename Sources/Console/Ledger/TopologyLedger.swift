@@ -16,6 +16,8 @@ package final class TopologyLedger: Sendable {
     package struct Book: Sendable {
         package fileprivate(set) var dispositions: [String: Disposition] = [:]
         package fileprivate(set) var changes: [String: RuleChange] = [:]
+        /// Marks of links that were used (`AcknowledgePage`).
+        package fileprivate(set) var usedLinks: Set<String> = []
         fileprivate var chain = AuditChain()
         fileprivate var newDispositions: [Disposition] = []
         fileprivate var newChanges: [RuleChange] = []
@@ -31,7 +33,10 @@ package final class TopologyLedger: Sendable {
             newChanges.append(change)
         }
 
-        package mutating func note(_ event: AuditEvent) { events.append(event) }
+        package mutating func note(_ event: AuditEvent) {
+            events.append(event)
+            if let link = event.link { usedLinks.insert(link) }
+        }
     }
 
     private struct State: ~Copyable {
@@ -97,7 +102,9 @@ package final class TopologyLedger: Sendable {
                         book.changes[change.id] = change
                     }
                 default:
-                    let reason = book.chain.take(Array(value))
+                    let bytes = Array(value)
+                    if let link = AuditEvent.link(of: bytes) { book.usedLinks.insert(link) }
+                    let reason = book.chain.take(bytes)
                     if broken == nil { broken = reason.map { "record at offset \(record.offset): \($0)" } }
                 }
             }

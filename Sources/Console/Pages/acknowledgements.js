@@ -29,6 +29,12 @@ export function acknowledgements(context, topology, from, onDone) {
     if (!activation || activation.epoch < from) return
     const own = (activation.acknowledgements ?? []).filter((each) => each.epoch === activation.epoch)
     const done = new Map(own.map((each) => [each.task, each]))
+    if (activation.epoch === 0) {
+      // Nothing was deployed: there is nothing that tasks could have taken up.
+      line.textContent = t('activation.file')
+      put(chips)
+      return
+    }
     const text = t(activation.complete ? 'activation.complete' : 'activation.running', { epoch: format.number(activation.epoch), done: format.number(activation.acknowledged), tasks: format.number(activation.tasks) })
     // A live region speaks when its text changes: only then.
     if (text !== last) { last = text; line.textContent = text }

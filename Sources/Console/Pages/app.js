@@ -214,7 +214,7 @@ async function enter() {
 
 function listen() {
   events.start('/api/events', [
-    'hello', 'alert', 'disposition', 'activation', 'acknowledgement', 'change', 'metrics', 'index', 'backtest', 'reset', 'end',
+    'hello', 'alert', 'disposition', 'activation', 'acknowledgement', 'change', 'metrics', 'index', 'backtest', 'popup', 'reset', 'end',
   ])
 }
 

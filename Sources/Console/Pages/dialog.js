@@ -81,12 +81,13 @@ export function choice(name, options, chosen, more = {}) {
     ...options.map(([value, text]) => h('option', { value, selected: value === chosen }, text)))
 }
 
-/** A line at the corner that goes away by itself; errors stay until they are closed. */
-export function toast(text, { error = false, link } = {}) {
+/** A line at the corner that goes away by itself; errors, and what `stays`, until they are closed. */
+export function toast(text, { error = false, stays = error, link, action } = {}) {
   const box = h('div', { class: error ? 'toast error' : 'toast' },
-    h('span', {}, text), link && h('a', { href: link.href }, link.text),
+    h('span', {}, text), link && h('a', { href: link.href, onclick: () => { if (stays) box.remove() } }, link.text),
+    action && h('button', { type: 'button', class: 'quiet', onclick: () => { box.remove(); action.act() } }, action.text),
     h('button', { type: 'button', class: 'quiet', 'aria-label': t('dialog.close'), onclick: () => box.remove() }, '×'))
   document.getElementById('toasts').append(box)
   say(text, error)
-  if (!error) setTimeout(() => box.remove(), 8000)
+  if (!stays) setTimeout(() => box.remove(), 8000)
 }

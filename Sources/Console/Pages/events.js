@@ -20,7 +20,8 @@ function deliver(message) {
 
 channel?.addEventListener('message', (event) => deliver(event.data))
 
-function tell(type, data, id) {
+/** Tells all tabs of this browser. */
+export function tell(type, data, id) {
   const message = { type, data, id }
   deliver(message)
   channel?.postMessage(message)
@@ -32,6 +33,9 @@ export function on(type, listener) {
   listeners.get(type).add(listener)
   return () => listeners.get(type).delete(listener)
 }
+
+/** Whether this tab is the one that reads the stream. */
+export function holdsStream() { return source !== null }
 
 function holdsLease() {
   if (!channel) return true

@@ -167,11 +167,17 @@ export async function show(context) {
   drawViews()
   await Promise.all([load(), drawFilters()])
 
+  let first = null
   context.on('alert', (alert) => {
     const index = alerts.findIndex((each) => each.id === alert.id)
     if (index >= 0) { alerts[index] = alert; redraw(); return }
     const fits = (key, value) => !query[key] || query[key] === 'any' || query[key].split(',').includes(value)
     if (!fits('status', alert.status) || !fits('severity', alert.severity) || !fits('rule', alert.rule) || !fits('risk', alert.risk) || !fits('topology', alert.topology) || !fits('state', alert.state)) return
+    if (alerts.length === 0) {
+      // Nothing stands there that could move away from under a finger.
+      first ??= setTimeout(() => { first = null; load() }, 100)
+      return
+    }
     waiting.set(alert.id, alert)
     newRows.hidden = false
     newRows.textContent = t('alerts.new', { count: waiting.size })

@@ -207,7 +207,7 @@ export async function show(context) {
     ])),
     h('div', { class: 'wide-left' },
       h('div', {}, curveBox, panel(t('rule.parameters'), form), reportBox),
-      h('div', {}, panel(t('rule.condition'), h('h3', {}, t('rule.when')), h('pre', { tabindex: 0 }, rule.when), detail.clear && [h('h3', {}, t('rule.clear')), h('pre', { tabindex: 0 }, detail.clear)], h('h3', {}, t('field.message')), h('p', { class: 'wrap' }, String(detail.message ?? '').replace(/^"(.*)"$/s, '$1'))),
+      h('div', {}, panel(t('rule.condition'), h('h3', {}, t('rule.when')), h('pre', { tabindex: 0 }, rule.when), detail.clear && [h('h3', {}, t('rule.clear')), h('pre', { tabindex: 0 }, detail.clear)], h('h3', {}, t('field.message')), h('p', { class: 'wrap' }, detail.message ?? '')),
         panel(t('rule.text'), h('pre', { tabindex: 0 }, detail.text), h('div', { class: 'buttons' }, h('a', { class: 'button', href: `${link('text', rule.topology)}?line=${detail.first_line}` }, t(mayWrite ? 'rule.edit-text' : 'rule.whole-text')), h('a', { class: 'button', href: link('history', rule.topology) }, t('screen.history'))), detail.command && commandLine(detail.command)))))
   if (mayWrite) drawWords()
   useKeys([['e', 'keys.edit', () => (curve?.querySelector('[role="slider"]') ?? form.querySelector('input, select'))?.focus()], ...(mayWrite ? [['a', 'keys.propose', () => { if (!propose.disabled) form.requestSubmit() }]] : [])])

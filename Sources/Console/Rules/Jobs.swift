@@ -44,6 +44,8 @@ package final class Jobs: Sendable {
         var id: String
         var topology: String
         var change: String?
+        /// What was tried.
+        var text: RuleSetText
         /// queued, running, done, failed, stopped
         var state = "queued"
         var by: String
@@ -252,14 +254,24 @@ package final class Jobs: Sendable {
         }
     }
 
-    func start(_ backtest: Backtest, topology: String, change: String?, by: String) throws(ApiError)
+    /// The newest that ran over a change's text as it is.
+    func backtest(of change: RuleChange) -> BacktestJob? {
+        state.withLock {
+            $0.backtests.last { $0.change == change.id && $0.state == "done" && $0.text == change.text }
+        }
+    }
+
+    func start(
+        _ backtest: Backtest, of text: RuleSetText, topology: String, change: String?, by: String
+    ) throws(ApiError)
         -> BacktestJob
     {
         let at = now()
         let job: BacktestJob? = state.withLock { state in
             guard state.backtests.filter({ $0.state == "queued" }).count < 10 else { return nil }
             state.number += 1
-            let job = BacktestJob(id: "b-\(state.number)", topology: topology, change: change, by: by, at: at)
+            let job = BacktestJob(
+                id: "b-\(state.number)", topology: topology, change: change, text: text, by: by, at: at)
             state.backtests = state.backtests.suffix(49) + [job]
             return job
         }

@@ -50,6 +50,8 @@ package struct ParameterList: Sendable {
     package private(set) var parameters: [Parameter] = []
     /// By rule, the line of its name and its last.
     package private(set) var ruleLines: [String: ClosedRange<Int>] = [:]
+    /// By rule, what its members say, without quotes and line ends of the file.
+    package private(set) var ruleMembers: [String: [String: String]] = [:]
     package private(set) var stepLines: [String: Int] = [:]
 
     package init(_ text: RuleSetText) {
@@ -89,6 +91,9 @@ package struct ParameterList: Sendable {
                 if !line.allSatisfy({ $0 == " " }) { last = number + 1 }
             }
             ruleLines[rule.key] = first...last
+            for member in rule.value.mapping ?? [] {
+                ruleMembers[rule.key, default: [:]][member.key] = member.value.scalar?.text
+            }
         }
         for step in section("steps") + section("sources") { stepLines[step.key] = step.keyPosition.line }
     }

@@ -17,6 +17,8 @@ package struct TopologyState: Sendable {
     package var tasks = 0
     package var changes: [String: RuleChange] = [:]
     package var audit: [Deed] = []
+    /// Marks of links that were used (`AcknowledgePage`).
+    package var usedLinks: Set<String> = []
     package var chain = AuditChain()
     package var auditFault: (sequence: Int64, reason: String)?
     /// As it runs, and what is wrong with the text.
@@ -64,7 +66,8 @@ package struct TopologyState: Sendable {
         guard let record = try? AuditRecord(value) else { return }
         func detail(_ name: String) -> String? { record.details.first { $0.name == name }?.value }
         let object = detail("object") ?? detail("ruleset") ?? detail("epoch") ?? name
-        let known = ["object", "from", "roles", "old", "new", "reason"]
+        if let link = detail("link") { usedLinks.insert(link) }
+        let known = ["object", "from", "roles", "old", "new", "reason", "link"]
         let rest = record.details.filter { !known.contains($0.name) }.map { "\($0.name) \($0.value)" }.joined(
             separator: ", ")
         let json = Json.object([

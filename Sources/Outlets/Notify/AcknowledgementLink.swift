@@ -21,6 +21,8 @@ package struct AcknowledgementLink: Sendable {
     /// Alerts that a link names at most; messages with more have none.
     package static let alertsMax = 8
     package static let secretBytesLeast = 24
+    /// The path of the console's page.
+    package static let page = "/acknowledge"
 
     /// Where the page is; the token follows as `?token=`.
     package var base: String

@@ -140,6 +140,25 @@ import Topology
         #expect(SmsLength.shortened("警报", parts: 1) == "警报")
     }
 
+    @Test func anSmsHasItsLinkWholeOrNotAtAll() {
+        let link = "https://c.example/ack?token=" + String(repeating: "x", count: 100)
+        for parts in 1...4 {
+            for length in stride(from: 0, to: 900, by: 37) {
+                for letter in ["预", "a"] {
+                    let text = String(repeating: letter, count: length) + "：" + link + "。"
+                    let sent = SmsLength.shortened(text, parts: parts, keeping: link)
+                    #expect(SmsLength.parts(sent) <= parts)
+                    let isWhole = sent.contains(link)
+                    #expect(isWhole || !sent.contains("token"), "\(sent)")
+                    // 130 letters and more fit into two parts of 67.
+                    #expect(isWhole == (parts > 1), "\(parts) \(length)")
+                    if SmsLength.parts(text) <= parts { #expect(sent == text) }
+                }
+            }
+        }
+        #expect(SmsLength.shortened("abc", parts: 1, keeping: "") == "abc")
+    }
+
     @Test func linksAreGoodForADayAndForNobodyElse() throws {
         let link = AcknowledgementLink(
             base: "https://c.example/ack", secret: Array("0123456789012345678901234".utf8))

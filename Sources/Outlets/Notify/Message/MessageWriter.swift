@@ -91,7 +91,6 @@ package struct MessageWriter {
     private func values(
         of alert: AlertBrief, in message: NotifyMessage, _ language: NotifyPerson.Language
     ) -> (MessageField) -> String {
-        let config = config
         return { field in
             switch field {
             case .severity: Self.word(alert.severity, language)
@@ -109,16 +108,18 @@ package struct MessageWriter {
             case .id: message.id
             case .count: "\(message.alerts.count + message.more)"
             case .link:
-                // As of the message, so that a repeat is the same.
-                message.kind == .cleared || message.kind == .test
-                    ? ""
-                    : config.link?.make(
-                        alerts: message.alerts.filter { !$0.isCleared }.map(\.id),
-                        recipient: message.contact.description,
-                        now: message.createdAt) ?? ""
+                link(of: message)
             case .phone, .text: ""
             }
         }
+    }
+
+    /// Empty where there is nothing to look after. As of the message, so that a repeat is the same.
+    func link(of message: NotifyMessage) -> String {
+        guard message.kind != .cleared, message.kind != .test else { return "" }
+        return config.link?.make(
+            alerts: message.alerts.filter { !$0.isCleared }.map(\.id), recipient: message.contact.description,
+            now: message.createdAt) ?? ""
     }
 
     static func prefix(_ kind: NotifyMessage.Kind, _ language: NotifyPerson.Language) -> String {

@@ -21,6 +21,25 @@ package enum SmsLength {
         return text.prefix(low) + "…"
     }
 
+    /// The same, but a link stays whole, and what stands before it is cut; where there is no room for it, it
+    /// is left out.
+    package static func shortened(_ text: String, parts most: Int, keeping link: String) -> String {
+        let pieces = link.isEmpty ? [] : text.split(separator: link, omittingEmptySubsequences: false)
+        guard parts(text) > most, pieces.count == 2 else { return shortened(text, parts: most) }
+        let rest = link + pieces[1]
+        if parts("…" + rest) > most { return shortened(pieces.joined(), parts: most) }
+        var (low, high) = (0, pieces[0].count)
+        while low < high {
+            let middle = (low + high + 1) / 2
+            if parts(pieces[0].prefix(middle) + "… " + rest) <= most {
+                low = middle
+            } else {
+                high = middle - 1
+            }
+        }
+        return pieces[0].prefix(low) + "… " + rest
+    }
+
     private static func measure(_ text: some StringProtocol) -> (units: Int, isPlain: Bool) {
         var units = 0
         for scalar in text.unicodeScalars {

@@ -106,7 +106,8 @@ package final class ChannelSender {
         guard let phone = config.people[message.contact.person]?.phone else {
             throw Fault(.user, "'\(message.contact.person)' has no telephone number")
         }
-        let text = SmsLength.shortened(writer.write(message).text, parts: sms.parts)
+        let text = SmsLength.shortened(
+            writer.write(message).text, parts: sms.parts, keeping: writer.link(of: message))
         var request = HttpRequest(
             "POST", sms.url, headers: sms.headers, body: Self.smsBody(sms, message, phone: phone, text: text))
         request.certificateAuthority = sms.certificateAuthority
