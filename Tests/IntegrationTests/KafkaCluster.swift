@@ -132,7 +132,7 @@ final class KafkaCluster: @unchecked Sendable {
     }
 
     /// A port that is free, with the one above it, and those of the other brokers.
-    private static func freePort(brokers: Int) -> Int {
+    static func freePort(brokers: Int) -> Int {
         for _ in 0..<100 {
             let port = Int.random(in: 20_000..<32_000)
             let ports = (0..<brokers).flatMap { [port + 10 * $0, port + 10 * $0 + 1] }

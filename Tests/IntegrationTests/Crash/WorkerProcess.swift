@@ -133,7 +133,7 @@ final class WorkerProcess {
         ending = status & 0x7F == 0 ? .exit((status >> 8) & 0xFF) : .signal(status & 0x7F)
     }
 
-    private static func spawn(_ words: [String], _ extra: [String: String], log: String) throws -> pid_t {
+    static func spawn(_ words: [String], _ extra: [String: String], log: String) throws -> pid_t {
         var environment = ProcessInfo.processInfo.environment
         for (name, value) in extra { environment[name] = value }
         var actions = posix_spawn_file_actions_t()
