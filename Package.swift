@@ -123,7 +123,7 @@ let package = Package(
             "Bench",
             uses: [
                 "Base", "Records", "State", "Topology", "Dataflow", "Formats", "Models", "Operators",
-                "Connectors", "Runtime", "Engine", "Marketplace", "Simulation",
+                "Connectors", "Runtime", "Engine", "Marketplace", "Simulation", "Http",
             ]
         ),
         // Layer 5: the command.

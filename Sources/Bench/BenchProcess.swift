@@ -3,7 +3,7 @@ import Glibc
 
 /// This program, or another, as a process of its own.
 struct BenchProcess: Sendable {
-    private let id: pid_t
+    let id: pid_t
 
     /// `log`: what it says goes to this file; nil: where this process' words go.
     init(_ words: [String], log: String? = nil) throws(Fault) {

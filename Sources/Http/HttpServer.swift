@@ -116,6 +116,9 @@ package final class HttpServer: Sendable {
         return text.withCString { body($0) }
     }
 
+    /// Connections that wait to be taken, as far as the kernel allows: beyond it whoever comes waits a second.
+    private static let backlog: Int32 = 4096
+
     private static func listen(_ options: Options) throws(Fault) -> (socket: Int32, port: UInt16) {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else {
@@ -133,7 +136,7 @@ package final class HttpServer: Sendable {
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let isBound = withUnsafeMutablePointer(to: &name) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { raw in
-                bind(descriptor, raw, length) == 0 && Glibc.listen(descriptor, 128) == 0
+                bind(descriptor, raw, length) == 0 && Glibc.listen(descriptor, backlog) == 0
                     && getsockname(descriptor, raw, &length) == 0
             }
         }

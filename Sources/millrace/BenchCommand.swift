@@ -43,6 +43,9 @@ enum BenchCommand: Command {
                         two workers of two lanes, with --kills of them, against its replay (--bootstrap-server,
                         --topologies DIR, --topology NAME,NAME…, --data DIR, --seed); --copies N of what fund-flow
                         reads, each about other accounts
+          console       the console over --records alerts (1,000,000): its index rebuilt, filters over 100,000 of them,
+                        10,000 connections that say nothing, requests made up from --seed for --seconds (60)
+                        (--bootstrap-server); exit code 1 beyond a bound
           simulation    lanes on a cluster in memory, with crashes, lost answers and rebalances from seeds, against
                         a replay: --records schedules (3,000) from --seed on, or those of --shape SCENARIO;
                         --plant MISTAKE makes one on purpose and stops when it is found; --plant all makes each, and
@@ -68,6 +71,7 @@ enum BenchCommand: Command {
         if arguments.files[0] == "library" { return try library(arguments) }
         if arguments.files[0] == "shapes" { return try shapes(arguments) }
         if arguments.files[0] == "catchup" { return try catchUp(arguments) }
+        if arguments.files[0] == "console" { return try console(arguments) }
         if arguments.files[0] == "simulation" { return try simulation(arguments) }
         let report = try report(arguments.files[0], arguments)
         put(arguments.has("--json") ? report.json : report.text)
@@ -76,7 +80,7 @@ enum BenchCommand: Command {
 
     private static let benches =
         "operators, tables, decode, kafka, profile, shapes, latency, peers, restart, planned, allocations, score, redis, "
-        + "library, catchup, simulation"
+        + "library, catchup, console, simulation"
 
     /// 1 if an answer was wrong.
     private static func shapes(_ arguments: Arguments) throws(Fault) -> Int32 {
@@ -94,6 +98,19 @@ enum BenchCommand: Command {
         }
         if isJson { put("{\"bench\":\"shapes\",\"rows\":[\(rows.joined(separator: ","))]}") }
         return isRight ? ExitCode.done : ExitCode.failed
+    }
+
+    /// 1 if a bound was passed.
+    private static func console(_ arguments: Arguments) throws(Fault) -> Int32 {
+        var options = BenchConsole.Options()
+        options.alerts = try arguments.integer("--records", in: 1000...10_000_000) ?? options.alerts
+        options.filtered = min(options.filtered, options.alerts / 2)
+        options.seconds = try arguments.integer("--seconds", in: 1...36_000) ?? options.seconds
+        if let seed = try arguments.integer("--seed", in: 0...Int.max) { options.seed = UInt64(seed) }
+        let (report, isWithin) = try BenchConsole.run(
+            try servers("console", arguments), options, program: "/proc/self/exe")
+        put(arguments.has("--json") ? report.json : report.text)
+        return isWithin ? ExitCode.done : ExitCode.failed
     }
 
     private static func servers(_ name: String, _ arguments: Arguments) throws(Fault) -> KafkaSettings {
