@@ -116,7 +116,8 @@ package final class HttpServer: Sendable {
         return text.withCString { body($0) }
     }
 
-    /// Connections that wait to be taken, as far as the kernel allows: beyond it whoever comes waits a second.
+    /// Connections that wait to be taken, as far as the kernel allows: beyond it whoever comes waits a
+    /// second.
     private static let backlog: Int32 = 4096
 
     private static func listen(_ options: Options) throws(Fault) -> (socket: Int32, port: UInt16) {

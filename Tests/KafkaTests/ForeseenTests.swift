@@ -28,7 +28,7 @@ import Testing
             let lanes = worker()
             let partitions = 1 + Int(random.next() % 40)
             for own in lanes {
-                let foreseen = KafkaSource.foreseen(own, lanes: lanes, others, partitions: partitions)
+                let foreseen = RangeAssignor.foreseen(own, lanes: lanes, others, partitions: partitions)
                 let gets = Self.assigned(own, others + lanes, partitions)
                 #expect(gets.isSubset(of: foreseen), "\(own) of \(others + lanes), \(partitions) partitions")
                 #expect(foreseen.count <= 3 * max(1, gets.count + 1))
@@ -38,8 +38,8 @@ import Testing
 
     /// Nobody works on what a member comes back to, nor on what nobody has.
     @Test func nothingIsForeseenWhereNobodyWorks() {
-        #expect(KafkaSource.foreseen("a-0", lanes: ["a-0", "a-1"], [], partitions: 8).isEmpty)
-        #expect(KafkaSource.foreseen("a-0", lanes: ["a-0", "a-1"], ["a-1"], partitions: 8).isEmpty)
-        #expect(KafkaSource.foreseen("a-0", lanes: ["a-0", "a-1"], ["a-0", "b-0"], partitions: 8).isEmpty)
+        #expect(RangeAssignor.foreseen("a-0", lanes: ["a-0", "a-1"], [], partitions: 8).isEmpty)
+        #expect(RangeAssignor.foreseen("a-0", lanes: ["a-0", "a-1"], ["a-1"], partitions: 8).isEmpty)
+        #expect(RangeAssignor.foreseen("a-0", lanes: ["a-0", "a-1"], ["a-0", "b-0"], partitions: 8).isEmpty)
     }
 }

@@ -4,8 +4,8 @@ import Glibc
 import Http
 import Models
 
-/// The console under what a bank may put on it: a long index, filters over it, clients that say nothing, clients
-/// that say anything. The process is the real one, beside a real Kafka.
+/// The console under what a bank may put on it: a long index, filters over it, clients that say nothing,
+/// clients that say anything. The process is the real one, beside a real Kafka.
 package enum BenchConsole {
     package struct Options: Sendable {
         package var alerts = 1_000_000

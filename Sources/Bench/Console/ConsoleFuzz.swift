@@ -2,8 +2,8 @@ import Base
 import Glibc
 import Synchronization
 
-/// Requests that are nearly right: good ones whose bytes are changed, cut, doubled and joined by a seed, sent in
-/// pieces or with more announced than comes.
+/// Requests that are nearly right: good ones whose bytes are changed, cut, doubled and joined by a seed, sent
+/// in pieces or with more announced than comes.
 struct ConsoleFuzz {
     private var requests: UInt32 = 0
     private var host: UInt32 = 0
@@ -74,8 +74,8 @@ struct ConsoleFuzz {
 
     private static let threads = 16
 
-    /// Several at once, each with a seed of its own. `check` is called each second; what it throws ends it. How
-    /// many answers had which status; 0: none.
+    /// Several at once, each with a seed of its own. `check` is called each second; what it throws ends it.
+    /// How many answers had which status; 0: none.
     static func run(
         port: UInt16, key: String, seed: UInt64, seconds: Int, _ check: () throws(Fault) -> Void
     ) throws(Fault) -> [Int: Int] {

@@ -11,11 +11,14 @@ extension KafkaSource {
         guard let own = settings.instanceId, let watch = try? KafkaWatch(settings),
             let members = try? watch.members(deadlineMilliseconds: Self.membersMilliseconds)
         else { return [] }
-        return Self.foreseen(
+        return RangeAssignor.foreseen(
             own, lanes: settings.laneInstanceIds, members.map(\.instanceId), partitions: partitionCount)
     }
+}
 
-    /// As the range assignor of librdkafka has it, which takes static members by their names.
+/// The range assignor of librdkafka, which takes static members by their names.
+enum RangeAssignor {
+    /// Partitions that `own` may have once it is there, with a share's length on each side.
     static func foreseen(_ own: String, lanes: [String], _ members: [String?], partitions: Int) -> Set<Int32>
     {
         let known = Set(members.compactMap { $0 })

@@ -9,7 +9,8 @@ package final class RuleSetTrials: Sendable {
         package var spec: TopologySpec
     }
 
-    /// Alerts that the switch itself would raise and clear. Rules at the close judge with their windows' next.
+    /// Alerts that the switch itself would raise and clear. Rules at the close judge with their windows'
+    /// next.
     package struct Count: Sendable, Equatable {
         package var raised: Int
         package var cleared: Int

@@ -6,7 +6,7 @@ struct RecordPartReader {
     let context: ReadingContext
 
     /// `record: key`
-    func readPart(_ node: YamlNode, _ mapping: MappingReader, _ field: inout SourceReader.FieldDraft) {
+    func readPart(_ node: YamlNode, _ mapping: MappingReader, _ field: inout SchemaReader.FieldDraft) {
         field.path = ["record", field.name]
         if mapping["from"] != nil {
             context.error(
@@ -36,7 +36,7 @@ struct RecordPartReader {
     /// The event time that no field of the schema is.
     func addTime(
         _ of: SourceTime.Moment, _ mapping: MappingReader, _ declared: Set<String>,
-        _ fields: inout [SourceReader.FieldDraft]
+        _ fields: inout [SchemaReader.FieldDraft]
     ) {
         let name = of.fieldName
         let place = mapping.keyPosition("time")
@@ -46,7 +46,7 @@ struct RecordPartReader {
                 "the event time becomes the field '\(name)', which the schema has already; give that another name"
             )
         }
-        var field = SourceReader.FieldDraft(name: name, position: place)
+        var field = SchemaReader.FieldDraft(name: name, position: place)
         field.type = (.timestamp, false)
         switch of {
         case .record:
@@ -58,7 +58,7 @@ struct RecordPartReader {
     }
 
     /// The parts of the record that fields are read from are a topic's.
-    func checkParts(_ mapping: MappingReader, _ schema: SourceReader.SchemaDraft) {
+    func checkParts(_ mapping: MappingReader, _ schema: SchemaReader.SchemaDraft) {
         guard !mapping.isGiven("kafka"), let field = schema.wire.first(where: { $0.part != nil }),
             let part = field.part
         else { return }

@@ -6,7 +6,7 @@ extension SourceReader {
     package static let tableExample = "table: { key: merchant_id }"
 
     /// Every table has a field that says that a record deletes its key.
-    package func addDeleted(_ mapping: MappingReader, to schema: inout SchemaDraft) {
+    func addDeleted(_ mapping: MappingReader, to schema: inout SchemaReader.SchemaDraft) {
         let name = TableSpec.deletedName
         if schema.columns.contains(where: { $0.name == name }) {
             context.error(
