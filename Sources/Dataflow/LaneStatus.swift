@@ -83,6 +83,8 @@ package struct LaneStatus: Sendable {
         /// Rows before the step that wait for event time, and the input that they wait for.
         package var waiting: Int64 = 0
         package var awaited: String?
+        /// Keys of its window or operator.
+        package var keys: Int?
         /// True if the task has records to read, or some that wait.
         package var isBusy = false
 
@@ -95,6 +97,7 @@ package struct LaneStatus: Sendable {
         package mutating func add(_ other: Step) {
             eventTime = eventTime.flatMap { own in other.eventTime.map { min(own, $0) } }
             waiting += other.waiting
+            if let more = other.keys { keys = (keys ?? 0) + more }
             awaited = awaited ?? other.awaited
         }
     }
@@ -119,11 +122,17 @@ package struct LaneStatus: Sendable {
     package var overflows: [String: Int64] = [:]
     /// By table that lies elsewhere: keys that were asked for, and those that got no answer in time.
     package var lookups: [String: (asked: Int64, unanswered: Int64)] = [:]
+    /// By rule.
+    package var rules: [String: RuleCounts] = [:]
+    /// By step.
+    package var stepRows: [String: StepCounts] = [:]
     package var limits: [LimitHits.Place: Int64] = [:]
     package var outputs: Int64 = 0
     package var commits: Int64 = 0
     package var commitSeconds = Histogram()
     package var alertSeconds = Histogram()
+    /// By rule: keys whose alert is raised.
+    package var raisedKeys: [String: Int] = [:]
     package var keys = 0
     package var stateBytes = 0
     /// When the lane last read or committed something, monotonic nanoseconds.
@@ -144,6 +153,8 @@ package struct LaneStatus: Sendable {
         unmatched.merge(other.unmatched, uniquingKeysWith: +)
         overflows.merge(other.overflows, uniquingKeysWith: +)
         lookups.merge(other.lookups) { ($0.asked + $1.asked, $0.unanswered + $1.unanswered) }
+        for (rule, counts) in other.rules { rules[rule, default: RuleCounts()].add(counts) }
+        for (step, counts) in other.stepRows { stepRows[step, default: StepCounts()].add(counts) }
         limits.merge(other.limits, uniquingKeysWith: +)
         outputs += other.outputs
         commits += other.commits

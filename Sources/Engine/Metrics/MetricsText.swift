@@ -23,6 +23,8 @@ struct MetricsText {
         metrics.counters(lanes, sinks)
         metrics.partitions(spec, lanes, now)
         metrics.steps(lanes.flatMap(\.steps))
+        metrics.rules(spec.name, lanes)
+        metrics.stepRows(spec.name, lanes)
         var alerts = Histogram()
         var commits = Histogram()
         for lane in lanes {
@@ -178,6 +180,59 @@ struct MetricsText {
             "Rows before each step that wait for event time, its own or that of another input.")
         for (name, tasks) in steps {
             line("millrace_step_waiting_rows{step=\"\(name)\"}", tasks.reduce(0) { $0 + $1.waiting })
+        }
+    }
+
+    /// What each rule does and costs.
+    private mutating func rules(_ topology: String, _ lanes: [LaneStatus]) {
+        var rules: [String: RuleCounts] = [:]
+        var raised: [String: Int] = [:]
+        for lane in lanes {
+            for (rule, counts) in lane.rules { rules[rule, default: RuleCounts()].add(counts) }
+            raised.merge(lane.raisedKeys, uniquingKeysWith: +)
+        }
+        func series(_ name: String, _ help: String, _ value: (RuleCounts) -> Int64) {
+            head(name, "counter", help)
+            for (rule, counts) in rules.sorted(by: { $0.key < $1.key }) {
+                line("\(name){topology=\"\(topology)\",rule=\"\(rule)\"}", value(counts))
+            }
+        }
+        series(
+            "millrace_rule_evaluations_total", "Rows and keys that the rule's condition was computed for.",
+            \.evaluations)
+        series("millrace_rule_raised_total", "Alerts that the rule has raised.", \.raised)
+        series("millrace_rule_cleared_total", "Alerts of the rule that were cleared.", \.cleared)
+        series(
+            "millrace_rule_nanoseconds_total",
+            "Time spent on the rule, estimated from one batch in \(RuleCounts.timedBatches).", \.nanoseconds)
+        head("millrace_rule_raised_keys", "gauge", "Keys whose alert of the rule is raised.")
+        for (rule, keys) in raised.sorted(by: { $0.key < $1.key }) {
+            line("millrace_rule_raised_keys{topology=\"\(topology)\",rule=\"\(rule)\"}", keys)
+        }
+    }
+
+    /// What goes through each step.
+    private mutating func stepRows(_ topology: String, _ lanes: [LaneStatus]) {
+        var rows: [String: StepCounts] = [:]
+        var keys: [String: Int] = [:]
+        for lane in lanes {
+            for (step, counts) in lane.stepRows { rows[step, default: StepCounts()].add(counts) }
+            for step in lane.steps { if let count = step.keys { keys[step.name, default: 0] += count } }
+        }
+        func series(_ name: String, _ help: String, _ value: (StepCounts) -> Int64) {
+            head(name, "counter", help)
+            for (step, counts) in rows.sorted(by: { $0.key < $1.key }) {
+                line("\(name){topology=\"\(topology)\",step=\"\(step)\"}", value(counts))
+            }
+        }
+        series("millrace_step_rows_in_total", "Rows that came to the step.", \.taken)
+        series(
+            "millrace_step_rows_out_total",
+            "Rows that the step gave on: what its conditions and lookups left, or its window or operator made.",
+            \.given)
+        head("millrace_step_keys", "gauge", "Keys of the step's window or operator.")
+        for (step, count) in keys.sorted(by: { $0.key < $1.key }) {
+            line("millrace_step_keys{topology=\"\(topology)\",step=\"\(step)\"}", count)
         }
     }
 

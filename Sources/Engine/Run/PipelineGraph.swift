@@ -309,6 +309,7 @@ final class PipelineGraph: LaneGraph {
         (status.late, status.tombstones, status.reads) = (counts.late, counts.tombstones, counts.reads)
         (status.dead, status.unmatched, status.overflows) = (counts.dead, counts.unmatched, counts.overflows)
         (status.lookups, status.limits) = (counts.lookups, counts.limits)
+        (status.rules, status.stepRows) = (counts.rules, counts.stepRows)
     }
 
     private func countOwn(into status: inout LaneStatus) {
@@ -330,6 +331,7 @@ final class PipelineGraph: LaneGraph {
         for (rule, count) in zip(spec.rules, counters.ruleOverflows) where count > 0 {
             status.overflows["rule=\"\(rule.name)\""] = count
         }
+        PipelineCounts(pipeline).add(to: &status)
         for (place, count) in counters.limits.counts { status.limits[place] = count }
         for (source, asked, unanswered) in pipeline.lookupCounts {
             status.lookups[source] = (asked, unanswered)
@@ -373,6 +375,9 @@ final class PipelineGraph: LaneGraph {
                 }
                 return step
             }
+        }
+        status.raisedKeys = tasks.values.reduce(into: [:]) { sums, task in
+            sums.merge(PipelineCounts(pipeline).raisedKeys(task), uniquingKeysWith: +)
         }
         status.keys = tasks.values.reduce(0) { $0 + $1.keyCount }
         status.stateBytes = tasks.values.reduce(0) { $0 + $1.memoryBytes }

@@ -92,7 +92,7 @@ package final class Pipeline {
         (self.alerts, self.tables, self.windows, self.rules) = (alerts, tables, windows, rules)
         roots = topology.roots
         reading = SourceStage(topology, meters)
-        selecting = StepStage(topology, tables)
+        selecting = StepStage(topology, meters, tables)
         outOfOrder = OutOfOrderStage(topology, meters, windows, rules, alerts, order)
         streams = StreamStage(topology, meters)
         records = RecordStage(topology, meters, order)

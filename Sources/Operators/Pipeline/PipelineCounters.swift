@@ -21,6 +21,12 @@ package struct PipelineCounters {
     /// does not fit in 64 bits.
     package var resultOverflows: [Int64] = []
     package var ruleOverflows: [Int64] = []
+    /// By rule.
+    package var rules: [RuleCounts] = []
+    /// By name of a rule that is gone: raised alerts of it that were cleared.
+    package var clearedOfGone: [String: Int64] = [:]
+    /// By step; those that an operator brings along have places of their own.
+    package var stepRows: [StepCounts] = []
     package var limits = LimitHits()
 
     package init() {}

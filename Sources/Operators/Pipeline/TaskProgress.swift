@@ -19,6 +19,7 @@ struct TaskProgress {
                 if entry.waiting > 0 { entry.awaited = awaited(operation, task) }
             }
             entry.eventTime = time == .min ? nil : time
+            entry.keys = task.stores[step.index]?.heldIds.count ?? task.operators[step.index]?.state.keyCount
             if let place = places[entry.name] {
                 result[place].add(entry)
             } else {

@@ -95,6 +95,11 @@ final class AlertWriter {
             outbox.end(record)
         }
         meters.counters.alerts += 1
+        if edge.isRaised {
+            meters.counters.rules[rule.index].raised += 1
+        } else {
+            meters.counters.rules[rule.index].cleared += 1
+        }
     }
 
     /// Returns where the number of late records before the alert belongs, which is known once all outputs are
@@ -227,6 +232,7 @@ final class AlertWriter {
             outbox.end(record)
         }
         meters.counters.alerts += 1
+        meters.counters.clearedOfGone[alert.rule.name, default: 0] += 1
     }
 
     /// Those that took the rule's alerts; if none of them is left, those that take all alerts, or any.

@@ -124,7 +124,9 @@ final class CloseStage {
                 : rule.looksAgain && task.rules[rule.index].raisedCount > 0
                     && closing.contains { rule.spec.on.contains($0.index) }
             guard isTriggered else { continue }
-            evaluate(rule, closing, at: end, source: source, task: task, outbox: &outbox)
+            meters.time(rule.index) {
+                evaluate(rule, closing, at: end, source: source, task: task, outbox: &outbox)
+            }
         }
         for step in closing {
             guard let window = step.window, !window.emissionSinks.isEmpty || step.stream != nil else {

@@ -38,8 +38,18 @@ final class RuleStage {
     /// Evaluates a rule on the rows of this stretch and notes the edges.
     /// `steps`: those of the rule's that are of this source.
     func fire(_ rule: RulePlan, _ steps: [StepPlan], _ plan: SourcePlan, _ task: TaskState) {
-        if !rule.hasWindow { return fireOnRecords(rule, plan, task) }
-        guard rule.spec.at == .record else { return }
+        meters.time(rule.index) {
+            if !rule.hasWindow {
+                fireOnRecords(rule, plan, task)
+            } else if rule.spec.at == .record {
+                fireOnWindows(rule, steps, plan, task)
+            }
+        }
+    }
+
+    private func fireOnWindows(
+        _ rule: RulePlan, _ steps: [StepPlan], _ plan: SourcePlan, _ task: TaskState
+    ) {
         let (rows, ids) = rows(of: steps, plan)
         if rows.count == 0 { return }
         let arena = plan.batch.arena
@@ -85,6 +95,7 @@ final class RuleStage {
         _ task: TaskState,
         _ body: (_ row: Int, _ isTrue: Bool, _ isCleared: Bool) -> Void
     ) {
+        meters.counters.rules[rule.index].evaluations += Int64(rows.count)
         let hits = rule.when.run(rule.columns, arena: arena, rows: rows)
         // Where it cannot be told whether the condition is true, nothing is raised and nothing is cleared.
         var unknown: Set<Int> = []
@@ -123,6 +134,7 @@ final class RuleStage {
         guard let key = step.key else { return }
         let rows = step.selection.selection
         if rows.count == 0 { return }
+        meters.counters.rules[rule.index].evaluations += Int64(rows.count)
         let hits = rule.when.run(rule.columns, arena: plan.batch.arena, rows: rows)
         if rule.when.hasOverflowed {
             let unknown = rule.when.overflowed(rule.columns, arena: plan.batch.arena, rows: rows)

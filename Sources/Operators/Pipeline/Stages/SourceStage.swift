@@ -22,6 +22,7 @@ final class SourceStage {
     /// Decodes records of a task's partition into the source's batch.
     func decode(_ raw: RawRecords, letters: RawRecords, _ plan: SourcePlan, partition: Int32) {
         let batch = plan.batch
+        meters.beginBatch()
         batch.partition = partition
         plan.decoder.decode(raw, into: batch)
         meters.lap(.decoding)
@@ -173,6 +174,9 @@ final class SourceStage {
     func takeRows(of plan: SourcePlan, _ rows: StreamRows, _ task: TaskState) {
         let batch = plan.batch
         let stream = plan.index
+        if case .stream(let step) = plan.spec.origin {
+            meters.counters.stepRows[step].given += Int64(batch.count)
+        }
         batch.partition = task.partition
         var greatest = task.times[stream]
         var watermark = task.watermarks[stream]

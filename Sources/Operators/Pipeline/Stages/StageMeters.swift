@@ -15,6 +15,27 @@ final class StageMeters {
         counters.unmatched = Array(repeating: 0, count: topology.steps.count)
         counters.resultOverflows = counters.unmatched
         counters.ruleOverflows = Array(repeating: 0, count: topology.rules.count)
+        counters.rules = Array(repeating: RuleCounts(), count: topology.rules.count)
+        counters.stepRows = Array(repeating: StepCounts(), count: topology.steps.count)
+    }
+
+    private var batches = 0
+    /// This batch's rules are timed.
+    private(set) var isTimed = false
+
+    func beginBatch() {
+        batches &+= 1
+        isTimed = batches % RuleCounts.timedBatches == 1
+    }
+
+    /// Runs a rule, and times it where this batch's rules are.
+    @inline(__always)
+    func time(_ rule: Int, _ body: () -> Void) {
+        if !isTimed { return body() }
+        let start = monotonicNanoseconds()
+        body()
+        counters.rules[rule].nanoseconds +=
+            (monotonicNanoseconds() - start) * Int64(RuleCounts.timedBatches)
     }
 
     @inline(__always)

@@ -18,10 +18,11 @@ struct Refusal {
 final class StepStage {
     private let topology: CompiledTopology
     private let tables: TableStage
+    private let meters: StageMeters
     private let union: RowUnion
 
-    init(_ topology: CompiledTopology, _ tables: TableStage) {
-        (self.topology, self.tables) = (topology, tables)
+    init(_ topology: CompiledTopology, _ meters: StageMeters, _ tables: TableStage) {
+        (self.topology, self.meters, self.tables) = (topology, meters, tables)
         union = RowUnion(capacity: topology.options.rowsMax)
     }
 
@@ -40,6 +41,7 @@ final class StepStage {
         // Most steps have none of the few rows of a stretch.
         step.selection.count = 0
         if input.count == 0 { return }
+        meters.counters.stepRows[step.index].taken += Int64(input.count)
         if let join = step.join { input = tables.lookUp(join, step, input, plan, task) }
         let batch = plan.batch
         let rows = step.selection.rows
@@ -66,6 +68,7 @@ final class StepStage {
             step.refuse(column, isOptional: field.isOptional, field: field.name, plan)
         }
         refuseNullKeys(step, plan)
+        if step.stream == nil { meters.counters.stepRows[step.index].given += Int64(step.selection.count) }
     }
 
     /// Encodes and looks up the keys of every step; its rows have one.
