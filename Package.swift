@@ -169,7 +169,8 @@ let package = Package(
         tests(
             "EngineTests",
             uses: [
-                "Base", "Records", "Topology", "Dataflow", "Formats", "Models", "Connectors", "Engine",
+                "Base", "Records", "Topology", "Dataflow", "Formats", "Models", "Connectors", "Security",
+                "Engine",
                 "Marketplace",
             ],
             exclude: ["State/Fixtures", "Models"]),

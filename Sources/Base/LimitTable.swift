@@ -238,6 +238,12 @@ extension Limits {
             "a topology that is deployed while it runs",
             "it is refused", .command),
         entry(
+            "bundleBytesMax", "bundle_bytes", bytes(bundleBytesMax),
+            "records of a bundle, or of `replay --activations`", "it is refused", .command),
+        entry(
+            "bundleLineBytesMax", "bundle_line_bytes", bytes(bundleLineBytesMax), "a line of such a file",
+            "it is refused", .command),
+        entry(
             "ruleSetsRemembered", "rule_sets_remembered", number(ruleSetsRemembered),
             "epochs after which it is known which rules a task that was away has seen",
             "every rule judges the task's keys once", .nowhere),

@@ -121,6 +121,10 @@ package enum Limits {
     package static let levelItemsListed = 64
     /// Bytes of a topology's text that is deployed while it runs.
     package static let ruleSetBytesMax = 900 << 10
+    /// Bytes of records that are kept in memory to make an alert, or the alerts of changing rules, again.
+    package static let bundleBytesMax = 2 << 30
+    /// Bytes of a line of such a file: a record with its key, in base64.
+    package static let bundleLineBytesMax = 64 << 20
     /// Epochs of rules by which a task that was away may have been judged last, for which it is known which
     /// rules changed.
     package static let ruleSetsRemembered = 20

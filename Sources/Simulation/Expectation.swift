@@ -10,10 +10,9 @@ struct Expectation {
     private let scenario: Scenario
     private let deployment: SimulatedDeployment
 
-    private let switches: [Int32: [SwitchedReplay.Switch]]
+    private let switches: [Int32: [RuleSetSwitch]]
 
-    init(_ scenario: Scenario, _ deployment: SimulatedDeployment, switches: [Int32: [SwitchedReplay.Switch]])
-    {
+    init(_ scenario: Scenario, _ deployment: SimulatedDeployment, switches: [Int32: [RuleSetSwitch]]) {
         self.scenario = scenario
         self.deployment = deployment
         self.switches = switches
@@ -66,18 +65,19 @@ struct Expectation {
         throws(Fault)
     {
         let replay = try SwitchedReplay(
-            deployment.board(at: deployment.activated.epoch), switches[partition] ?? [], partition: partition,
+            deployment.board(at: deployment.activated.epoch), partition: partition,
             partitions: Int(scenario.partitions), rowsMax: 4)
-        var outbox = Outbox()
-        var offset: Int64 = 0
+        var records: [String: [LoggedRecord]] = [:]
         for row in scenario.feed where row.partition == partition {
-            let held = SimulatedRecords([record(row, offset)])
-            try replay.process(held.raw, source: 0, topic: row.source, into: &outbox)
-            offset += 1
-            add(&outbox, to: &outputs)
+            let record = record(row, Int64(records[row.source]?.count ?? 0))
+            records[row.source, default: []].append(
+                LoggedRecord(
+                    offset: record.offset, timestamp: record.timestamp, key: record.key, value: record.value))
         }
-        try replay.finish(into: &outbox)
-        add(&outbox, to: &outputs)
+        try replay.run(records, switches[partition] ?? []) { outbox throws(Fault) in
+            add(&outbox, to: &outputs)
+            return true
+        }
     }
 
     private func add(_ outbox: inout Outbox, to outputs: inout [String: [String: [String]]]) {

@@ -248,14 +248,14 @@ package struct Schedule {
     }
 
     /// By task, what it has acknowledged, in its order.
-    private func switches() throws(Fault) -> [Int32: [SwitchedReplay.Switch]] {
+    private func switches() throws(Fault) -> [Int32: [RuleSetSwitch]] {
         guard let topic = deployment.acknowledgements else { return [:] }
-        var switches: [Int32: [SwitchedReplay.Switch]] = [:]
+        var switches: [Int32: [RuleSetSwitch]] = [:]
         for partition in 0..<scenario.partitions {
             for record in broker.read(.init(topic: topic, partition: partition), from: 0, atMost: .max)
                 .records
             {
-                switches[partition, default: []].append(try SwitchedReplay.Switch(record.value ?? []))
+                switches[partition, default: []].append(try RuleSetSwitch(record.value ?? []))
             }
         }
         return switches

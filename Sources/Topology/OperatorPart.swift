@@ -29,6 +29,8 @@ package protocol OperatorPart: Sendable {
     /// All that gives its state a meaning beside its inputs' fields and keys, for a person to compare; nil:
     /// it remembers nothing.
     var definition: String? { get }
+    /// How long a row may wait for another one, as far as that has a bound, milliseconds.
+    var reach: Int64 { get }
     /// True if what it remembers of one key changes with rows of others, so that all rows must come to one
     /// task.
     var isWhole: Bool { get }
@@ -48,6 +50,7 @@ package protocol OperatorPart: Sendable {
 
 extension OperatorPart {
     package static func otherInputs(of step: MappingReader) -> [OtherInput] { [] }
+    package var reach: Int64 { 0 }
     package var isWhole: Bool { false }
     package var dropsLate: Bool { false }
     package var expressions: [Expression] { [] }

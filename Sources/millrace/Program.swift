@@ -14,6 +14,7 @@ enum Program {
         AlertsCommand.self,
         ConsoleCommand.self,
         ReplayCommand.self,
+        BundleCommand.self,
         GuessCommand.self,
         LintCommand.self,
         ExplainCommand.self,

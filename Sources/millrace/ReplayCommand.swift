@@ -6,6 +6,8 @@ enum ReplayCommand: Command {
     static let summary = "run a topology over files, in event time"
     static let help = """
         usage: millrace replay FILE --input NAME=PATH... [--output DIR] [--set name=value]...
+               millrace replay --bundle FILE [TOPOLOGY]
+               millrace replay --activations FILE|- [TOPOLOGY]
 
         Runs the same operators as `run` over files in their sources' formats, plain, gzip or xz: a file, a
         folder read in name order, or several; pipes too (/dev/stdin, <(zcat x.gz)). Each input is put into
@@ -28,16 +30,26 @@ enum ReplayCommand: Command {
           --batch ROWS        rows of a batch, 1 to 2048; the result does not depend on it
           --set name=value    a parameter of the topology
 
+        With --bundle it computes the alert of a file that `millrace bundle` wrote once more, and prints it: exit code 0 if it
+        is the one that was published, but for `detected_at`, or 1, with both. With --activations it computes all alerts of a file
+        that `millrace rules export --records` wrote, task by task: each record is judged by the rules that its task went by, as the
+        acknowledgements say; what differs from what was published is `detected_at`, `cause` and `completeness` at most. Both files have
+        the records with their partitions and offsets, which plain files do not, and the rules; a TOPOLOGY that is named
+        beside them (the file of one) must be theirs.
+
         example: millrace replay Topologies/merchant-watch/topology.yaml \\
                    --input invoices=Topologies/merchant-watch/sample --output /tmp/out
         """
     static let options: [String: Arguments.Kind] = [
         "--input": .values, "--output": .value, "--as-written": .flag, "--as-known": .flag,
         "--features": .value, "--at": .value, "--sort-memory": .value, "--batch": .value,
-        "--set": .values,
+        "--set": .values, "--bundle": .value, "--activations": .value,
     ]
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
+        if arguments.has("--bundle") || arguments.has("--activations") {
+            return try BundledReplay.run(arguments)
+        }
         let path = try arguments.file()
         guard let spec = try arguments.topology(path) else { return ExitCode.usage }
         let inputs = try inputs(arguments)

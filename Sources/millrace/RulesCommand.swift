@@ -12,10 +12,13 @@ enum RulesCommand: Command {
                millrace rules show TOPOLOGY [EPOCH|HASH] --bootstrap-server HOST:PORT
                millrace rules approve TOPOLOGY HASH --author NAME --key FILE --bootstrap-server HOST:PORT [OPTIONS]
                millrace rules check POLICY [--author NAME --key FILE]
+               millrace rules export TOPOLOGY --bootstrap-server HOST:PORT [--records] [--topology FILE] > FILE
 
         `list` shows the epochs of a topology's rules, and what is proposed to follow, with approvals. `show` prints the text of an
         epoch (the newest), or of a proposal. `approve` agrees to a proposal, by the first digits of its hash. `check` reads a
-        policy, and says whether a key is the one that it has for somebody.
+        policy, and says whether a key is the one that it has for somebody. `export` writes texts, activations and the tasks'
+        acknowledgements as a file that says what was active when; with `--records` all records that the topics have too, with which
+        `millrace replay --activations FILE` gives the same alerts again. That file holds customers' records: `umask 077` first.
 
         Who must agree is said by a policy, a file that every worker is started with (`millrace run --policy FILE`):
 
@@ -35,6 +38,9 @@ enum RulesCommand: Command {
           --holder NAME        whose key it is, if not the author's
           --policy FILE        the workers' policy, by which it is known which changes count
           --group NAME         the workers' consumer group instead of the topology's name
+          --records            of `export`: with the records of sources, tables and repartition topics
+          --topology FILE      of `export`: the file that the workers were started with, where nothing was deployed
+          --set name=value     a parameter of that file
           --json               machine-readable
         \(KafkaArguments.help)
 
@@ -44,16 +50,17 @@ enum RulesCommand: Command {
     static let options: [String: Arguments.Kind] = [
         "--bootstrap-server": .value, "--author": .value, "--key": .value, "--holder": .value,
         "--policy": .value,
-        "--group": .value, "--json": .flag,
+        "--group": .value, "--json": .flag, "--records": .flag, "--topology": .value, "--set": .values,
     ].merging(KafkaArguments.options) { $1 }
 
     static func run(_ arguments: Arguments) throws(Fault) -> Int32 {
         let words = arguments.files
         if words.first == "check" { return try check(words, arguments) }
+        if words.first == "export" { return try export(words, arguments) }
         guard words.count >= 2, words.count <= 3 else {
             throw Fault(
                 .user,
-                "list, show, approve or check is expected, and the name of a topology, like `millrace rules list merchant-watch`"
+                "list, show, approve, export or check is expected, and the name of a topology, like `millrace rules list merchant-watch`"
             )
         }
         var deployment = try RuleSetDeployment(
@@ -77,7 +84,7 @@ enum RulesCommand: Command {
             put(
                 "\(author) approves \(ruleset) by \(proposal?.author ?? ""); "
                     + (missing == 0 ? "it may be deployed" : "\(missing) more must approve it"))
-        case let word: throw Fault(.user, "'\(word)': list, show, approve or check is expected")
+        case let word: throw Fault(.user, "'\(word)': list, show, approve, export or check is expected")
         }
         return ExitCode.done
     }
@@ -112,6 +119,27 @@ enum RulesCommand: Command {
         guard let signer = try signer(arguments, person) else { throw Fault(.user, "--key is missing") }
         if let mistake = try policy.mistake(of: signer, for: person) { throw Fault(.user, mistake) }
         put("the key is \(signer.holder)'s, and workers believe it for \(person)")
+        return ExitCode.done
+    }
+
+    private static func export(_ words: [String], _ arguments: Arguments) throws(Fault) -> Int32 {
+        guard words.count == 2 else {
+            throw Fault(
+                .user, "the name of a topology is expected, like `millrace rules export merchant-watch`")
+        }
+        let own = try arguments.value("--topology").map { (file) throws(Fault) in
+            RuleSetText(
+                file: file, text: try TopologyFile.text(file), parameters: try arguments.parameters())
+        }
+        let topics = try BundleTopics(
+            DeployCommand.settings(arguments, topology: words[1]), topology: words[1], own: own,
+            policy: policy(arguments))
+        var bundle = arguments.has("--records") ? try topics.everything() : topics.rules()
+        (bundle.program, bundle.madeAt) = (Version.number, SystemClock().nowMilliseconds)
+        let file = FileWriter.standardOutput()
+        var writer = BundleWriter(file)
+        try writer.write(bundle)
+        try file.close()
         return ExitCode.done
     }
 

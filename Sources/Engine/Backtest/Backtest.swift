@@ -80,19 +80,6 @@ package struct Backtest {
                 + "Compare two replays instead")
     }
 
-    /// The longest window before an alert, milliseconds.
-    private var warmUp: Int64 {
-        spec.steps.reduce(0) { longest, step in
-            switch step.window?.length {
-            case .milliseconds(let size, _)?: max(longest, size)
-            case .days(let size, let slide, _)?: max(longest, Int64(size + slide) * 86_400_000)
-            case .weeks(let size, let slide, _)?: max(longest, Int64(size + slide) * 7 * 86_400_000)
-            case .months(let size, let slide, _)?: max(longest, Int64(size + slide) * 31 * 86_400_000)
-            case nil: longest
-            }
-        }
-    }
-
     package func run(progress: (_ done: Int64, _ total: Int64, _ records: Int64) -> Void) throws(Fault)
         -> BacktestReport
     {
@@ -106,7 +93,7 @@ package struct Backtest {
         report.records = summary.records
         report.from = options.from ?? summary.firstEventTime
         report.to = options.to ?? summary.lastEventTime
-        report.neededMilliseconds = warmUp
+        report.neededMilliseconds = spec.longestWindow
         report.warmMilliseconds = max(0, report.from - summary.firstEventTime)
         report.unread = summary.dead
         let byRule = box.tally.byRule

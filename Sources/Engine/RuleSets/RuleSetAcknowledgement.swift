@@ -23,11 +23,25 @@ struct RuleSetAcknowledgement {
         json.name("first")
         json.beginObject()
         for (source, offset) in zip(spec.sources, activation.first) {
-            switch source.origin {
-            case .kafka(let topic, _) where !source.isBroadcast: json.member(topic, offset)
-            case .repartition(let topic): json.member(topic, offset)
-            case .kafka, .file, .generate, .redis, .stream: break
+            if let topic = source.topicOfTask { json.member(topic, offset) }
+        }
+        json.endObject()
+        if activation.written.contains(where: { !$0.isEmpty }) {
+            json.name("writers")
+            json.beginObject()
+            for (source, offsets) in zip(spec.sources, activation.written) where !offsets.isEmpty {
+                guard let topic = source.topicOfTask else { continue }
+                json.name(topic)
+                json.list(offsets) { $0.number(Int128($1), scale: 0) }
             }
+            json.endObject()
+        }
+        json.name("watermarks")
+        json.beginObject()
+        for (source, watermark) in zip(spec.sources, activation.watermarks) where source.table == nil {
+            guard let topic = source.topicOfTask, watermark != .min else { continue }
+            json.name(topic)
+            json.timestamp(watermark)
         }
         json.endObject()
         json.name("watermark")
@@ -45,5 +59,21 @@ struct RuleSetAcknowledgement {
         let value = outbox.bytes.count
         for byte in json.utf8 { outbox.bytes.appendByte(byte) }
         outbox.add(.acknowledgement, partition: task, key: start..<value, value: value..<outbox.bytes.count)
+    }
+}
+
+extension SourceSpec {
+    /// The topic of which each task reads a partition; nil: it has no topic, or every lane reads all of it.
+    var topicOfTask: String? {
+        switch origin {
+        case .kafka(let topic, _) where !isBroadcast: topic
+        case .repartition(let topic): topic
+        case .kafka, .file, .generate, .redis, .stream: nil
+        }
+    }
+
+    /// The topic that every lane reads all of.
+    var topicOfAll: String? {
+        if case .kafka(let topic, _) = origin, isBroadcast { topic } else { nil }
     }
 }

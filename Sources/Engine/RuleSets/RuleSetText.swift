@@ -129,7 +129,10 @@ package struct RuleSetActivation: Equatable, Sendable {
     }
 
     init(_ value: UnsafeBufferPointer<UInt8>) throws(Fault) {
-        let node = DocumentNode(try JsonDocument.read(Array(value)))
+        try self.init(DocumentNode(try JsonDocument.read(Array(value))))
+    }
+
+    init(_ node: DocumentNode) throws(Fault) {
         epoch = Int64(try node["epoch"].integer)
         previous = Int64(try node["previous"].integer)
         ruleset = try node["ruleset"].text

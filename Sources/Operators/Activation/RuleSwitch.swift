@@ -13,6 +13,11 @@ package struct Activation {
     package var first: [Int64]
     /// The event time up to which windows were judged by the rules before, milliseconds; nil: nowhere yet.
     package var watermark: Int64?
+    /// The same by source; `.min`: nowhere yet.
+    package var watermarks: [Int64]
+    /// By source that is a repartition topic, the offset of each writer's next record, -1: none was taken.
+    /// They are read at their own paces, so `first`, the least of them, does not tell it all.
+    package var written: [[Int64]]
     /// Alerts that the change itself has raised and cleared.
     package var raised = 0
     package var cleared = 0
@@ -75,7 +80,7 @@ package struct RuleSwitch {
         guard let epoch = pipeline.topology.spec.epoch, epoch != task.epoch else { return nil }
         var activation = Activation(
             epoch: epoch, former: task.epoch, first: task.positions.map { max(0, $0) },
-            cleared: task.abandoned.count)
+            watermarks: task.watermarks, written: task.written, cleared: task.abandoned.count)
         let firstOutput = outbox.records.count
         let watermark = greatestWatermark(task.watermarks)
         activation.watermark = watermark == .min ? nil : watermark

@@ -17,6 +17,7 @@ package struct DeduplicateSpec: RunnableOperator {
         stands before the step's `where`. `limit: { memory }`.
         """
 
+    package var reach: Int64 { within }
     package var name: String { "deduplicate" }
     package var order: RowOrder { .eventTime }
     package var definition: String? { "one within \(ValueText.duration(within))" }

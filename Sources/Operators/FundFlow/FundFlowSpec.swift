@@ -76,6 +76,7 @@ package struct FundFlowSpec: RunnableOperator {
         needed, a transfer or disbursement is a dead letter; one of nothing, below zero, or to the same account changes nothing. `limit: { memory }`.
         """
 
+    package var reach: Int64 { within }
     package var name: String { "fund flow" }
     package var computed: [(input: Int, name: String, expression: Expression)] {
         outside.map { [(1, "outside", $0)] } ?? []

@@ -52,6 +52,7 @@ package struct StreamJoinSpec: RunnableOperator {
         both times, or t + `after` or u + `before` where the partner is missing. `limit: { memory, rows_per_key }` bounds the rows that wait.
         """
 
+    package var reach: Int64 { before &+ after }
     package var name: String { "join" }
     package var order: RowOrder { .eventTime }
 

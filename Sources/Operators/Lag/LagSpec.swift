@@ -24,6 +24,7 @@ package struct LagSpec: RunnableOperator {
         has already becomes `lag1.F_before`. `limit: { memory }` bounds the rows that wait for event time.
         """
 
+    package var reach: Int64 { within ?? 0 }
     package var name: String { "lag" }
     package var order: RowOrder { .eventTime }
     package var definition: String? {

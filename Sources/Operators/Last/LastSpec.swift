@@ -27,6 +27,7 @@ package struct LastSpec: AggregatingOperator {
         result becomes `R_before`. `limit: { memory }` bounds the rows that wait for event time.
         """
 
+    package var reach: Int64 { within ?? 0 }
     package var name: String { "last" }
     package var order: RowOrder { .eventTime }
     package var definition: String? {

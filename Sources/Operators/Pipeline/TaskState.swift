@@ -115,6 +115,13 @@ package final class TaskState {
         dirty = windows.map { _ in DirtyKeys() }
     }
 
+    /// An empty task that takes over in the middle of a log: the rules that judge what comes, and the late
+    /// records that there were before.
+    package func begin(epoch: Int64, late: Int) {
+        self.epoch = epoch
+        lateCount = late
+    }
+
     /// True once its state was committed somewhere.
     package var isKept: Bool { sequence > 0 }
 

@@ -60,6 +60,7 @@ package struct SequenceSpec: RunnableOperator {
         `limit: { memory, rows_per_key }` bounds the records A that wait.
         """
 
+    package var reach: Int64 { within }
     package var name: String { "sequence" }
     package var order: RowOrder { .eventTime }
 

@@ -34,6 +34,7 @@ package struct SessionSpec: AggregatingOperator {
         it. Rules take it as a record: `when` without `clear`. `limit: { sessions }` bounds the sessions that a task has open.
         """
 
+    package var reach: Int64 { gap }
     package var name: String { "session" }
     package var order: RowOrder { .eventTime }
     package var definition: String? {

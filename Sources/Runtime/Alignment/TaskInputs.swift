@@ -32,6 +32,8 @@ package final class TaskInputs {
         package var settle = Limits.inputSettleMilliseconds
         /// Bytes of values that are held at most; beyond, records are taken without waiting.
         package var bytesMax = Limits.inputBytesMax
+        /// All that there is has been added, so nothing waits.
+        package var isWhole = false
 
         package init() {}
     }
@@ -39,6 +41,8 @@ package final class TaskInputs {
     /// Records of one source that come next.
     package struct Run {
         package var source: Int
+        /// Of a repartition topic, who wrote them; else -1.
+        package var writer: Int32
         /// Valid until the next call of `next`.
         package var raw: RawRecords
     }
@@ -263,7 +267,7 @@ package final class TaskInputs {
     /// taken once it is certain that those who were idle still are.
     private func mayTakeMark(_ place: Int, _ now: Int64) -> Bool {
         let queue = queues[place]
-        if queue.isIdleMark || now - queue.head.polledAt >= options.behind { return true }
+        if options.isWhole || queue.isIdleMark || now - queue.head.polledAt >= options.behind { return true }
         let offset = queue.offset ?? .max
         return (queuesOf[queue.input.source] ?? []).allSatisfy { other in
             other == place || !queues[other].isEmpty || queues[other].state != .idle
@@ -273,6 +277,7 @@ package final class TaskInputs {
 
     /// True if the record that waits need not wait for this input, which has nothing at hand.
     private func passes(_ place: Int, _ best: Int, _ now: Int64) -> Bool {
+        if options.isWhole { return true }
         let head = queues[best].head
         let waited = now - head.polledAt
         let queue = queues[place]
@@ -303,7 +308,9 @@ package final class TaskInputs {
     private func take(_ place: Int, _ rows: Int) -> Run {
         lent = place
         held -= rows
-        let run = Run(source: queues[place].input.source, raw: queues[place].take(rows))
+        let queue = queues[place]
+        let run = Run(
+            source: queue.input.source, writer: queue.writer, raw: queues[place].take(rows))
         heldBytes -= Self.bytes(run.raw, rows)
         return run
     }

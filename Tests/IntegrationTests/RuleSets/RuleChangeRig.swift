@@ -1,11 +1,8 @@
 import Base
 import Connectors
-import Dataflow
 import Engine
 import Foundation
-import Records
 import Testing
-import Topology
 
 /// A topology whose rules change, what it was fed, and what must come out.
 final class RuleChangeRig {
@@ -162,31 +159,23 @@ final class RuleChangeRig {
         return alerts
     }
 
-    /// Every alert is that of a replay that switches where the acknowledgements say.
+    /// Every alert is that of a replay that switches where the acknowledgements say, over the very records
+    /// that were fed.
     func compare() throws {
-        var history = RuleSetHistory()
-        try read(RuleSetTopics.ruleSets(group)) { record in
-            if let key = record.keyText { _ = history.take(key: key, value: record.value) }
+        let made = try program.shell(
+            "$MILLRACE rules export \(group) --topology start.yaml --records --bootstrap-server \(bootstrapServers) > log.jsonl && "
+                + "$MILLRACE replay --activations log.jsonl > replayed.jsonl")
+        #expect(made.code == 0, "\(made.errors)")
+        let bundle = try BundleReader.read("\(program.folder)/log.jsonl")
+        for (partition, values) in fed {
+            let log = try #require(bundle.logs.first { $0.topic == orders && $0.partition == partition })
+            #expect(log.records.map { $0.value.map { String(decoding: $0, as: UTF8.self) } } == values)
         }
-        let board = RuleSetBoard(RuleSet(epoch: 0, spec: try spec(history, 0)))
-        for activation in history.activations {
-            board.activate(RuleSet(epoch: activation.epoch, spec: try spec(history, activation.epoch)))
-        }
-        var switches: [Int32: [SwitchedReplay.Switch]] = [:]
-        try read(RuleSetTopics.acknowledgements(group)) { record in
-            guard let key = record.keyText, !key.hasPrefix("prepared/"), let value = record.value else {
-                return
-            }
-            if let read = try? SwitchedReplay.Switch(Array(value)) {
-                switches[record.partition, default: []].append(read)
-            }
-        }
-        var expected: [String: [String]] = [:]
-        for partition in 0..<partitions {
-            try replay(partition, board, switches[partition] ?? [], into: &expected)
-        }
-        var found: [String: [String]] = [:]
+        var (found, expected): ([String: [String]], [String: [String]]) = ([:], [:])
         for alert in try alerts() { found[customer(alert), default: []].append(stripped(alert)) }
+        for alert in (program.read("replayed.jsonl") ?? "").split(separator: "\n") {
+            expected[customer(String(alert)), default: []].append(stripped(String(alert)))
+        }
         for key in Set(found.keys).union(expected.keys).sorted() {
             let (one, other) = (found[key] ?? [], expected[key] ?? [])
             let place =
@@ -197,52 +186,26 @@ final class RuleChangeRig {
                 "\(key): \(one.count) for \(other.count), at \(place): \(one.dropFirst(place).first ?? "none")\nfor \(other.dropFirst(place).first ?? "none")"
             )
         }
-        print("\(found.values.reduce(0) { $0 + $1.count }) alerts in \(history.epoch) epochs")
+        print("\(found.values.reduce(0) { $0 + $1.count }) alerts in \(bundle.rulesets.count) rule sets")
     }
 
-    private func spec(_ history: RuleSetHistory, _ epoch: Int64) throws -> TopologySpec {
-        // Where nothing was activated, its text is that of the file.
-        let text = history.text(ofEpoch: epoch)?.text ?? self.text(burst: 1_000_000)
-        var spec = try #require(TopologyReader.read(text, file: "t.yaml").spec)
-        spec = spec.repartitioned(prefix: group)
-        spec.epoch = epoch
-        return spec
-    }
-
-    private func replay(
-        _ partition: Int32, _ board: RuleSetBoard, _ switches: [SwitchedReplay.Switch],
-        into expected: inout [String: [String]]
-    ) throws {
-        let replay = try SwitchedReplay(board, switches, partition: partition, partitions: Int(partitions))
-        var outbox = Outbox()
-        for (offset, value) in (fed[partition] ?? []).enumerated() {
-            var bytes = Array(value.utf8) + [UInt8](repeating: 0, count: 64)
-            let key = Array("k".utf8)
-            try bytes.withUnsafeMutableBufferPointer { bytes in
-                let storage = RawRecordStorage(capacity: 1)
-                storage.values[0] = UnsafePointer(bytes.baseAddress)
-                storage.valueCounts[0] = Int32(value.utf8.count)
-                try key.withUnsafeBufferPointer { key in
-                    storage.keys[0] = key.baseAddress
-                    storage.keyCounts[0] = 1
-                    storage.offsets[0] = Int64(offset)
-                    try replay.process(
-                        RawRecords(at: storage, from: 0, count: 1), source: 0, topic: orders, into: &outbox)
-                }
-            }
-            take(&outbox, &expected)
+    /// Some alerts, raised and cleared, each give themselves again out of a file.
+    func bundleSome(_ count: Int, _ random: inout SplitMix64) throws {
+        let alerts = try alerts()
+        try #require(!alerts.isEmpty)
+        for _ in 0..<count {
+            let alert = alerts[Int(random.next() % UInt64(alerts.count))]
+            let id = String(alert.dropFirst("{\"alert_id\":\"".count).prefix(32))
+            let published = alerts.filter { $0.contains(id) }.map(stripped)
+            let made = try program.shell(
+                "$MILLRACE bundle \(id) --topology start.yaml --cleared --bootstrap-server \(bootstrapServers) --out . && "
+                    + "stat -c %a \(id).bundle.jsonl && $MILLRACE replay --bundle \(id).bundle.jsonl start.yaml"
+            )
+            #expect(made.code == 0, "\(id): \(made.output)\(made.errors)")
+            let lines = made.output.split(separator: "\n").map(String.init)
+            #expect(lines.count == 2 + published.count && lines[1] == "600", "\(made.output)")
+            #expect(lines.dropFirst(2).map(stripped) == published)
         }
-        try replay.finish(into: &outbox)
-        take(&outbox, &expected)
-    }
-
-    private func take(_ outbox: inout Outbox, _ expected: inout [String: [String]]) {
-        for record in outbox.records {
-            guard case .sink = record.destination, let value = outbox.value(of: record) else { continue }
-            let alert = String(decoding: value, as: UTF8.self)
-            expected[customer(alert), default: []].append(stripped(alert))
-        }
-        outbox.removeAll()
     }
 
     private func customer(_ alert: String) -> String {

@@ -56,6 +56,7 @@ import Topology
         print("\(deployed) activations, \(kills) kills")
         #expect(deployed >= 4)
         try rig.compare()
+        try rig.bundleSome(4, &random)
     }
 
     /// Goal: a limit that goes down raises what is above it already, without a new record; raised alerts of a
