@@ -4,7 +4,8 @@ import Topology
 /// What the rules and steps of a pipeline have done, under their authors' names.
 package struct PipelineCounts {
     private let pipeline: Pipeline
-    /// Steps whose rows go on in another part of their author's step: into an operator or a repartition topic.
+    /// Steps whose rows go on in another part of their author's step: into an operator or a repartition
+    /// topic.
     private let inner: Set<Int>
 
     package init(_ pipeline: Pipeline) {

@@ -30,6 +30,10 @@ import Testing
         for part in 0..<3 {
             let (from, to) = (orders.count * part / 3, orders.count * (part + 1) / 3)
             try rig.feed("orders", orders[from..<to], key: LibraryRig.field("merchant_id"))
+            // A broken clock: the workers refuse it, and event time does not go on.
+            try rig.feed(
+                "orders", [orders[from].replacing(/"event_time":"20../, with: "\"event_time\":\"2099")[...]],
+                key: LibraryRig.field("merchant_id"))
             let deployed = try rig.deploy(
                 "--set spike=\(4 - part) --set buyer_orders=\(12 + part) --set night_orders=\(8 + part)")
             #expect(deployed.code == 0, "\(deployed.errors)")

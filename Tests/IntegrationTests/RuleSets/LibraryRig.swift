@@ -104,7 +104,8 @@ final class LibraryRig {
         }
     }
 
-    /// By repartition topic, where it ended when every source was read: tasks go on telling each other the time.
+    /// By repartition topic, where it ended when every source was read: tasks go on telling each other the
+    /// time.
     private var between: [String: [Int32: Int64]] = [:]
 
     private func isRead(_ topics: [String], _ read: [String: [Int32: Int64]]) throws -> Bool {
