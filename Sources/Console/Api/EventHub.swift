@@ -89,6 +89,8 @@ package final class EventHub: Sendable {
         }
     }
 
+    private static let popupsAtOnce = 20
+
     /// Those of the last hour that this browser has not shown yet, but for what somebody looks after by now.
     private func pushPopups(_ listener: Listener) {
         guard listener.caller.session != nil else { return }
@@ -96,8 +98,11 @@ package final class EventHub: Sendable {
         let found = popups.popups(
             for: listener.caller.name, after: listener.popup.load(ordering: .relaxed), now: time)
         listener.popup.store(found.newest, ordering: .relaxed)
-        for popup in found.popups where listener.wants(popup.topology) {
-            if sessions.hasSeen(popup.id, listener.caller) { continue }
+        let unseen = found.popups.filter {
+            listener.wants($0.topology) && !sessions.hasSeen($0.id, listener.caller)
+        }
+        // Nobody reads more at once; the rest stands in the list of alerts.
+        for popup in unseen.suffix(Self.popupsAtOnce) {
             let rows = popup.alerts.prefix(20).compactMap { try? index.alert($0, now: time) }
             let isOver = rows.allSatisfy { $0.status != "open" || (popup.kind != "cleared" && !$0.isRaised) }
             if isOver, rows.count == popup.alerts.count { continue }

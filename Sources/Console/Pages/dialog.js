@@ -90,4 +90,5 @@ export function toast(text, { error = false, stays = error, link, action } = {})
   document.getElementById('toasts').append(box)
   say(text, error)
   if (!stays) setTimeout(() => box.remove(), 8000)
+  return box
 }

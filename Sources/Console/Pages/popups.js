@@ -11,6 +11,9 @@ import * as events from './events.js'
 /** Until the tab is looked at; by id. */
 const waiting = new Map()
 const done = new Set()
+/** Lines at the corner, the newest last; what is older than these stands in the list of alerts. */
+const lines = []
+const linesMost = 3
 
 function areOn() {
   try { return 'Notification' in window && Notification.permission === 'granted' && localStorage.getItem('millrace.popups') === 'on' } catch {
@@ -60,10 +63,11 @@ function byPage(popup) {
   }
   done.add(popup.id)
   const { alert } = popup
-  toast(`${title(popup)}. ${body(popup).replaceAll('\n', '; ')}`, {
+  if (lines.length >= linesMost) lines.shift().remove()
+  lines.push(toast(`${title(popup)}. ${body(popup).replaceAll('\n', '; ')}`, {
     stays: true, link: { href: address(popup), text: t('popup.open') },
     action: popup.count === 1 && alert?.status === 'open' && can('takeAlert') ? { text: t('alert.take'), act: () => take(alert) } : null,
-  })
+  }))
   seen(popup)
 }
 

@@ -55,7 +55,8 @@ extension ConsoleBrowserTests {
         try author.tab(to: "document.activeElement.matches('dialog [type=submit]')")
         try author.press(.enter)
         try author.wait(
-            "!document.querySelector('dialog') && document.querySelector('main table caption')", seconds: 60)
+            "!document.querySelector('dialog') && document.querySelectorAll('.steps li.done').length >= 4",
+            seconds: 60)
         try picture(author, "path-6-draft")
         try author.type("a")
         try author.wait("document.querySelector('dialog[open]')")
