@@ -44,8 +44,16 @@ final class ConsoleBenchRig {
         fclose(file)
     }
 
+    /// Below those that the system gives to connections.
     private static func freePort() throws(Fault) -> UInt16 {
-        try HttpServer(HttpServer.Options()) { _ in ServedAnswer(404) }.port
+        var options = HttpServer.Options()
+        for _ in 0..<100 {
+            options.port = UInt16.random(in: 20_000..<32_000)
+            if let server = try? HttpServer(options, handler: { _ in ServedAnswer(404) }) {
+                return server.port
+            }
+        }
+        throw Fault(.external, "bench console: no port is free")
     }
 
     private var topology: String {
