@@ -160,8 +160,12 @@ let package = Package(
             "OperatorsTests",
             uses: ["Base", "Records", "State", "Topology", "Dataflow", "Formats", "Operators", "Engine"]),
         tests("TopologyTests", uses: ["Base", "Records", "Topology", "Formats", "Engine"]),
-        tests("FormatsTests", uses: ["Base", "Records", "Topology", "Dataflow", "Formats"]),
-        tests("FileTests", uses: ["Base", "Records", "Dataflow", "Formats", "Connectors"]),
+        tests(
+            "FormatsTests", uses: ["Base", "Records", "Topology", "Dataflow", "Formats"],
+            exclude: ["Fixtures", "fixtures.py"]),
+        tests(
+            "FileTests", uses: ["Base", "Records", "Topology", "Dataflow", "Formats", "Connectors"],
+            exclude: ["Fixtures", "fixtures.py"]),
         tests("MarketplaceTests", uses: ["Base", "Records", "Connectors", "Marketplace"]),
         tests("RuntimeTests", uses: ["Base", "Records", "Dataflow", "Runtime"]),
         tests("KafkaTests", uses: ["Base", "Records", "Topology", "Dataflow", "Connectors"]),
@@ -169,7 +173,7 @@ let package = Package(
         tests(
             "EngineTests",
             uses: [
-                "Base", "Records", "Topology", "Dataflow", "Formats", "Models", "Connectors", "Security",
+                "Base", "Records", "Topology", "Dataflow", "Formats", "Models", "Connectors", "Http", "Security",
                 "Engine",
                 "Marketplace",
             ],

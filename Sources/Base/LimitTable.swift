@@ -80,6 +80,19 @@ extension Limits {
             "textBytesMax", "text_bytes", bytes(textBytesMax), "a text",
             "the record goes to the dead letters (`TextTooLong`)", .counted),
         entry(
+            "schemaBytesMax", "schema_bytes", bytes(schemaBytesMax),
+            "a schema, and what a registry answers: 64 levels, 10,000 types, 100,000 instructions to read by",
+            "records of it go to the dead letters (`UnknownSchema`)", .place("the dead letter")),
+        entry(
+            "registryWaitMilliseconds", "registry_wait", "10s", "how long a lane waits for a registry",
+            "it goes back to its last commit and tries again, with back-off", .place("a line in the log")),
+        entry(
+            "schemasKnownMax", "schemas_known", number(schemasKnownMax),
+            "schemas of a registry that a process remembers", "it forgets them, and asks again", .nowhere),
+        entry(
+            "containerBlockBytesMax", "container_block_bytes", bytes(containerBlockBytesMax),
+            "a block of a container of Avro, unpacked", "the file is refused", .command),
+        entry(
             "aheadMillisecondsDefault", "ahead", "5m", "how far event time may be ahead of the clock",
             "the record goes to the dead letters (`TimeInTheFuture`)", .counted, "time: { ahead: … }"),
         entry(

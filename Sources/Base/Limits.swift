@@ -9,6 +9,22 @@ package enum Limits {
     /// Bytes of a CSV record of a file that are held while the end of a quoted field is looked for; behind
     /// them the quote is taken as one that is never closed, and its line is refused by itself.
     package static let csvRecordBytesHeld = 16 << 20
+    /// Of a schema and of what a registry answers: bytes, levels, types, and the instructions that it takes
+    /// to read records of it.
+    package static let schemaBytesMax = 1 << 20
+    package static let schemaDepthMax = 64
+    package static let schemaTypesMax = 10_000
+    package static let schemaInstructionsMax = 100_000
+    /// Schemas of a registry that a process remembers, and that a decoder has ready; with more it begins
+    /// anew.
+    package static let schemasKnownMax = 10_000
+    package static let schemaProgramsMax = 1000
+    /// How long a lane waits for a registry that is away before it begins anew.
+    package static let registryWaitMilliseconds: Int64 = 10_000
+    /// After so long a registry is asked once more for what it did not have.
+    package static let registryAgainMilliseconds: Int64 = 60_000
+    /// Bytes of a block of a container file, as it lies there and unpacked.
+    package static let containerBlockBytesMax = 64 << 20
     /// Bytes of the rows that one record may make.
     package static let explodedBytesMax = 64 << 20
     /// Bytes of rows that are made of records at a time, and those of the last of them.

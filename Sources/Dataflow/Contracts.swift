@@ -7,6 +7,10 @@ package protocol RecordDecoder: AnyObject {
     /// `raw` (at most `batch.capacity` records), and empties its arena first. A record that cannot be
     /// decoded keeps its row; its status says why.
     func decode(_ raw: RawRecords, into batch: Batch)
+    /// Gets what it needs from elsewhere to decode these records. Called by lanes before they hand them over,
+    /// never within `decode`, which does with what is there: a run without a network decodes all the same.
+    /// May wait, for a bounded time; throws where it cannot be had now, and the records are read again.
+    func prepare(_ raw: RawRecords) throws(Fault)
     /// Appends what is wrong with a row whose status is not good, for the dead letter's message.
     func explain(_ row: Int, of batch: Batch, into text: Arena)
     /// The names of the fields of the records that follow, where a file says them
@@ -15,6 +19,8 @@ package protocol RecordDecoder: AnyObject {
 }
 
 extension RecordDecoder {
+    package func prepare(_ raw: RawRecords) throws(Fault) {}
+
     package func setHeader(_ names: [String]) { unreachable("a header for records that have none") }
 
     package func explain(_ row: Int, of batch: Batch) -> String {
@@ -201,6 +207,9 @@ package protocol LaneGraph: AnyObject {
     /// The sources of a task, if their records must be taken in event-time order: then each call of `process`
     /// is for records that come next by it. Empty: as they come.
     var inputs: [AlignedInput] { get }
+    /// Gets what it needs from elsewhere to take these records; called before `look` and `process`. Throws
+    /// where that cannot be had now.
+    func prepare(_ raw: RawRecords, source: Int) throws(Fault)
     /// What is needed to put records into that order.
     func look(at raw: RawRecords, of partition: SourcePartition) -> InputRows
     func process(_ partition: SourcePartition, _ raw: RawRecords, into outbox: inout Outbox)

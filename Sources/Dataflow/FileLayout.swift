@@ -1,3 +1,5 @@
+import Base
+
 /// How the files of a format are cut into records, once they are UTF-8.
 package struct FileLayout: Sendable {
     /// The format's name, for messages.
@@ -6,6 +8,13 @@ package struct FileLayout: Sendable {
     package var fields: Fields?
     /// Records are JSON values over any number of lines, or the elements of one array.
     package var hasDocuments = false
+
+    /// Makes what cuts records out of the blocks of a container file, whose schema it is given; nil: its
+    /// files are none. Throws what is wrong with the schema.
+    package var container: (@Sendable (_ schema: [UInt8]) throws(Fault) -> any RecordCutter)?
+
+    /// Why no file can be read; nil: files can be.
+    package var refusal: String?
 
     package init(format: String, fields: Fields? = nil, hasDocuments: Bool = false) {
         self.hasDocuments = hasDocuments
@@ -49,4 +58,10 @@ package struct FileLayout: Sendable {
         /// So many. Where that is one, an empty line is a record.
         case count(Int)
     }
+}
+
+/// Finds the end of a record that does not say how long it is.
+package protocol RecordCutter: AnyObject {
+    /// Bytes of the record that begins here; nil: there is none.
+    func length(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Int?
 }

@@ -18,6 +18,8 @@ extension Catalogue {
         MaxwellFormat.self,
         ConnectFormat.self,
         CloudEventsFormat.self,
+        AvroFormat.self,
+        ProtobufFormat.self,
     ]
 
     private static let operators: [any RunnableOperator.Type] = [

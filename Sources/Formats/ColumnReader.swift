@@ -30,8 +30,12 @@ struct ColumnReader {
 
     /// Reads the tokens `stride` apart from `tokens` on into `batch`. A row that is bad already is skipped; a
     /// row whose token does not fit the column's type becomes bad.
-    func read(_ tokens: UnsafeMutablePointer<Token>, stride: Int, into batch: Batch) {
+    /// `rows`: of the batch; nil: all.
+    func read(
+        _ tokens: UnsafeMutablePointer<Token>, stride: Int, rows: Range<Int>? = nil, into batch: Batch
+    ) {
         let output = batch.columns[index]
+        let batch = BatchRows(batch, rows ?? 0..<batch.count)
         if !nulls.isEmpty { findNulls(tokens, stride, batch) }
         if !strips.isEmpty { strip(tokens, stride, batch) }
         let tokens = UnsafePointer(tokens)
@@ -61,8 +65,8 @@ struct ColumnReader {
     }
 
     /// Texts that are declared to mean nothing become null.
-    private func findNulls(_ tokens: UnsafeMutablePointer<Token>, _ stride: Int, _ batch: Batch) {
-        for row in 0..<batch.count where batch.status[row] == 0 {
+    private func findNulls(_ tokens: UnsafeMutablePointer<Token>, _ stride: Int, _ batch: BatchRows) {
+        for row in batch.rows where batch.status[row] == 0 {
             let token = tokens[row &* stride]
             guard token.kind == Token.Kind.string.rawValue else { continue }
             let count = Int(token.count)
@@ -77,8 +81,8 @@ struct ColumnReader {
     }
 
     /// Takes off what is declared to stand around texts, once before and once behind.
-    private func strip(_ tokens: UnsafeMutablePointer<Token>, _ stride: Int, _ batch: Batch) {
-        for row in 0..<batch.count where batch.status[row] == 0 {
+    private func strip(_ tokens: UnsafeMutablePointer<Token>, _ stride: Int, _ batch: BatchRows) {
+        for row in batch.rows where batch.status[row] == 0 {
             let token = tokens[row &* stride]
             guard token.kind == Token.Kind.string.rawValue, var start = token.start else { continue }
             var count = Int(token.count)
@@ -101,12 +105,12 @@ struct ColumnReader {
     private func forEach(
         _ tokens: UnsafePointer<Token>,
         _ stride: Int,
-        _ batch: Batch,
+        _ batch: BatchRows,
         _ output: Column,
         _ convert: (Token) -> Result<Int64, RowFailure>
     ) {
         let (values, valid) = (output.values, output.valid)
-        for row in 0..<batch.count {
+        for row in batch.rows {
             guard batch.status[row] == 0 else { continue }
             let token = tokens[row &* stride]
             if token.kind <= Token.Kind.null.rawValue {
@@ -127,9 +131,9 @@ struct ColumnReader {
 
     /// Copies the texts into the arena, with room made once: the arena is a class, and touching it for every
     /// row costs more than the copy.
-    private func texts(_ tokens: UnsafePointer<Token>, _ stride: Int, _ batch: Batch, _ output: Column) {
+    private func texts(_ tokens: UnsafePointer<Token>, _ stride: Int, _ batch: BatchRows, _ output: Column) {
         var total = 0
-        for row in 0..<batch.count where batch.status[row] == 0 {
+        for row in batch.rows where batch.status[row] == 0 {
             total &+= min(Int(tokens[row &* stride].count), Limits.textBytesMax)
         }
         batch.arena.reserve(total)
@@ -151,7 +155,7 @@ struct ColumnReader {
         scale: Int,
         _ tokens: UnsafePointer<Token>,
         _ stride: Int,
-        _ batch: Batch,
+        _ batch: BatchRows,
         _ output: Column
     ) {
         let factor = Decimal.powerOfTen(scale)
@@ -345,7 +349,7 @@ struct ColumnReader {
         }
     }
 
-    private func fail(_ status: RowStatus, _ row: Int, _ batch: Batch) {
+    private func fail(_ status: RowStatus, _ row: Int, _ batch: BatchRows) {
         batch.status[row] = status.rawValue
         batch.statusField[row] = Int16(index)
     }
@@ -360,5 +364,19 @@ enum RowFailure: Error {
         case .outOfRange: .outOfRange
         case .textTooLong: .textTooLong
         }
+    }
+}
+
+/// Some rows of a batch.
+struct BatchRows {
+    let rows: Range<Int>
+    let status: UnsafeMutablePointer<UInt8>
+    let statusField: UnsafeMutablePointer<Int16>
+    let arena: Arena
+
+    @inline(__always)
+    init(_ batch: Batch, _ rows: Range<Int>) {
+        self.rows = rows
+        (status, statusField, arena) = (batch.status, batch.statusField, batch.arena)
     }
 }

@@ -8,14 +8,28 @@ package protocol DecodableFormat: FormatPart {
     func makeDecoder(_ columns: [WireColumn], of records: RecordShape) -> any RecordDecoder
     /// How its files are cut into records.
     func fileLayout(of records: RecordShape) -> FileLayout
+    /// Warnings about what a file says of its records (`FileLayout.container`), by the fields that a source
+    /// takes from them; nil: it says the names of columns. Throws where nothing can be read right.
+    func checkHeader(_ names: [String], _ source: SourceSpec, place: String) throws(Fault) -> [String]?
     /// What makes the rows of its records; nil: each record is one.
     func makeShaper() -> (any RecordShaper)?
+    /// The format in which a test's records are made and read; itself, where they can be texts.
+    var given: any DecodableFormat { get }
+    /// As files have it; itself, where they do not differ from topics.
+    var ofFiles: any DecodableFormat { get }
     /// The record, in UTF-8, that has these values.
     func record(_ values: [GivenValue], of records: RecordShape) -> String
 }
 
 extension DecodableFormat {
     package func makeShaper() -> (any RecordShaper)? { nil }
+    package func checkHeader(_ names: [String], _ source: SourceSpec, place: String) throws(Fault)
+        -> [String]?
+    {
+        nil
+    }
+    package var given: any DecodableFormat { self }
+    package var ofFiles: any DecodableFormat { self }
 }
 
 /// What the records of a source are like, beside the columns that are wanted of them.
@@ -26,6 +40,8 @@ package struct RecordShape: Sendable {
     package var optionalField: String?
     /// Of what they were made UTF-8, for dead letters; nil: they came as it.
     package var encoding: String?
+    /// Where schemas of records are; nil: nobody is asked.
+    package var registries: (any SchemaRegistries)?
     /// Records in a batch.
     package var capacity: Int
 

@@ -43,6 +43,8 @@ package final class EncodedDecoder: RecordDecoder {
         inner.decode(converted(raw), into: batch)
     }
 
+    package func prepare(_ raw: RawRecords) throws(Fault) { try inner.prepare(raw) }
+
     package func setHeader(_ names: [String]) { inner.setHeader(names) }
 
     private func converted(_ raw: RawRecords) -> RawRecords {

@@ -44,6 +44,8 @@ package final class TableDecoder: RecordDecoder {
 
     deinit { keyTokens.deallocate() }
 
+    package func prepare(_ raw: RawRecords) throws(Fault) { try inner.prepare(raw) }
+
     package func setHeader(_ names: [String]) { inner.setHeader(names) }
 
     package func decode(_ raw: RawRecords, into batch: Batch) {

@@ -35,6 +35,10 @@ package struct HttpResponse: Sendable {
     /// Names in lower case; of a name that comes twice, the last.
     package var headers: [String: String]
     package var body: [UInt8]
+
+    package init(status: Int, headers: [String: String] = [:], body: [UInt8] = []) {
+        (self.status, self.headers, self.body) = (status, headers, body)
+    }
 }
 
 /// HTTP by libcurl, one request after the other over connections that are kept; to be used by one thread.

@@ -49,6 +49,8 @@ package enum RowStatus: UInt8, Sendable, CaseIterable {
     case tooManyItems = 16
     case nameTooLong = 17
     case versionForgotten = 18
+    /// What its writer says of the record cannot be had, or not be read.
+    case unknownSchema = 19
 
     /// The name given in `__streams.errors.exception`.
     package var name: String {
@@ -72,6 +74,7 @@ package enum RowStatus: UInt8, Sendable, CaseIterable {
         case .tooManyItems: "TooManyItems"
         case .nameTooLong: "NameTooLong"
         case .versionForgotten: "VersionForgotten"
+        case .unknownSchema: "UnknownSchema"
         }
     }
 }
@@ -134,6 +137,17 @@ package struct RawRecords {
     package var offsets: UnsafeMutablePointer<Int64>
     /// Broker timestamps, milliseconds; -1 when there is none.
     package var timestamps: UnsafeMutablePointer<Int64>
+    /// What `findHeader` finds a record's headers by; nil: it has none.
+    package var holders: UnsafeMutablePointer<UnsafeRawPointer?>
+    /// nil: the source knows no headers.
+    package var findHeader: FindHeader?
+
+    /// Bytes of the last header with a name, which ends with a zero byte, of a record by its holder; where
+    /// they are goes into the last argument. -1: the record has no such header, or it is null.
+    package typealias FindHeader =
+        @convention(c) (
+            UnsafeRawPointer, UnsafePointer<CChar>, UnsafeMutablePointer<UnsafePointer<UInt8>?>
+        ) -> Int
 
     /// No records. Points nowhere.
     package init() { self.init(at: RawRecordStorage.empty, from: 0, count: 0) }
@@ -148,6 +162,7 @@ package struct RawRecords {
         slice.keyCounts += start
         slice.offsets += start
         slice.timestamps += start
+        slice.holders += start
         return slice
     }
 
@@ -159,6 +174,8 @@ package struct RawRecords {
         keyCounts = storage.keyCounts + start
         offsets = storage.offsets + start
         timestamps = storage.timestamps + start
+        holders = storage.holders + start
+        findHeader = storage.findHeader
     }
 }
 
@@ -171,12 +188,18 @@ package final class RawRecordStorage {
     package let keyCounts: UnsafeMutablePointer<Int32>
     package let offsets: UnsafeMutablePointer<Int64>
     package let timestamps: UnsafeMutablePointer<Int64>
+    package let holders: UnsafeMutablePointer<UnsafeRawPointer?>
+    /// nil: the records have no headers.
+    package let findHeader: RawRecords.FindHeader?
 
     // Holds no record, so sharing it shares nothing.
     nonisolated(unsafe) fileprivate static let empty = RawRecordStorage(capacity: 1)
 
-    package init(capacity: Int) {
+    package init(capacity: Int, findHeader: RawRecords.FindHeader? = nil) {
         self.capacity = capacity
+        self.findHeader = findHeader
+        holders = .allocate(capacity: capacity)
+        holders.initialize(repeating: nil, count: capacity)
         values = .allocate(capacity: capacity)
         values.initialize(repeating: nil, count: capacity)
         valueCounts = .allocate(capacity: capacity)
@@ -198,5 +221,6 @@ package final class RawRecordStorage {
         keyCounts.deallocate()
         offsets.deallocate()
         timestamps.deallocate()
+        holders.deallocate()
     }
 }

@@ -52,6 +52,12 @@ extension Lane {
             let room = inputs.room(for: partition.source)
             guard room > 0, let records = source.take(from: partition, atMost: room) else { continue }
             phase.enter(.processing)
+            do throws(Fault) {
+                try graph.prepare(records.raw, source: partition.source)
+            } catch {
+                fault = fault ?? error
+                return
+            }
             partitions[partition]?.isCaughtUp = false
             partitions[partition]?.lastRecordAt = now
             inputs.add(

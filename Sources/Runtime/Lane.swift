@@ -76,7 +76,7 @@ package final class Lane {
     /// Records published since the last commit.
     private var sent: Int64 = 0
     private var assigned: [SourcePartition]?
-    private var fault: Fault?
+    var fault: Fault?
     private var status = LaneStatus()
     private var publishedAt: Int64 = 0
     private var isDrained = false
@@ -271,8 +271,16 @@ package final class Lane {
     private var waiting: Set<SourcePartition> { Set(partitions.keys.filter(loading.isWaiting)) }
 
     func process(_ partition: SourcePartition, _ records: RawRecords) {
-        guard records.count > 0, var position = partitions[partition] else { return }
+        guard records.count > 0, var position = partitions[partition], fault == nil else { return }
         phase.enter(.processing)
+        if !isAligned {
+            do throws(Fault) {
+                try graph.prepare(records, source: partition.source)
+            } catch {
+                fault = error
+                return
+            }
+        }
         stages?.lap(.polling)
         graph.process(partition, records, into: &outbox)
         cycle.note(records: records.count)

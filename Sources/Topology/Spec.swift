@@ -155,6 +155,14 @@ package struct SourceSpec: Sendable {
         }
     }
 
+    /// What its records say that they were read from: the topic, or the source's own name.
+    package var recordTopic: String {
+        switch origin {
+        case .kafka(let topic, _), .repartition(let topic): topic
+        case .file, .generate, .stream, .redis: name
+        }
+    }
+
     package enum Origin: Sendable {
         case kafka(topic: String, start: Start)
         case file(path: String)

@@ -189,7 +189,7 @@ import Testing
             ),
             ([0x28, 0xB5, 0x2F, 0xFD, 0], "is zstd"),
             ([0x37, 0x7A, 0xBC, 0xAF, 0x27, 0x1C], "is a 7z archive"), (Array("PAR1xx".utf8), "is Parquet"),
-            (Array("Obj\u{1}x".utf8), "is an Avro file"),
+            (Array("Obj\u{1}x".utf8), "is a container of Avro"),
             ([0xD0, 0xCF, 0x11, 0xE0], "is an old Office document"),
             ([0xFF, 0xFE, 0x78, 0, 0x2C, 0], "is UTF-16; say format: { …, encoding: utf-16 }"),
             ([0xFE, 0xFF, 0, 0x78], "is UTF-16"),

@@ -106,7 +106,8 @@ import Testing
         _ = harness.decode("\u{0}\u{0}\u{0}\u{0}\u{5}{}")
         #expect(
             harness.explain().hasSuffix(
-                "; it begins with the five bytes of a schema registry, which are not read"))
+                "; it begins with the five bytes of a schema registry; format: { type: json, framing: confluent } takes them off"
+            ))
     }
 
     /// Random objects with members of few names against a plain reading of the same members.

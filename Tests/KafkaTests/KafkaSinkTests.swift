@@ -1,6 +1,7 @@
 import Base
 import Connectors
 import Dataflow
+import Records
 import Testing
 
 @Suite struct KafkaSinkTests {
@@ -41,6 +42,58 @@ import Testing
         #expect(letters.map(\.0.value) == ["{"])
         #expect(letters.first?.1.map(\.name) == ["__streams.errors.exception", "millrace.errors.step"])
         #expect(letters.first?.1.map(\.value) == ["MalformedRecord", ""])
+    }
+
+    @Test(arguments: [false, true])
+    func headersAreReadByName(isSplit: Bool) throws {
+        // Goal: the last header of a name is found, one without bytes too; of a record that has none, none.
+        let broker = try MockBroker()
+        try broker.createTopic("dead", partitions: 1)
+        let sink = try KafkaSink(
+            broker.settings(), topics: KafkaSink.Topics(sinks: [], deadLetter: "dead", late: "late"),
+            clock: ManualClock(1), onDelivery: { _ in })
+        var outbox = Outbox()
+        for number in 0..<20 {
+            var dead = outbox.begin(.deadLetter, timestamp: 5)
+            outbox.setValue([0x7B], 1, of: &dead)
+            if number % 2 == 0 {
+                outbox.addHeader("trace", "first", to: &dead)
+                outbox.addHeader("trace", "t\(number)", to: &dead)
+                outbox.addHeader("none", "", to: &dead)
+            }
+            outbox.end(dead)
+        }
+        try sink.send(outbox)
+        try sink.flush()
+        let source = try KafkaSource(
+            broker.settings(), topics: [KafkaSourceTopic(topic: "dead", source: 0, start: .earliest)],
+            isSplit: isSplit)
+        defer { source.close() }
+        var found: [String] = []
+        func take(_ raw: RawRecords) {
+            for row in 0..<raw.count {
+                guard let holder = raw.holders[row], let find = raw.findHeader else { continue }
+                func header(_ name: String) -> String {
+                    var start: UnsafePointer<UInt8>?
+                    let count = name.withCString { find(holder, $0, &start) }
+                    return count < 0 ? "-" : text(start, Int32(count)) ?? "?"
+                }
+                found.append("\(header("trace"))\(header("none"))\(header("other"))")
+            }
+        }
+        let deadline = monotonicNanoseconds() + 60_000_000_000
+        let partition = SourcePartition(source: 0, partition: 0)
+        while found.count < 20, monotonicNanoseconds() < deadline {
+            var assigned: [SourcePartition]?
+            source.poll(timeoutMilliseconds: 10) { _, raw in
+                take(raw)
+            } onEvent: { event in
+                if case .assigned(let partitions) = event { assigned = partitions }
+            }
+            if let assigned { _ = try source.start(at: source.committed(assigned)) }
+            if isSplit, let held = source.take(from: partition, atMost: 7) { take(held.raw) }
+        }
+        #expect(found == (0..<20).map { $0 % 2 == 0 ? "t\($0)-" : "---" })
     }
 
     @Test func aRefusedRecordFailsTheFlush() throws {

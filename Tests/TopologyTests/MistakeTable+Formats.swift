@@ -27,7 +27,7 @@ let formatBase = #"""
 let formatMistakes = #"""
     - type: csv, delimiter
     + type: xml, delimiter
-    5:21: type must be json, csv, tsv, debezium, canal, maxwell, connect or cloudevents, not 'xml'
+    5:21: type must be json, csv, tsv, debezium, canal, maxwell, connect, cloudevents, avro or protobuf, not 'xml'
 
     - type: csv, delimiter
     + tipe: csv, delimiter

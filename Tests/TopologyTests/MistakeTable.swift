@@ -163,7 +163,7 @@ let topologyMistakes = #"""
 
     -     kafka: { topic: orders }
     +     kafka: { topic: orders }⏎    format: xml
-    7:13: format must be json, csv, tsv, debezium, canal, maxwell, connect or cloudevents, not 'xml'
+    7:13: format must be json, csv, tsv, debezium, canal, maxwell, connect, cloudevents, avro or protobuf, not 'xml'
 
     -     time: { field: at, out_of_order: 2s, idle: 500ms }⏎
     + 

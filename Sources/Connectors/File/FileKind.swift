@@ -19,7 +19,7 @@ enum FileKind {
             ([0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00], "is xz within a packed file; unpack it once"),
             ([0xD0, 0xCF, 0x11, 0xE0], "is an old Office document; export it as CSV"),
             (Array("PAR1".utf8), "is Parquet; export it as JSON lines or CSV"),
-            (Array("Obj\u{1}".utf8), "is an Avro file; export it as JSON lines or CSV"),
+            (Array("Obj\u{1}".utf8), "is a container of Avro; say format: avro"),
             (Array("SQLite format 3".utf8), "is an SQLite database; export it as CSV"),
             (Array("%PDF-".utf8), "is a PDF document"),
         ]

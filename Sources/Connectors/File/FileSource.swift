@@ -51,6 +51,8 @@ package final class FileSource {
     private var documentEnd: DocumentEnd?
     /// Where it ends, once that was found.
     private var end: Int?
+    /// Of a file that is a container.
+    private var blocks: ContainerBlocks?
     /// The header of the file being read, and the one that the last block with a header gave.
     private var header: Header?
     private var announcedNames: [String]?
@@ -164,6 +166,7 @@ package final class FileSource {
     private func closeFile() {
         bytesFinished += reader?.position ?? 0
         reader = nil
+        blocks = nil
     }
 
     // MARK: The beginning of a file
@@ -187,6 +190,14 @@ package final class FileSource {
             raw.count += got
         }
         let head = UnsafeBufferPointer(start: UnsafePointer(raw.base), count: raw.count)
+        if let refusal = layout.refusal { throw Fault(.user, "\(path): \(refusal)") }
+        if let container = layout.container {
+            let blocks = try ContainerBlocks(path, reader, head: head, container)
+            self.blocks = blocks
+            header = Header(names: [String(decoding: blocks.schema, as: UTF8.self)], path: path, line: 1)
+            needsHeader = false
+            return
+        }
         if let refusal = FileKind.refusal(head, encoding: encoding) {
             throw Fault(.user, "\(path) \(refusal)")
         }
@@ -297,6 +308,14 @@ package final class FileSource {
     /// Cuts records out of the buffer, as they stand there, until it must be refilled, which would move them.
     private func fill() throws(Fault) -> Int {
         var count = 0
+        if let blocks {
+            _ = try blocks.take(atMost: storage.capacity) { start, length in
+                put(start, length, at: count)
+                count += 1
+            }
+            warnings += blocks.takeWarnings()
+            return count
+        }
         // An empty line is a record only where a record has one column.
         let takesEmpty =
             switch layout.fields?.columns {
@@ -320,16 +339,20 @@ package final class FileSource {
                 try passOver()
                 break
             }
-            storage.values[count] = bytes
-            storage.valueCounts[count] = Int32(clamping: trueLength)
-            storage.keys[count] = nil
-            storage.keyCounts[count] = -1
-            storage.offsets[count] = offset
-            storage.timestamps[count] = -1
-            offset += 1
+            put(bytes, trueLength, at: count)
             count += 1
         }
         return count
+    }
+
+    private func put(_ bytes: UnsafePointer<UInt8>, _ length: Int, at place: Int) {
+        storage.values[place] = bytes
+        storage.valueCounts[place] = Int32(clamping: length)
+        storage.keys[place] = nil
+        storage.keyCounts[place] = -1
+        storage.offsets[place] = offset
+        storage.timestamps[place] = -1
+        offset += 1
     }
 
     /// True if a whole record stands in the buffer.

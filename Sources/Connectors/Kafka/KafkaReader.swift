@@ -62,7 +62,7 @@ package final class KafkaReader: BroadcastReader {
     private var atEnd: [Bool]
     private let messages: UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>
     private static let capacity = 1000
-    private lazy var storage = RawRecordStorage(capacity: Self.capacity)
+    private lazy var storage = RawRecordStorage(capacity: Self.capacity, findHeader: findKafkaHeader)
 
     package init(
         _ settings: KafkaSettings,

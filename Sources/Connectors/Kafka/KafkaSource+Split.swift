@@ -71,7 +71,7 @@ extension KafkaSource {
     /// Takes messages over, all of one partition.
     private func hold(_ count: Int) -> HeldRecords? {
         let kept = UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>.allocate(capacity: count)
-        let storage = RawRecordStorage(capacity: count)
+        let storage = RawRecordStorage(capacity: count, findHeader: findKafkaHeader)
         var rows = 0
         slots.beginCount()
         for index in 0..<count {

@@ -71,7 +71,7 @@ package final class KafkaSource: LaneSource {
         messages.initialize(repeating: nil, count: capacity)
         slotOf = .allocate(capacity: capacity)
         slotOf.initialize(repeating: -1, count: capacity)
-        storage = RawRecordStorage(capacity: capacity)
+        storage = RawRecordStorage(capacity: capacity, findHeader: findKafkaHeader)
         client.forwardsToConsumer()
         queue = rd_kafka_queue_get_consumer(client.handle)
         if isSplit, let queue { split = try KafkaSplit(client, main: queue) }
@@ -275,5 +275,20 @@ extension RawRecordStorage {
         keyCounts[index] = Int32(truncatingIfNeeded: message.pointee.key_len)
         offsets[index] = message.pointee.offset
         timestamps[index] = rd_kafka_message_timestamp(message, nil)
+        holders[index] = UnsafeRawPointer(message)
     }
+}
+
+/// A header of the message that a record's holder is. librdkafka takes a message's headers apart when the
+/// first of them is asked for; who asks for none does not pay for that.
+let findKafkaHeader: RawRecords.FindHeader = { holder, name, start in
+    let message = holder.assumingMemoryBound(to: rd_kafka_message_t.self)
+    var list: OpaquePointer?
+    guard rd_kafka_message_headers(message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR else { return -1 }
+    var value: UnsafeRawPointer?
+    var count = 0
+    guard rd_kafka_header_get_last(list, name, &value, &count) == RD_KAFKA_RESP_ERR_NO_ERROR, let value
+    else { return -1 }
+    start.pointee = value.assumingMemoryBound(to: UInt8.self)
+    return count
 }

@@ -11,6 +11,10 @@ package struct SourceGuess {
 
     /// `name`: of topology and source; `path`: of the file, or of a folder, whose first file is looked at.
     package init(path: String, name: String, zone: String?) throws(Fault) {
+        if let guess = AvroGuess(path: try FileSource.first(of: path), name: name, zone: zone) {
+            yaml = guess.yaml
+            return
+        }
         let head = try FileHead(try FileSource.first(of: path), bytesMax: Self.bytesMax)
         let records = try GuessedRecords(head)
         let isJson = records.format == "json"

@@ -9,8 +9,12 @@ import Topology
 package struct Planner {
     package let spec: TopologySpec
     private let zones: [String: TimeZoneTable]
+    private let registries: (any SchemaRegistries)?
 
-    package init(_ spec: TopologySpec) throws(Fault) {
+    /// `registries`: where schemas of records are asked for; nil: nobody is, and what has one of them is
+    /// refused.
+    package init(_ spec: TopologySpec, registries: (any SchemaRegistries)? = nil) throws(Fault) {
+        self.registries = registries
         self.spec = spec
         var zones: [String: TimeZoneTable] = [:]
         for name in spec.zones { zones[name] = try TimeZoneTable.read(name) }
@@ -40,11 +44,13 @@ package struct Planner {
         case .repartition:
             return RepartitionDecoder(columns.map(\.field), partitions: partitions, capacity: rowsMax)
         case .published(let part):
-            let (format, records) = (part.decodable, RecordShape(of: source, capacity: rowsMax))
+            let format = part.decodable
+            var records = RecordShape(of: source, capacity: rowsMax)
+            records.registries = registries
             let encoding = source.isConverted ? nil : source.encoding
             let transcoder: Transcoder? = if let encoding { try Transcoder(encoding) } else { nil }
             func decoder(_ columns: [WireColumn]) -> any RecordDecoder {
-                RecordPartDecoder.wrap(columns, capacity: rowsMax) { columns in
+                RecordPartDecoder.wrap(columns, topic: source.recordTopic, capacity: rowsMax) { columns in
                     let decoder = format.makeDecoder(columns, of: records)
                     return transcoder.map { EncodedDecoder(decoder, $0, capacity: rowsMax) } ?? decoder
                 }
@@ -74,9 +80,27 @@ package struct Planner {
                 lookup, TextsDecoder(wireColumns(of: spec.sources[source]), capacity: options.rowsMax)
             )
         }
+        var options = options
+        options.schemaIds = try registeredSchemas()
         let pipeline = Pipeline(
             spec, decoders: decoders, zones: ZoneTables(zones), options: options, lookups: found)
         return (pipeline, decoders)
+    }
+}
+
+extension Planner {
+    /// By sink, the id that its registry has for the schema of what it takes.
+    private func registeredSchemas() throws(Fault) -> [Int: Int32] {
+        guard let registries else { return [:] }
+        var ids: [Int: Int32] = [:]
+        for (index, sink) in spec.sinks.enumerated() {
+            guard case .avro(let registry?) = sink.target.rowFormat, case .steps(let steps) = sink.input,
+                let step = steps.first, let topic = sink.topic
+            else { continue }
+            ids[index] = try registries.register(
+                spec.rowSchema(ofStep: step).text, subject: "\(topic)-value", in: registry)
+        }
+        return ids
     }
 }
 

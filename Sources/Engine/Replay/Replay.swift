@@ -115,7 +115,12 @@ package struct Replay {
                     position: spec.steps[features].position))
         }
         // Files are made UTF-8 as they are read, before they are cut into records.
-        for index in spec.sources.indices { spec.sources[index].isConverted = true }
+        for index in spec.sources.indices {
+            spec.sources[index].isConverted = true
+            if case .published(let part) = spec.sources[index].format {
+                spec.sources[index].format = .published(part.decodable.ofFiles)
+            }
+        }
         self.spec = spec
         self.order = order
         let planner = try Planner(spec)

@@ -30,6 +30,8 @@ package struct LaneFactory {
     /// Redis of tables that name none.
     package var redis: RedisAddress?
     package var generator: SourceGenerator?
+    /// What the registries of this process have answered.
+    package var registries = SchemaCache()
     package var lane = Lane.Options()
     /// Rules that change while the lane runs; nil: they do not.
     var ruleSets: RuleSetBoard?
@@ -106,7 +108,8 @@ package struct LaneFactory {
         let options = Pipeline.Options(
             clock: SystemClock(), requiresKeys: partitionCount > 1, tracksChanges: keepsState,
             partitions: partitionCount)
-        return try Planner(spec).pipeline(options, lookups: lookups(of: spec)).pipeline
+        return try Planner(spec, registries: registries).pipeline(options, lookups: lookups(of: spec))
+            .pipeline
     }
 
     /// A lane over connectors that are given, by a clock that is given; nothing goes to caches.

@@ -67,6 +67,10 @@ final class PipelineGraph: LaneGraph {
         switched.remove(task)
     }
 
+    func prepare(_ raw: RawRecords, source: Int) throws(Fault) {
+        try pipeline.prepare(raw, source: source)
+    }
+
     func look(at raw: RawRecords, of partition: SourcePartition) -> InputRows {
         guard let task = tasks[partition.partition] else {
             return InputRows(times: Array(repeating: .min, count: raw.count))

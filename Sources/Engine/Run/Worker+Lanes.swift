@@ -104,6 +104,7 @@ extension Worker {
         factory.snapshots = folder.map { SnapshotFiles(folder: $0.path, owner: owner, clock: SystemClock()) }
         factory.sinks = sinks
         factory.redis = options.redis
+        factory.registries = registries
         factory.generator = options.generator
         factory.metricsMilliseconds = options.metricsMilliseconds
         factory.lane = Lane.Options(

@@ -58,6 +58,8 @@ package final class Worker: Sendable {
     nonisolated(unsafe) var spec: TopologySpec
     let options: Options
     let board = StatusBoard()
+    /// Of all lanes.
+    let registries = SchemaCache()
     let stopping = StopSignal()
     let faults = Mutex<[Fault]>([])
     /// What follows is put together before this is set, and the lanes start; locks of their own guard what is

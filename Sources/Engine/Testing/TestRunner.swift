@@ -54,7 +54,7 @@ private struct CaseRun {
     let pipeline: Pipeline
     let task: TaskState
     var outbox = Outbox()
-    let storage = RawRecordStorage(capacity: 1)
+    let storage = RawRecordStorage(capacity: 1, findHeader: GivenParts.findHeader)
     /// What each sink of `spec` was given; the first one has the alerts.
     var outputs: [[TestOutput]]
     var dead = 0
@@ -78,7 +78,12 @@ private struct CaseRun {
                     name: sink.name, target: CapturedRecords(), input: sink.input, position: sink.position))
         }
         // Records are made in UTF-8 here.
-        for index in spec.sources.indices { spec.sources[index].isConverted = true }
+        for index in spec.sources.indices {
+            spec.sources[index].isConverted = true
+            if case .published(let part) = spec.sources[index].format {
+                spec.sources[index].format = .published(part.decodable.given)
+            }
+        }
         self.spec = spec
         outputs = spec.sinks.map { _ in [] }
         pipeline = try Planner(spec).pipeline(Pipeline.Options(rowsMax: 16, clock: nil)).pipeline
@@ -110,7 +115,13 @@ private struct CaseRun {
                 }
                 for number in 0..<max(1, count) {
                     let moved = Int64(number) * every
-                    give(render(members, spec.sources[index], number: number, moved: moved), to: index)
+                    let (record, parts) = render(
+                        members, spec.sources[index], number: number, moved: moved)
+                    if let mistake = parts.mistake {
+                        report(position, mistake)
+                        break
+                    }
+                    give(record, parts, to: index)
                 }
             }
             collect()
@@ -118,16 +129,15 @@ private struct CaseRun {
         return problems + compare(test)
     }
 
-    private mutating func give(_ record: String, to source: Int) {
+    private mutating func give(_ record: String, _ parts: GivenParts, to source: Int) {
         // Readable bytes behind the record, as every source has them.
         let bytes = Array(record.utf8) + [UInt8](repeating: 0, count: 64)
         bytes.withUnsafeBufferPointer { buffer in
             storage.values[0] = buffer.baseAddress
             storage.valueCounts[0] = Int32(buffer.count - 64)
-            storage.keyCounts[0] = -1
-            storage.offsets[0] = offset
-            pipeline.process(
-                RawRecords(at: storage, from: 0, count: 1), source: source, task: task, outbox: &outbox)
+            parts.fill(storage, offset: offset) { raw in
+                pipeline.process(raw, source: source, task: task, outbox: &outbox)
+            }
         }
         offset += 1
     }
@@ -153,18 +163,20 @@ private struct CaseRun {
         _ source: SourceSpec,
         number: Int,
         moved: Int64
-    ) -> String {
+    ) -> (record: String, parts: GivenParts) {
         let time =
             source.timeField >= 0 && source.timeField < source.wire.count
             ? source.wire[source.timeField] : nil
-        let values = members.map { member in
+        var parts = GivenParts()
+        let values = members.compactMap { member -> GivenValue? in
             let json = member.value.json(replacing: number)
             let isMoved = moved != 0 && member.path == time?.name
-            return GivenValue(
+            let value = GivenValue(
                 path: member.path,
                 json: isMoved ? CaseRun.moved(json, by: moved, time?.reading ?? FieldReading()) : json)
+            return parts.take(value, of: source) ? nil : value
         }
-        return source.publishedFormat.record(values, of: RecordShape(of: source))
+        return (source.publishedFormat.record(values, of: RecordShape(of: source)), parts)
     }
 
     /// A timestamp's JSON, later by so much; anything else as it is.

@@ -1,5 +1,4 @@
 import Base
-import CSimdjson
 import Dataflow
 import Records
 
@@ -110,7 +109,7 @@ struct DelimitedRecords<Cutter: FieldCutter>: ~Copyable {
         let isWide =
             (fieldCount <= targets.count || takesLong) && (fieldCount >= targets.count - spare || takesShort)
         guard mistake == nil, isWide else { return .malformed }
-        return isText(bytes, count) ? .good : .malformed
+        return isUtf8(bytes, count) ? .good : .malformed
     }
 
     /// Calls `body` for every field and returns their number, of what comes before a mistake.
@@ -141,23 +140,6 @@ struct DelimitedRecords<Cutter: FieldCutter>: ~Copyable {
         if end > begin, bytes[end - 1] == 0x0A { end -= 1 }
         if end > begin, bytes[end - 1] == 0x0D { end -= 1 }
         return (begin, end)
-    }
-
-    /// True if the record is UTF-8. Most are ASCII, which is seen eight bytes at a time.
-    @inline(__always)
-    private func isText(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Bool {
-        let raw = UnsafeRawPointer(bytes)
-        var seen: UInt64 = 0
-        var at = 0
-        while at &+ 8 <= count {
-            seen |= raw.loadUnaligned(fromByteOffset: at, as: UInt64.self)
-            at &+= 8
-        }
-        while at < count {
-            seen |= UInt64(bytes[at])
-            at &+= 1
-        }
-        return seen & 0x8080_8080_8080_8080 == 0 || mr_is_utf8(bytes, count) != 0
     }
 
     // MARK: Dead letters

@@ -13,6 +13,9 @@ package struct HeaderCheck {
     /// Warnings, in the order of the schema. `line`: where the header stands in the file.
     package mutating func check(_ names: [String], path: String, line: Int) throws(Fault) -> [String] {
         let place = "\(path):\(line)"
+        if let warnings = try source.publishedFormat.checkHeader(names, source, place: path) {
+            return warnings.filter { told.insert($0).inserted }
+        }
         let declared = source.declared
         for field in declared {
             let places = names.indices.filter { names[$0] == field.name }

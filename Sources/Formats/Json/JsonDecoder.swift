@@ -90,7 +90,9 @@ package final class JsonDecoder: RecordDecoder {
             text.appendText(
                 "; a record is one object on one line; layout: documents reads files of several lines")
         case 0 where record.count > 5 && record[5] == 0x7B:
-            text.appendText("; it begins with the five bytes of a schema registry, which are not read")
+            text.appendText(
+                "; it begins with the five bytes of a schema registry; format: { type: json, framing: confluent } takes them off"
+            )
         default: break
         }
     }

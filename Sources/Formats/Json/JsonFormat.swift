@@ -5,13 +5,15 @@ import Topology
 /// `format: json`, one object a record.
 package struct JsonFormat: DecodableFormat {
     package static let key = "json"
-    package static let options = FormatOption.all + ["explode", "parse", "layout"]
+    package static let options = FormatOption.all + ["explode", "parse", "layout", "framing"]
     /// Paths of arrays of which each element is a row.
     package var arrays: [[String]] = []
     /// Paths of texts that are JSON.
     package var texts: [[String]] = []
     /// A file has documents over several lines, or one array of them.
     package var hasDocuments = false
+    /// A zero byte and a schema's id stand before each record of a topic.
+    package var isFramed = false
 
     package static let reference = """
         One object a record, one record a line. A field's name with dots is a path through objects; a name that
@@ -24,6 +26,7 @@ package struct JsonFormat: DecodableFormat {
         |---|---|---|
         | `explode` | none | the path of an array, `explode: line_items`: each element is a row, with all else of the record, and stands in the array's place (`from: line_items.price`). No element, no row; a record without the array, or with something else there, is one row. Of a list the second is looked for in the rows of the first. A dead letter has its row |
         | `parse` | none | paths of texts that are JSON themselves (`parse: data`, then `from: data.amount`); before `explode` |
+        | `framing` | `none` | `confluent`: before each record of a topic stand a zero byte and the 4 bytes of a schema's id, which is not asked for. Files and tests have none |
         | `layout` | `lines` | of a file: `documents` are objects over any number of lines, one behind the other or the elements of one array |
         """
 
@@ -37,8 +40,9 @@ package struct JsonFormat: DecodableFormat {
         if let node = options["layout"] {
             format.hasDocuments = context.choice(node, "layout", ["lines", "documents"]) == "documents"
         }
+        format.isFramed = RegistryOptions.isFramed(options, context) ?? false
         if options[FormatOption.encoding] != nil,
-            let key = ["explode", "parse"].first(where: { options[$0] != nil })
+            let key = ["explode", "parse", "framing"].first(where: { options[$0] != nil })
         {
             context.error(
                 options.keyPosition(key), "\(key) reads records in UTF-8 only; take encoding out, or \(key)")
@@ -64,11 +68,24 @@ package struct JsonFormat: DecodableFormat {
     package var logic: String { arrays.isEmpty && texts.isEmpty ? "" : "explode \(arrays) parse \(texts)" }
 
     package func makeShaper() -> (any RecordShaper)? {
-        arrays.isEmpty && texts.isEmpty ? nil : JsonShaper(texts: texts, arrays: arrays)
+        guard isShaped else { return nil }
+        let shaper = JsonShaper(texts: texts, arrays: arrays)
+        return isFramed ? FramedShaper(shaper) : shaper
     }
 
+    private var isShaped: Bool { !arrays.isEmpty || !texts.isEmpty }
+
     package func makeDecoder(_ columns: [WireColumn], of records: RecordShape) -> any RecordDecoder {
-        JsonDecoder(columns, encoding: records.encoding, capacity: records.capacity)
+        let decoder = JsonDecoder(columns, encoding: records.encoding, capacity: records.capacity)
+        return isFramed ? FramedDecoder(decoder, isShaped: isShaped, capacity: records.capacity) : decoder
+    }
+
+    package var given: any DecodableFormat { ofFiles }
+
+    package var ofFiles: any DecodableFormat {
+        var plain = self
+        plain.isFramed = false
+        return plain
     }
 
     package func fileLayout(of records: RecordShape) -> FileLayout {

@@ -145,7 +145,8 @@ package final class RecordShaping {
                 }
                 storage.values[place] = UnsafePointer(shaped.bytes.base + row.offset)
             }
-            let decoded = RawRecords(at: storage, from: 0, count: count)
+            var decoded = RawRecords(at: storage, from: 0, count: count)
+            decoded.findHeader = raw.findHeader
             let kept = shaper.rowsAreRecords ? decoded : RawRecords(at: letters, from: 0, count: count)
             body(Rows(decoded: decoded, letters: kept, records: records))
             first += count
@@ -160,6 +161,7 @@ package final class RecordShaping {
         storage.keyCounts[place] = raw.keyCounts[row]
         storage.offsets[place] = raw.offsets[row]
         storage.timestamps[place] = raw.timestamps[row]
+        storage.holders[place] = raw.holders[row]
     }
 }
 
@@ -173,6 +175,7 @@ package final class ShapedDecoder: RecordDecoder {
         shaping = RecordShaping(shaper, rowsMax: rowsMax)
     }
 
+    package func prepare(_ raw: RawRecords) throws(Fault) { try inner.prepare(raw) }
     package func setHeader(_ names: [String]) { inner.setHeader(names) }
     package func decode(_ raw: RawRecords, into batch: Batch) { inner.decode(raw, into: batch) }
     package func explain(_ row: Int, of batch: Batch, into text: Arena) {

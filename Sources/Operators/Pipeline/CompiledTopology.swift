@@ -40,7 +40,8 @@ final class CompiledTopology {
         self.sources = sources
         var builder = StepBuilder(
             spec: spec, capacity: capacity, zones: zones, tracksChanges: options.tracksChanges,
-            mayLeap: options.clock != nil, aheadBytesMax: options.aheadBytesMax)
+            mayLeap: options.clock != nil, aheadBytesMax: options.aheadBytesMax,
+            schemaIds: options.schemaIds)
         builder.build(sources: sources)
         let steps = builder.steps
         self.steps = steps
@@ -67,7 +68,7 @@ final class CompiledTopology {
                 passes: builder.passes(source: source.index),
                 rules: rules, repartitions: repartitions,
                 operators: operators.filter { $0.intakes.contains { $0.source == source.index } },
-                isRowWise: rowWise[source.index])
+                isRowWise: rowWise[source.index], schemaIds: options.schemaIds)
         }
         for step in steps {
             guard let window = step.window else { continue }

@@ -50,6 +50,11 @@ extension Pipeline {
         }
     }
 
+    /// Gets what it takes to decode records of a source.
+    package func prepare(_ raw: RawRecords, source: Int) throws(Fault) {
+        try topology.sources[source].decoder.prepare(raw)
+    }
+
     /// Event times of records, and what those who wrote them to a repartition topic say of themselves.
     package func look(at raw: RawRecords, source: Int, task: TaskState) -> InputRows {
         reading.look(at: raw, topology.sources[source], task)

@@ -36,22 +36,17 @@ package final class Pipeline {
         package var newIncarnation: () -> UInt64 = { UInt64.random(in: 1...UInt64.max) }
         /// Bytes of a window step's panes that lie ahead of what its rings reach.
         package var aheadBytesMax = Limits.aheadBytesMax
+        /// By sink, the id of the schema that its rows were registered with.
+        package var schemaIds: [Int: Int32] = [:]
         package var pairsAtOnceMax = Limits.pairsAtOnceMax
         package var outboxBytesMax = Limits.outboxBytesMax
 
         package init(
-            rowsMax: Int = Limits.rowsPerBatchMax,
-            clock: (any Clock)?,
-            timeMax: Int64 = .max,
-            requiresKeys: Bool = false,
-            tracksChanges: Bool = false,
-            partitions: Int = 1
+            rowsMax: Int = Limits.rowsPerBatchMax, clock: (any Clock)?, timeMax: Int64 = .max,
+            requiresKeys: Bool = false, tracksChanges: Bool = false, partitions: Int = 1
         ) {
-            self.tracksChanges = tracksChanges
-            self.rowsMax = rowsMax
-            self.clock = clock
-            self.timeMax = timeMax
-            self.requiresKeys = requiresKeys
+            (self.rowsMax, self.clock, self.timeMax) = (rowsMax, clock, timeMax)
+            (self.requiresKeys, self.tracksChanges) = (requiresKeys, tracksChanges)
             self.partitions = partitions
         }
     }

@@ -1,10 +1,6 @@
 import Dataflow
-import Formats
 import Records
 import Topology
-
-/// What writes rows of these members: JSON, for whatever takes them.
-func rowEncoder(_ members: [RowMember]) -> any RowEncoder { JsonRowEncoder(members) }
 
 /// A closed window of a key as the row that an encoder writes: its key, its bounds, its values.
 final class ResultRow {
@@ -13,17 +9,12 @@ final class ResultRow {
     private let columns: [Column]
     private let keyCount: Int
 
-    init(topology: String, step: StepSpec, _ outputs: [Field]) {
-        let key = step.key.map { step.schema.fields[$0] }
-        keyCount = key.count
-        encoder = rowEncoder([
-            .constant("topology", topology), .constant("step", step.name),
-            .group("key", RowMember.columns(key)),
-            .group("window", [.column("start"), .column("end")]),
-            .group("values", RowMember.columns(outputs)),
-        ])
-        let types = key.map(\.type) + [.timestamp, .timestamp] + outputs.map(\.type)
-        columns = types.map { Column($0, capacity: 1) }
+    /// `encoder`: nil: JSON.
+    init(topology: String, step: StepSpec, _ outputs: [Field], encoder: (any RowEncoder)? = nil) {
+        keyCount = step.key.count
+        let layout = RowLayout(topology: topology, window: step, outputs)
+        self.encoder = encoder ?? layout.encoder
+        columns = layout.types.map { Column($0, capacity: 1) }
         for column in columns { column.valid[0] = 1 }
     }
 

@@ -25,7 +25,8 @@ final class SourceFlow {
     init(
         of source: Int, _ spec: TopologySpec, steps: [StepPlan], keys: [KeyPlan], passes: [WindowPass],
         rules: [RulePlan],
-        repartitions: [RepartitionPlan], operators: [OperatorPlan], isRowWise: Bool
+        repartitions: [RepartitionPlan], operators: [OperatorPlan], isRowWise: Bool,
+        schemaIds: [Int: Int32]
     ) {
         let own = steps.filter { $0.source == source }
         self.steps = own
@@ -41,8 +42,11 @@ final class SourceFlow {
         }
         recordSinks = spec.sinks.enumerated().flatMap { sink, sinkSpec -> [RecordSink] in
             guard case .steps(let indices) = sinkSpec.input else { return [] }
-            return indices.map { steps[$0] }.filter { $0.source == source && $0.window == nil }
-                .map { RecordSink(sink: sink, step: $0) }
+            let taken = indices.map { steps[$0] }.filter { $0.source == source && $0.window == nil }
+            return taken.map { (step: StepPlan) -> RecordSink in
+                let encoder = spec.rowEncoder(ofSink: sink, step: step.index, schema: schemaIds[sink])
+                return RecordSink(sink: sink, step: step, encoder: encoder ?? step.encoder)
+            }
         }
         self.repartitions = repartitions.filter { $0.spec.origin == source }
         self.operators = operators

@@ -51,11 +51,7 @@ final class SourcePlan {
         self.spec = spec
         self.index = index
         runsAhead = spec.mayRunAhead
-        topic =
-            switch spec.origin {
-            case .kafka(let topic, _), .repartition(let topic): topic
-            case .file, .generate, .stream, .redis: spec.name
-            }
+        topic = spec.recordTopic
         self.decoder = decoder
         shaping = (decoder as? ShapedDecoder)?.shaping
         carried = decoder as? RepartitionDecoder
@@ -71,7 +67,7 @@ final class SourcePlan {
         }
         self.columns = columns
         self.derived = derived
-        encoder = rowEncoder(RowMember.columns(spec.schema.fields))
+        encoder = RowLayout(spec.schema.fields).encoder
         table = spec.table.map { TablePlan($0, spec.schema, columns: columns, capacity: capacity) }
         rows = SelectionBuffer(capacity: capacity)
         watermarks = .allocate(capacity: capacity)

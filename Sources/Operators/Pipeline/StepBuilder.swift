@@ -1,4 +1,5 @@
 import Base
+import Dataflow
 import Records
 import State
 import Topology
@@ -11,6 +12,7 @@ struct StepBuilder {
     let tracksChanges: Bool
     let mayLeap: Bool
     let aheadBytesMax: Int
+    let schemaIds: [Int: Int32]
     var steps: [StepPlan] = []
     var keyPlans: [KeyPlan] = []
     /// Names of the key fields of each group.
@@ -18,8 +20,9 @@ struct StepBuilder {
 
     init(
         spec: TopologySpec, capacity: Int, zones: ZoneTables, tracksChanges: Bool, mayLeap: Bool,
-        aheadBytesMax: Int
+        aheadBytesMax: Int, schemaIds: [Int: Int32]
     ) {
+        self.schemaIds = schemaIds
         self.spec = spec
         self.aheadBytesMax = aheadBytesMax
         self.mayLeap = mayLeap
@@ -95,7 +98,15 @@ struct StepBuilder {
         )
         plan.emissionSinks = emission
         plan.metricsSinks = metrics
-        if !emission.isEmpty { plan.results = ResultRow(topology: spec.name, step: step, plan.outputFields) }
+        func row(_ encoder: (any RowEncoder)?) -> ResultRow {
+            ResultRow(topology: spec.name, step: step, plan.outputFields, encoder: encoder)
+        }
+        let plain = emission.filter { spec.sinks[$0].target.rowFormat == .json }
+        if !plain.isEmpty { plan.results.append((row(nil), plain)) }
+        for sink in emission where !plain.contains(sink) {
+            let encoder = spec.rowEncoder(ofSink: sink, step: index, schema: schemaIds[sink])
+            plan.results.append((row(encoder), [sink]))
+        }
         return plan
     }
 
@@ -144,4 +155,5 @@ struct WindowPass {
 struct RecordSink {
     var sink: Int
     var step: StepPlan
+    var encoder: any RowEncoder
 }

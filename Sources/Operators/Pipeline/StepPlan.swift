@@ -52,7 +52,7 @@ final class StepPlan {
         self.index = index
         self.source = source
         self.join = join
-        encoder = rowEncoder(RowMember.columns(spec.schema.fields))
+        encoder = RowLayout(spec.schema.fields).encoder
         condition = spec.condition.map { Program($0, capacity: capacity, zones: zones) }
         var columns = inputColumns
         var derived: [(Program, DerivedField)] = []
@@ -223,8 +223,8 @@ final class WindowPlan {
     let anchors: UnsafeMutablePointer<Int64>
     var metricsSinks: [MetricsPlan] = []
     var emissionSinks: [Int] = []
-    /// What those sinks get; nil: there are none.
-    var results: ResultRow?
+    /// What those sinks get, each way of writing it with the sinks that take it so.
+    var results: [(row: ResultRow, sinks: [Int])] = []
 
     init(
         _ spec: StepSpec, source: SourceSpec, keepsClosed: Bool, keepsRunning: Bool, tracksChanges: Bool,

@@ -11,7 +11,7 @@ final class KeptRow {
     private let storage = RawRecordStorage(capacity: 1)
 
     init(_ schema: Schema) {
-        encoder = rowEncoder(RowMember.columns(schema.fields))
+        encoder = RowLayout(schema.fields).encoder
         batch = Batch(schema: schema, capacity: 1)
         decoder = RepartitionDecoder(schema.fields, partitions: Int(Int32.max), capacity: 1)
     }

@@ -145,7 +145,10 @@ package final class TaskInputs {
         }
         var chunks: [(storage: RawRecordStorage, times: [Int64], isMark: [Bool], isIdle: [Bool])?] =
             counts.map { count in
-                count > 0 ? (RawRecordStorage(capacity: count), [], [], []) : nil
+                count > 0
+                    ? (
+                        RawRecordStorage(capacity: count, findHeader: records.raw.findHeader), [], [], []
+                    ) : nil
             }
         for row in 0..<records.raw.count {
             let word = rows.words[row]
@@ -348,5 +351,6 @@ extension RawRecordStorage {
         keyCounts[place] = from.keyCounts[row]
         offsets[place] = from.offsets[row]
         timestamps[place] = from.timestamps[row]
+        holders[place] = from.holders[row]
     }
 }

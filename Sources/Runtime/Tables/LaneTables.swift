@@ -13,10 +13,7 @@ struct LaneTables {
             let begin = now()
             var records = 0
             while !broadcast.reader.isAtEnd, !shouldStop() {
-                try broadcast.reader.poll(timeoutMilliseconds: 100) { raw in
-                    records += raw.count
-                    graph.processBroadcast(source: broadcast.source, raw)
-                }
+                records += try take(broadcast, timeoutMilliseconds: 100)
             }
             Log.info("table '\(broadcast.name)': \(records) records read in \(now() - begin) ms")
         }
@@ -24,10 +21,24 @@ struct LaneTables {
 
     /// Takes in what has come since.
     func poll() throws(Fault) {
-        for broadcast in broadcasts {
-            try broadcast.reader.poll(timeoutMilliseconds: 0) {
-                graph.processBroadcast(source: broadcast.source, $0)
+        for broadcast in broadcasts { _ = try take(broadcast, timeoutMilliseconds: 0) }
+    }
+
+    /// Returns how many records came.
+    private func take(_ broadcast: Lane.Broadcast, timeoutMilliseconds: Int) throws(Fault) -> Int {
+        var count = 0
+        var fault: Fault?
+        try broadcast.reader.poll(timeoutMilliseconds: timeoutMilliseconds) { raw in
+            do throws(Fault) {
+                try graph.prepare(raw, source: broadcast.source)
+            } catch {
+                fault = error
+                return
             }
+            count += raw.count
+            graph.processBroadcast(source: broadcast.source, raw)
         }
+        if let fault { throw fault }
+        return count
     }
 }

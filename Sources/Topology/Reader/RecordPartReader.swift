@@ -14,11 +14,8 @@ struct RecordPartReader {
                 "'\(field.name)' is of the record or from a field of it, not both")
         }
         guard let text = context.scalar(node, "record", example: "record: key") else { return }
-        guard let part = RecordPart(text.text) else {
+        guard let part = RecordPart(text.text == "time" ? "timestamp" : text.text) else {
             let names = ReadingContext.list(RecordPart.names, "or")
-            if text.text.hasPrefix("header") {
-                return context.error(text.position, "headers are not read; record must be \(names)")
-            }
             return context.error(text.position, "record must be \(names), not '\(text.shown)'")
         }
         field.part = part
@@ -29,6 +26,8 @@ struct RecordPartReader {
             context.error(text.position, "the \(part.text) is an int, and '\(field.name)' is \(type)")
         case (.timestamp, let type?) where type != .timestamp:
             context.error(text.position, "the record's time is a timestamp, and '\(field.name)' is \(type)")
+        case (.topic, let type?) where type != .text:
+            context.error(text.position, "the topic is a text, and '\(field.name)' is \(type)")
         default: break
         }
     }

@@ -23,7 +23,7 @@ extension SourceReader {
         }
         guard let node = mapping["format"] else { return FormatDraft(part: formats[0].read(nil, context)) }
         guard case .mapping = node.content else {
-            return FormatDraft(part: named(node, "format")?.read(nil, context))
+            return FormatDraft(part: context.bare(named(node, "format"), at: node.position))
         }
         var known: [String] = []
         for option in formats.flatMap({ $0.options }) where !known.contains(option) { known.append(option) }
@@ -55,5 +55,15 @@ extension SourceReader {
         let hint = NearestName.hint(text.text, among: TextEncoding.known)
         context.error(text.position, "no encoding '\(text.shown)'\(hint)")
         return nil
+    }
+}
+
+extension ReadingContext {
+    /// A format whose name stands alone.
+    fileprivate func bare(_ format: (any FormatPart.Type)?, at position: Position) -> (any FormatPart)? {
+        if let format, let needs = format.needs {
+            error(position, "\(format.key) needs its options; write \(needs)")
+        }
+        return format?.read(nil, self)
     }
 }

@@ -214,6 +214,12 @@ private struct FileReader {
         }
         let areSourcesGood = sources.allSatisfy { $0.spec != nil }
         spec.sources = sources.compactMap(\.spec)
+        for source in spec.sources {
+            guard case .kafka = source.origin, case .published(let format) = source.format,
+                let lack = format.topicLack
+            else { continue }
+            context.warn(source.position, "source '\(source.name)': \(lack)")
+        }
         spec.models = ModelReader(context: context).read(
             entries(mapping, "models", example: ModelReader.example))
         let stepEntries = entries(mapping, "steps", example: "steps: { paid: \(StepReader.example) }")

@@ -7,6 +7,8 @@ package protocol SinkTarget: Sendable {
     var shown: String { get }
     /// A worker opens or starts something for it, once, when it starts itself.
     var isOpenedByWorker: Bool { get }
+    /// How rows of steps are written to it.
+    var rowFormat: RowFormat { get }
     /// Of its topic, where a worker makes that.
     var topicConfiguration: [String: String] { get }
     /// All of it that has a meaning, for the hash of the logic: no addresses, which may hold secrets. Groups
@@ -18,6 +20,7 @@ extension SinkTarget {
     package var file: String? { nil }
     package var isOpenedByWorker: Bool { if case .topic = delivery { false } else { true } }
     package var topicConfiguration: [String: String] { [:] }
+    package var rowFormat: RowFormat { .json }
 }
 
 /// A kind of sink that topologies may name: how it is read, and what there is to say of it. What runs it is

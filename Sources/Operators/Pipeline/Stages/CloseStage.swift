@@ -355,15 +355,17 @@ final class CloseStage {
                 let key = keys.key(of: id)
                 KeyCoding.decode(key, into: keyColumns, row: 0, arena: bench.arena)
                 stream?.append(keyColumns, window, row, bounds, partition: task.partition, arena: bench.arena)
-                guard let results = window.results else { continue }
-                value.removeAll()
-                results.encode(
-                    keyColumns, bounds, window.outputColumns, row, arena: bench.arena, into: value)
-                for sink in window.emissionSinks {
-                    var record = outbox.begin(.sink(sink), timestamp: bounds.end)
-                    outbox.setKey(key.baseAddress, key.count, of: &record)
-                    outbox.setValue(value.base, value.count, of: &record)
-                    outbox.end(record)
+                guard !window.results.isEmpty else { continue }
+                for (results, sinks) in window.results {
+                    value.removeAll()
+                    results.encode(
+                        keyColumns, bounds, window.outputColumns, row, arena: bench.arena, into: value)
+                    for sink in sinks {
+                        var record = outbox.begin(.sink(sink), timestamp: bounds.end)
+                        outbox.setKey(key.baseAddress, key.count, of: &record)
+                        outbox.setValue(value.base, value.count, of: &record)
+                        outbox.end(record)
+                    }
                 }
                 meters.counters.results += 1
             }

@@ -20,7 +20,7 @@ final class RecordStage {
     func write(_ flow: SourceFlow, _ plan: SourcePlan, _ outbox: inout Outbox) {
         for output in flow.recordSinks {
             let rows = output.step.selection.selection
-            let (encoder, columns) = (output.step.encoder, output.step.columns)
+            let (encoder, columns) = (output.encoder, output.step.columns)
             for index in 0..<rows.count {
                 let row = rows[index]
                 outbox.order = order.order(of: row, plan)
