@@ -72,7 +72,7 @@ struct ConsoleFuzz {
         return bytes
     }
 
-    private static let threads = 16
+    private static let threads = 4
 
     /// Several at once, each with a seed of its own. `check` is called each second; what it throws ends it.
     /// How many answers had which status; 0: none.
