@@ -173,7 +173,8 @@ let package = Package(
         tests(
             "EngineTests",
             uses: [
-                "Base", "Records", "Topology", "Dataflow", "Formats", "Models", "Connectors", "Http", "Security",
+                "Base", "Records", "Topology", "Dataflow", "Formats", "Models", "Connectors", "Http",
+                "Security",
                 "Engine",
                 "Marketplace",
             ],

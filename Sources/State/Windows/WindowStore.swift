@@ -8,8 +8,8 @@ import Records
 /// - The closed total is the window anchored at `closedAnchor`, which follows the watermark; kept only for
 ///   steps whose closed windows somebody reads.
 ///
-/// Rows go in by `prepare` and a `PaneUpdate`; `totals(_:)` and `view` read, `codec` keeps and restores, and
-/// `order` tells which rows need a closer look.
+/// Rows go in by `prepare` and `WindowScratch.apply`; `totals(_:)` and `view` read, `codec` keeps and
+/// restores, and `order` tells which rows need a closer look.
 package final class WindowStore {
     package let options: WindowOptions
     let rings: PaneRings

@@ -22,10 +22,12 @@ package struct WindowTotals {
     package func hasRecords(_ id: UInt32) -> Bool { store.rings.block(of: id)[first] > 0 }
 
     /// Those of the keys that have records in the window.
-    package func filled(among ids: some Sequence<UInt32>) -> [UInt32] {
+    package func filled(among ids: UnsafeBufferPointer<UInt32>) -> [UInt32] {
         let (blocks, emptyBlock, first) = (store.rings.blocks, store.rings.emptyBlock, first)
         return ids.filter { PaneRings.block(of: $0, blocks, emptyBlock)[first] > 0 }
     }
+
+    package func filled(among ids: [UInt32]) -> [UInt32] { ids.withUnsafeBufferPointer { filled(among: $0) } }
 
     /// The anchor of the window that the key's totals describe; `otherwise` if it has none.
     package func anchor(of id: UInt32, otherwise: Int64) -> Int64 {

@@ -157,14 +157,21 @@ final class WindowStage {
     ) {
         // The number of records, which every window keeps, and which is that of a `count()`.
         let count = window.isRead ? window.storeIndices.firstIndex(of: 0) : nil
-        let update = PaneUpdate(
-            store, rows, positions, times: batch.times, arena: batch.arena, scratch: scratch)
-        update.apply(
-            0, argument: nil, condition: nil, output: count.map { window.aggregateColumns[$0] })
+        scratch.apply(
+            0, to: store, rows, positions, times: batch.times, argument: nil, condition: nil,
+            output: count.map { window.aggregateColumns[$0] }, arena: batch.arena)
         for (call, index) in window.storeIndices.enumerated() where index > 0 {
-            update.apply(
-                index, argument: window.argumentColumns[call], condition: window.conditionColumns[call],
-                output: window.isRead ? window.aggregateColumns[call] : nil)
+            scratch.apply(
+                index,
+                to: store,
+                rows,
+                positions,
+                times: batch.times,
+                argument: window.argumentColumns[call],
+                condition: window.conditionColumns[call],
+                output: window.isRead ? window.aggregateColumns[call] : nil,
+                arena: batch.arena
+            )
         }
     }
 

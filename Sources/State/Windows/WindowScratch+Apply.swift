@@ -2,42 +2,36 @@ import Base
 import Records
 
 /// Rows that `WindowStore.prepare` has found a place for, on their way into the aggregates.
-package struct PaneUpdate {
-    private let store: WindowStore
-    private let rows: Selection
-    private let positions: Range<Int>
-    private let times: UnsafePointer<Int64>
-    private let arena: Arena
-    private let scratch: WindowScratch
-
-    /// `positions`: of `rows`, as one call of `prepare` left them in `scratch`. `arena`: of their texts.
-    package init(
-        _ store: WindowStore, _ rows: Selection, _ positions: Range<Int>, times: UnsafePointer<Int64>,
-        arena: Arena, scratch: WindowScratch
+extension WindowScratch {
+    /// Adds the rows at `positions`, which `prepare` found, to the aggregate at `index` of `store`, and
+    /// writes its value in the current window, as it is after each row, to `output`. The number of records,
+    /// which is at 0, comes first. `arena`: of the rows' texts.
+    package func apply(
+        _ index: Int,
+        to store: WindowStore,
+        _ rows: Selection,
+        _ positions: Range<Int>,
+        times: UnsafePointer<Int64>,
+        argument: Column?,
+        condition: Column?,
+        output: Column?,
+        arena: Arena
     ) {
-        (self.store, self.rows, self.positions) = (store, rows, positions)
-        (self.times, self.arena, self.scratch) = (times, arena, scratch)
-    }
-
-    /// Adds the rows to the aggregate at `index`, and writes its value in the current window, as it is after
-    /// each row, to `output`. The number of records, which is at 0, comes first.
-    package func apply(_ index: Int, argument: Column?, condition: Column?, output: Column?) {
-        let argument = argument ?? scratch.always
-        let condition = condition ?? scratch.always
-        let (scratch, times, arena) = (scratch, times, arena)
+        let argument = argument ?? always
+        let condition = condition ?? always
         let aggregate = store.rings.aggregates.all[index]
         switch aggregate {
-        case .records: countRecords(output)
+        case .records: countRecords(store, rows, positions, output)
         case .count:
             pass(
-                index, argument, condition, output,
+                index, store, rows, positions, argument, condition, output,
                 { words, _, _ in words[0] &+= 1 }
             ) {
                 words, _ in (words[0], 1)
             }
         case .sum(isCounted: false):
             pass(
-                index, argument, condition, output,
+                index, store, rows, positions, argument, condition, output,
                 { words, value, _ in store128(load128(words) &+ Int128(value), words) }
             ) { words, _ in
                 let sum = load128(words)
@@ -46,7 +40,7 @@ package struct PaneUpdate {
             }
         case .sum:
             pass(
-                index, argument, condition, output,
+                index, store, rows, positions, argument, condition, output,
                 { words, value, _ in
                     store128(load128(words) &+ Int128(value), words)
                     words[2] &+= 1
@@ -59,12 +53,12 @@ package struct PaneUpdate {
             }
         case .minimum(isCounted: false):
             pass(
-                index, argument, condition, output,
+                index, store, rows, positions, argument, condition, output,
                 { words, value, _ in words[0] = min(words[0], value) }
-            ) { words, position in (words[0], scratch.filled[position]) }
+            ) { words, position in (words[0], filled[position]) }
         case .minimum:
             pass(
-                index, argument, condition, output,
+                index, store, rows, positions, argument, condition, output,
                 { words, value, _ in
                     words[0] = min(words[0], value)
                     words[1] &+= 1
@@ -72,30 +66,29 @@ package struct PaneUpdate {
             ) { words, _ in (words[0], words[1] > 0 ? 1 : 0) }
         case .maximum(isCounted: false):
             pass(
-                index, argument, condition, output,
+                index, store, rows, positions, argument, condition, output,
                 { words, value, _ in words[0] = max(words[0], value) }
-            ) { words, position in (words[0], scratch.filled[position]) }
+            ) { words, position in (words[0], filled[position]) }
         case .maximum:
             pass(
-                index, argument, condition, output,
+                index, store, rows, positions, argument, condition, output,
                 { words, value, _ in
                     words[0] = max(words[0], value)
                     words[1] &+= 1
                 }
             ) { words, _ in (words[0], words[1] > 0 ? 1 : 0) }
         case .distinct, .quantile:
-            applySketch(index, argument, condition, output)
+            applySketch(index, store, rows, positions, argument, condition, output, arena)
         default:
-            let totals = store.totals(.running)
             pass(
-                index, argument, condition, output,
+                index, store, rows, positions, argument, condition, output,
                 { words, value, row in aggregate.add(value, times[row], to: words, arena: arena) }
             ) { words, position in
                 switch aggregate {
                 case .days, .windowStart, .windowEnd:
-                    totals.window(
-                        aggregate, index, scratch.blocks[position], scratch.newest[position],
-                        oldest: scratch.oldest[position])
+                    store.totals(.running).window(
+                        aggregate, index, blocks[position], newest[position],
+                        oldest: oldest[position])
                 default: aggregate.read(words, isFilled: true, arena: arena)
                 }
             }
@@ -104,12 +97,11 @@ package struct PaneUpdate {
 
     /// Counts the rows, and notes for the other aggregates whether there are records in the window after each
     /// of them.
-    private func countRecords(_ output: Column?) {
-        let (rows, positions) = (rows, positions)
+    private func countRecords(
+        _ store: WindowStore, _ rows: Selection, _ positions: Range<Int>, _ output: Column?
+    ) {
         let (running, closed) = (store.layout.running, store.layout.closed)
-        let (blocks, panes, actions, filled) = (
-            scratch.blocks, scratch.panes, scratch.actions, scratch.filled
-        )
+        let (blocks, panes, actions, filled) = (blocks, panes, actions, filled)
         let (out, outValid) = (output?.values, output?.valid)
         for position in positions {
             let (action, block) = (actions[position], blocks[position])
@@ -133,6 +125,9 @@ package struct PaneUpdate {
     @inline(__always)
     private func pass(
         _ index: Int,
+        _ store: WindowStore,
+        _ rows: Selection,
+        _ positions: Range<Int>,
         _ argument: Column,
         _ condition: Column,
         _ output: Column?,
@@ -140,13 +135,12 @@ package struct PaneUpdate {
         addNull: ((Accumulator) -> Void)? = nil,
         _ read: (Accumulator, Int) -> (Int64, UInt8)
     ) {
-        let (rows, positions) = (rows, positions)
         let offset = store.rings.aggregates.offsets[index]
         let running = store.layout.running + offset
         let closed = store.layout.closed + offset
         let (values, valid) = (argument.values, argument.valid)
         let (conditions, conditionsValid) = (condition.values, condition.valid)
-        let (blocks, panes, actions) = (scratch.blocks, scratch.panes, scratch.actions)
+        let (blocks, panes, actions) = (blocks, panes, actions)
         let (out, outValid) = (output?.values, output?.valid)
         for position in positions {
             let action = actions[position]
@@ -175,21 +169,30 @@ package struct PaneUpdate {
         }
     }
 
-    private func applySketch(_ index: Int, _ argument: Column, _ condition: Column, _ output: Column?) {
+    private func applySketch(
+        _ index: Int,
+        _ store: WindowStore,
+        _ rows: Selection,
+        _ positions: Range<Int>,
+        _ argument: Column,
+        _ condition: Column,
+        _ output: Column?,
+        _ arena: Arena
+    ) {
         let (rings, sketches) = (store.rings, store.rings.sketches)
         let totals = store.totals(.running)
         let aggregate = rings.aggregates.all[index]
         var isText = false
         if case .distinct(let text, _) = aggregate { isText = text }
         for position in positions {
-            let action = scratch.actions[position]
-            let block = scratch.blocks[position]
+            let action = actions[position]
+            let block = blocks[position]
             let row = rows[position]
             if action & WindowScratch.Action.adds != 0, argument.valid[row] == 1, condition.valid[row] == 1,
                 condition.values[row] != 0
             {
                 let value = argument.values[row]
-                let slot = Int(scratch.slots[position])
+                let slot = Int(slots[position])
                 let sketch = sketches.index(block, index)
                 if case .quantile = aggregate {
                     sketches.quantiles[sketch]?.add(value, slot: slot)
@@ -203,7 +206,7 @@ package struct PaneUpdate {
             }
             if let output {
                 let (value, state) = totals.sketch(
-                    index, block, scratch.newest[position], oldest: scratch.oldest[position])
+                    index, block, newest[position], oldest: oldest[position])
                 output.values[row] = value
                 output.valid[row] = state
             }
