@@ -80,12 +80,29 @@ extension Limits {
             "textBytesMax", "text_bytes", bytes(textBytesMax), "a text",
             "the record goes to the dead letters (`TextTooLong`)", .counted),
         entry(
-            "schemaBytesMax", "schema_bytes", bytes(schemaBytesMax),
-            "a schema, and what a registry answers: 64 levels, 10,000 types, 100,000 instructions to read by",
+            "schemaBytesMax", "schema_bytes", bytes(schemaBytesMax), "a schema, and what a registry answers",
             "records of it go to the dead letters (`UnknownSchema`)", .place("the dead letter")),
+        entry(
+            "schemaDepthMax", "schema_depth", number(schemaDepthMax),
+            "levels of a schema, of what refers to what, and of a record",
+            "records of it go to the dead letters (`UnknownSchema`)", .place("the dead letter")),
+        entry(
+            "schemaTypesMax", "schema_types", number(schemaTypesMax), "types of a schema",
+            "records of it go to the dead letters (`UnknownSchema`)", .place("the dead letter")),
+        entry(
+            "schemaInstructionsMax", "schema_instructions", number(schemaInstructionsMax),
+            "instructions by which records of a schema are read",
+            "records of it go to the dead letters (`UnknownSchema`)", .place("the dead letter")),
+        entry(
+            "schemaProgramsMax", "schema_programs", number(schemaProgramsMax),
+            "schemas for which a decoder is ready", "it forgets them, and makes them again", .nowhere),
         entry(
             "registryWaitMilliseconds", "registry_wait", "10s", "how long a lane waits for a registry",
             "it goes back to its last commit and tries again, with back-off", .place("a line in the log")),
+        entry(
+            "registryAgainMilliseconds", "registry_again", "60s",
+            "how long a registry is not asked again for what it did not have",
+            "records of it go to the dead letters meanwhile (`UnknownSchema`)", .place("the dead letter")),
         entry(
             "schemasKnownMax", "schemas_known", number(schemasKnownMax),
             "schemas of a registry that a process remembers", "it forgets them, and asks again", .nowhere),

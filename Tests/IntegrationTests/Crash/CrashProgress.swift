@@ -21,9 +21,9 @@ final class CrashProgress {
 
     /// Waits so long for further alerts.
     func watch(milliseconds: Int) throws {
-        let reader = try reader ?? KafkaReader(settings, topic: topic)
-        self.reader = reader
         do {
+            let reader = try reader ?? KafkaReader(settings, topic: topic)
+            self.reader = reader
             try reader.poll(timeoutMilliseconds: milliseconds) { record in
                 if let key = record.keyText { merchants.insert(key) }
                 guard let value = record.valueText, let cause = CrashComparison.cause(ofAlert: value) else {
@@ -33,7 +33,7 @@ final class CrashProgress {
                 reached[String(parts[0])] = max(reached[String(parts[0])] ?? 0, (Int(parts[1]) ?? 0) + 1)
             }
         } catch {
-            // A broker went away: from the beginning again.
+            // A broker went away, or has just come and knows of no topics yet: from the beginning again.
             self.reader = nil
         }
     }

@@ -124,7 +124,13 @@ struct CrashTrouble {
     private static func each(_ settings: KafkaSettings, _ topic: String, _ body: (KafkaReader.Record) -> Void)
         throws
     {
-        let reader = try KafkaReader(settings, topic: topic)
+        // A broker that has just started knows of no topics for a moment.
+        var opened: KafkaReader?
+        _ = CrashRun.wait(seconds: 60) {
+            opened = try? KafkaReader(settings, topic: topic)
+            return opened != nil
+        }
+        let reader = try #require(opened, "topic '\(topic)' cannot be read")
         let deadline = Date().addingTimeInterval(60)
         while !reader.isAtEnd {
             if Date() > deadline { throw Fault(.external, "topic '\(topic)' does not end") }
