@@ -181,7 +181,11 @@ enum DeployCommand: Command {
     }
 
     private static func tellTrial(_ answers: [RuleSetDeployment.Answer]) {
-        guard let count = RuleSetDeployment.total(answers), !answers.isEmpty else { return }
+        // Where tasks begin anew, or refuse, nothing is tried.
+        guard !answers.isEmpty, answers.allSatisfy({ $0.isPrepared && $0.way <= .empty }) else { return }
+        guard let count = RuleSetDeployment.total(answers) else {
+            return put("what it would raise and clear at once is not known: not every lane came to try it")
+        }
         put("would raise \(count.raised) alerts and clear \(count.cleared) at once")
     }
 
